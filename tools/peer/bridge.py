@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run the peer codec for another process: JSON lines on stdin and stdout, arrays in .npz files.
+
+This file is run by the peer environment's Python (see ``environment.py``) and imports nothing of this repository.
+Start it as ``python bridge.py``; it greets with a ``ready`` line and then answers one line per request.
+``client.Peer`` is its other end.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import sys
+import time
+import traceback
+import types
+from collections.abc import Callable
+from typing import Any
+
+# The package imports these at load time for model training and evaluation; coding touches none of them.
+STUBBED_PACKAGES = ("torch", "h5py")
+STUBBED_SUBPACKAGES = ("nncodec.framework.use_case_init", "nncodec.framework.applications")
+
+
+class _StubType(type):
+    """A class whose every attribute is another such class: enough for base classes and annotations."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _StubType(name, (), {})
+
+
+class _StubModule(types.ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _StubType(name, (), {})
+
+
+class _StubFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name.split(".")[0] in STUBBED_PACKAGES or name.startswith(STUBBED_SUBPACKAGES):
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        return None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        return _StubModule(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        pass
+
+
+sys.meta_path.insert(0, _StubFinder())
+
+import numpy as np  # noqa: E402
+from nncodec.extensions import deepCABAC  # noqa: E402
+from nncodec.nnc import compression  # noqa: E402
+from nncodec.nnc_core import approximator, coder  # noqa: E402
+from nncodec.nnc_core.hdsp import hdsp_tool  # noqa: E402
+
+# Options handed to the peer's own compress() under its own names, with what its nn.encode() would choose.
+COMPRESS_DEFAULTS: dict[str, Any] = {
+    "qp": -32,
+    "qp_density": 2,
+    "nonweight_qp": -75,
+    "qp_per_tensor": None,
+    "use_dq": True,
+    "codebook_mode": 0,
+    "scan_order": 0,
+    "lambda_scale": 0,
+    "param_opt": True,
+    "cabac_unary_length_minus1": 10,
+    "opt_qp": False,
+    "bnf": False,
+    "row_skipping": True,
+    "tca": False,
+    "pre_signalling": False,
+    "block_id_and_param_type": None,
+    "device_id": 0,
+    "compress_differences": False,
+    "int_quant_bw": False,
+}
+
+
+class _Stopwatch:
+    """Sums the time spent inside the peer's compiled coder, by wrapping its two classes."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._originals = {"Decoder": deepCABAC.Decoder, "Encoder": deepCABAC.Encoder}
+
+    def _wrap(self, original: type) -> type:
+        watch = self
+
+        class Timed:
+            def __init__(self, *arguments: Any) -> None:
+                self._inner = original(*arguments)
+
+            def __getattr__(self, name: str) -> Callable[..., Any]:
+                method = getattr(self._inner, name)
+
+                def call(*arguments: Any) -> Any:
+                    start = time.perf_counter()
+                    try:
+                        return method(*arguments)
+                    finally:
+                        watch.seconds += time.perf_counter() - start
+
+                return call
+
+        return Timed
+
+    def __enter__(self) -> _Stopwatch:
+        for name, original in self._originals.items():
+            setattr(deepCABAC, name, self._wrap(original))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, original in self._originals.items():
+            setattr(deepCABAC, name, original)
+
+
+class _State:
+    """What the peer remembers from one incremental stream to the next, one per direction."""
+
+    def __init__(self, device_id: int = 0, history: bool = False) -> None:
+        self.base: dict[str, Any] = {
+            "parameters": {},
+            "put_node_depth": {},
+            "device_id": device_id,
+            "parameter_id": {},
+        }
+        self.history = hdsp_tool.HdspTool(True) if history else None
+
+
+class Bridge:
+    """The commands; each takes the request's fields and returns the reply's."""
+
+    def __init__(self) -> None:
+        self._decoder = _State()
+        self._encoder = _State()
+
+    def version(self, **_: Any) -> dict[str, Any]:
+        from importlib.metadata import version
+
+        return {
+            "nncodec": version("nncodec"),
+            "numpy": np.__version__,
+            "python": sys.version.split()[0],
+            "unary_length_minus1_default": COMPRESS_DEFAULTS["cabac_unary_length_minus1"],
+        }
+
+    def reset(self, direction: str = "both", device_id: int = 0, history: bool = False, **_: Any) -> dict[str, Any]:
+        if direction in ("decode", "both"):
+            self._decoder = _State(device_id, history)
+        if direction in ("encode", "both"):
+            self._encoder = _State(device_id, history)
+        return {}
+
+    def decode(
+        self,
+        stream: str,
+        output: str,
+        incremental: bool = False,
+        levels: bool = True,
+        reconstruct_lsa: bool = False,
+        reconstruct_bnf: bool = False,
+        recompose_factors: bool = False,
+        **_: Any,
+    ) -> dict[str, Any]:
+        with open(stream, "rb") as file:
+            content = bytearray(file.read())
+        snapshot: dict[str, Any] = {}
+        original = coder.decode
+
+        def observed(*arguments: Any, **keywords: Any) -> Any:
+            result = original(*arguments, **keywords)
+            decoded = result[0] if isinstance(result, tuple) else result
+            snapshot.update(copy.deepcopy(decoded))
+            return result
+
+        state = self._decoder if incremental else _State()
+        recompose_params = approximator.recompose_params
+        if levels:
+            coder.decode = observed
+        if not recompose_factors:
+            approximator.recompose_params = lambda model_info, approx_data: approx_data
+        try:
+            values, model = compression.decompress(
+                content,
+                return_model_information=True,
+                reconstruct_lsa=reconstruct_lsa,
+                reconstruct_bnf=reconstruct_bnf,
+                approx_param_base=state.base,
+                update_base_param=incremental,
+                hdsp_tool=state.history,
+            )
+        finally:
+            coder.decode = original
+            approximator.recompose_params = recompose_params
+        if incremental and state.history is not None:
+            state.history.add_data_to_hist(dict(values))
+        arrays = {f"value:{name}": np.asarray(value) for name, value in values.items()}
+        arrays |= {f"level:{name}": np.asarray(value) for name, value in snapshot.get("parameters", {}).items()}
+        arrays |= {f"codebook:{name}": np.asarray(value) for name, value in snapshot.get("codebooks", {}).items()}
+        np.savez(output, **arrays)
+        described = ("approx_method", "qp", "qp_density", "dq_flag", "scan_order", "codebook_zero_offsets")
+        return {
+            "names": list(values),
+            "parameters": {key: _plain(snapshot[key]) for key in described if key in snapshot},
+            "model": {key: _plain(value) for key, value in model.items()},
+        }
+
+    def encode(self, tensors: str, output: str, options: dict[str, Any], **_: Any) -> dict[str, Any]:
+        with np.load(tensors, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        stream = self._compress(arrays, dict(options))
+        with open(output, "wb") as file:
+            file.write(stream)
+        return {"size_bytes": len(stream)}
+
+    def _compress(self, arrays: dict[str, Any], options: dict[str, Any]) -> bytes:
+        incremental = options.pop("incremental", False)
+        header = options.pop("header", {})  # fields of the peer's header description, e.g. general_profile_idc
+        description = options.pop("description", {})  # per-tensor fields, e.g. decomposition_rank
+        state = self._encoder if incremental else _State(options.get("device_id", 0))
+        unknown = set(options) - set(COMPRESS_DEFAULTS)
+        if unknown:
+            raise ValueError(f"unknown encoder options: {sorted(unknown)}")
+        original = coder.encode
+
+        coded: dict[str, Any] = {}
+
+        def overridden(*arguments: Any, **keywords: Any) -> Any:
+            keywords["enc_info"].update(header)
+            for key, value in description.items():
+                keywords["approx_data"].setdefault(key, {}).update(value)
+            coded.update(keywords["approx_data"]["parameters"])
+            return original(*arguments, **keywords)
+
+        coder.encode = overridden
+        try:
+            stream = compression.compress(
+                arrays,
+                return_bitstream=True,
+                verbose=False,
+                approx_param_base=state.base if incremental else None,
+                update_base_param=incremental,
+                hdsp_tool=state.history,
+                **(COMPRESS_DEFAULTS | options),
+            )
+        finally:
+            coder.encode = original
+        if incremental and state.history is not None:
+            # The peer leaves this to its caller; only which positions are non-zero matters.
+            state.history.add_data_to_hist(coded)
+        return bytes(stream)
+
+    def time_decode(self, stream: str, repeat: int = 3, **_: Any) -> dict[str, Any]:
+        with open(stream, "rb") as file:
+            content = file.read()
+        return _measure(lambda: compression.decompress(bytearray(content)), repeat)
+
+    def time_encode(self, tensors: str, options: dict[str, Any], repeat: int = 3, **_: Any) -> dict[str, Any]:
+        with np.load(tensors, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        return _measure(lambda: self._compress(dict(arrays), dict(options)), repeat)
+
+
+def _measure(run: Callable[[], object], repeat: int) -> dict[str, Any]:
+    """Time whole calls first, and the share inside compiled code in calls of its own (wrapping costs a little)."""
+    api_seconds, native_seconds = [], []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        run()
+        api_seconds.append(time.perf_counter() - start)
+    for _ in range(repeat):
+        with _Stopwatch() as watch:
+            run()
+        native_seconds.append(watch.seconds)
+    return {"api_seconds": api_seconds, "native_seconds": native_seconds}
+
+
+def _plain(value: Any) -> Any:
+    """The nearest thing JSON can carry."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, str | int | float | bool):
+        return value if not isinstance(value, int) or isinstance(value, bool) else int(value)
+    return repr(value)
+
+
+def main() -> None:
+    # The peer prints; its text must not mix with the replies, so it goes to stderr with everything else.
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    bridge = Bridge()
+    commands = {
+        name: getattr(bridge, name)
+        for name in ("version", "reset", "decode", "encode", "time_decode", "time_encode")
+    }
+    replies.write(json.dumps({"ready": True, **bridge.version()}) + "\n")
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            reply = {"ok": True, **commands[request.pop("command")](**request)}
+        except (Exception, SystemExit) as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            reply = {
+                "ok": False,
+                "error": type(error).__name__,
+                "message": str(error),
+                "where": f"{os.path.basename(where.filename)}:{where.name}",
+            }
+        replies.write(json.dumps(reply) + "\n")
+
+
+if __name__ == "__main__":
+    main()
