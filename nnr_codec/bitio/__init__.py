@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bits in and out: the only Python of this package that shifts bits."""
+
+from nnr_codec.bitio.reader import BitReader
+from nnr_codec.bitio.writer import BitWriter
+
+__all__ = ["BitReader", "BitWriter"]
