@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Model files of the frameworks: one door to read them, one to write them.
+
+Importing this package imports no framework; each is imported when a file of its kind is opened.
+"""
+
+from nnr_codec.frameworks.atomic import replacing
+from nnr_codec.frameworks.door import kind_of_path, open_model, save_model
+from nnr_codec.frameworks.dtypes import tag_of
+from nnr_codec.frameworks.source import ModelSource, TensorDescription
+
+__all__ = [
+    "ModelSource",
+    "TensorDescription",
+    "kind_of_path",
+    "open_model",
+    "replacing",
+    "save_model",
+    "tag_of",
+]

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tensor types by their safetensors names, and the ones NumPy lacks.
+
+bfloat16 and the 8-bit floats travel through this package as float32, which holds each of their values
+exactly; their tag says what to store on the way out. Shapes: any.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnr_codec.errors import NotEncodable
+
+Array = npt.NDArray[Any]
+
+#: What lies in the file for each tag: little-endian, whatever the machine.
+STORAGE: dict[str, np.dtype[Any]] = {
+    "BOOL": np.dtype(np.bool_),
+    "U8": np.dtype("u1"),
+    "I8": np.dtype("i1"),
+    "U16": np.dtype("<u2"),
+    "I16": np.dtype("<i2"),
+    "U32": np.dtype("<u4"),
+    "I32": np.dtype("<i4"),
+    "U64": np.dtype("<u8"),
+    "I64": np.dtype("<i8"),
+    "F16": np.dtype("<f2"),
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+    "BF16": np.dtype("<u2"),
+    "F8_E4M3": np.dtype("u1"),
+    "F8_E5M2": np.dtype("u1"),
+}
+#: Tags whose storage is bits of a type NumPy does not have.
+WIDENED = frozenset({"BF16", "F8_E4M3", "F8_E5M2"})
+
+_TAG_OF_NUMPY = {(dtype.kind, dtype.itemsize): tag for tag, dtype in STORAGE.items() if tag not in WIDENED}
+
+
+def tag_of(dtype: np.dtype[Any]) -> str | None:
+    """Name a NumPy type; None when no tensor type here corresponds to it.
+
+    >>> tag_of(np.dtype(">f4")), tag_of(np.dtype("complex64"))
+    ('F32', None)
+    """
+    return _TAG_OF_NUMPY.get((dtype.kind, dtype.itemsize))
+
+
+def widen(stored: Array, tag: str) -> Array:
+    """Turn stored elements into values NumPy computes with.
+
+    Parameters
+    ----------
+    stored : ndarray of ``STORAGE[tag]``
+    tag : str
+
+    Returns
+    -------
+    ndarray
+        ``stored`` itself in native byte order, or float32 for the types in ``WIDENED``. Exact.
+    """
+    if tag == "BF16":
+        single: Array = (stored.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        return single
+    if tag in WIDENED:
+        return _float8_values(tag)[stored]
+    return stored.astype(stored.dtype.newbyteorder("="), copy=False)
+
+
+def narrow(values: Array, tag: str, name: str) -> Array:
+    """Turn values into what a file of type ``tag`` stores; the inverse of ``widen``.
+
+    Floats are rounded to the nearest value, ties to even, and finite values beyond the type's range become
+    its largest one: a quantisation error must not turn a large weight into infinity. Integers must fit
+    exactly.
+
+    Raises
+    ------
+    NotEncodable
+        The values are no integers of the wanted type; ``path`` is the tensor's name.
+    """
+    if tag not in STORAGE:
+        raise NotEncodable(f"tensors of type {tag} are not supported", path=name)
+    if tag in WIDENED:
+        single = _to_float(values, np.dtype(np.float32), name)
+        return _to_bfloat16(single) if tag == "BF16" else _to_float8(single, tag)
+    dtype = STORAGE[tag]
+    if values.dtype == dtype:
+        return values
+    return _to_float(values, dtype, name) if dtype.kind == "f" else _to_integer(values, dtype, name)
+
+
+def _to_float(values: Array, dtype: np.dtype[Any], name: str) -> Array:
+    if values.dtype.kind not in "fiub":
+        raise NotEncodable(f"a tensor of type {values.dtype} cannot be stored as {dtype}", path=name)
+    with np.errstate(over="ignore"):
+        rounded = values.astype(dtype)
+    overflow = np.isinf(rounded) & np.isfinite(values)
+    if overflow.any():
+        rounded = np.where(overflow, np.copysign(np.finfo(dtype).max, values), rounded).astype(dtype)
+    return rounded
+
+
+def _to_integer(values: Array, dtype: np.dtype[Any], name: str) -> Array:
+    if values.dtype.kind not in "fiub":
+        raise NotEncodable(f"a tensor of type {values.dtype} cannot be stored as {dtype}", path=name)
+    with np.errstate(invalid="ignore"):
+        cast = values.astype(dtype)
+        back = cast.astype(values.dtype)
+    # The sign catches what wraps around and back, such as -1 in an unsigned type.
+    if not (np.array_equal(back, values) and np.array_equal(cast < 0, values < 0)):
+        raise NotEncodable(f"values of type {values.dtype} do not fit {dtype} exactly", path=name)
+    return cast
+
+
+def _to_bfloat16(values: Array) -> Array:
+    bits = np.ascontiguousarray(values).view(np.uint32).reshape(values.shape)
+    upper = bits >> np.uint32(16)
+    # Adding half, less one when the kept part is even, rounds to nearest even; a carry moves the exponent on.
+    rounded = (bits + (np.uint32(0x7FFF) + (upper & np.uint32(1)))) >> np.uint32(16)
+    largest = (upper & np.uint32(0x8000)) | np.uint32(0x7F7F)
+    rounded = np.where(((rounded & 0x7FFF) == 0x7F80) & np.isfinite(values), largest, rounded)
+    # A NaN keeps its upper bits; one whose payload lay in the lower bits alone would become an infinity.
+    quiet = np.where((upper & np.uint32(0x7F)) == 0, upper | np.uint32(0x40), upper)
+    codes: Array = np.where(np.isnan(values), quiet, rounded).astype(STORAGE["BF16"])
+    return codes
+
+
+@functools.cache
+def _float8_values(tag: str) -> npt.NDArray[np.float32]:
+    codes = np.arange(256)
+    exponent_bits, mantissa_bits, bias = (4, 3, 7) if tag == "F8_E4M3" else (5, 2, 15)
+    mantissa = codes & ((1 << mantissa_bits) - 1)
+    exponent = (codes >> mantissa_bits) & ((1 << exponent_bits) - 1)
+    fraction = np.where(exponent > 0, mantissa + (1 << mantissa_bits), mantissa)
+    magnitude = np.ldexp(fraction.astype(np.float64), np.maximum(exponent, 1) - bias - mantissa_bits)
+    if tag == "F8_E4M3":
+        magnitude[(codes & 0x7F) == 0x7F] = np.nan
+    else:
+        magnitude[exponent == 31] = np.where(mantissa[exponent == 31] == 0, np.inf, np.nan)
+    values: npt.NDArray[np.float32] = np.where(codes >= 128, -magnitude, magnitude).astype(np.float32)
+    return values
+
+
+def _to_float8(values: Array, tag: str) -> Array:
+    ladder = _float8_values(tag)[:128]
+    finite = ladder[np.isfinite(ladder)].astype(np.float64)
+    magnitude = np.abs(values.astype(np.float64))
+    above = np.searchsorted(finite, magnitude).clip(1, len(finite) - 1)
+    below = above - 1
+    middle = (finite[above] + finite[below]) / 2
+    up = (magnitude > middle) | ((magnitude == middle) & (above % 2 == 0))
+    code = np.where(up, above, below)
+    special = 0x7F if tag == "F8_E4M3" else 0x7C
+    code = np.where(np.isinf(values), special, np.where(np.isnan(values), 0x7F, code))
+    return (code | np.where(np.signbit(values), 0x80, 0)).astype(np.uint8)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""safetensors: read one tensor at a time, write tensor by tensor.
+
+The format is eight bytes of header length, a JSON header, and the elements. It is read here directly because
+the library's NumPy face has no bfloat16 or 8-bit floats and writes only from a complete dictionary in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from nnr_codec.errors import NotEncodable
+from nnr_codec.frameworks.dtypes import STORAGE, Array, narrow, widen
+from nnr_codec.frameworks.source import ModelSource, TensorDescription
+
+#: The cap of the format's own library; a longer header is an attack or no header.
+MAX_HEADER_BYTES = 100_000_000
+
+
+class SafetensorsSource(ModelSource):
+    """A safetensors file. Tensors are read, not mapped.
+
+    A mapping's pages would count as resident memory for as long as the file is open, and a file cut short by
+    somebody else would end the process with a bus error.
+    """
+
+    kind = "safetensors"
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close()
+        self._lock = threading.Lock()
+        self._begin: dict[str, int] = {}
+        try:
+            super().__init__(path, {})
+            self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _read_header(self) -> None:
+        file_size = self._file.seek(0, 2)
+        self._file.seek(0)
+        prefix = self._file.read(8) or b""
+        header_size = int.from_bytes(prefix, "little")
+        if len(prefix) < 8 or header_size > min(MAX_HEADER_BYTES, file_size - 8):
+            raise NotEncodable("not a safetensors file: the header's length does not fit", path=self.path)
+        header = _parse_header(_read_exactly(self._file, header_size), self.path)
+        metadata = header.pop("__metadata__", {})
+        if not isinstance(metadata, dict):
+            raise NotEncodable("damaged safetensors header: __metadata__ is no object", path=self.path)
+        # The format says strings; files with integers exist, and their text is worth keeping.
+        self.metadata = {key: v if isinstance(v, str) else json.dumps(v) for key, v in metadata.items()}
+        end_of_previous = 0
+        entries = sorted((_offsets(e, n, self.path), n, e) for n, e in header.items())
+        described = {}
+        for (begin, end), name, entry in entries:
+            described[name] = description = _description(entry, name, self.path)
+            known = description.dtype in STORAGE
+            if begin != end_of_previous or end < begin or (known and end - begin != description.size_bytes):
+                raise NotEncodable(
+                    "damaged safetensors header: offsets do not fit", path=f"{self.path}: {name}"
+                )
+            self._begin[name] = 8 + header_size + begin
+            end_of_previous = end
+        if 8 + header_size + end_of_previous != file_size:
+            raise NotEncodable("the safetensors file is cut short or too long", path=self.path)
+        self._descriptions = {name: described[name] for name in header}
+
+    def _read(self, name: str) -> Array:
+        description = self._descriptions[name]
+        if description.dtype not in STORAGE:
+            raise NotEncodable(
+                f"tensors of type {description.dtype} are not supported", path=f"{self.path}: {name}"
+            )
+        stored: Array = np.empty(description.shape, STORAGE[description.dtype])
+        view = stored.reshape(-1).view(np.uint8).data
+        with self._lock:
+            self._file.seek(self._begin[name])
+            if _read_into(self._file, view) != len(view):
+                raise NotEncodable("the file became shorter while it was read", path=f"{self.path}: {name}")
+        return widen(stored, description.dtype)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+
+def write_safetensors(
+    file: BinaryIO,
+    tensors: Iterable[tuple[str, Array]],
+    descriptions: Mapping[str, TensorDescription],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write the header from what is known beforehand, then the tensors as they come.
+
+    Parameters
+    ----------
+    file : binary file
+    tensors : iterable of (name, ndarray)
+        In the order and with the shapes of ``descriptions``.
+    descriptions : mapping of name to TensorDescription
+    metadata : mapping of str to str
+
+    Raises
+    ------
+    NotEncodable
+        A tensor is missing, unannounced, or not of the announced shape or type.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    offset = 0
+    for name, description in descriptions.items():
+        if name == "__metadata__":
+            raise NotEncodable("safetensors reserves this name", path=name)
+        if description.dtype not in STORAGE:
+            raise NotEncodable(f"tensors of type {description.dtype} are not supported", path=name)
+        end = offset + description.size_bytes
+        header[name] = {
+            "dtype": description.dtype,
+            "shape": list(description.shape),
+            "data_offsets": [offset, end],
+        }
+        offset = end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    expected = iter(descriptions)
+    for name, array in tensors:
+        if next(expected, None) != name or array.shape != descriptions[name].shape:
+            raise NotEncodable("the tensor arrives otherwise than announced", path=name)
+        stored = narrow(array, descriptions[name].dtype, name)
+        file.write(np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data)
+    missing = next(expected, None)
+    if missing is not None:
+        raise NotEncodable("an announced tensor did not arrive", path=missing)
+
+
+def _parse_header(text: bytes, path: str) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            raise NotEncodable("damaged safetensors header: a name occurs twice", path=path)
+        return result
+
+    try:
+        header = json.loads(text.decode(), object_pairs_hook=unique)
+    except (ValueError, RecursionError):
+        raise NotEncodable("not a safetensors file: the header is no JSON", path=path) from None
+    if not isinstance(header, dict):
+        raise NotEncodable("not a safetensors file: the header is no JSON object", path=path)
+    return header
+
+
+def _offsets(entry: Any, name: str, path: str) -> tuple[int, int]:
+    offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
+    if not (isinstance(offsets, list) and len(offsets) == 2 and all(_is_count(v) for v in offsets)):
+        raise NotEncodable("damaged safetensors header: bad data_offsets", path=f"{path}: {name}")
+    return offsets[0], offsets[1]
+
+
+def _description(entry: Any, name: str, path: str) -> TensorDescription:
+    dtype, shape = entry.get("dtype"), entry.get("shape")
+    if not (isinstance(dtype, str) and isinstance(shape, list) and all(_is_count(v) for v in shape)):
+        raise NotEncodable("damaged safetensors header: bad dtype or shape", path=f"{path}: {name}")
+    # NumPy takes at most 64 dimensions, and counts elements in a signed machine word.
+    if len(shape) > 64 or math.prod(max(v, 1) for v in shape) >= 1 << 60:
+        raise NotEncodable("the shape is beyond what can be held", path=f"{path}: {name}")
+    return TensorDescription(dtype, tuple(shape))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _read_into(file: Any, view: memoryview) -> int:
+    """Fill ``view``; unbuffered reads stop short at about 2 GB."""
+    done = 0
+    while done < len(view):
+        n = file.readinto(view[done:])
+        if not n:
+            break
+        done += n
+    return done
+
+
+def _read_exactly(file: Any, size: int) -> bytes:
+    buffer = bytearray(size)
+    return bytes(memoryview(buffer)[: _read_into(file, memoryview(buffer))])
