@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: Apache-2.0
+"""3 Compressed data unit: its header, and which tensors its payload holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .descriptors import BitReader
+from .errors import Unsupported
+from .limits import Limits
+from .parameter_sets import ModelParameterSet, topology_elements_ids_list
+from .scan import count_block_rows
+from .tensor_data import INT32_MAX, INT32_MIN, EntryPoint
+
+NNR_PT_INT, NNR_PT_FLOAT, NNR_PT_RAW_FLOAT, NNR_PT_BLOCK = range(4)
+NNR_CPT_DC, NNR_CPT_LS, NNR_CPT_BN, NNR_CPT_BI = 1, 2, 4, 8
+ICNN_NDU_ID, ICNN_NDU_PL_SHA256, ICNN_NDU_PL_SHA512 = range(3)
+LARGEST_FORMAT = 9
+LARGEST_SCAN_ORDER = 4
+
+
+@dataclass(frozen=True)
+class NodeId:
+    """3.2.2 A place in the tree of updates."""
+
+    device_id: int
+    parameter_id: int
+    put_node_depth: int
+
+
+@dataclass(frozen=True)
+class ParentNode:
+    """3.2.2 The unit that this one updates: by its node, or by the digest of its payload."""
+
+    temporal_context_modeling: bool
+    node: NodeId | None
+    digest: bytes | None
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """3.2.3 ``values[zero_offset]`` belongs to level 0."""
+
+    values: tuple[int, ...]
+    zero_offset: int
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """3.4 A tensor of the payload, in the payload's order."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: str
+    codebook: Codebook | None
+
+    @property
+    def elements(self) -> int:
+        """Number of values."""
+        return product(self.shape)
+
+    @property
+    def rows(self) -> int:
+        """The first dimension; 1 for a tensor without dimensions."""
+        return self.shape[0] if self.shape else 1
+
+    @property
+    def width(self) -> int:
+        """The product of the other dimensions."""
+        return product(self.shape[1:])
+
+
+@dataclass(frozen=True)
+class DataUnitHeader:
+    """3.2 The header, with absent values inferred (3.3)."""
+
+    payload_type: int
+    names: tuple[str, ...]
+    node: NodeId | None
+    parent: ParentNode | None
+    codebook: Codebook | None
+    second_codebook: Codebook | None
+    dq_flag: bool
+    decompressed_data_format: int | None
+    compressed_parameter_types: int
+    decomposition_rank: int
+    g_number_of_rows: int
+    tensor_dimensions: tuple[int, ...]
+    unary_length: int
+    scan_order: int
+    entry_points: tuple[EntryPoint, ...]
+    tensors: tuple[TensorPlan, ...]
+
+
+def product(factors: tuple[int, ...]) -> int:
+    """The product; 1 of nothing."""
+    result = 1
+    for factor in factors:
+        result *= factor
+    return result
+
+
+def data_unit_header(
+    reader: BitReader,
+    profile: int,
+    mps: ModelParameterSet,
+    resolve_index: Callable[[int], str | None],
+    dimensions: Mapping[str, tuple[int, ...]],
+    limits: Limits,
+) -> DataUnitHeader:
+    """Section 3.2.
+
+    Parameters
+    ----------
+    resolve_index : callable
+        The name at an index of the reference list; None beyond its end.
+    dimensions : mapping
+        Shapes known from outside the stream, for units that carry none.
+    """
+    start = reader.position
+    payload_type = reader.u(5, "nnr_compressed_data_unit_payload_type")
+    if payload_type > NNR_PT_BLOCK:
+        raise reader.malformed(
+            f"payload type {payload_type} is reserved", "nnr_compressed_data_unit_payload_type", start, "3.2"
+        )
+    multiple = reader.flag("nnr_multiple_topology_elements_present_flag")
+    format_present = reader.flag("nnr_decompressed_data_format_present_flag")
+    input_parameters = reader.flag("input_parameters_present_flag")
+    names = _names(reader, multiple, mps.topology_indexed_reference, resolve_index, limits)
+    if multiple and payload_type != NNR_PT_BLOCK:
+        raise _unsupported(reader, "topology_tensor_dimension_mapping", start, "3.2")
+    node = parent = None
+    if profile == 1:
+        node, parent = _nodes(reader, mps.parent_signalling)
+    codebook = second_codebook = None
+    codebook_present = False
+    if payload_type in (NNR_PT_FLOAT, NNR_PT_BLOCK):
+        codebook_present = reader.flag("codebook_present_flag")
+        if codebook_present:
+            codebook = read_codebook(reader, "codebook", limits)
+    dq_flag = payload_type != NNR_PT_RAW_FLOAT and reader.flag("dq_flag")
+    data_format = None
+    if format_present:
+        start = reader.position
+        data_format = reader.u(7, "nnr_decompressed_data_format")
+        if data_format > LARGEST_FORMAT:
+            raise reader.malformed(
+                f"data format {data_format} is reserved", "nnr_decompressed_data_format", start, "3.2"
+            )
+    types = rank = g_rows = 0
+    shape = None
+    unary_length = 10
+    if input_parameters:
+        dimensions_flag = reader.flag("tensor_dimensions_flag")
+        unary_flag = reader.flag("cabac_unary_length_flag")
+        types = reader.u(4, "compressed_parameter_types")
+        if types & NNR_CPT_DC:
+            rank = reader.ue(3, "decomposition_rank")
+            g_rows = reader.ue(3, "g_number_of_rows")
+        if dimensions_flag:
+            shape = _dimensions(reader, limits)
+        if unary_flag:
+            unary_length = reader.u(8, "cabac_unary_length_minus1") + 1
+    if payload_type == NNR_PT_BLOCK and types & NNR_CPT_DC and codebook_present:
+        second_codebook = read_codebook(reader, "second_codebook", limits)
+    if shape is None:
+        if names[0] not in dimensions:
+            raise _unsupported(reader, "tensor_dimensions from outside the stream", reader.position, "3.3")
+        shape = dimensions[names[0]]
+    tensors = plan_tensors(
+        reader, payload_type, names, types, rank, g_rows, shape, (codebook, second_codebook)
+    )
+    for tensor in tensors:
+        if tensor.elements > limits.tensor_elements:
+            raise reader.limit(f"{tensor.elements} elements", "tensor_dimensions", reader.position)
+    scan_order = 0
+    entry_points: tuple[EntryPoint, ...] = ()
+    if len(shape) > 1:
+        if profile == 1:
+            reader.ue(1, "first_tensor_dimension_shift")
+        start = reader.position
+        scan_order = reader.u(4, "scan_order")
+        if scan_order > LARGEST_SCAN_ORDER:
+            raise reader.malformed(f"scan order {scan_order} is reserved", "scan_order", start, "3.2")
+        if scan_order > 0:
+            count = sum(
+                max(count_block_rows(tensor.rows, scan_order) - 1, 0)
+                for tensor in tensors
+                if tensor.role in ("weight", "G", "H")
+            )
+            entry_points = _entry_points(reader, count, dq_flag, limits)
+    reader.byte_alignment()
+    return DataUnitHeader(
+        payload_type=payload_type,
+        names=names,
+        node=node,
+        parent=parent,
+        codebook=codebook,
+        second_codebook=second_codebook,
+        dq_flag=dq_flag,
+        decompressed_data_format=data_format,
+        compressed_parameter_types=types,
+        decomposition_rank=rank,
+        g_number_of_rows=g_rows,
+        tensor_dimensions=shape,
+        unary_length=unary_length,
+        scan_order=scan_order,
+        entry_points=entry_points,
+        tensors=tensors,
+    )
+
+
+def _unsupported(reader: BitReader, feature: str, position: int, clause: str) -> Unsupported:
+    return Unsupported(feature, path=reader.path, bit_offset=reader.absolute(position), clause=clause)
+
+
+def _names(
+    reader: BitReader,
+    multiple: bool,
+    indexed: bool,
+    resolve_index: Callable[[int], str | None],
+    limits: Limits,
+) -> tuple[str, ...]:
+    """Section 3.2.1."""
+    start = reader.position
+    if multiple:
+        elements = topology_elements_ids_list(reader, indexed, limits.topology_elements)
+    elif indexed:
+        elements = [reader.ue(7, "topology_elem_id_index")]
+    else:
+        elements = [reader.st("topology_elem_id")]
+    names = []
+    for element in elements:
+        name = resolve_index(element) if isinstance(element, int) else element
+        if name is None:
+            raise reader.malformed(
+                f"index {element} is beyond the reference list", "topology_elem_id_index", start, "3.2.1"
+            )
+        names.append(name)
+    return tuple(names)
+
+
+def _nodes(reader: BitReader, parent_signalling: bool) -> tuple[NodeId | None, ParentNode | None]:
+    """Section 3.2.2."""
+    node = None
+    if reader.flag("node_id_present_flag"):
+        device = reader.ue(1, "device_id")
+        parameter = reader.ue(5, "parameter_id")
+        node = NodeId(device, parameter, reader.ue(4, "put_node_depth"))
+    if not parent_signalling or not reader.flag("parent_node_id_present_flag"):
+        return node, None
+    start = reader.position
+    kind = reader.u(2, "parent_node_id_type")
+    temporal = reader.flag("temporal_context_modeling_flag")
+    if kind == ICNN_NDU_ID:
+        device = reader.ue(1, "parent_device_id")
+        if node is None:
+            parameter = reader.ue(5, "parameter_id")
+            depth = reader.ue(4, "put_node_depth")
+        else:
+            parameter, depth = node.parameter_id, node.put_node_depth
+        return node, ParentNode(temporal, NodeId(device, parameter, depth - 1), None)
+    if kind == ICNN_NDU_PL_SHA256:
+        digest = reader.u(256, "parent_node_payload_sha256").to_bytes(32, "big")
+    elif kind == ICNN_NDU_PL_SHA512:
+        digest = reader.u(512, "parent_node_payload_sha512").to_bytes(64, "big")
+    else:
+        raise reader.malformed("parent_node_id_type 3 is reserved", "parent_node_id_type", start, "3.2.2")
+    return node, ParentNode(temporal, None, digest)
+
+
+def read_codebook(reader: BitReader, element: str, limits: Limits) -> Codebook:
+    """Section 3.2.3."""
+    start = reader.position
+    egk = reader.u(4, f"{element}.codebook_egk")
+    size = reader.ue(2, f"{element}.codebook_size")
+    if size > limits.codebook_size:
+        raise reader.limit(f"a codebook of {size} entries", f"{element}.codebook_size", start)
+    zero_offset = (size >> 1) + reader.ie(2, f"{element}.codebook_center_offset")
+    if not 0 <= zero_offset < size:
+        raise reader.malformed(
+            f"the zero position {zero_offset} is outside a codebook of {size}", element, start, "3.2.3"
+        )
+    values = [0] * size
+    values[zero_offset] = reader.ie(7, f"{element}.codebook_zero_value")
+    for j in range(zero_offset - 1, -1, -1):
+        values[j] = values[j + 1] - reader.ue(egk, f"{element}.codebook_delta_left[{j}]") - 1
+    for j in range(zero_offset + 1, size):
+        values[j] = values[j - 1] + reader.ue(egk, f"{element}.codebook_delta_right[{j}]") + 1
+    if values[0] < INT32_MIN or values[-1] > INT32_MAX:
+        raise reader.malformed("a codebook value does not fit 32 bits", element, start, "3.2.3")
+    return Codebook(tuple(values), zero_offset)
+
+
+def _dimensions(reader: BitReader, limits: Limits) -> tuple[int, ...]:
+    start = reader.position
+    count = reader.ue(1, "count_tensor_dimensions")
+    if count > limits.tensor_dimensions:
+        raise reader.limit(f"{count} dimensions", "count_tensor_dimensions", start)
+    return tuple(reader.ue(7, f"tensor_dimensions[{j}]") for j in range(count))
+
+
+def _entry_points(reader: BitReader, count: int, dq_flag: bool, limits: Limits) -> tuple[EntryPoint, ...]:
+    """3.2.4 The places come as second differences."""
+    if count > limits.entry_points:
+        raise reader.limit(f"{count} entry points", "cabac_offset_value", reader.position)
+    points = []
+    difference = place = 0
+    for j in range(count):
+        offset = reader.u(8, f"cabac_offset_value[{j}]")
+        state = reader.u(3, f"dq_state[{j}]") if dq_flag else 0
+        if j == 0:
+            difference = reader.ue(11, "bit_offset_delta1")
+        else:
+            difference += reader.ie(7, f"bit_offset_delta2[{j}]")
+        place += difference
+        points.append(EntryPoint(offset, state, place))
+    return tuple(points)
+
+
+def plan_tensors(
+    reader: BitReader,
+    payload_type: int,
+    names: tuple[str, ...],
+    types: int,
+    rank: int,
+    g_rows: int,
+    shape: tuple[int, ...],
+    codebooks: tuple[Codebook | None, Codebook | None],
+) -> tuple[TensorPlan, ...]:
+    """3.4 The tensors of a unit in the order of their data."""
+    place = reader.position
+    decomposed = bool(types & NNR_CPT_DC)
+    g_shape = h_shape = shape
+    if decomposed:
+        total = product(shape)
+        if g_rows == 0 or total % g_rows:
+            raise reader.malformed(
+                f"{total} weights do not divide into {g_rows} rows", "g_number_of_rows", place, "3.4"
+            )
+        g_shape, h_shape = (g_rows, rank), (rank, total // g_rows)
+    if payload_type != NNR_PT_BLOCK:
+        name = names[0]
+        if not decomposed:
+            return (TensorPlan(name, shape, "weight", codebooks[0]),)
+        if name.endswith("_G"):
+            return (TensorPlan(name, g_shape, "G", codebooks[0]),)
+        if name.endswith("_H"):
+            return (TensorPlan(name, h_shape, "H", codebooks[0]),)
+        raise reader.malformed(
+            "a factor's name ends neither in _G nor in _H", "topology_elem_id", place, "3.4"
+        )
+    listed = ["G", "H"] if decomposed else ["weight"]
+    if types & NNR_CPT_LS:
+        listed += ["LS"]
+    if types & NNR_CPT_BN:
+        listed += ["beta", "gamma", "mean", "var"]
+    if types & NNR_CPT_BI:
+        listed += ["bias"]
+    if len(listed) != len(names):
+        raise reader.malformed(
+            f"{len(names)} names for {len(listed)} tensors", "count_topology_elements_minus2", place, "3.4"
+        )
+    if not shape:
+        raise reader.malformed("a block's weight has no dimension", "count_tensor_dimensions", place, "3.4")
+    name_of = dict(zip(listed, names, strict=True))
+    tensors = [
+        TensorPlan(name_of[role], shape[:1], role, None)
+        for role in ("LS", "bias", "beta", "gamma", "mean", "var")
+        if role in name_of
+    ]
+    if decomposed:
+        tensors.append(TensorPlan(name_of["G"], g_shape, "G", codebooks[0]))
+        tensors.append(TensorPlan(name_of["H"], h_shape, "H", codebooks[1]))
+    else:
+        tensors.append(TensorPlan(name_of["weight"], shape, "weight", codebooks[0]))
+    return tuple(tensors)

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""1 Descriptors: how single values lie in the bits."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from .errors import Limit, Malformed, Truncated
+
+# Section 1.3: the syntax elements are 32-bit quantities, so a longer Exp-Golomb value is never meant.
+LARGEST_UE = (1 << 32) - 1
+
+
+@dataclass(frozen=True)
+class Field:
+    """One syntax element as it was read; ``bit_offset`` is absolute in the stream."""
+
+    path: str
+    descriptor: str
+    bit_offset: int
+    n_bits: int
+    value: object
+
+
+class BitReader:
+    """Reads descriptors from whole bytes, most significant bit first.
+
+    Parameters
+    ----------
+    source : bytes
+        What is read; its end is the container's end.
+    path : str
+        Prefix of the path of each element.
+    origin : list of (int, int)
+        Pairs (byte in ``source``, byte in the stream), ascending: where the pieces of ``source`` come from.
+    log : list of Field, optional
+        Receives every element that was read.
+    """
+
+    def __init__(
+        self, source: bytes, path: str, origin: list[tuple[int, int]], log: list[Field] | None = None
+    ) -> None:
+        self.source = source
+        self.path = path
+        self.origin = origin
+        self.log = log
+        self.position = 0  # in bits, inside source
+        self.end = 8 * len(source)
+
+    def absolute(self, position: int) -> int:
+        """The place in the stream of bit ``position`` of ``source``."""
+        local, placed = self.origin[0]
+        for piece_local, piece_placed in self.origin:
+            if 8 * piece_local <= position:
+                local, placed = piece_local, piece_placed
+        return position - 8 * local + 8 * placed
+
+    def malformed(self, message: str, element: str, position: int, clause: str) -> Malformed:
+        """An error at bit ``position`` of ``source``."""
+        return Malformed(
+            message, path=f"{self.path}.{element}", bit_offset=self.absolute(position), clause=clause
+        )
+
+    def limit(self, message: str, element: str, position: int) -> Limit:
+        """An error at bit ``position`` of ``source``."""
+        return Limit(message, path=f"{self.path}.{element}", bit_offset=self.absolute(position), clause="7.3")
+
+    def _note(self, element: str, descriptor: str, start: int, value: object) -> None:
+        if self.log is not None:
+            self.log.append(
+                Field(
+                    f"{self.path}.{element}", descriptor, self.absolute(start), self.position - start, value
+                )
+            )
+
+    def _bits(self, count: int, element: str, start: int) -> int:
+        """``count`` bits as an unsigned integer; ``start`` is where the element they belong to began."""
+        stop = self.position + count
+        if stop > self.end:
+            raise Truncated(
+                f"{stop - self.end} bits of {element} are missing",
+                path=f"{self.path}.{element}",
+                bit_offset=self.absolute(start),
+                clause="1",
+            )
+        first, last = self.position >> 3, (stop + 7) >> 3
+        whole = int.from_bytes(self.source[first:last], "big")
+        self.position = stop
+        return (whole >> (8 * last - stop)) & ((1 << count) - 1)
+
+    # 1.1 fixed lengths
+
+    def u(self, count: int, element: str) -> int:
+        """``count`` bits, unsigned."""
+        start = self.position
+        value = self._bits(count, element, start)
+        self._note(element, f"u({count})", start, value)
+        return value
+
+    def flag(self, element: str) -> bool:
+        """u(1)."""
+        return self.u(1, element) == 1
+
+    def i(self, count: int, element: str) -> int:
+        """``count`` bits, two's complement."""
+        start = self.position
+        value = self._bits(count, element, start)
+        if value >> (count - 1):
+            value -= 1 << count
+        self._note(element, f"i({count})", start, value)
+        return value
+
+    def flt32(self, element: str) -> float:
+        """Four bytes, least significant first, wherever in a byte they start."""
+        start = self.position
+        pattern = self._bits(32, element, start).to_bytes(4, "big")
+        value = float(struct.unpack("<f", pattern)[0])
+        self._note(element, "flt(32)", start, value)
+        return value
+
+    def reserved_zero(self, count: int, clause: str) -> None:
+        """u(count) that shall be 0."""
+        name = f"nnr_reserved_zero_{count}bit{'s' if count > 1 else ''}"
+        start = self.position
+        if self.u(count, name) != 0:
+            raise self.malformed(f"{name} is not zero", name, start, clause)
+
+    # 1.2 Exp-Golomb
+
+    def _exp_golomb(self, order: int, element: str) -> int:
+        start = self.position
+        value = 0
+        while self._bits(1, element, start) == 0:
+            value += 1 << order
+            order += 1
+            if value > LARGEST_UE:
+                raise self.malformed("an Exp-Golomb value above 32 bits", element, start, "1.2")
+        value += self._bits(order, element, start)
+        if value > LARGEST_UE:
+            raise self.malformed("an Exp-Golomb value above 32 bits", element, start, "1.2")
+        return value
+
+    def ue(self, order: int, element: str) -> int:
+        """Exp-Golomb of order ``order``."""
+        start = self.position
+        value = self._exp_golomb(order, element)
+        self._note(element, f"ue({order})", start, value)
+        return value
+
+    def ie(self, order: int, element: str) -> int:
+        """Signed Exp-Golomb of order ``order``."""
+        start = self.position
+        code = self._exp_golomb(order, element)
+        value = (code + 1) // 2 if code & 1 else -(code // 2)
+        self._note(element, f"ie({order})", start, value)
+        return value
+
+    # 1.3 strings and alignment
+
+    def st(self, element: str) -> str:
+        """Bytes up to a zero byte. Every st(v) of the syntax starts on a byte boundary."""
+        start = self.position
+        first = start >> 3
+        stop = self.source.find(b"\0", first)
+        if stop < 0:
+            raise Truncated(
+                f"{element} has no zero byte at its end",
+                path=f"{self.path}.{element}",
+                bit_offset=self.absolute(start),
+                clause="1.3",
+            )
+        self.position = 8 * (stop + 1)
+        try:
+            text = self.source[first:stop].decode("utf-8")
+        except UnicodeDecodeError:
+            raise self.malformed(f"{element} is not UTF-8", element, start, "1.3") from None
+        self._note(element, "st(v)", start, text)
+        return text
+
+    def rest(self, element: str) -> bytes:
+        """bs(v): what is left of the container."""
+        start = self.position
+        value = self.source[start >> 3 :]
+        self.position = self.end
+        self._note(element, "bs(v)", start, value)
+        return value
+
+    def byte_alignment(self) -> None:
+        """A 1, then 0 up to the byte boundary; a whole byte where already aligned."""
+        start = self.position
+        if self._bits(1, "byte_alignment", start) != 1:
+            raise self.malformed("an alignment does not start with 1", "byte_alignment", start, "1.3")
+        while self.position & 7:
+            if self._bits(1, "byte_alignment", start) != 0:
+                raise self.malformed("an alignment bit is not 0", "byte_alignment", self.position - 1, "1.3")
+        self._note("byte_alignment", "byte_alignment()", start, self.position - start)
+
+    def expect_end(self, clause: str) -> None:
+        """The payload shall fill its unit."""
+        if self.position != self.end:
+            raise self.malformed(
+                f"{self.end - self.position} bits follow the payload", "nnr_unit_size", self.position, clause
+            )

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""2.3, 2.5 to 2.10: the units around the compressed data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .descriptors import BitReader
+from .errors import Unsupported
+
+NNR_QSU, NNR_QCB = 1, 2
+TOPOLOGY_PRUN, TOPOLOGY_REFLIST = 5, 6
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """The density and parameter that a parameter set brings."""
+
+    qp_density: int
+    quantization_parameter: int
+
+
+@dataclass(frozen=True)
+class ModelParameterSet:
+    """What of the model parameter set the decoding depends on."""
+
+    topology_indexed_reference: bool = False
+    parent_signalling: bool = False
+    quantisation: Quantisation | None = None
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Carried, not interpreted, but for the list of names of a reference list."""
+
+    storage_format: int
+    compression_format: int
+    topology_data: bytes
+    topology_elem_ids: tuple[str, ...] | None
+
+
+def start_unit_header(reader: BitReader) -> int:
+    """Section 2.3."""
+    start = reader.position
+    profile = reader.u(8, "general_profile_idc")
+    if profile > 1:
+        raise Unsupported(
+            f"general_profile_idc {profile}",
+            path=f"{reader.path}.general_profile_idc",
+            bit_offset=reader.absolute(start),
+            clause="2.3",
+        )
+    return profile
+
+
+def model_parameter_set(reader: BitReader, profile: int) -> ModelParameterSet:
+    """Section 2.5."""
+    reader.flag("topology_carriage_flag")
+    sparsification = reader.flag("mps_sparsification_flag")
+    pruning = reader.flag("mps_pruning_flag")
+    unification = reader.flag("mps_unification_flag")
+    decomposition = reader.flag("mps_decomposition_performance_map_flag")
+    methods = reader.u(3, "mps_quantization_method_flags")
+    indexed = reader.flag("mps_topology_indexed_reference_flag")
+    parent_signalling = validation = False
+    if profile == 1:
+        base_model = reader.flag("base_model_id_present_flag")
+        validation = reader.flag("validation_set_performance_present_flag")
+        metric_type = reader.flag("metric_type_performance_map_valid_flag")
+        parent_signalling = reader.flag("mps_parent_signalling_enabled_flag")
+        if parent_signalling:
+            reader.flag("nnr_pre_flag")
+        else:
+            reader.reserved_zero(1, "2.5")
+        reader.reserved_zero(2, "2.5")
+        if base_model:
+            reader.st("base_model_id")
+        if validation or metric_type:
+            reader.st("performance_metric_type")
+    else:
+        reader.reserved_zero(7, "2.5")
+    quantisation = _quantisation(reader, "mps", methods)
+    if sparsification:
+        sparsification_performance_map(reader)
+    if pruning:
+        pruning_performance_map(reader)
+    if unification:
+        unification_performance_map(reader)
+    if decomposition:
+        decomposition_performance_map(reader)
+    if validation:
+        reader.flt32("validation_set_performance")
+    reader.byte_alignment()
+    reader.expect_end("2.5")
+    return ModelParameterSet(indexed, parent_signalling, quantisation)
+
+
+def layer_parameter_set_header(reader: BitReader) -> None:
+    """Section 2.6."""
+    reader.flag("lps_self_contained_flag")
+    reader.reserved_zero(7, "2.6")
+
+
+def layer_parameter_set(reader: BitReader) -> Quantisation | None:
+    """Section 2.6."""
+    reader.reserved_zero(1, "2.6")
+    sparsification = reader.flag("lps_sparsification_flag")
+    pruning = reader.flag("lps_pruning_flag")
+    unification = reader.flag("lps_unification_flag")
+    methods = reader.u(3, "lps_quantization_method_flags")
+    reader.reserved_zero(1, "2.6")
+    quantisation = _quantisation(reader, "lps", methods)
+    if sparsification:
+        sparsification_performance_map(reader)
+    if pruning:
+        pruning_performance_map(reader)
+    if unification:
+        unification_performance_map(reader)
+    reader.byte_alignment()
+    reader.expect_end("2.6")
+    return quantisation
+
+
+def _quantisation(reader: BitReader, prefix: str, methods: int) -> Quantisation | None:
+    if not methods & (NNR_QSU | NNR_QCB):
+        return None
+    density = reader.u(3, f"{prefix}_qp_density")
+    return Quantisation(density, reader.i(13, f"{prefix}_quantization_parameter"))
+
+
+# 2.7 Performance maps: read and dropped. A counted list holds one entry less than its count says.
+
+
+def _class_accuracies(reader: BitReader, prefix: str, i: int) -> None:
+    reader.flt32(f"{prefix}_nn_accuracy[{i}]")
+    count = reader.u(8, f"{prefix}_count_classes[{i}]")
+    reader.ue(7, f"{prefix}_class_bitmask[{i}]")
+    for j in range(count):
+        reader.flt32(f"{prefix}_nn_class_accuracy[{i}][{j}]")
+
+
+def sparsification_performance_map(reader: BitReader) -> None:
+    """Section 2.7.1."""
+    for i in range(reader.u(8, "spm_count_thresholds") - 1):
+        reader.flt32(f"sparsification_threshold[{i}]")
+        reader.flt32(f"non_zero_ratio[{i}]")
+        _class_accuracies(reader, "spm", i)
+
+
+def pruning_performance_map(reader: BitReader) -> None:
+    """Section 2.7.2."""
+    for i in range(reader.u(8, "ppm_count_pruning_ratios") - 1):
+        reader.flt32(f"pruning_ratio[{i}]")
+        _class_accuracies(reader, "ppm", i)
+
+
+def unification_performance_map(reader: BitReader) -> None:
+    """Section 2.7.3."""
+    for i in range(reader.u(8, "upm_count_thresholds") - 1):
+        for j in range(reader.ue(1, f"count_reshaped_tensor_dimension[{i}]") - 1):
+            reader.ue(7, f"reshaped_tensor_dimensions[{i}][{j}]")
+        reader.byte_alignment()
+        for j in range(reader.u(8, f"count_super_block_dimension[{i}]") - 1):
+            reader.u(8, f"super_block_dimensions[{i}][{j}]")
+        for j in range(reader.u(8, f"count_block_dimension[{i}]") - 1):
+            reader.u(8, f"block_dimensions[{i}][{j}]")
+        reader.flt32(f"unification_threshold[{i}]")
+        _class_accuracies(reader, "upm", i)
+
+
+def decomposition_performance_map(reader: BitReader) -> None:
+    """Section 2.7.4."""
+    for i in range(reader.u(8, "dpm_count_thresholds") - 1):
+        reader.flt32(f"mse_threshold[{i}]")
+        reader.flt32(f"dpm_nn_accuracy[{i}]")
+        reader.flt32(f"nn_reduction_ratio[{i}]")
+        for j in range(reader.u(16, f"dpm_count_classes[{i}]")):
+            reader.flt32(f"dpm_nn_class_accuracy[{i}][{j}]")
+
+
+def topology_unit_header(reader: BitReader) -> tuple[int, int]:
+    """Section 2.8."""
+    return reader.u(8, "topology_storage_format"), reader.u(8, "topology_compression_format")
+
+
+def topology_unit(reader: BitReader, formats: tuple[int, int], largest_count: int) -> Topology:
+    """Section 2.8."""
+    if formats[0] == TOPOLOGY_REFLIST:
+        names = topology_elements_ids_list(reader, False, largest_count)
+        reader.expect_end("2.8")
+        return Topology(*formats, b"", tuple(str(name) for name in names))
+    carried = reader.rest("topology_data" if formats[0] != TOPOLOGY_PRUN else "pruning_container")
+    if formats[0] != TOPOLOGY_PRUN and carried.endswith(b"\0"):
+        carried = carried[:-1]  # a zero-ended string and plain bytes both read
+    return Topology(*formats, carried, None)
+
+
+def quantisation_unit_header(reader: BitReader) -> tuple[int, int]:
+    """Section 2.9."""
+    storage = reader.u(8, "quantization_storage_format")
+    return storage, reader.u(8, "quantization_compression_format")
+
+
+def quantisation_unit(reader: BitReader) -> str:
+    """Section 2.9."""
+    text = reader.st("quantization_data")
+    reader.expect_end("2.9")
+    return text
+
+
+def topology_elements_ids_list(reader: BitReader, indexed: bool, largest_count: int) -> list[str | int]:
+    """3.2.1: names, or indices into the reference list."""
+    start = reader.position
+    count = reader.ue(7, "count_topology_elements_minus2") + 2
+    if count > largest_count:
+        raise reader.limit(f"{count} topology elements", "count_topology_elements_minus2", start)
+    elements: list[str | int] = []
+    if indexed:
+        elements += [reader.ue(7, f"topology_elem_id_index_list[{i}]") for i in range(count)]
+        reader.byte_alignment()
+    else:
+        reader.byte_alignment()
+        elements += [reader.st(f"topology_elem_id_list[{i}]") for i in range(count)]
+    return elements

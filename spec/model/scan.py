@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""5.5 Scan orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+# A segment: a row, its first column and the column behind its last.
+Segment = tuple[int, int, int]
+
+
+def block_size(scan_order: int) -> int:
+    """Rows and columns of a block."""
+    return 4 << scan_order
+
+
+def count_block_rows(rows: int, scan_order: int) -> int:
+    """Row-major order has one block row, the whole tensor."""
+    if scan_order == 0:
+        return 1
+    return -(-rows // block_size(scan_order))
+
+
+def segments_of_block_row(rows: int, width: int, scan_order: int, block_row: int) -> Iterator[Segment]:
+    """The runs of neighbouring columns in the order in which they are coded."""
+    if scan_order == 0:
+        for row in range(rows):
+            yield row, 0, width
+        return
+    size = block_size(scan_order)
+    top = block_row * size
+    bottom = min(top + size, rows)
+    for left in range(0, width, size):
+        for row in range(top, bottom):
+            yield row, left, min(left + size, width)

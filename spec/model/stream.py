@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""2.1 A stream, unit by unit, and 5.6 the state that lasts from one stream to the next."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from . import data_unit as du
+from . import parameter_sets as ps
+from .arithmetic import ArithmeticDecoder, BinTrace
+from .descriptors import BitReader, Field
+from .errors import Truncated, Unsupported
+from .incremental import Predecessor, UpdateTree
+from .limits import Limits
+from .reconstruction import step_size, values_of
+from .scan import count_block_rows
+from .tensor_data import EntryPoint, TensorCoding, TensorData
+from .units import (
+    NNR_AGG,
+    NNR_LPS,
+    NNR_MPS,
+    NNR_NDU,
+    NNR_QNT,
+    NNR_STR,
+    NNR_TPL,
+    PartJoiner,
+    Unit,
+    iterate_units,
+)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A decoded tensor.
+
+    ``value_bytes`` holds the values little-endian, row-major, 4 bytes each; ``levels`` is None for raw
+    floats.
+    ``qp`` is the sum of ``qp_value`` and the parameter in force, None where there is none.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    levels: list[int] | None
+    value_bytes: bytes
+    role: str
+    qp: int | None
+    qp_density: int | None
+    codebook: du.Codebook | None
+
+    @property
+    def values(self) -> list[float] | list[int]:
+        """The values as numbers, row-major."""
+        count = len(self.value_bytes) // 4
+        return list(struct.unpack(f"<{count}{'i' if self.dtype == 'int32' else 'f'}", self.value_bytes))
+
+
+@dataclass
+class DecodedStream:
+    """What one stream holds."""
+
+    general_profile_idc: int = 0
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    topology: list[ps.Topology] = field(default_factory=list)
+    units: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+class Session:
+    """Decodes streams that build on each other, in their order.
+
+    Parameters
+    ----------
+    limits : Limits, optional
+    dimensions : mapping of str to tuple of int, optional
+        Shapes of tensors whose units carry none.
+    block_rows_alone : bool, optional
+        Decode each block row from its entry point, the last first.
+    observe : callable, optional
+        Called with the unit's index and a ``BinTrace`` after each bin.
+    log : list of Field, optional
+        Receives every syntax element.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        dimensions: Mapping[str, tuple[int, ...]] | None = None,
+        block_rows_alone: bool = False,
+        observe: Callable[[int, BinTrace], None] | None = None,
+        log: list[Field] | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.dimensions = dimensions or {}
+        self.block_rows_alone = block_rows_alone
+        self.observe = observe
+        self.log = log
+        self.tree = UpdateTree()
+
+    def decode(self, stream: bytes) -> DecodedStream:
+        """Decode the next stream of the sequence."""
+        return _StreamDecoder(self).decode(bytes(stream))
+
+
+class _StreamDecoder:
+    """The state of one stream."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.limits = session.limits
+        self.result = DecodedStream()
+        self.joiner = PartJoiner()
+        self.mps: ps.ModelParameterSet | None = None
+        self.layer_quantisation: ps.Quantisation | None = None
+        self.reference_list: tuple[str, ...] | None = None
+        self.data_unit_seen = False
+        self.elements = 0
+        self.nodes_of: dict[str, du.NodeId | None] = {}
+
+    def decode(self, stream: bytes) -> DecodedStream:
+        for unit in iterate_units(stream, self.session.log):
+            self.result.units.append((unit.nnr_unit_type, unit.first_byte, unit.size))
+            self._check_order(unit)
+            self.joiner.expects(unit)
+            if unit.nnr_unit_type == NNR_AGG:
+                raise Unsupported(
+                    "aggregate unit", path=unit.path, bit_offset=8 * unit.first_byte, clause="2.11"
+                )
+            if unit.nnr_unit_type > NNR_AGG:
+                continue  # 2.12: skipped by its size
+            self._unit(unit)
+        self.joiner.expect_closed(len(stream))
+        return self.result
+
+    def _check_order(self, unit: Unit) -> None:
+        kind = unit.nnr_unit_type
+        problem = None
+        if (unit.index == 0) != (kind == NNR_STR):
+            problem = "the first unit, and no other, is a start unit"
+        elif kind == NNR_MPS and self.mps is not None:
+            problem = "a second model parameter set"
+        elif kind == NNR_MPS and self.data_unit_seen:
+            problem = "a model parameter set behind a compressed data unit"
+        if problem is not None:
+            raise unit.reader.malformed(problem, "nnr_unit_type", 0, "2.1")
+
+    def _unit(self, unit: Unit) -> None:
+        kind, reader = unit.nnr_unit_type, unit.reader
+        if kind == NNR_STR:
+            if unit.partial_data_counter:
+                raise reader.malformed("a start unit in parts", "partial_data_counter", 8, "2.4")
+            self.result.general_profile_idc = ps.start_unit_header(reader)
+            reader.expect_end("2.3")
+            return
+        if kind == NNR_NDU:
+            self.data_unit_seen = True
+            header = du.data_unit_header(
+                reader,
+                self.result.general_profile_idc,
+                self.mps or ps.ModelParameterSet(),
+                self._resolve_index,
+                self.session.dimensions,
+                self.limits,
+            )
+            payload = self.joiner.add(unit, reader.position)
+            if payload is not None:
+                self._data_unit(unit, header, payload)
+            return
+        formats = (0, 0)
+        if kind == NNR_LPS:
+            ps.layer_parameter_set_header(reader)
+        elif kind == NNR_TPL:
+            formats = ps.topology_unit_header(reader)
+        elif kind == NNR_QNT:
+            formats = ps.quantisation_unit_header(reader)
+        payload = self.joiner.add(unit, reader.position)
+        if payload is None:
+            return
+        if kind == NNR_MPS:
+            self.mps = ps.model_parameter_set(payload, self.result.general_profile_idc)
+        elif kind == NNR_LPS:
+            self.layer_quantisation = ps.layer_parameter_set(payload)
+        elif kind == NNR_TPL:
+            topology = ps.topology_unit(payload, formats, self.limits.topology_elements)
+            self.result.topology.append(topology)
+            if topology.topology_elem_ids is not None:
+                self.reference_list = topology.topology_elem_ids
+        else:
+            ps.quantisation_unit(payload)
+
+    def _resolve_index(self, index: int) -> str | None:
+        """3.2.1 Without a reference list in the stream the index itself names the element."""
+        if self.reference_list is None:
+            return f"#{index}"
+        return self.reference_list[index] if index < len(self.reference_list) else None
+
+    # 3.5 payload
+
+    def _data_unit(self, unit: Unit, header: du.DataUnitHeader, payload: BitReader) -> None:
+        for name in header.names:
+            if name in self.nodes_of and (header.node is None or self.nodes_of[name] == header.node):
+                raise payload.malformed(f"a second unit for {name!r}", "topology_elem_id", 0, "3.2.1")
+        if len(set(header.names)) != len(header.names):
+            raise payload.malformed("a name twice in one unit", "topology_elem_id", 0, "3.2.1")
+        self.nodes_of.update(dict.fromkeys(header.names, header.node))
+        self.elements += sum(tensor.elements for tensor in header.tensors)
+        if self.elements > self.limits.stream_elements:
+            raise payload.limit(f"{self.elements} elements in all", "tensor_dimensions", 0)
+        if header.payload_type == du.NNR_PT_RAW_FLOAT:
+            self._raw_floats(header, payload)
+            return
+        before = self._predecessor(header, payload)
+        observe = self.session.observe
+        engine = ArithmeticDecoder(
+            payload.source,
+            unit.path,
+            payload.absolute,
+            None if observe is None else lambda trace: observe(unit.index, trace),
+        )
+        decoded = []
+        rows_before = 0
+        for index, plan in enumerate(header.tensors):
+            engine.path = f"{unit.path}.{plan.name}"
+            qp = None
+            quantisation = self._quantisation_in_force(header, engine)
+            if quantisation is not None:
+                engine.element = "qp_value"
+                qp = engine.iae(6 + quantisation.qp_density) + quantisation.quantization_parameter
+            points, rows_before = self._entry_points_of(header, plan, rows_before)
+            levels = TensorData(engine, self._coding(header, plan, before, index, points)).decode()
+            decoded.append((plan, levels, qp, quantisation))
+        engine.path = unit.path
+        engine.finish()
+        for plan, levels, qp, quantisation in decoded:
+            self._reconstruct(plan, levels, qp, quantisation, payload)
+        self.session.tree.remember(header, payload.source, [levels for _, levels, _, _ in decoded], before)
+
+    def _predecessor(self, header: du.DataUnitHeader, payload: BitReader) -> Predecessor | None:
+        before = self.session.tree.predecessor(header.parent)
+        if before is not None and before.shapes != [tensor.shape for tensor in header.tensors]:
+            raise payload.malformed("the previous update has other shapes", "tensor_dimensions", 0, "5.6")
+        return before
+
+    def _quantisation_in_force(
+        self, header: du.DataUnitHeader, engine: ArithmeticDecoder
+    ) -> ps.Quantisation | None:
+        """4.1 The last layer parameter set's, else the model parameter set's."""
+        if header.payload_type == du.NNR_PT_INT:
+            return None
+        found = self.layer_quantisation or (self.mps.quantisation if self.mps is not None else None)
+        if found is None:
+            raise engine.malformed("no parameter set brought qp_density", "4.1")
+        return found
+
+    def _entry_points_of(
+        self, header: du.DataUnitHeader, plan: du.TensorPlan, used: int
+    ) -> tuple[list[EntryPoint] | None, int]:
+        """The entry points of one tensor, measured from that tensor's block row 0."""
+        if header.scan_order == 0 or plan.role not in ("weight", "G", "H"):
+            return None, used
+        count = max(count_block_rows(plan.rows, header.scan_order) - 1, 0)
+        if not self.session.block_rows_alone or used > 0:
+            # Where the second factor's points count from is not known (decision 0011).
+            return None, used + count
+        return list(header.entry_points[:count]), used + count
+
+    def _coding(
+        self,
+        header: du.DataUnitHeader,
+        plan: du.TensorPlan,
+        before: Predecessor | None,
+        index: int,
+        points: list[EntryPoint] | None,
+    ) -> TensorCoding:
+        profile = self.result.general_profile_idc
+        codebook = plan.codebook if profile == 1 else None
+        temporal = header.parent is not None and header.parent.temporal_context_modeling
+        return TensorCoding(
+            rows=plan.rows,
+            width=plan.width,
+            profile=profile,
+            unary_length=header.unary_length,
+            dependent=header.dq_flag,
+            scan_order=header.scan_order,
+            codebook_size=0 if codebook is None else len(codebook.values),
+            zero_offset=0 if codebook is None else codebook.zero_offset,
+            parent_node_id_present=header.parent is not None,
+            base=before.levels[index] if temporal and before is not None else None,
+            seen=before.seen[index] if before is not None else None,
+            entry_points=points,
+        )
+
+    # 4
+
+    def _reconstruct(
+        self,
+        plan: du.TensorPlan,
+        levels: list[int],
+        qp: int | None,
+        quantisation: ps.Quantisation | None,
+        payload: BitReader,
+    ) -> None:
+        if quantisation is None or qp is None:
+            dtype, value_bytes = "int32", struct.pack(f"<{len(levels)}i", *levels)
+        else:
+            step = step_size(qp, quantisation.qp_density)
+            values = values_of(levels, step, plan.codebook)
+            if None in values:
+                raise payload.malformed("a level without an entry in the codebook", plan.name, 0, "4.3")
+            dtype, value_bytes = "float32", struct.pack(f"<{len(values)}f", *values)
+        self.result.tensors[plan.name] = Tensor(
+            plan.name,
+            plan.shape,
+            dtype,
+            levels,
+            value_bytes,
+            plan.role,
+            qp,
+            None if quantisation is None else quantisation.qp_density,
+            plan.codebook,
+        )
+
+    def _raw_floats(self, header: du.DataUnitHeader, payload: BitReader) -> None:
+        (plan,) = header.tensors
+        missing = 4 * plan.elements - len(payload.source)
+        if missing > 0:
+            raise Truncated(
+                f"{missing} bytes of the floats are missing",
+                path=f"{payload.path}.raw_float32_parameter",
+                bit_offset=payload.absolute(payload.end),
+                clause="3.5",
+            )
+        payload.position = 32 * plan.elements
+        payload.expect_end("3.5")
+        self.result.tensors[plan.name] = Tensor(
+            plan.name, plan.shape, "float32", None, payload.source, plan.role, None, None, None
+        )
+
+
+__all__ = [
+    "DecodedStream",
+    "Session",
+    "Tensor",
+]
