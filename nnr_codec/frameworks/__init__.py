@@ -7,10 +7,12 @@ Importing this package imports no framework; each is imported when a file of its
 from nnr_codec.frameworks.atomic import replacing
 from nnr_codec.frameworks.door import kind_of_path, open_model, save_model
 from nnr_codec.frameworks.dtypes import tag_of
+from nnr_codec.frameworks.origin import Origin
 from nnr_codec.frameworks.source import ModelSource, TensorDescription
 
 __all__ = [
     "ModelSource",
+    "Origin",
     "TensorDescription",
     "kind_of_path",
     "open_model",

@@ -24,7 +24,7 @@ def test_appears_at_the_end_with_ordinary_permissions(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["out"]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_a_failure_leaves_the_old_file(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "out"
     path.write_bytes(b"old")

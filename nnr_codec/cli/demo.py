@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nnr demo``."""
+
+from __future__ import annotations
+
+import importlib.resources
+import io
+import os
+import tempfile
+import time
+import zlib
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from nnr_codec.cli import port
+from nnr_codec.cli.demo_network import accuracy
+from nnr_codec.cli.terminal import ignore, size, table
+from nnr_codec.frameworks import Origin, open_model
+
+
+@click.command("demo", epilog="\b\nExamples:\n  nnr demo\n  nnr demo --qp -20        # smaller and coarser")
+@click.option("--qp", type=int, help="Quantisation parameter; by default the encoder's choice.")
+def command(qp: int | None) -> None:
+    """Compress a small trained network that comes with the package.
+
+    It tells handwritten digits apart; the demo shows what compression does to its size and to its accuracy.
+    """
+    folder = importlib.resources.files("nnr_codec") / "demo-data"
+    with importlib.resources.as_file(folder / "digits.safetensors") as model, open_model(model) as source:
+        original = dict(source)
+        origin = Origin.of(source).to_bytes()
+        model_bytes = os.path.getsize(model)
+    with importlib.resources.as_file(folder / "digits-test.npz") as test, open_model(test) as source:
+        images, labels = source["images"], source["labels"]
+
+    stream = io.BytesIO()
+    started = time.perf_counter()
+    options = {} if qp is None else {"qp": qp}
+    port.encode(original, options, file=stream, origin=origin, on_tensor=ignore)
+    encoded = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, "digits.nnr")
+        with open(path, "wb") as file:
+            file.write(stream.getvalue())
+        before_decoding = time.perf_counter()
+        restored = port.decode(path, None, threads=1, on_tensor=ignore)
+        decoded = time.perf_counter()
+
+    weights = sum(array.size for array in original.values())
+    coded = len(stream.getvalue())
+    deflated = len(zlib.compress(b"".join(array.tobytes() for array in original.values()), 9))
+    rows = [
+        ("as safetensors, float32", size(model_bytes), f"{model_bytes * 8 / weights:.2f}", "1.0"),
+        (
+            "deflated, as zip does",
+            size(deflated),
+            f"{deflated * 8 / weights:.2f}",
+            f"{model_bytes / deflated:.1f}",
+        ),
+        ("as NNR stream", size(coded), f"{coded * 8 / weights:.2f}", f"{model_bytes / coded:.1f}"),
+    ]
+    click.echo(f"A network that reads handwritten digits: {len(original)} tensors, {weights:,} weights\n")
+    header = ("", "size", "bits per weight", "times smaller")
+    for line in table(header, rows, (False, True, True, True)):
+        click.echo("  " + line)
+    right_before, right_after = accuracy(original, images, labels), accuracy(restored, images, labels)
+    click.echo(f"\n  relative error of the weights   {relative_error(original, restored):.2%}")
+    click.echo(f"  digits read right, before       {right_before:.2%} of {len(labels)}")
+    click.echo(f"  digits read right, after        {right_after:.2%}")
+    encoding, decoding = (encoded - started) * 1e3, (decoded - before_decoding) * 1e3
+    click.echo(f"  encoded in {encoding:.0f} ms, decoded in {decoding:.0f} ms")
+    click.echo(
+        "\nNow one of yours:  nnr encode model.safetensors model.nnr;  nnr info model.nnr;  nnr --help"
+    )
+
+
+def relative_error(original: dict[str, npt.NDArray[Any]], restored: dict[str, npt.NDArray[Any]]) -> float:
+    """Root of the squared error of all weights over the sum of their squares."""
+    error = sum(float(np.sum((original[n].astype(np.float64) - restored[n]) ** 2)) for n in original)
+    energy = sum(float(np.sum(array.astype(np.float64) ** 2)) for array in original.values())
+    return float((error / energy) ** 0.5)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands share in talking to a person."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+
+def printable(text: str) -> str:
+    r"""Show control characters as escapes: a name from a file must not drive the terminal.
+
+    >>> printable("a\x1b[31m\nb")
+    'a\\x1b[31m\\nb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def size(n_bytes: float) -> str:
+    """Write a number of bytes with three digits or so.
+
+    >>> size(999), size(340968), size(2.5e9)
+    ('999 B', '341 kB', '2.5 GB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            digits = 0 if unit == "B" or n_bytes >= 100 else 1
+            return f"{n_bytes:.{digits}f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} TB"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterator[str]:
+    """Lay out columns; the last one keeps its length.
+
+    Parameters
+    ----------
+    header : sequence of str
+    rows : sequence of sequence of str
+    right : sequence of bool
+        Which columns are aligned to the right.
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def ignore(name: str) -> None:
+    """Take the news of a finished tensor and say nothing."""
+    del name
+
+
+@contextlib.contextmanager
+def progress(title: str, sizes: dict[str, int], *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Show a bar on stderr while it is a terminal.
+
+    Parameters
+    ----------
+    title : str
+    sizes : dict of str to int
+        Bytes of each tensor.
+    quiet : bool
+
+    Yields
+    ------
+    callable of str
+        To be called with each finished tensor's name.
+    """
+    if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield ignore
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=sum(sizes.values()) or None)
+        yield lambda name: bar.advance(task, sizes.get(name, 0))
+
+
+def note(line: str, *, quiet: bool = False) -> None:
+    """Say something on stderr."""
+    if not quiet:
+        print(printable(line), file=sys.stderr)
