@@ -39,7 +39,8 @@ def peer_client() -> ModuleType:
 def peer(peer_client: ModuleType) -> Iterator[Any]:
     """A running peer; without its environment the test is skipped, in CI it fails."""
     if peer_client.find_python() is None:
-        reason = "no peer environment; make one with `python tools/peer/environment.py`"
+        place = os.environ.get("NNR_PEER_VENV") or ".venv-peer"
+        reason = f"no peer environment in {place}; make one with `python tools/peer/environment.py`"
         if os.environ.get("CI", "").lower() in ("1", "true"):
             pytest.fail(reason)
         pytest.skip(reason)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the peer codec for another process: JSON lines on stdin and stdout, arrays in .npz files.
 
-This file is run by the peer environment's Python (see ``environment.py``) and imports nothing of this repository.
-Start it as ``python bridge.py``; it greets with a ``ready`` line and then answers one line per request.
+This file is run by the peer environment's Python (see ``environment.py``) and imports nothing of this
+repository. Started as ``python bridge.py`` it greets with a ``ready`` line, then answers one line per request.
 ``client.Peer`` is its other end.
 """
 
@@ -42,7 +42,7 @@ class _StubModule(types.ModuleType):
 
 
 class _StubFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, name: str, *_: Any) -> importlib.machinery.ModuleSpec | None:
         if name.split(".")[0] in STUBBED_PACKAGES or name.startswith(STUBBED_SUBPACKAGES):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         return None
@@ -145,6 +145,7 @@ class Bridge:
         self._encoder = _State()
 
     def version(self, **_: Any) -> dict[str, Any]:
+        """Name the versions in use."""
         from importlib.metadata import version
 
         return {
@@ -154,7 +155,10 @@ class Bridge:
             "unary_length_minus1_default": COMPRESS_DEFAULTS["cabac_unary_length_minus1"],
         }
 
-    def reset(self, direction: str = "both", device_id: int = 0, history: bool = False, **_: Any) -> dict[str, Any]:
+    def reset(
+        self, direction: str = "both", device_id: int = 0, history: bool = False, **_: Any
+    ) -> dict[str, Any]:
+        """Forget earlier streams of one or both directions."""
         if direction in ("decode", "both"):
             self._decoder = _State(device_id, history)
         if direction in ("encode", "both"):
@@ -172,6 +176,7 @@ class Bridge:
         recompose_factors: bool = False,
         **_: Any,
     ) -> dict[str, Any]:
+        """Decode a stream's file into an archive of ``value:``, ``level:`` and ``codebook:`` arrays."""
         with open(stream, "rb") as file:
             content = bytearray(file.read())
         snapshot: dict[str, Any] = {}
@@ -188,7 +193,7 @@ class Bridge:
         if levels:
             coder.decode = observed
         if not recompose_factors:
-            approximator.recompose_params = lambda model_info, approx_data: approx_data
+            approximator.recompose_params = lambda _, tensors: tensors
         try:
             values, model = compression.decompress(
                 content,
@@ -205,8 +210,8 @@ class Bridge:
         if incremental and state.history is not None:
             state.history.add_data_to_hist(dict(values))
         arrays = {f"value:{name}": np.asarray(value) for name, value in values.items()}
-        arrays |= {f"level:{name}": np.asarray(value) for name, value in snapshot.get("parameters", {}).items()}
-        arrays |= {f"codebook:{name}": np.asarray(value) for name, value in snapshot.get("codebooks", {}).items()}
+        for kind, key in (("level", "parameters"), ("codebook", "codebooks")):
+            arrays |= {f"{kind}:{name}": np.asarray(value) for name, value in snapshot.get(key, {}).items()}
         np.savez(output, **arrays)
         described = ("approx_method", "qp", "qp_density", "dq_flag", "scan_order", "codebook_zero_offsets")
         return {
@@ -216,33 +221,48 @@ class Bridge:
         }
 
     def encode(self, tensors: str, output: str, options: dict[str, Any], **_: Any) -> dict[str, Any]:
-        with np.load(tensors, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        stream = self._compress(arrays, dict(options))
+        """Encode an archive of ``tensor:`` arrays into a stream's file."""
+        stream = self._compress(_load(tensors), dict(options))
         with open(output, "wb") as file:
             file.write(stream)
         return {"size_bytes": len(stream)}
 
     def _compress(self, arrays: dict[str, Any], options: dict[str, Any]) -> bytes:
         incremental = options.pop("incremental", False)
-        header = options.pop("header", {})  # fields of the peer's header description, e.g. general_profile_idc
-        description = options.pop("description", {})  # per-tensor fields, e.g. decomposition_rank
+        header = options.pop("header", {})  # fields of the peer's header description
+        factors = options.pop("factors", {})  # weight -> its shape; the arrays hold weight_G and weight_H
         state = self._encoder if incremental else _State(options.get("device_id", 0))
         unknown = set(options) - set(COMPRESS_DEFAULTS)
         if unknown:
             raise ValueError(f"unknown encoder options: {sorted(unknown)}")
         original = coder.encode
-
+        original_init = approximator.init_approx_data
+        blocks = options.pop("block_id_and_param_type") if factors else None
         coded: dict[str, Any] = {}
 
         def overridden(*arguments: Any, **keywords: Any) -> Any:
             keywords["enc_info"].update(header)
-            for key, value in description.items():
-                keywords["approx_data"].setdefault(key, {}).update(value)
             coded.update(keywords["approx_data"]["parameters"])
             return original(*arguments, **keywords)
 
+        def factored(parameters: Any, model_info: Any, **keywords: Any) -> Any:
+            # The peer factorises nothing itself: factors go in as arrays, their product in the model.
+            for index, (name, shape) in enumerate(factors.items()):
+                for entries in model_info.values():
+                    if isinstance(entries, dict):
+                        entries.pop(f"{name}_G", None)
+                        entries.pop(f"{name}_H", None)
+                model_info["parameter_type"][name] = "weight"
+                model_info["parameter_dimensions"][name] = tuple(shape)
+                model_info["parameter_index"][name] = len(parameters) + index
+                model_info["block_identifier"][name] = None
+            for key, entries in (blocks or {}).items():
+                model_info[key].update(entries)
+            return original_init(parameters, model_info, **keywords)
+
         coder.encode = overridden
+        if factors:
+            approximator.init_approx_data = factored
         try:
             stream = compression.compress(
                 arrays,
@@ -255,24 +275,26 @@ class Bridge:
             )
         finally:
             coder.encode = original
+            approximator.init_approx_data = original_init
         if incremental and state.history is not None:
             # The peer leaves this to its caller; only which positions are non-zero matters.
             state.history.add_data_to_hist(coded)
         return bytes(stream)
 
     def time_decode(self, stream: str, repeat: int = 3, **_: Any) -> dict[str, Any]:
+        """Time the decoding of a stream's file, which is read first."""
         with open(stream, "rb") as file:
             content = file.read()
         return _measure(lambda: compression.decompress(bytearray(content)), repeat)
 
     def time_encode(self, tensors: str, options: dict[str, Any], repeat: int = 3, **_: Any) -> dict[str, Any]:
-        with np.load(tensors, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        """Time the encoding of an archive's arrays, which are loaded first."""
+        arrays = _load(tensors)
         return _measure(lambda: self._compress(dict(arrays), dict(options)), repeat)
 
 
 def _measure(run: Callable[[], object], repeat: int) -> dict[str, Any]:
-    """Time whole calls first, and the share inside compiled code in calls of its own (wrapping costs a little)."""
+    """Time whole calls, then the share inside compiled code in calls of its own: wrapping costs a little."""
     api_seconds, native_seconds = [], []
     for _ in range(repeat):
         start = time.perf_counter()
@@ -283,6 +305,12 @@ def _measure(run: Callable[[], object], repeat: int) -> dict[str, Any]:
             run()
         native_seconds.append(watch.seconds)
     return {"api_seconds": api_seconds, "native_seconds": native_seconds}
+
+
+def _load(path: str) -> dict[str, Any]:
+    """The arrays of an archive, without the prefix that keeps any tensor name legal in it."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {name.removeprefix("tensor:"): archive[name] for name in archive.files}
 
 
 def _plain(value: Any) -> Any:

@@ -32,7 +32,7 @@ class PeerError(Exception):
         self.error, self.message, self.where = error, message, where
 
 
-class PeerCrash(PeerError):
+class PeerCrash(PeerError):  # noqa: N818 - "crash" says it better than "error"
     """The peer's process died or did not answer in time; the next call starts a new one, without state."""
 
 
@@ -45,7 +45,7 @@ class PeerDecoded:
     values : dict[str, ndarray]
         Reconstructed tensors, with the peer's own dtype.
     levels : dict[str, int32 ndarray]
-        Integers before reconstruction, where the peer shows them. Codebook indices are relative to the zero entry.
+        Integers before reconstruction; with a codebook, its indices relative to the zero entry.
     codebooks : dict[str, int32 ndarray]
     parameters, model : dict
         The peer's description of the tensors (``qp``, ``dq_flag``, ...) and of the model.
@@ -62,8 +62,8 @@ class PeerDecoded:
 class PeerTiming:
     """Seconds of each repetition.
 
-    ``api_seconds`` span the peer's compress() or decompress() call, ``native_seconds`` only what it spends inside its
-    compiled coder, measured in separate repetitions.
+    ``api_seconds`` span the peer's compress() or decompress() call, ``native_seconds`` only what it spends
+    inside its compiled coder, measured in separate repetitions.
     """
 
     api_seconds: tuple[float, ...]
@@ -71,7 +71,7 @@ class PeerTiming:
 
 
 def find_python() -> Path | None:
-    """The peer environment's interpreter, from NNR_PEER_VENV or ``.venv-peer`` in the repository; None if absent."""
+    """The peer's interpreter, in NNR_PEER_VENV or in the repository's ``.venv-peer``; None if absent."""
     root = Path(os.environ.get("NNR_PEER_VENV") or REPOSITORY / ".venv-peer")
     for relative in ("bin/python", "Scripts/python.exe"):
         if (root / relative).exists():
@@ -154,22 +154,28 @@ class Peer:
     def decode_sequence(
         self, streams: Iterable[bytes], *, history: bool = True, levels: bool = True
     ) -> list[PeerDecoded]:
-        """Decode incremental streams in order, from a fresh state; ``history`` must be as it was when encoding."""
+        """Decode incremental streams in order, from a fresh state; ``history`` off is for experiments."""
         self.reset("decode", history=history)
         return [self.decode(stream, levels=levels, incremental=True) for stream in streams]
 
     def encode(self, tensors: Mapping[str, NDArray[Any]], **options: Any) -> bytes:
         """Encode tensors (float32 or int32) with the options of `peer_options`."""
         output = self._path(".nnc")
-        self._ask("encode", tensors=str(self._saved(tensors)), output=str(output), options=peer_options(**options))
+        saved = str(self._saved(tensors))
+        self._ask("encode", tensors=saved, output=str(output), options=peer_options(**options))
         stream = output.read_bytes()
         output.unlink()
         return stream
 
     def encode_sequence(
-        self, updates: Iterable[Mapping[str, NDArray[Any]]], *, history: bool = False, device_id: int = 0, **options: Any
+        self,
+        updates: Iterable[Mapping[str, NDArray[Any]]],
+        *,
+        history: bool = False,
+        device_id: int = 0,
+        **options: Any,
     ) -> list[bytes]:
-        """Encode incremental updates in order, from a fresh state, with temporal context unless told otherwise."""
+        """Encode incremental updates in order, from a fresh state, with temporal context by default."""
         self.reset("encode", history=history, device_id=device_id)
         settings = {"temporal_context": True, "incremental": True, "device_id": device_id} | options
         return [self.encode(update, **settings) for update in updates]
@@ -181,7 +187,8 @@ class Peer:
     def time_encode(self, tensors: Mapping[str, NDArray[Any]], repeat: int = 3, **options: Any) -> PeerTiming:
         """Time the encoding of tensors, inside the peer's process."""
         saved = str(self._saved(tensors))
-        return _timing(self._ask("time_encode", tensors=saved, repeat=repeat, options=peer_options(**options)))
+        settings = peer_options(**options)
+        return _timing(self._ask("time_encode", tensors=saved, repeat=repeat, options=settings))
 
     def reset(self, direction: str = "both", *, history: bool = False, device_id: int = 0) -> None:
         """Forget the incremental state of ``"decode"``, ``"encode"`` or ``"both"``."""
@@ -198,25 +205,25 @@ class Peer:
 
     def _saved(self, tensors: Mapping[str, NDArray[Any]]) -> Path:
         path = Path(self._folder.name) / "input.npz"
-        # savez takes the names as keywords, so a tensor called "file" would clash with its own parameter.
-        if "file" in tensors:
-            raise ValueError("a tensor named 'file' cannot be handed to the peer")
-        np.savez(path, **dict(tensors))
+        # savez takes names as keywords, so a tensor called "file" would clash with its own parameters.
+        named: dict[str, Any] = {f"tensor:{name}": array for name, array in tensors.items()}
+        np.savez(path, **named)
         return path
 
     def _start(self) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        process = subprocess.Popen(
-            [str(self.python), "-I", str(BRIDGE)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=open(Path(self._folder.name) / "stderr.txt", "w"),  # noqa: SIM115 - lives as long as the child
-            text=True,
-            env=environment,
-            cwd=self._folder.name,
-            start_new_session=True,
-        )
+        with open(Path(self._folder.name) / "stderr.txt", "w") as errors:
+            process = subprocess.Popen(
+                [str(self.python), "-I", str(BRIDGE)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=environment,
+                cwd=self._folder.name,
+                start_new_session=True,
+            )
         lines: queue.Queue[str | None] = queue.Queue()
 
         def read() -> None:
@@ -295,7 +302,7 @@ def peer_options(
     rdo_lambda: float = 0.0,
     fold_batch_norm: bool = False,
     blocks: Mapping[str, Any] | None = None,
-    decomposition: Mapping[str, tuple[int, int]] | None = None,
+    factors: Mapping[str, tuple[int, ...]] | None = None,
     temporal_context: bool = False,
     differences: bool = False,
     parent_signalling: bool = False,
@@ -308,26 +315,24 @@ def peer_options(
     Parameters
     ----------
     codebook : bool or "auto"
-        True forces one, "auto" lets the peer choose by size. The peer then drops dependent quantisation and lowers QP.
+        True forces one, "auto" lets the peer choose by size. It then drops dependent quantisation and
+        lowers QP by 4.
     rdo_lambda : float
         The peer's hidden rate-distortion parameter; 0 is off.
     blocks : mapping, optional
-        ``{"block_identifier": {tensor: block or None}, "parameter_type": {tensor: type}}`` with the peer's types
-        ``weight``, ``weight.ls``, ``bias``, ``bn.beta``, ``bn.gamma``, ``bn.mean``, ``bn.var``, ``unspecified``.
-    decomposition : mapping, optional
-        ``{tensor: (decomposition_rank, g_number_of_rows)}``.
+        ``{"block_identifier": {tensor: block or None}, "parameter_type": {tensor: type}}`` with the
+        peer's types ``weight``, ``weight.ls``, ``bias``, ``bn.beta``, ``bn.gamma``, ``bn.mean``, ``bn.var``,
+        ``unspecified``.
+        A scaling tensor must be called ``<weight>_scaling``, or the peer drops it.
+    factors : mapping, optional
+        ``{weight: its shape}`` for low-rank weights in a block (which needs ``blocks``); the tensors then
+        hold ``weight_G`` and ``weight_H`` in the weight's place.
     header : mapping, optional
         Any further field of the peer's header description, by its own name.
     """
     fields: dict[str, Any] = dict(header or {})
     if profile == 0:
         fields |= {"general_profile_idc": 0}
-    description: dict[str, Any] = {}
-    if decomposition:
-        description = {
-            "decomposition_rank": {name: rank for name, (rank, _) in decomposition.items()},
-            "g_number_of_rows": {name: rows for name, (_, rows) in decomposition.items()},
-        }
     return {
         "qp": qp,
         "nonweight_qp": qp_1d,
@@ -344,12 +349,13 @@ def peer_options(
         "bnf": fold_batch_norm,
         "block_id_and_param_type": dict(blocks) if blocks else None,
         "tca": temporal_context,
-        "compress_differences": differences,
+        # Without it the peer signals no parents, and temporal context then does nothing.
+        "compress_differences": differences or temporal_context,
         "pre_signalling": parent_signalling,
         "device_id": device_id,
         "incremental": incremental,
         "header": fields,
-        "description": description,
+        "factors": {name: list(shape) for name, shape in (factors or {}).items()},
     }
 
 

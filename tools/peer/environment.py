@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the environment in which the peer codec runs, apart from ours.
 
-``python tools/peer/environment.py [DIR]`` makes it in DIR, else in ``$NNR_PEER_VENV``, else in ``.venv-peer`` of the
-repository; a second run finds it complete and changes nothing. The peer is compiled from source: that wants a C++
-compiler and the Python headers, and takes two to three minutes of one core.
+``python tools/peer/environment.py [DIR]`` makes it in DIR, else in ``$NNR_PEER_VENV``, else in ``.venv-peer``
+of the repository; a second run finds it complete and changes nothing. The peer is compiled from source: that
+wants a C++ compiler and the Python headers, and takes two to three minutes of one core.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import venv
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# The peer's own dependency list pulls several GB for training; coding needs only these, and the bridge's stubs.
+# The peer's own dependency list pulls several GB for training; coding needs only these.
 REQUIREMENTS = ("nncodec==2.1.3", "numpy<2", "pybind11")
 NUMPY1_LAST_PYTHON = (3, 12)  # the last one for which NumPy 1 has wheels
 
@@ -38,7 +38,11 @@ def greet(folder: Path) -> str | None:
         return None
     bridge = Path(__file__).with_name("bridge.py")
     result = subprocess.run(
-        [str(python), "-I", str(bridge)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [str(python), "-I", str(bridge)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     line = result.stdout.strip()
     return line if result.returncode == 0 and '"ready": true' in line else None
@@ -48,11 +52,21 @@ def make(folder: Path) -> None:
     """Create the environment and install the peer in it."""
     if sys.version_info[:2] > NUMPY1_LAST_PYTHON:
         newest = ".".join(map(str, NUMPY1_LAST_PYTHON))
-        raise SystemExit(f"the peer needs NumPy 1, which stops at Python {newest}; run this with {newest} or older")
+        raise SystemExit(
+            f"the peer needs NumPy 1, which stops at Python {newest}; run this with {newest} or older"
+        )
     print(f"making {folder} with Python {sys.version.split()[0]}", flush=True)
-    venv.EnvBuilder(with_pip=True, clear=folder.exists() and interpreter(folder).exists()).create(folder)
+    venv.EnvBuilder(with_pip=True).create(folder)  # never cleared: the folder might be someone's own
     print(f"installing {', '.join(REQUIREMENTS)}; the peer is compiled, which takes minutes", flush=True)
-    command = [str(interpreter(folder)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command = [
+        str(interpreter(folder)),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]
     subprocess.run([*command, *REQUIREMENTS], check=True)
 
 
@@ -64,7 +78,7 @@ def main() -> int:
         make(folder)
     greeting = greet(folder)
     if greeting is None:
-        print(f"the peer does not start in {folder}", file=sys.stderr)
+        print(f"the peer does not start in {folder}; delete it and try again", file=sys.stderr)
         return 1
     print(f"ready in {folder}: {greeting}")
     return 0
