@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bitstream's grammar: units in, bytes out, and back, with a trace of every element on request."""
+
+from nnr_codec.syntax.state import SyntaxState
+from nnr_codec.syntax.stream import UnitSpan, iter_unit_spans
+from nnr_codec.syntax.trace import Trace, TraceEvent
+from nnr_codec.syntax.unit import NNR_UNIT
+from nnr_codec.syntax.walk import build_tree, build_unit, parse_tree, parse_unit
+
+__all__ = [
+    "NNR_UNIT",
+    "SyntaxState",
+    "Trace",
+    "TraceEvent",
+    "UnitSpan",
+    "build_tree",
+    "build_unit",
+    "iter_unit_spans",
+    "parse_tree",
+    "parse_unit",
+]

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The aggregate unit. The syntax of its header is not known here, so that it stays whole."""
+
+from __future__ import annotations
+
+from nnr_codec.syntax.descriptors import bs
+from nnr_codec.syntax.grammar import Syntax
+
+NNR_AGGREGATE_UNIT_HEADER = Syntax("nnr_aggregate_unit_header", clause="format 2")
+NNR_AGGREGATE_UNIT_PAYLOAD = Syntax(
+    "nnr_aggregate_unit_payload", "nnr_aggregate_unit_body" / bs(), clause="format 2"
+)

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compressed data unit: between its syntax elements and what they mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnr_codec.errors import MalformedBitstream, NotEncodable
+from nnr_codec.model import (
+    Codebook,
+    CompressedParameterTypes,
+    DataUnit,
+    DataUnitHeader,
+    DecompressedDataFormat,
+    EntryPoint,
+    NodeId,
+    ParentNode,
+    ParentNodeIdType,
+    PayloadType,
+)
+from nnr_codec.syntax.grammar import Tree
+from nnr_codec.syntax.topology_elements import ids_list_tree
+
+_INT32 = range(-(1 << 31), 1 << 31)
+_DIGESTS = {
+    ParentNodeIdType.ICNN_NDU_PL_SHA256: ("parent_node_payload_sha256", 32),
+    ParentNodeIdType.ICNN_NDU_PL_SHA512: ("parent_node_payload_sha512", 64),
+}
+
+
+def data_unit(tree: Tree, **common: Any) -> DataUnit:
+    """Return the meaning of a parsed unit."""
+    return DataUnit(data_unit_header(tree), tree["nnr_compressed_data_unit_payload"], **common)
+
+
+def data_unit_header(tree: Tree) -> DataUnitHeader:
+    """Return the meaning of a parsed header."""
+    get = tree.get
+    names, indices = _topology_elements(tree)
+    dimensions = get("tensor_dimensions")
+    data_format = get("nnr_decompressed_data_format")
+    return DataUnitHeader(
+        names,
+        indices,
+        PayloadType(tree["nnr_compressed_data_unit_payload_type"]),
+        NodeId(tree["device_id"], tree["parameter_id"], tree["put_node_depth"]) if "device_id" in tree else None,
+        _parent(tree) if "parent_node_id_type" in tree else None,
+        codebook(tree["codebook"], "codebook") if "codebook" in tree else None,
+        codebook(tree["second_codebook"], "second_codebook") if "second_codebook" in tree else None,
+        bool(get("dq_flag", 0)),
+        None if data_format is None else DecompressedDataFormat(data_format),
+        None if dimensions is None else tuple(dimensions),
+        get("cabac_unary_length_minus1", 9) + 1,
+        CompressedParameterTypes(get("compressed_parameter_types", 0)),
+        get("decomposition_rank"),
+        get("g_number_of_rows"),
+        get("first_tensor_dimension_shift", 0),
+        get("scan_order", 0),
+        _entry_points(tree["cabac_entry_point"]) if "cabac_entry_point" in tree else (),
+    )
+
+
+def _topology_elements(tree: Tree) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    if "topology_elem_id" in tree:
+        return (tree["topology_elem_id"],), ()
+    if "topology_elem_id_index" in tree:
+        return (), (tree["topology_elem_id_index"],)
+    listed = tree["topology_elements_ids_list"]
+    return tuple(listed.get("topology_elem_id_list", ())), tuple(listed.get("topology_elem_id_index_list", ()))
+
+
+def _parent(tree: Tree) -> ParentNode:
+    kind = ParentNodeIdType(tree["parent_node_id_type"])
+    temporal = bool(tree["temporal_context_modeling_flag"])
+    if kind is ParentNodeIdType.ICNN_NDU_ID:
+        own = "device_id" in tree
+        node_id = None if own else (tree["parameter_id"], tree["put_node_depth"])
+        return ParentNode(kind, temporal, tree["parent_device_id"], node_id)
+    element, n_bytes = _DIGESTS[kind]
+    return ParentNode(kind, temporal, payload_digest=tree[element].to_bytes(n_bytes, "big"))
+
+
+def codebook(tree: Tree, path: str) -> Codebook:
+    """Return the meaning of a parsed codebook: differences summed up from the zero value to both sides."""
+    zero_offset = (tree["codebook_size"] >> 1) + tree["codebook_center_offset"]
+    if not 0 <= zero_offset < tree["codebook_size"]:
+        raise MalformedBitstream(
+            f"CbZeroOffset is {zero_offset} in a codebook of {tree['codebook_size']}",
+            path=f"{path}.codebook_center_offset",
+            clause="format 3",
+        )
+    left = [tree["codebook_zero_value"]]
+    for delta in tree["codebook_delta_left"]:
+        left.append(left[-1] - delta - 1)
+    right = [tree["codebook_zero_value"]]
+    for delta in tree["codebook_delta_right"]:
+        right.append(right[-1] + delta + 1)
+    values = (*left[:0:-1], *right)
+    if values[0] not in _INT32 or values[-1] not in _INT32:
+        raise MalformedBitstream("a codebook value is beyond 32 bits", path=f"{path}.codebook_zero_value", clause="format 3")
+    return Codebook(values, zero_offset, tree["codebook_egk"])
+
+
+def codebook_tree(book: Codebook) -> Tree:
+    """Return the syntax elements of a codebook."""
+    size, zero = len(book.values), book.zero_offset
+    if not 0 <= zero < size:
+        raise NotEncodable(f"CbZeroOffset is {zero} in a codebook of {size}", element="codebook")
+    values = [int(value) for value in book.values]
+    gaps = [after - before - 1 for before, after in zip(values, values[1:], strict=False)]
+    if any(gap < 0 for gap in gaps):
+        raise NotEncodable("the values of a codebook strictly increase", element="codebook")
+    return {
+        "codebook_egk": _shortest_order(gaps) if book.egk is None else book.egk,
+        "codebook_size": size,
+        "codebook_center_offset": zero - (size >> 1),
+        "codebook_zero_value": values[zero],
+        "codebook_delta_left": gaps[:zero][::-1],
+        "codebook_delta_right": gaps[zero:],
+    }
+
+
+def _shortest_order(gaps: list[int]) -> int:
+    return min(range(16), key=lambda k: sum(2 * (gap + (1 << k)).bit_length() - k - 1 for gap in gaps))
+
+
+def _entry_points(entries: list[Tree]) -> tuple[EntryPoint, ...]:
+    """Turn changes of differences into positions relative to the start of block row 0."""
+    points = []
+    position = difference = 0
+    for index, entry in enumerate(entries):
+        difference += entry["bit_offset_delta2"] if index else entry["bit_offset_delta1"]
+        position += difference
+        points.append(EntryPoint(position, entry["cabac_offset_value"], entry.get("dq_state", 0)))
+    return tuple(points)
+
+
+def _entry_point_trees(points: tuple[EntryPoint, ...], dq_flag: bool) -> list[Tree]:
+    trees: list[Tree] = []
+    position = difference = 0
+    for point in points:
+        change = point.bit_offset - position - difference
+        tree: Tree = {"cabac_offset_value": point.cabac_offset_value}
+        if dq_flag:
+            tree["dq_state"] = point.dq_state
+        tree["bit_offset_delta2" if trees else "bit_offset_delta1"] = change
+        trees.append(tree)
+        difference += change
+        position = point.bit_offset
+    return trees
+
+
+def data_unit_tree(unit: DataUnit, general_profile_idc: int, parent_signalling: bool) -> Tree:
+    """Return the syntax elements that say it."""
+    header = unit.header
+    tree = _references_tree(header)
+    kind = header.payload_type
+    tree["nnr_compressed_data_unit_payload_type"] = int(kind)
+    if general_profile_idc == 1:
+        tree |= _node_tree(header, parent_signalling)
+    elif header.node_id is not None or header.parent is not None:
+        raise NotEncodable("profile 0 has no node ids", element="node_id_present_flag")
+    if header.codebook is not None:
+        tree["codebook"] = codebook_tree(header.codebook)
+    if header.second_codebook is not None:
+        tree["second_codebook"] = codebook_tree(header.second_codebook)
+    if kind in (PayloadType.NNR_PT_FLOAT, PayloadType.NNR_PT_BLOCK):
+        tree["codebook_present_flag"] = int(header.codebook is not None)
+    if kind != PayloadType.NNR_PT_RAW_FLOAT or header.dq_flag:
+        tree["dq_flag"] = int(header.dq_flag)
+    tree["nnr_decompressed_data_format_present_flag"] = int(header.decompressed_data_format is not None)
+    if header.decompressed_data_format is not None:
+        tree["nnr_decompressed_data_format"] = int(header.decompressed_data_format)
+    tree |= _input_parameters_tree(header)
+    if header.tensor_dimensions is not None and len(header.tensor_dimensions) > 1:
+        tree["scan_order"] = header.scan_order
+        if general_profile_idc == 1 or header.first_tensor_dimension_shift:
+            tree["first_tensor_dimension_shift"] = header.first_tensor_dimension_shift
+        if header.scan_order > 0:
+            tree["cabac_entry_point"] = _entry_point_trees(header.entry_points, header.dq_flag)
+    elif header.scan_order or header.entry_points:
+        raise NotEncodable("only tensors of two dimensions or more have a scan order", element="scan_order")
+    tree["nnr_compressed_data_unit_payload"] = unit.payload
+    return tree
+
+
+def _references_tree(header: DataUnitHeader) -> Tree:
+    names, indices = header.topology_elem_ids, header.topology_elem_id_indices
+    if bool(names) == bool(indices):
+        raise NotEncodable("a unit refers to its tensors either by name or by index", element="topology_elem_id")
+    several = len(names) + len(indices) > 1
+    tree: Tree = {"nnr_multiple_topology_elements_present_flag": int(several)}
+    if several and names:
+        tree["topology_elements_ids_list"] = ids_list_tree(names, "topology_elem_id_list")
+    elif several:
+        tree["topology_elements_ids_list"] = ids_list_tree(indices, "topology_elem_id_index_list")
+    elif names:
+        tree["topology_elem_id"] = names[0]
+    else:
+        tree["topology_elem_id_index"] = indices[0]
+    return tree
+
+
+def _node_tree(header: DataUnitHeader, parent_signalling: bool) -> Tree:
+    node, parent = header.node_id, header.parent
+    tree: Tree = {"node_id_present_flag": int(node is not None)}
+    if node is not None:
+        tree |= {"device_id": node.device_id, "parameter_id": node.parameter_id, "put_node_depth": node.put_node_depth}
+    if parent_signalling:
+        tree["parent_node_id_present_flag"] = int(parent is not None)
+    elif parent is not None:
+        raise NotEncodable("the model parameter set does not enable parent nodes", element="parent_node_id_present_flag")
+    if parent is None:
+        return tree
+    tree["parent_node_id_type"] = int(parent.node_id_type)
+    tree["temporal_context_modeling_flag"] = int(parent.temporal_context_modeling_flag)
+    if parent.node_id_type == ParentNodeIdType.ICNN_NDU_ID:
+        tree["parent_device_id"] = parent.device_id
+        if (parent.node_id is None) == (node is None):
+            raise NotEncodable("a unit has either a node id or a parent with one", element="parameter_id")
+        if parent.node_id is not None:
+            tree["parameter_id"], tree["put_node_depth"] = parent.node_id
+    else:
+        element, n_bytes = _DIGESTS[parent.node_id_type]
+        if parent.payload_digest is None or len(parent.payload_digest) != n_bytes:
+            raise NotEncodable(f"a digest of {n_bytes} bytes is needed", element=element)
+        tree[element] = int.from_bytes(parent.payload_digest, "big")
+    return tree
+
+
+def _input_parameters_tree(header: DataUnitHeader) -> Tree:
+    """Return the input parameters; they are sent when any of them differs from what an absent one means."""
+    dimensions = header.tensor_dimensions
+    unary = header.cabac_unary_length
+    if dimensions is None and unary == 10 and not header.compressed_parameter_types:
+        return {"input_parameters_present_flag": 0}
+    tree: Tree = {
+        "input_parameters_present_flag": 1,
+        "tensor_dimensions_flag": int(dimensions is not None),
+        "cabac_unary_length_flag": int(unary != 10),
+        "compressed_parameter_types": int(header.compressed_parameter_types),
+    }
+    if dimensions is not None:
+        tree |= {"count_tensor_dimensions": len(dimensions), "tensor_dimensions": list(dimensions)}
+    if unary != 10:
+        tree["cabac_unary_length_minus1"] = unary - 1
+    factors = {"decomposition_rank": header.decomposition_rank, "g_number_of_rows": header.g_number_of_rows}
+    return tree | {element: value for element, value in factors.items() if value is not None}

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The syntax element: the only construct that touches the stream. The descriptors derive from it."""
+
+from __future__ import annotations
+
+import copy
+from enum import EnumMeta, Flag
+from typing import Any
+
+from construct import Construct
+
+from nnr_codec.errors import (
+    BitstreamError,
+    LimitExceeded,
+    MalformedBitstream,
+    NotEncodable,
+    TruncatedBitstream,
+)
+from nnr_codec.syntax.expressions import Scope
+from nnr_codec.syntax.streams import SyntaxReader, SyntaxWriter
+from nnr_codec.syntax.trace import TraceEvent
+
+
+class Named:
+    """``"name" / member`` gives a named copy, where construct would wrap it in one more layer."""
+
+    name: str | None
+    key: str | None = None
+    min_bits: int = 0  # no fewer bits are ever read
+
+    def __rtruediv__(self, name: str) -> Any:
+        named = copy.copy(self)
+        named.name = name
+        named.key = named.key or name
+        return named
+
+
+class Element(Named, Construct):  # type: ignore[misc]
+    """A syntax element: the only thing that touches the stream. Subclasses are the descriptors.
+
+    Parameters
+    ----------
+    descriptor : str
+        As the standard's tables show it.
+    values : enumeration, range or int, optional
+        The values that the format allows; an int is the only one and need not be given when building.
+    inferred : int, optional
+        What other elements' conditions see when it is absent.
+    limit : str, optional
+        The field of `Limits` that bounds its value.
+    key : str, optional
+        Its key in the tree where the name is not unique in the table.
+    refusal : type of BitstreamError
+        What a value outside ``values`` is.
+    symbols : enumeration, optional
+        Names of values, where ``values`` is not an enumeration.
+    """
+
+    def __init__(
+        self,
+        descriptor: str,
+        *,
+        values: Any = None,
+        inferred: int | None = None,
+        limit: str | None = None,
+        key: str | None = None,
+        refusal: type[BitstreamError] = MalformedBitstream,
+        symbols: EnumMeta | None = None,
+        min_bits: int = 1,
+    ) -> None:
+        super().__init__()
+        self.descriptor = descriptor
+        self.values = values
+        self.inferred = inferred
+        self.limit = limit
+        self.key = key
+        self.refusal = refusal
+        self.symbols = symbols or (values if isinstance(values, EnumMeta) else None)
+        self.min_bits = min_bits
+        self.clause: str | None = None
+        self.fixed = isinstance(values, int)
+        self._allowed = _allowed(values)
+        self._guarded = values is not None or limit is not None
+
+    # What a descriptor defines.
+
+    def _read(self, stream: SyntaxReader, scope: Scope) -> Any:
+        raise NotImplementedError
+
+    def _write(self, value: Any, stream: SyntaxWriter, scope: Scope) -> None:
+        raise NotImplementedError
+
+    def _descriptor_here(self, scope: Scope) -> str:  # noqa: ARG002
+        return self.descriptor
+
+    def _raw(self, stream: SyntaxReader, start: int, end: int) -> Any:
+        return stream.bits_between(start, end)
+
+    # The walks.
+
+    def _parse(self, stream: SyntaxReader, context: Any, path: str) -> Any:
+        if stream.trace is not None:
+            return _traced(self, stream, context, path)
+        start = stream.bit_offset
+        try:
+            value = self._read(stream, context)
+            if self._guarded:
+                self._check_limit(value, stream)
+                if stream.strict:
+                    self._check(value, start)
+        except BitstreamError as error:
+            self._locate(error, start, path)
+            raise
+        context[self.name] = value
+        return value
+
+    def _build(self, obj: Any, stream: SyntaxWriter, context: Any, path: str) -> None:
+        try:
+            if obj is None and self.fixed:
+                obj = self._default(stream)
+            if stream.strict and self._guarded:
+                self._check(obj, stream.bit_length)
+            self._write(obj, stream, context)
+        except BitstreamError as error:
+            raise NotEncodable(error.message, path=path, element=self.name, clause=self.clause) from None
+        except (ValueError, TypeError, OverflowError, AttributeError) as error:
+            raise NotEncodable(str(error), path=path, element=self.name, clause=self.clause) from error
+        context[self.name] = obj
+
+    def _default(self, stream: SyntaxWriter) -> Any:  # noqa: ARG002
+        return self.values
+
+    def _check(self, value: Any, start: int) -> None:  # noqa: ARG002
+        if self._allowed is not None and value not in self._allowed:
+            raise self.refusal(f"{self.name} is {value}, and the format allows {self.allowed_text}")
+
+    def _check_limit(self, value: Any, stream: SyntaxReader) -> None:
+        if self.limit is not None:
+            bound = getattr(stream.limits, self.limit)
+            if bound is not None and value > bound:
+                raise LimitExceeded(f"{self.name} is {value}, and {self.limit} is {bound}")
+
+    def _locate(self, error: BitstreamError, start: int, path: str) -> None:
+        error.path = path
+        error.element = self.name
+        error.bit_offset = start if error.bit_offset is None else error.bit_offset
+        error.clause = self.clause
+
+    def symbol(self, value: Any) -> str | None:
+        """Return the name of an enumeration's value."""
+        if self.symbols is None or value is None:
+            return None
+        try:
+            return str(self.symbols(value).name)
+        except ValueError:
+            return None
+
+    @property
+    def allowed_text(self) -> str:
+        """str : The allowed values, in words."""
+        if isinstance(self.values, range):
+            return f"{self.values[0]}..{self.values[-1]}"
+        if isinstance(self.values, EnumMeta):
+            return f"the values of {self.values.__name__}"
+        return "any value" if self.values is None else f"only {self.values}"
+
+
+def _allowed(values: Any) -> Any:
+    if isinstance(values, EnumMeta):
+        return None if issubclass(values, Flag) else frozenset(int(member) for member in values)
+    return range(values, values + 1) if isinstance(values, int) else values
+
+
+def _traced(element: Element, stream: SyntaxReader, context: Any, path: str) -> Any:
+    """Parse one element and note it, a faulty one too."""
+    start = stream.bit_offset
+    value = fault = None
+    try:
+        value = element._read(stream, context)  # noqa: SLF001
+        end = stream.bit_offset
+        context[element.name] = value
+        element._check_limit(value, stream)  # noqa: SLF001
+        element._check(value, start)  # noqa: SLF001
+    except BitstreamError as error:
+        element._locate(error, start, path)  # noqa: SLF001
+        fault = error
+        if value is None:
+            # Nothing was taken: claim what there is of a truncated element, and nothing of any other.
+            end = stream.end_bit if isinstance(error, TruncatedBitstream) else start
+    stream.trace.append(  # type: ignore[union-attr]
+        TraceEvent(
+            path,
+            element.name or "",
+            element._descriptor_here(context),  # noqa: SLF001
+            start,
+            end - start,
+            element._raw(stream, start, end),  # noqa: SLF001
+            value,
+            element.symbol(value),
+            element.clause or "",
+            fault,
+        )
+    )
+    if fault is not None and (stream.strict or value is None or isinstance(fault, LimitExceeded)):
+        raise fault
+    return value

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stream of units: found by their sizes, without looking inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nnr_codec.errors import LimitExceeded, MalformedBitstream, TruncatedBitstream
+from nnr_codec.model import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSpan:
+    """Where a unit is.
+
+    Attributes
+    ----------
+    index : int
+        0 for the first unit.
+    byte_offset, size_bytes : int
+        Its place in the stream; the size includes the size field.
+    nnr_unit_type : int
+        0..63.
+    """
+
+    index: int
+    byte_offset: int
+    size_bytes: int
+    nnr_unit_type: int
+
+    @property
+    def path(self) -> str:
+        """str : The unit's path, ``nnr_unit[3]``."""
+        return f"nnr_unit[{self.index}]"
+
+
+def iter_unit_spans(buffer: Any, limits: Limits | None = None) -> Iterator[UnitSpan]:
+    """Go through the units by their sizes.
+
+    Parameters
+    ----------
+    buffer : bytes-like
+        The whole stream; a memory map is only touched at the first bytes of units.
+    limits : Limits, optional
+
+    Yields
+    ------
+    UnitSpan
+
+    Raises
+    ------
+    TruncatedBitstream
+        When a unit reaches beyond the buffer.
+    MalformedBitstream
+        When a unit is smaller than its own size field and type, or the stream is empty.
+    LimitExceeded
+        For max_stream_bytes, max_units and max_unit_bytes.
+
+    Clause: format 2
+    """
+    limits = limits or Limits()
+    view = memoryview(buffer).cast("B")
+    end = len(view)
+    _limit(end, limits.max_stream_bytes, "max_stream_bytes", "nnr_bitstream", 0)
+    if end == 0:
+        raise MalformedBitstream("the stream is empty", path="nnr_bitstream", bit_offset=0, clause="format 2")
+    offset = index = 0
+    while offset < end:
+        path = f"nnr_unit[{index}]"
+        field_bytes = 4 if view[offset] & 0x80 else 2
+        if offset + field_bytes + 1 > end:
+            raise TruncatedBitstream(
+                f"a unit's size and type take {field_bytes + 1} bytes and {end - offset} are left",
+                path=f"{path}.nnr_unit_size",
+                bit_offset=8 * offset,
+                element="nnr_unit_size",
+                clause="format 2",
+            )
+        # The flag is the field's first bit and not part of the size.
+        size = int.from_bytes(view[offset : offset + field_bytes], "big") & ((1 << (8 * field_bytes - 1)) - 1)
+        if size <= field_bytes:
+            raise MalformedBitstream(
+                f"nnr_unit_size is {size}, less than the unit's own header",
+                path=f"{path}.nnr_unit_size",
+                bit_offset=8 * offset + 1,
+                element="nnr_unit_size",
+                clause="format 2",
+            )
+        _limit(index + 1, limits.max_units, "max_units", path, 8 * offset)
+        _limit(size, limits.max_unit_bytes, "max_unit_bytes", path, 8 * offset)
+        if size > end - offset:
+            raise TruncatedBitstream(
+                f"nnr_unit_size is {size} and {end - offset} bytes are left",
+                path=f"{path}.nnr_unit_size",
+                bit_offset=8 * offset + 1,
+                element="nnr_unit_size",
+                clause="format 2",
+            )
+        yield UnitSpan(index, offset, size, view[offset + field_bytes] >> 2)
+        offset += size
+        index += 1
+
+
+def _limit(value: int, bound: int | None, name: str, path: str, bit_offset: int) -> None:
+    if bound is not None and value > bound:
+        raise LimitExceeded(
+            f"{value} is beyond {name}, which is {bound}", path=path, bit_offset=bit_offset, element="nnr_unit_size"
+        )

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The walks over the one declaration: parse, build, trace; and between trees and what they mean.
+
+The tree is the raw level: nested dicts and lists of ``{element: value}`` just as written, forbidden values included.
+The unit is the meaning, and everything the format demands holds for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnr_codec.errors import BitstreamError, MalformedBitstream, NotEncodable
+from nnr_codec.model import (
+    AggregateUnit,
+    AnyUnit,
+    DataUnit,
+    LayerParameterSet,
+    Limits,
+    ModelParameterSet,
+    NnrUnitType,
+    PartialUnit,
+    QuantizationUnit,
+    StartUnit,
+    TopologyUnit,
+    UnknownUnit,
+)
+from nnr_codec.syntax.data_unit_meaning import data_unit, data_unit_tree
+from nnr_codec.syntax.grammar import Tree
+from nnr_codec.syntax.layer_parameter_set import layer_parameter_set, layer_parameter_set_tree
+from nnr_codec.syntax.model_parameter_set import model_parameter_set, model_parameter_set_tree
+from nnr_codec.syntax.quantization_unit import quantization_unit, quantization_unit_tree
+from nnr_codec.syntax.start_unit import start_unit, start_unit_tree
+from nnr_codec.syntax.state import SyntaxState
+from nnr_codec.syntax.stream import UnitSpan
+from nnr_codec.syntax.streams import SyntaxReader, SyntaxWriter
+from nnr_codec.syntax.topology_unit import topology_unit, topology_unit_tree
+from nnr_codec.syntax.trace import Trace
+from nnr_codec.syntax.unit import NNR_UNIT
+
+_DEFAULT_LIMITS = Limits()
+_LARGEST_SHORT_UNIT = (1 << 15) - 1
+_LARGEST_UNIT = (1 << 31) - 1
+
+
+def parse_tree(
+    buffer: Any,
+    span: UnitSpan,
+    state: SyntaxState,
+    *,
+    limits: Limits | None = None,
+    strict: bool = False,
+    trace: Trace | None = None,
+) -> Tree:
+    """Parse a unit into its syntax elements.
+
+    Parameters
+    ----------
+    buffer : bytes-like
+        The whole stream.
+    span : UnitSpan
+        Where the unit is.
+    state : SyntaxState
+        What the units before said.
+    limits : Limits, optional
+    strict : bool
+        Whether values that the format forbids raise; else they are only marked in the trace.
+    trace : Trace, optional
+        Receives an event for each element, in stream order; what came before a fault stays in it.
+
+    Returns
+    -------
+    dict
+        Nested plain dicts and lists. Bytes up to the unit's end are views of ``buffer``.
+
+    Raises
+    ------
+    BitstreamError
+        When the elements cannot be told apart, or when strict.
+    """
+    return _parse(_reader(buffer, span, limits or _DEFAULT_LIMITS, strict, trace), span, state)
+
+
+def _reader(buffer: Any, span: UnitSpan, limits: Limits, strict: bool, trace: Trace | None) -> SyntaxReader:
+    start = 8 * span.byte_offset
+    end = start + 8 * span.size_bytes
+    return SyntaxReader(buffer, start, end, root=span.path, limits=limits, strict=strict, trace=trace)
+
+
+def _parse(reader: SyntaxReader, span: UnitSpan, state: SyntaxState) -> Tree:
+    tree: Tree = NNR_UNIT.parse_stream(reader, **state.variables())
+    if reader.strict and reader.bits_left:
+        raise MalformedBitstream(
+            f"{reader.bits_left >> 3} bytes follow the unit's last element",
+            path=span.path,
+            bit_offset=reader.bit_offset,
+            element="nnr_unit_size",
+            clause="format 2",
+        )
+    return tree
+
+
+def parse_unit(
+    buffer: Any, span: UnitSpan, state: SyntaxState, trace: Trace | None = None, *, limits: Limits | None = None
+) -> AnyUnit:
+    """Parse a unit and check everything that can be checked before its payload is decoded.
+
+    Parameters are those of `parse_tree`.
+
+    Returns
+    -------
+    Unit
+        Of the dataclass of its type. Payloads and bodies are views of ``buffer``.
+
+    Raises
+    ------
+    BitstreamError
+        With path, absolute bit offset, element and clause.
+    """
+    limits = limits or _DEFAULT_LIMITS
+    try:
+        state.check_order(span.nnr_unit_type)
+        tree = _parse(_reader(buffer, span, limits, True, trace), span, state)
+        unit = _meaning(tree, limits)
+        if isinstance(unit, DataUnit):
+            state.check_size(unit, memoryview(buffer).nbytes, limits)
+    except BitstreamError as error:
+        if error.bit_offset is None:
+            _locate(error, buffer, span, state, limits)
+        raise
+    return unit
+
+
+def _locate(error: BitstreamError, buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits) -> None:
+    """Complete an error about a value's meaning with the place of the element: only a trace knows it."""
+    error.path = f"{span.path}.{error.path or error.element}"
+    error.element = error.element or error.path.rpartition(".")[2]
+    error.bit_offset = 8 * span.byte_offset
+    trace = Trace()
+    try:
+        parse_tree(buffer, span, state, limits=limits, trace=trace)
+    except BitstreamError:
+        pass
+    for event in trace:
+        if event.path == error.path or event.path.startswith(f"{error.path}["):
+            error.bit_offset = event.bit_offset
+            return
+
+
+def _meaning(tree: Tree, limits: Limits) -> AnyUnit:
+    kind = tree["nnr_unit_type"]
+    common = {"independently_decodable_flag": bool(tree["independently_decodable_flag"])}
+    if tree["partial_data_counter_present_flag"]:
+        return PartialUnit(kind, tree["partial_data_counter"], tree["nnr_partial_unit_payload"], **common)
+    if kind == NnrUnitType.NNR_NDU:
+        return data_unit(tree, **common)
+    if kind == NnrUnitType.NNR_STR:
+        return start_unit(tree, **common)
+    if kind == NnrUnitType.NNR_MPS:
+        return model_parameter_set(tree, **common)
+    if kind == NnrUnitType.NNR_LPS:
+        return layer_parameter_set(tree, **common)
+    if kind == NnrUnitType.NNR_TPL:
+        return topology_unit(tree, limits, **common)
+    if kind == NnrUnitType.NNR_QNT:
+        return quantization_unit(tree, limits, **common)
+    if kind == NnrUnitType.NNR_AGG:
+        return AggregateUnit(tree["nnr_aggregate_unit_body"], **common)
+    return UnknownUnit(kind, tree["nnr_unit_payload"], **common)
+
+
+def build_tree(tree: Tree, state: SyntaxState, *, strict: bool = False) -> bytes:
+    """Build a unit from its syntax elements.
+
+    Whatever can be written is written, forbidden values too, unless ``strict``. Reserved bits and byte alignments that
+    are not given get the value that the format wants, and so does the size.
+
+    Raises
+    ------
+    NotEncodable
+        With path and element, when an element is missing, has no place, or has a value that its bits cannot hold.
+    """
+    sized = "nnr_unit_size" in tree
+    if not sized:
+        tree = {**tree, "nnr_unit_size_flag": 1, "nnr_unit_size": 0}
+    writer = SyntaxWriter(strict=strict)
+    try:
+        NNR_UNIT.build_stream(tree, writer, **state.variables())
+    except BitstreamError as error:
+        raise NotEncodable(error.message, path=error.path, element=error.element, clause=error.clause) from None
+    octets = writer.to_bytes()
+    if sized:
+        return octets
+    size = len(octets)
+    if size - 2 <= _LARGEST_SHORT_UNIT:
+        return (size - 2).to_bytes(2, "big") + octets[4:]
+    if size > _LARGEST_UNIT:
+        raise NotEncodable("a unit has less than 2 GiB", element="nnr_unit_size", clause="format 2")
+    return (size | 1 << 31).to_bytes(4, "big") + octets[4:]
+
+
+def build_unit(unit: AnyUnit, state: SyntaxState) -> bytes:
+    """Build a unit; the inverse of `parse_unit`.
+
+    Parameters
+    ----------
+    unit : Unit
+        For a data unit the payload is written as it is.
+    state : SyntaxState
+        What the units before say.
+
+    Raises
+    ------
+    NotEncodable
+        With path and element, when the format has no way to say it.
+    """
+    kind, tree = _elements(unit, state)
+    tree["nnr_unit_type"] = int(kind)
+    tree["independently_decodable_flag"] = int(unit.independently_decodable_flag)
+    tree["partial_data_counter_present_flag"] = 0
+    return build_tree(tree, state, strict=True)
+
+
+def _elements(unit: AnyUnit, state: SyntaxState) -> tuple[int, Tree]:
+    profile = 1 if state.general_profile_idc is None else state.general_profile_idc
+    if isinstance(unit, DataUnit):
+        parents = state.mps is not None and state.mps.parent_signalling_enabled_flag
+        return NnrUnitType.NNR_NDU, data_unit_tree(unit, profile, parents)
+    if isinstance(unit, StartUnit):
+        return NnrUnitType.NNR_STR, start_unit_tree(unit)
+    if isinstance(unit, ModelParameterSet):
+        return NnrUnitType.NNR_MPS, model_parameter_set_tree(unit, profile)
+    if isinstance(unit, LayerParameterSet):
+        return NnrUnitType.NNR_LPS, layer_parameter_set_tree(unit)
+    if isinstance(unit, TopologyUnit):
+        return NnrUnitType.NNR_TPL, topology_unit_tree(unit)
+    if isinstance(unit, QuantizationUnit):
+        return NnrUnitType.NNR_QNT, quantization_unit_tree(unit)
+    if isinstance(unit, AggregateUnit):
+        return NnrUnitType.NNR_AGG, {"nnr_aggregate_unit_body": unit.body}
+    if isinstance(unit, UnknownUnit):
+        if unit.nnr_unit_type <= max(NnrUnitType):
+            raise NotEncodable("this type of unit is known", element="nnr_unit_type")
+        return unit.nnr_unit_type, {"nnr_unit_payload": unit.body}
+    raise NotEncodable(f"{type(unit).__name__} is not built: split_unit() cuts a built unit", element="nnr_unit_type")
