@@ -2,7 +2,7 @@
 """Run the peer codec for another process: JSON lines on stdin and stdout, arrays in .npz files.
 
 This file is run by the peer environment's Python (see ``environment.py``) and imports nothing of this
-repository. Started as ``python bridge.py`` it greets with a ``ready`` line, then answers one line per request.
+repository. Started as ``python bridge.py`` it greets with a ``ready`` line and answers a line per request.
 ``client.Peer`` is its other end.
 """
 
