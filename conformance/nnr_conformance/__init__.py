@@ -1,2 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conformance checking for decoders of ISO/IEC 15938-17 bitstreams."""
+"""Conformance checker for decoders of ISO/IEC 15938-17 (NNC) bitstreams.
+
+It knows nothing of the format: a decoder is judged by the suites' expectations alone.
+"""
+
+from nnr_conformance.adapter import Adapter, resolve_adapter
+from nnr_conformance.answer import Answer, Rejected, Report, Unsupported
+from nnr_conformance.errors import ConformanceError
+from nnr_conformance.judge import Judgement, judge
+from nnr_conformance.limits import Limits
+from nnr_conformance.result import Log, Result
+from nnr_conformance.runner import Plan, run
+from nnr_conformance.selection import Selection
+from nnr_conformance.suite import Suite, find_suites
+from nnr_conformance.verdict import Verdict
+from nnr_conformance.version import CHECKER_VERSION as __version__
+
+__all__ = [
+    "Adapter",
+    "Answer",
+    "ConformanceError",
+    "Judgement",
+    "Limits",
+    "Log",
+    "Plan",
+    "Rejected",
+    "Report",
+    "Result",
+    "Selection",
+    "Suite",
+    "Unsupported",
+    "Verdict",
+    "__version__",
+    "find_suites",
+    "judge",
+    "resolve_adapter",
+    "run",
+]

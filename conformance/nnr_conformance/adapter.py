@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An adapter: the few lines of JSON that put a decoder under test."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from nnr_conformance.decoders import Claims, CommandDecoder, Decoder, JsonlDecoder
+from nnr_conformance.errors import UsageError
+from nnr_conformance.features import FEATURES
+from nnr_conformance.host import launch
+from nnr_conformance.output import EXTENSIONS
+from nnr_conformance.record import item, load_record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """How to reach a decoder."""
+
+    format: Literal["nnr-conformance-adapter/1"] = item(
+        "The format of this file.", default="nnr-conformance-adapter/1"
+    )
+    name: str = item("Name of the decoder in reports.", pattern=r"\S")
+    version: str = item("Its version; a handshake may tell it instead.", default="")
+    kind: Literal["command", "jsonl", "python"] = item("The way in.")
+    command: tuple[str, ...] = item(
+        "command: arguments with {input} {output}, or {inputs} {outputs} or {output_dir}; jsonl: the child's arguments.",
+        default=(),
+    )
+    callable: str = item("python: `package.module:function` or `file.py:function`.", default="")
+    arguments: tuple[str, ...] = item("python: when there are any, the function is called with them to make the "
+                                      "decode function.", default=())  # fmt: skip
+    python: str = item("python: the interpreter that has the decoder, 3.10 or later, with NumPy.", default="")
+    output: Literal["npz", "safetensors", "hashes"] = item("What it writes; decides the extension.", default="npz")
+    environment: dict[str, str] = item("Environment variables to set.", default=None)
+    profiles: tuple[int, ...] = item("Profiles that it claims.", default=(0, 1), minimum=0)
+    without: tuple[str, ...] = item("Registered features that it does not claim.", default=(), choices=tuple(FEATURES))
+
+    def build(self) -> Decoder:
+        """The decoder, not yet started."""
+        claims = Claims(name=self.name, version=self.version, profiles=self.profiles, without=self.without)
+        environment = self.environment or {}
+        if self.kind == "command":
+            return CommandDecoder(self.command, claims, environment)
+        if self.kind == "jsonl":
+            return JsonlDecoder(self.command, claims, environment)
+        argv = launch("nnr_conformance.host", self.callable, *self.arguments, python=self.python or None)
+        return JsonlDecoder(argv, claims, environment)
+
+    @property
+    def extension(self) -> str:
+        return EXTENSIONS[self.output]
+
+
+def _nncodec() -> Adapter:
+    python = os.environ.get("NNCODEC_PYTHON", "")
+    if not python:
+        raise UsageError("nncodec: set NNCODEC_PYTHON to the interpreter of an environment that has nncodec 2.1.3")
+    return Adapter(
+        name="nncodec", kind="python", callable="nnr_conformance.adapters.nncodec:decode", python=python
+    )
+
+
+def _native() -> Adapter:
+    return Adapter(name="native", kind="python", callable="nnr_conformance.adapters.native:decode")
+
+
+def _model() -> Adapter:
+    # spec/ is a folder of the clone and not of the wheel.
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    return Adapter(
+        name="model", kind="python", callable="nnr_conformance.adapters.model:decode", environment={"PYTHONPATH": path}
+    )
+
+
+SHIPPED: dict[str, Callable[[], Adapter]] = {"native": _native, "model": _model, "nncodec": _nncodec}
+"""``broken:FAULT`` and ``broken:FAULT@BASE`` come beside these."""
+
+
+def resolve_adapter(spec: str) -> Adapter:
+    """Turn what ``--decoder`` was given into an adapter.
+
+    Parameters
+    ----------
+    spec : str
+        A shipped name; ``broken:FAULT``; a path to an adapter file; ``cmd:``, ``jsonl:`` or ``python:`` followed by
+        a command line or a callable.
+    """
+    head, colon, rest = spec.partition(":")
+    if spec in SHIPPED:
+        return SHIPPED[spec]()
+    if head == "broken" and colon:
+        return _broken(rest)
+    if head == "cmd" and colon:
+        return Adapter(name=_program(rest), kind="command", command=tuple(shlex.split(rest)))
+    if head == "jsonl" and colon:
+        return Adapter(name=_program(rest), kind="jsonl", command=tuple(shlex.split(rest)))
+    if head == "python" and colon:
+        return Adapter(name=rest, kind="python", callable=_absolute(rest, Path.cwd()))
+    path = Path(spec)
+    if path.is_file():
+        return load_adapter(path)
+    known = ", ".join([*SHIPPED, "broken:FAULT", "cmd:COMMAND", "jsonl:COMMAND", "python:MODULE:FUNCTION"])
+    raise UsageError(f"no decoder {spec!r}; it is a path to an adapter file, or one of {known}")
+
+
+def load_adapter(path: Path) -> Adapter:
+    """Read an adapter file; a program or module beside it is named relative to it, with ``./``."""
+    adapter = load_record(Adapter, path)
+    folder = path.resolve().parent
+    command = tuple(str(folder / part) if part.startswith("./") else part for part in adapter.command)
+    if adapter.kind == "python" and not adapter.callable:
+        raise UsageError(f"{path}: kind python needs `callable`")
+    if adapter.kind != "python" and not command:
+        raise UsageError(f"{path}: kind {adapter.kind} needs `command`")
+    return replace(adapter, command=command, callable=_absolute(adapter.callable, folder))
+
+
+def _broken(spec: str) -> Adapter:
+    fault, _, base = spec.partition("@")
+    return Adapter(
+        name=f"broken:{spec}",
+        kind="python",
+        callable="nnr_conformance.adapters.broken:break_decoder",
+        arguments=(fault, base or "native"),
+    )
+
+
+def _program(command: str) -> str:
+    words = shlex.split(command)
+    if not words:
+        raise UsageError("an empty command")
+    return Path(words[0]).name
+
+
+def _absolute(callable_spec: str, folder: Path) -> str:
+    place, _, name = callable_spec.rpartition(":")
+    return f"{folder / place}:{name}" if place.endswith(".py") else callable_spec

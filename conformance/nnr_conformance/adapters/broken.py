@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deliberately broken decoders, at least one per verdict, made by seeding one fault into a sound one.
+
+They are how the checker is checked: a checker that does not find these finds nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import numpy as np
+
+from nnr_conformance.answer import Answer, Rejected, Unsupported
+from nnr_conformance.arrays import Array
+from nnr_conformance.decoders.callable import DecodeFunction
+
+Fault = Callable[[DecodeFunction, Sequence[bytes]], list[Answer]]
+ORPHAN_SECONDS = 300
+"""An orphan would live so long if nobody killed it."""
+
+
+def break_decoder(fault: str, base: str) -> DecodeFunction:
+    """The decode function of the sound adapter ``base`` (``native``, ``model``, ``toy``) with one fault.
+
+    The fault ``as-told`` is the one that a toy stream asks for.
+    """
+    sound = importlib.import_module(f"nnr_conformance.adapters.{base}")
+    if fault not in FAULTS and fault != "as-told":
+        raise ValueError(f"no fault {fault!r}; there is {', '.join(FAULTS)}")
+
+    def decode(streams: Sequence[bytes]) -> list[Answer]:
+        chosen = sound.fault_of(streams) if fault == "as-told" else fault
+        return FAULTS[chosen](sound.decode, streams)
+
+    return decode
+
+
+def _answers(answers: Sequence[Answer | dict[str, Array]]) -> list[Answer]:
+    return [answer if isinstance(answer, Answer) else Answer(values=dict(answer)) for answer in answers]
+
+
+def _last_values(answers: list[Answer]) -> tuple[dict[str, Array], str]:
+    """The tensors of the last stream that carries any, and the last one's name."""
+    values = next((answer.values for answer in reversed(answers) if answer.values), None)
+    if values is None:
+        raise Unsupported("no tensor to break")
+    return values, list(values)[-1]
+
+
+def none(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    """No fault, for comparison."""
+    return _answers(sound(streams))
+
+
+def wrong_last_element(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    answers = _answers(sound(streams))
+    values, name = _last_values(answers)
+    broken = values[name].copy()
+    if broken.size:
+        flat = broken.reshape(-1)
+        bits = flat[-1:].view(f"u{broken.itemsize}")
+        bits ^= 1
+    values[name] = broken
+    return answers
+
+
+def wrong_last_level(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    answers = _answers(sound(streams))
+    levels = next((answer.levels for answer in reversed(answers) if answer.levels), None)
+    if levels is None:
+        raise Unsupported("no level to break")
+    name = list(levels)[-1]
+    levels[name] = levels[name].copy()
+    levels[name].reshape(-1)[-1:] += 1
+    return answers
+
+
+def wrong_shape(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    answers = _answers(sound(streams))
+    values, name = _last_values(answers)
+    values[name] = values[name].reshape(1, *values[name].shape)
+    return answers
+
+
+def wrong_dtype(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    answers = _answers(sound(streams))
+    values, name = _last_values(answers)
+    values[name] = values[name].astype(np.float64)
+    return answers
+
+
+def missing_tensor(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    answers = _answers(sound(streams))
+    values, name = _last_values(answers)
+    del values[name]
+    return answers
+
+
+def extra_tensor(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    answers = _answers(sound(streams))
+    answers[-1].values["a tensor from nowhere"] = np.zeros(1, np.float32)
+    return answers
+
+
+def wrong_units(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    answers = _answers(sound(streams))
+    report = answers[-1].report
+    if report is None or not report.units:
+        raise Unsupported("no units to break")
+    report.units[-1]["nnr_unit_size"] += 1
+    return answers
+
+
+def wrong_trace(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    answers = _answers(sound(streams))
+    if not answers[-1].trace:
+        raise Unsupported("no trace to break")
+    answers[-1].trace = answers[-1].trace.rsplit("\t", 1)[0] + "\twrong\n"
+    return answers
+
+
+def missing_output(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    return _answers(sound(streams))[:-1]
+
+
+def accepts_garbage(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    try:
+        return _answers(sound(streams))
+    except Rejected:
+        return [Answer() for _ in streams]
+
+
+def rejects_everything(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
+    raise Rejected("no")
+
+
+def wrong_error_class(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    try:
+        return _answers(sound(streams))
+    except Rejected as rejected:
+        told = rejected.rejection
+        other = "limit" if told.error_class != "limit" else "malformed"
+        raise Rejected(told.message, error_class=other, stage=told.stage, stream=told.stream) from rejected  # type: ignore[arg-type]
+
+
+def wrong_error_bit(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    try:
+        return _answers(sound(streams))
+    except Rejected as rejected:
+        told = rejected.rejection
+        raise Rejected(told.message, error_class=told.error_class, bit_offset=1 << 40) from rejected
+
+
+def crashes(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
+    signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGSEGV)
+    raise AssertionError("a dead process went on")
+
+
+def exits(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
+    os._exit(42)
+
+
+def raises(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
+    raise IndexError("an error that is not the contract's")
+
+
+def hangs(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
+    while True:
+        time.sleep(ORPHAN_SECONDS)
+
+
+def spins(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
+    while True:
+        pass
+
+
+def _fork_orphan() -> None:
+    """A grandchild in a session of its own that ignores every signal it can, with the parent's death unnoticed."""
+    sys.stdout.flush()
+    if (child := os.fork()) == 0:
+        os.setsid()
+        if os.fork() == 0:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            os.closerange(0, 64)
+            time.sleep(ORPHAN_SECONDS)
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def forks_orphans(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    """Answers well, but leaves a process behind."""
+    _fork_orphan()
+    return _answers(sound(streams))
+
+
+def hangs_with_orphans(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
+    _fork_orphan()
+    hangs(sound, streams)
+
+
+def eats_memory(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
+    hoard = []
+    while True:
+        hoard.append(np.ones(4 << 20, np.uint8))
+        time.sleep(0.001)
+
+
+_n_calls = 0
+
+
+def flaky(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    """Right the first time, wrong the second."""
+    global _n_calls
+    _n_calls += 1
+    return wrong_last_element(sound, streams) if _n_calls % 2 == 0 else _answers(sound(streams))
+
+
+def unsupported(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
+    raise Unsupported("everything")
+
+
+def babbles(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
+    """Writes between the protocol's lines."""
+    for descriptor in range(3, 16):
+        try:
+            os.write(descriptor, b"decoding...\n")
+        except OSError:
+            continue
+    return _answers(sound(streams))
+
+
+FAULTS: dict[str, Fault] = {
+    fault.__name__.replace("_", "-"): fault
+    for fault in (
+        none, wrong_last_element, wrong_last_level, wrong_shape, wrong_dtype, missing_tensor, extra_tensor,
+        wrong_units, wrong_trace, missing_output, accepts_garbage, rejects_everything, wrong_error_class,
+        wrong_error_bit, crashes, exits, raises, hangs, spins, forks_orphans, hangs_with_orphans, eats_memory,
+        flaky, unsupported, babbles,
+    )
+}  # fmt: skip

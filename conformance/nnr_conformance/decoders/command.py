@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command line template: one process per vector."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from nnr_conformance.answer import Rejection
+from nnr_conformance.decoders.decoder import Claims
+from nnr_conformance.errors import UsageError
+from nnr_conformance.expectation import ErrorClass, Stage
+from nnr_conformance.limits import Limits
+from nnr_conformance.observation import Observation, Status
+from nnr_conformance.output import OutputError, read_output
+from nnr_conformance.process import Process
+
+EXIT_DECODED, EXIT_REJECTED, EXIT_UNSUPPORTED = 0, 1, 69
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
+_KNOWN = {"input", "output", "inputs", "outputs", "output_dir"}
+
+
+@dataclass
+class CommandDecoder:
+    """A decoder called as ``template`` says.
+
+    Parameters
+    ----------
+    template : sequence of str
+        Arguments with placeholders: ``{input}`` and ``{output}`` for one stream; ``{inputs}`` and ``{outputs}``,
+        each an argument of its own, for any number; ``{output_dir}`` instead of ``{outputs}``.
+    """
+
+    template: Sequence[str]
+    claims: Claims = field(default_factory=Claims)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    _process: Process | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        names = [name for part in self.template for name in _PLACEHOLDER.findall(part)]
+        if unknown := [name for name in names if name not in _KNOWN]:
+            raise UsageError(f"the command has an unknown placeholder {{{unknown[0]}}}; known: {', '.join(sorted(_KNOWN))}")
+        for part in self.template:
+            if part not in ("{inputs}", "{outputs}") and ("{inputs}" in part or "{outputs}" in part):
+                raise UsageError(f"{{inputs}} and {{outputs}} are arguments of their own, not part of {part!r}")
+        if not {"input", "inputs"} & set(names) or not {"output", "outputs", "output_dir"} & set(names):
+            raise UsageError("the command names neither {input} nor {inputs}, or no {output}, {outputs}, {output_dir}")
+
+    @property
+    def takes_sequences(self) -> bool:
+        several_out = any(part == "{outputs}" or "{output_dir}" in part for part in self.template)
+        return several_out and "{inputs}" in self.template
+
+    def start(self, workspace: Path, limits: Limits) -> None:
+        """Nothing to do: every vector starts a process."""
+
+    def decode(self, streams: Sequence[Path], outputs: Sequence[Path], limits: Limits) -> Observation:
+        if len(streams) > 1 and not self.takes_sequences:
+            return Observation(Status.UNSUPPORTED, detail="the command takes one stream ({inputs} takes several)")
+        begun = time.monotonic()
+        process = Process(
+            self.expand(streams, outputs),
+            cwd=outputs[0].parent,
+            limits=limits,
+            environment=self.environment,
+            stderr=outputs[0].parent / "stderr",
+        )
+        self._process = process
+        try:
+            end = process.wait(limits, deadline=begun + limits.seconds)
+            seconds = time.monotonic() - begun
+            n_orphans = process.remove_strays() if end == "ended" else 0
+        finally:
+            process.kill()
+            self._process = None
+        if end == "timeout":
+            seen = Observation(Status.TIMED_OUT, detail=f"{seconds:.1f} s, {process.cpu_seconds:.1f} s of CPU")
+        elif end == "oom":
+            seen = Observation(Status.OUT_OF_MEMORY, detail=f"{process.peak_memory_bytes >> 20} MiB")
+        else:
+            seen = _observe_exit(process, outputs)
+        seen.seconds, seen.cpu_seconds = seconds, process.cpu_seconds
+        seen.peak_memory_bytes, seen.n_orphans = process.peak_memory_bytes, n_orphans
+        return seen
+
+    def expand(self, streams: Sequence[Path], outputs: Sequence[Path]) -> list[str]:
+        """The arguments for some streams."""
+        single = {"input": str(streams[0]), "output": str(outputs[0]), "output_dir": str(outputs[0].parent)}
+        argv: list[str] = []
+        for part in self.template:
+            if part == "{inputs}":
+                argv += map(str, streams)
+            elif part == "{outputs}":
+                argv += map(str, outputs)
+            else:
+                argv.append(_PLACEHOLDER.sub(lambda match: single[match[1]], part))
+        return argv
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+
+def _observe_exit(process: Process, outputs: Sequence[Path]) -> Observation:
+    code = process.returncode
+    said = process.stderr_tail()
+    if code == EXIT_DECODED:
+        try:
+            return Observation(Status.DECODED, [read_output(path) for path in outputs])
+        except OutputError as error:
+            return Observation(Status.BROKE_CONTRACT, at="output", detail=str(error))
+    if code == EXIT_REJECTED:
+        return Observation(Status.REJECTED, rejection=parse_rejection(said))
+    if code == EXIT_UNSUPPORTED:
+        return Observation(Status.UNSUPPORTED, detail=last_line(said))
+    return Observation(Status.CRASHED, at=name_exit(code), detail=last_line(said))
+
+
+def name_exit(code: int | None) -> str:
+    """``SIGSEGV`` for a signal, ``exit 42`` for a code; a shell's 128 + signal counts as the signal."""
+    if code is None:
+        return "ended"
+    number = -code if code < 0 else code - 128 if 128 < code <= 128 + 64 else 0
+    with contextlib.suppress(ValueError):
+        if number:
+            return signal.Signals(number).name
+    return f"exit {code}"
+
+
+def parse_rejection(said: str) -> Rejection:
+    """Read the optional last line ``nnr-error: CLASS [bit=N] [stage=S] [stream=K] [text]`` of stderr."""
+    for line in reversed(said.splitlines()):
+        if line.startswith("nnr-error:"):
+            words = line.removeprefix("nnr-error:").split()
+            told: dict[str, str] = {}
+            while words and (words[0] in get_args(ErrorClass) or "=" in words[0]):
+                key, equals, value = words.pop(0).partition("=")
+                told[key if equals else "class"] = value if equals else key
+            stage = told.get("stage")
+            return Rejection(
+                error_class=told.get("class"),  # type: ignore[arg-type]
+                bit_offset=int(told["bit"]) if told.get("bit", "").isdigit() else None,
+                stage=stage if stage in get_args(Stage) else None,  # type: ignore[arg-type]
+                stream=int(told["stream"]) if told.get("stream", "").isdigit() else None,
+                message=" ".join(words),
+            )
+    return Rejection(message=last_line(said))
+
+
+def last_line(text: str) -> str:
+    """The last line that is not blank."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

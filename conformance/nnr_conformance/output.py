@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading what a decoder wrote for one stream: NPZ, safetensors or a report, told apart by content."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+from nnr_conformance.answer import Answer, Report
+from nnr_conformance.arrays import Array, load_arrays
+from nnr_conformance.errors import RecordError
+from nnr_conformance.record import read_record
+from nnr_conformance.safetensors import parse_safetensors
+
+EXTENSIONS = {"npz": ".npz", "safetensors": ".safetensors", "hashes": ".json"}
+
+
+class OutputError(Exception):
+    """The decoder said that it decoded, but what it wrote cannot be read."""
+
+
+def read_output(path: Path) -> Answer:
+    """Read one output file, and the report (``path`` + ``.json``) and trace (``path`` + ``.trace``) beside it.
+
+    Raises
+    ------
+    OutputError
+        If the file is missing or in none of the three formats.
+    """
+    if not path.is_file():
+        raise OutputError(f"no output file {path.name}")
+    try:
+        answer = _read_main(path)
+        beside = path.with_name(path.name + ".json")
+        if beside.is_file():
+            answer.report = parse_report(beside.read_text(encoding="utf-8"))
+        trace = path.with_name(path.name + ".trace")
+        if trace.is_file():
+            answer.trace = trace.read_text(encoding="utf-8")
+    except (ValueError, KeyError, RecordError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise OutputError(f"{path.name}: {error}") from error
+    return answer
+
+
+def parse_report(text: str) -> Report:
+    """Parse a report; raises `RecordError` or ValueError."""
+    return read_record(Report, json.loads(text), "report")
+
+
+def _read_main(path: Path) -> Answer:
+    with path.open("rb") as stream:
+        start = stream.read(9)
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return sort_arrays(load_arrays(path))
+    # A header's length is under 2**40, so three of its bytes are NUL, which JSON never holds.
+    if start[5:9] == b"\0\0\0{":
+        return sort_arrays(parse_safetensors(path.read_bytes()))
+    if start.lstrip().startswith(b"{"):
+        return Answer(report=parse_report(path.read_text(encoding="utf-8")))
+    raise OutputError(f"{path.name} is neither NPZ nor safetensors nor a JSON report")
+
+
+def sort_arrays(arrays: dict[str, Array]) -> Answer:
+    """Tell values, levels and bit positions apart by the prefix of their names."""
+    answer = Answer()
+    kinds = {"value": answer.values, "level": answer.levels, "bit": answer.bits}
+    for key, array in arrays.items():
+        prefix, colon, name = key.partition(":")
+        if colon and prefix in kinds:
+            kinds[prefix][name] = array
+        else:
+            answer.values[key] = array
+    return answer

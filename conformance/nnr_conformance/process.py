@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A decoder's processes: started in a session of their own, watched, and killed whole.
+
+One lane runs one decoder at a time and is its subreaper, so every stray descendant of the lane is the
+decoder's. No thread and no bookkeeping of process ids is needed to find it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Literal
+
+from nnr_conformance import kernel
+from nnr_conformance.errors import StartError
+from nnr_conformance.limits import Limits
+
+_POLL_SECONDS = 0.02
+_GRACE_SECONDS = 0.25
+"""How long a finished decoder's other processes may take to finish too."""
+
+End = Literal["ended", "readable", "timeout", "oom"]
+
+
+class Process:
+    """One child with all its descendants.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        The command.
+    pipes : bool
+        Whether stdin and stdout are pipes (a persistent child); if not, stdin is empty and stdout joins stderr.
+    stderr : Path
+        File for what it prints.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        limits: Limits,
+        environment: Mapping[str, str] | None = None,
+        pipes: bool = False,
+        stderr: Path,
+    ) -> None:
+        self.peak_memory_bytes = 0
+        self.cpu_seconds = 0.0
+        self._stderr_path = stderr
+        started_before = set(kernel.descendants(os.getpid()))
+        with stderr.open("wb") as errors:
+            try:
+                self._child: subprocess.Popen[bytes] = subprocess.Popen(
+                    argv,
+                    cwd=cwd,
+                    env={**os.environ, **(environment or {})},
+                    stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if pipes else errors,
+                    stderr=errors,
+                    start_new_session=True,
+                    preexec_fn=lambda: _constrain(limits),
+                )
+            except (OSError, subprocess.SubprocessError, ValueError) as error:
+                raise StartError(f"cannot start {argv[0]}: {error}") from error
+        self._spared = started_before
+        self._cpu_before = 0.0
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        assert self._child.stdin is not None
+        return self._child.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        assert self._child.stdout is not None
+        return self._child.stdout
+
+    @property
+    def returncode(self) -> int | None:
+        return self._child.returncode
+
+    def stderr_tail(self, size: int = 4000) -> str:
+        """The end of what it wrote to stderr."""
+        with contextlib.suppress(OSError), self._stderr_path.open("rb") as stream:
+            stream.seek(max(0, self._stderr_path.stat().st_size - size))
+            return stream.read().decode("utf-8", "replace").strip()
+        return ""
+
+    def begin(self) -> None:
+        """Start measuring one vector."""
+        kernel.forget_peak(self.pid)
+        self.peak_memory_bytes = 0
+        self._cpu_before = kernel.usage(self._family())[1]
+
+    def wait(self, limits: Limits, *, readable: bool = False, deadline: float) -> End:
+        """Watch until the child ends, its stdout can be read (``readable``), or a limit is passed.
+
+        Parameters
+        ----------
+        deadline : float
+            In the time of ``time.monotonic``.
+        """
+        with contextlib.ExitStack() as stack:
+            watched: list[int] = [self.stdout.fileno()] if readable else []
+            if not readable and hasattr(os, "pidfd_open"):
+                with contextlib.suppress(OSError):
+                    watched.append(os.pidfd_open(self.pid))
+                    stack.callback(os.close, watched[-1])
+            while True:
+                pause = _POLL_SECONDS if watched else _POLL_SECONDS / 4
+                ready = bool(select.select(watched, [], [], pause)[0]) if watched else bool(time.sleep(pause))
+                if readable and ready:
+                    self._measure()
+                    return "oom" if self.peak_memory_bytes > limits.memory_bytes else "readable"
+                self._measure()
+                if not readable and self._reap():
+                    return "oom" if self.peak_memory_bytes > limits.memory_bytes else "ended"
+                if self.peak_memory_bytes > limits.memory_bytes:
+                    return "oom"
+                if time.monotonic() > deadline:
+                    return "timeout"
+                if limits.cpu_seconds is not None and self.cpu_seconds > limits.cpu_seconds:
+                    return "timeout"
+
+    def _family(self) -> list[int]:
+        every = dict.fromkeys([self.pid, *kernel.descendants(os.getpid())])
+        return [pid for pid in every if pid not in self._spared]
+
+    def _measure(self) -> None:
+        resident, cpu = kernel.usage(self._family())
+        peak = kernel.peak_memory(self.pid)
+        self.peak_memory_bytes = max(self.peak_memory_bytes, resident, peak)
+        self.cpu_seconds = max(self.cpu_seconds, cpu - self._cpu_before)
+
+    def _reap(self) -> bool:
+        """Collect the child if it has ended, with what it used in all."""
+        if self._child.returncode is not None:
+            return True
+        if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return False
+        if not kernel.HAS_PROC:
+            # While the leader is not collected its group's number cannot be anyone else's.
+            self._kill_group()
+        _, status, used = os.wait4(self.pid, 0)
+        self._child.returncode = os.waitstatus_to_exitcode(status)
+        self.cpu_seconds = max(self.cpu_seconds, used.ru_utime + used.ru_stime - self._cpu_before)
+        unit = 1 if sys.platform == "darwin" else 1024
+        # A forked child starts with this process's own peak, which says nothing about the decoder.
+        floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        if used.ru_maxrss * unit > floor:
+            self.peak_memory_bytes = max(self.peak_memory_bytes, used.ru_maxrss * unit)
+        return True
+
+    def strays(self) -> list[int]:
+        """Living processes of a child that has ended, or orphans of one that still runs."""
+        own = {self.pid, *kernel.descendants(self.pid)}
+        around = kernel.descendants(os.getpid())
+        return [pid for pid in around if pid not in own and pid not in self._spared and kernel.is_alive(pid)]
+
+    def remove_strays(self) -> int:
+        """Kill what outlived the answer, after a moment of grace; returns how many processes that were."""
+        give_up = time.monotonic() + _GRACE_SECONDS
+        while (strays := self.strays()) and time.monotonic() < give_up:
+            _collect(strays)
+            time.sleep(_POLL_SECONDS / 2)
+        number = len(strays)
+        while strays:
+            _kill(strays)
+            strays = self.strays()
+        return number
+
+    def kill(self) -> None:
+        """Kill and collect the child and every descendant, wherever it has hidden."""
+        if self._child.returncode is None:
+            self._kill_group()
+            _, status, _ = os.wait4(self.pid, 0)
+            self._child.returncode = os.waitstatus_to_exitcode(status)
+        while strays := self.strays():
+            _kill(strays)
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def _constrain(limits: Limits) -> None:
+    """In the child, before the decoder: no core files, no endless output."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limits.output_bytes, limits.output_bytes))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def kill_descendants() -> None:
+    """Kill everything below this process: the last sweep before it ends."""
+    while living := [pid for pid in kernel.descendants(os.getpid()) if kernel.is_alive(pid)]:
+        _kill(living)
+
+
+def _kill(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    time.sleep(0.002)
+    _collect(pids)
+
+
+def _collect(pids: list[int]) -> None:
+    """Reap adopted orphans; what is not (yet) this process's child is collected later."""
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)

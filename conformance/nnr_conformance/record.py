@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One declaration of a JSON format, three walks over it: read, write, and JSON Schema.
+
+A format is a frozen dataclass whose fields are made with `item`. Reading is strict: an unknown key, a missing
+key, a wrong type or a value outside its bounds raises `RecordError` with the place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import types
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from nnr_conformance.errors import RecordError
+
+T = TypeVar("T")
+_SCALARS: dict[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_MISSING = dataclasses.MISSING
+
+
+def item(
+    description: str,
+    *,
+    default: Any = _MISSING,
+    key: str | None = None,
+    pattern: str | None = None,
+    choices: tuple[str, ...] | None = None,
+    minimum: float | None = None,
+    min_items: int | None = None,
+    max_items: int | None = None,
+) -> Any:
+    """Declare one field of a record.
+
+    Parameters
+    ----------
+    description : str
+        What it means; it becomes the schema's description.
+    default : object, optional
+        The value when the key is absent; a field without one is required. A field equal to its default
+        is not written.
+    key : str, optional
+        The JSON key, where Python cannot spell it (``class``, ``$schema``).
+    pattern, choices, minimum
+        Bounds of a scalar, or of every element of a list of scalars.
+    min_items, max_items : int, optional
+        Bounds of a list's length.
+    """
+    bounds = {"pattern": pattern, "enum": choices, "minimum": minimum}
+    lengths = {"minItems": min_items, "maxItems": max_items}
+    metadata = {
+        "description": description,
+        "key": key,
+        "bounds": {name: bound for name, bound in bounds.items() if bound is not None},
+        "lengths": {name: bound for name, bound in lengths.items() if bound is not None},
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _key(field: dataclasses.Field[Any]) -> str:
+    return str(field.metadata.get("key") or field.name)
+
+
+def _without_none(hint: Any) -> Any:
+    """``X | None`` is X: an optional field is absent, never null."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return next(part for part in get_args(hint) if part is not type(None))
+    return hint
+
+
+# --- read ---------------------------------------------------------------------------------------------------
+
+
+def read_record(cls: type[T], value: Any, path: str = "$") -> T:
+    """Turn parsed JSON into a record, or raise `RecordError` at the first departure."""
+    if not isinstance(value, dict):
+        raise RecordError(path, f"expected an object, found {type(value).__name__}")
+    fields = {_key(field): field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in value:
+        if key not in fields:
+            raise RecordError(f"{path}.{key}", "unknown key")
+    hints = get_type_hints(cls)
+    arguments: dict[str, Any] = {}
+    for key, field in fields.items():
+        if key in value:
+            hint = _without_none(hints[field.name])
+            arguments[field.name] = _read(hint, value[key], f"{path}.{key}", field.metadata)
+        elif field.default is _MISSING:
+            raise RecordError(f"{path}.{key}", "missing")
+    return cls(**arguments)
+
+
+def _read(hint: Any, value: Any, path: str, metadata: Any) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return read_record(hint, value, path)  # type: ignore[arg-type]
+    origin = get_origin(hint)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise RecordError(path, f"expected a list, found {type(value).__name__}")
+        lengths = metadata.get("lengths", {})
+        if len(value) < lengths.get("minItems", 0) or len(value) > lengths.get("maxItems", math.inf):
+            raise RecordError(path, f"a list of {len(value)} items is outside {lengths}")
+        inner = get_args(hint)[0]
+        return tuple(_read(inner, part, f"{path}[{i}]", metadata) for i, part in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise RecordError(path, f"expected an object, found {type(value).__name__}")
+        inner = get_args(hint)[1]
+        return {name: _read(inner, part, f"{path}.{name}", metadata) for name, part in value.items()}
+    if hint is Any:
+        return value
+    return _read_scalar(hint, value, path, metadata.get("bounds", {}))
+
+
+def _read_scalar(hint: Any, value: Any, path: str, bounds: dict[str, Any]) -> Any:
+    if get_origin(hint) is Literal:
+        allowed = get_args(hint)
+        # 1 == True in Python, but not in JSON.
+        if not any(value == choice and type(value) is type(choice) for choice in allowed):
+            raise RecordError(path, f"{value!r} is not one of {', '.join(map(repr, allowed))}")
+        return value
+    accepted = (int, float) if hint is float else hint
+    if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
+        raise RecordError(path, f"expected {_SCALARS[hint]}, found {type(value).__name__}")
+    if "pattern" in bounds and re.search(bounds["pattern"], value) is None:
+        raise RecordError(path, f"{value!r} does not match {bounds['pattern']}")
+    if "enum" in bounds and value not in bounds["enum"]:
+        raise RecordError(path, f"{value!r} is not registered")
+    if "minimum" in bounds and value < bounds["minimum"]:
+        raise RecordError(path, f"{value} is below {bounds['minimum']}")
+    return value
+
+
+# --- write --------------------------------------------------------------------------------------------------
+
+
+def write_record(record: Any) -> Any:
+    """Turn a record into plain JSON values, keys in declared order, defaults left out."""
+    if dataclasses.is_dataclass(record):
+        return {
+            _key(field): write_record(getattr(record, field.name))
+            for field in dataclasses.fields(record)
+            if field.default is _MISSING or getattr(record, field.name) != field.default
+        }
+    if isinstance(record, (list, tuple)):
+        return [write_record(part) for part in record]
+    if isinstance(record, dict):
+        return {str(name): write_record(part) for name, part in record.items()}
+    return record
+
+
+def load_record(cls: type[T], path: Path) -> T:
+    """Read one record from a JSON file; a syntax error is a `RecordError` as well."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(str(path), str(error)) from error
+    try:
+        return read_record(cls, json.loads(text))
+    except json.JSONDecodeError as error:
+        raise RecordError(str(path), f"not JSON: {error}") from error
+    except RecordError as error:
+        raise RecordError(f"{path}: {error.path}", error.message) from None
+
+
+def save_record(record: Any, path: Path) -> None:
+    """Write one record to a JSON file, the same bytes for the same record."""
+    text = json.dumps(write_record(record), indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+# --- schema -------------------------------------------------------------------------------------------------
+
+
+def json_schema(cls: type[Any], title: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a record class: no extra properties anywhere."""
+    definitions: dict[str, Any] = {}
+    top = _object_schema(cls, definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        **top,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _object_schema(cls: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    for field in dataclasses.fields(cls):
+        schema = _schema(_without_none(hints[field.name]), field.metadata, definitions)
+        properties[_key(field)] = {"description": field.metadata["description"], **schema}
+        if field.default is _MISSING:
+            required.append(_key(field))
+    return {
+        "description": (cls.__doc__ or "").strip().splitlines()[0],
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": properties,
+    }
+
+
+def _schema(hint: Any, metadata: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    if dataclasses.is_dataclass(hint):
+        name = hint.__name__  # type: ignore[union-attr]
+        if name not in definitions:
+            definitions[name] = {}
+            definitions[name] = _object_schema(hint, definitions)
+        return {"$ref": f"#/$defs/{name}"}
+    origin = get_origin(hint)
+    if origin is tuple:
+        items = _schema(get_args(hint)[0], metadata, definitions)
+        return {"type": "array", "items": items, **metadata.get("lengths", {})}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _schema(get_args(hint)[1], metadata, definitions)}
+    if origin is Literal:
+        return {"enum": list(get_args(hint))}
+    if hint is Any:
+        return {}
+    bounds = {name: list(b) if isinstance(b, tuple) else b for name, b in metadata.get("bounds", {}).items()}
+    return {"type": _SCALARS[hint], **bounds}

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A suite on disk: a manifest and the files beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnr_conformance.errors import SuiteError, UsageError
+from nnr_conformance.expectation import SuiteFile
+from nnr_conformance.manifest import Manifest
+from nnr_conformance.record import load_record, save_record
+from nnr_conformance.vector import Vector
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A loaded manifest with its folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where ``manifest.json`` lies; every file of the manifest is below it.
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, folder: Path) -> Suite:
+        """Read ``folder/manifest.json``; raises `RecordError` when it departs from the schema."""
+        return cls(folder.resolve(), load_record(Manifest, folder / "manifest.json"))
+
+    def save(self) -> None:
+        """Write the manifest; the vectors' files are the caller's."""
+        save_record(self.manifest, self.folder / "manifest.json")
+
+    @property
+    def name(self) -> str:
+        return self.manifest.suite
+
+    def manifest_sha256(self) -> str:
+        """Names this exact suite in a report."""
+        return hashlib.sha256((self.folder / "manifest.json").read_bytes()).hexdigest()
+
+    def path(self, file: SuiteFile) -> Path:
+        return self.folder / file.file
+
+    def read(self, file: SuiteFile) -> bytes:
+        """The bytes of a file; raises `SuiteError` unless they are the manifest's."""
+        path = self.path(file)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise SuiteError(f"{self.name}: {error}") from error
+        if len(content) != file.size_bytes or hashlib.sha256(content).hexdigest() != file.sha256:
+            raise SuiteError(f"{path}: not the file that the manifest describes (SHA-256 or size differs)")
+        return content
+
+
+def suite_file(path: Path, folder: Path) -> SuiteFile:
+    """Describe a file of a suite, for whoever writes a manifest."""
+    content = path.read_bytes()
+    name = path.relative_to(folder).as_posix()
+    return SuiteFile(file=name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def files_of(vector: Vector) -> Iterator[SuiteFile]:
+    """Every file a vector names."""
+    yield from vector.streams
+    yield from vector.expect.traces or ()
+    if vector.expect.arrays is not None:
+        yield vector.expect.arrays
+
+
+def default_suites_folder() -> Path:
+    """``conformance/suites`` of the clone that holds this package."""
+    return Path(__file__).resolve().parents[1] / "suites"
+
+
+def find_suites(folder: Path | None = None, names: tuple[str, ...] = ()) -> list[Suite]:
+    """Load the suites below a folder, or the one that lies in it, in order of name.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or one asked for by name is not there.
+    """
+    root = default_suites_folder() if folder is None else folder
+    folders = [root] if (root / "manifest.json").is_file() else sorted(p.parent for p in root.glob("*/manifest.json"))
+    if not folders:
+        hint = "; the vectors come with a clone of the repository, name them with --suites DIR"
+        raise UsageError(f"no suite in {root}{hint if folder is None else ''}")
+    suites = [Suite.load(path) for path in folders]
+    known = {suite.name for suite in suites}
+    if missing := [name for name in names if name not in known]:
+        raise UsageError(f"no suite named {', '.join(missing)}; there is {', '.join(sorted(known))}")
+    return [suite for suite in suites if not names or suite.name in names]
