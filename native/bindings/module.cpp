@@ -1,4 +1,196 @@
 // SPDX-License-Identifier: Apache-2.0
+// The only file that knows Python. Arrays are checked here and in nnr_codec.entropy; the GIL is released around the work.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/vector.h>
 
-NB_MODULE(_native, m) { m.doc() = "The entropy layer of nnr_codec."; }
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+#include "nnr/payload.hpp"
+#include "nnr/quantizer.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+template <class T>
+using Array = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Bytes = Array<const std::uint8_t>;
+using Levels = Array<const std::int32_t>;
+using MutableLevels = Array<std::int32_t>;
+using Weights = Array<const float>;
+using Mask = Array<const std::uint8_t>;
+
+template <class T>
+std::span<T> span_of(const Array<T>& array) {
+  return {array.data(), array.size()};
+}
+
+void require_size(std::size_t size, const nnr::TensorCoding& coding) {
+  if (size != coding.size()) throw nb::value_error("array size differs from rows * width");
+}
+
+nb::bytes bytes_of(const std::vector<std::uint8_t>& values) { return nb::bytes(values.data(), values.size()); }
+
+// A tensor with the arrays its coding points to kept alive beside it.
+struct Reference {
+  nnr::TensorCoding coding;
+  std::optional<Levels> base;
+  std::optional<Mask> history;
+};
+
+nnr::TensorCoding checked_coding(const Reference& reference) {
+  nnr::TensorCoding coding = reference.coding;
+  if (reference.base) {
+    require_size(reference.base->size(), coding);
+    coding.base = reference.base->data();
+  }
+  if (reference.history) {
+    require_size(reference.history->size(), coding);
+    coding.history = reference.history->data();
+  }
+  return coding;
+}
+
+nb::tuple status_tuple(const nnr::Status& status) {
+  return nb::make_tuple(status.outcome, status.bit_position, status.tensor);
+}
+
+nb::list starts_list(const std::vector<nnr::BlockRowStart>& starts) {
+  nb::list list;
+  for (const nnr::BlockRowStart& start : starts) list.append(nb::make_tuple(start.position, start.offset, start.state));
+  return list;
+}
+
+nb::tuple decode_payload(const Bytes& payload, const std::vector<Reference>& tensors, const std::vector<MutableLevels>& levels) {
+  if (tensors.empty() || tensors.size() != levels.size()) throw nb::value_error("one levels array per tensor is needed");
+  std::vector<nnr::TensorCoding> codings;
+  std::vector<std::int32_t*> outputs;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    codings.push_back(checked_coding(tensors[i]));
+    require_size(levels[i].size(), codings.back());
+    outputs.push_back(levels[i].data());
+  }
+  std::vector<nnr::TensorSideData> side(tensors.size());
+  nnr::Status status;
+  {
+    const nb::gil_scoped_release release;
+    status = nnr::decode_payload(span_of(payload), codings, outputs, side);
+  }
+  nb::list side_list;
+  for (const nnr::TensorSideData& s : side)
+    side_list.append(nb::make_tuple(s.qp_value, s.history_enabled, s.row_skip_enabled, bytes_of(s.row_skip_flags),
+                                    bytes_of(s.initialisations), starts_list(s.block_row_starts)));
+  return nb::make_tuple(status_tuple(status), side_list);
+}
+
+struct Choices {
+  std::int32_t qp_value = 0;
+  bool history_enabled = false;
+  bool row_skip = true;
+  bool search = true;
+};
+
+nb::tuple encode_payload(const std::vector<Reference>& tensors, const std::vector<Levels>& levels,
+                         const std::vector<Choices>& wanted) {
+  if (tensors.empty() || tensors.size() != levels.size() || tensors.size() != wanted.size())
+    throw nb::value_error("one levels array and one set of choices per tensor are needed");
+  std::vector<nnr::TensorCoding> codings;
+  std::vector<const std::int32_t*> inputs;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    codings.push_back(checked_coding(tensors[i]));
+    require_size(levels[i].size(), codings.back());
+    inputs.push_back(levels[i].data());
+  }
+  nnr::EncodedPayload encoded;
+  nnr::Status status;
+  std::vector<nnr::TensorChoices> choices(tensors.size());
+  {
+    const nb::gil_scoped_release release;
+    for (std::size_t i = 0; status.ok() && i < tensors.size(); ++i) {
+      choices[i].qp_value = wanted[i].qp_value;
+      // The stream has a place for the flag only where it has row skipping and a parent (format 5.3).
+      choices[i].history_enabled = wanted[i].history_enabled && codings[i].has_row_skip_flag() && codings[i].parent_present;
+      if (wanted[i].row_skip) choices[i].row_skip_flags = nnr::find_zero_rows(codings[i], inputs[i]);
+      if (wanted[i].search) status = nnr::search_initialisations(codings[i], inputs[i], choices[i]);
+      status.tensor = static_cast<std::uint32_t>(i);
+    }
+    if (status.ok()) status = nnr::encode_payload(codings, inputs, choices, encoded);
+  }
+  nb::list starts;
+  for (const auto& tensor_starts : encoded.block_row_starts) starts.append(starts_list(tensor_starts));
+  return nb::make_tuple(status_tuple(status), bytes_of(encoded.bytes), starts);
+}
+
+std::size_t quantize_uniform(const Weights& weights, double step, const MutableLevels& levels) {
+  if (weights.size() != levels.size()) throw nb::value_error("weights and levels differ in size");
+  const nb::gil_scoped_release release;
+  return nnr::quantize_uniform(span_of(weights), step, levels.data());
+}
+
+std::size_t quantize_dependent(const Weights& weights, double step, const nnr::TensorCoding& coding, const MutableLevels& levels) {
+  require_size(weights.size(), coding);
+  require_size(levels.size(), coding);
+  const nb::gil_scoped_release release;
+  return nnr::quantize_dependent(span_of(weights), step, coding, levels.data());
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.doc() = "Entropy coding and quantisation of whole tensors.";
+
+  nb::enum_<nnr::Outcome>(m, "Outcome")
+      .value("OK", nnr::Outcome::kOk)
+      .value("TRUNCATED", nnr::Outcome::kTruncated)
+      .value("LEVEL_OVERFLOW", nnr::Outcome::kLevelOverflow)
+      .value("OFFSET_ABOVE_RANGE", nnr::Outcome::kOffsetAboveRange)
+      .value("NO_TERMINATION", nnr::Outcome::kNoTermination)
+      .value("BAD_STOP_BIT", nnr::Outcome::kBadStopBit)
+      .value("TRAILING_BYTES", nnr::Outcome::kTrailingBytes)
+      .value("PARITY_MISMATCH", nnr::Outcome::kParityMismatch)
+      .value("NOT_IN_CODEBOOK", nnr::Outcome::kNotInCodebook)
+      .value("LEVEL_IN_SKIPPED_ROW", nnr::Outcome::kLevelInSkippedRow);
+
+  nb::class_<nnr::TensorCoding>(m, "TensorCoding")
+      .def("__init__",
+           [](nnr::TensorCoding* self, std::uint64_t rows, std::uint64_t width, int scan_order, int unary_length, bool dependent,
+              bool profile1, bool parent_present, int qp_bits, std::int64_t codebook_size, std::int64_t codebook_zero) {
+             const bool valid = scan_order >= 0 && scan_order <= 4 && unary_length >= 1 && unary_length <= 256 && qp_bits >= 0 &&
+                                qp_bits <= 32 && codebook_size >= 0 && codebook_size <= INT32_MAX && codebook_zero >= 0 &&
+                                codebook_zero < (codebook_size > 0 ? codebook_size : 1) &&
+                                (width == 0 || rows <= (std::uint64_t{1} << 62) / width);
+             if (!valid) throw nb::value_error("tensor coding out of range");
+             new (self) nnr::TensorCoding{rows,     width,          scan_order, unary_length,  dependent,
+                                          profile1, parent_present, qp_bits,    codebook_size, codebook_zero};
+           },
+           nb::kw_only(), "rows"_a, "width"_a, "scan_order"_a = 0, "unary_length"_a = 10, "dependent"_a = false,
+           "profile1"_a = true, "parent_present"_a = false, "qp_bits"_a = 0, "codebook_size"_a = 0, "codebook_zero"_a = 0)
+      .def_ro("rows", &nnr::TensorCoding::rows)
+      .def_ro("width", &nnr::TensorCoding::width);
+
+  nb::class_<Reference>(m, "Tensor")
+      .def("__init__",
+           [](Reference* self, const nnr::TensorCoding& coding, std::optional<Levels> base, std::optional<Mask> history) {
+             new (self) Reference{coding, std::move(base), std::move(history)};
+           },
+           "coding"_a, "base"_a = nb::none(), "history"_a = nb::none());
+
+  nb::class_<Choices>(m, "Choices")
+      .def("__init__",
+           [](Choices* self, std::int32_t qp_value, bool history_enabled, bool row_skip, bool search) {
+             new (self) Choices{qp_value, history_enabled, row_skip, search};
+           },
+           nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true);
+
+  m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a);
+  m.def("encode_payload", &encode_payload, "tensors"_a, "levels"_a, "choices"_a);
+  m.def("quantize_uniform", &quantize_uniform, "weights"_a, "step"_a, "levels"_a);
+  m.def("quantize_dependent", &quantize_dependent, "weights"_a, "step"_a, "coding"_a, "levels"_a);
+}

@@ -10,8 +10,8 @@ from nnr_codec.errors import MalformedBitstream, TruncatedBitstream
 if TYPE_CHECKING:
     from mmap import mmap
 
-# One look at the buffer must hold the longest prefix of an Exp-Golomb code of 32 bits, wherever it starts.
-_PEEK_BYTES = 8
+# How much is looked at together. A shift of so short an integer costs little more than one of 64 bits.
+_WINDOW_BITS = 512
 
 
 class BitReader:
@@ -25,11 +25,18 @@ class BitReader:
         Where reading starts, in bits.
     end_bit : int, optional
         Where it must stop, in bits; the buffer's end when not given. Nothing at or after it is ever read.
+
+    Attributes
+    ----------
+    bit_offset : int
+        The absolute position. Only reading moves it.
     """
 
-    __slots__ = ("_view", "bit_offset", "end_bit")
+    __slots__ = ("_view", "_window", "_window_end", "bit_offset", "end_bit")
 
-    def __init__(self, buffer: bytes | bytearray | memoryview | mmap, start_bit: int = 0, end_bit: int | None = None) -> None:
+    def __init__(
+        self, buffer: bytes | bytearray | memoryview | mmap, start_bit: int = 0, end_bit: int | None = None
+    ) -> None:
         view = memoryview(buffer)
         self._view = view if view.format == "B" and view.ndim == 1 else view.cast("B")
         size = 8 * len(self._view)
@@ -38,15 +45,18 @@ class BitReader:
             raise ValueError(f"bits {start_bit}..{end_bit} are not inside a buffer of {size} bits")
         self.bit_offset = start_bit
         self.end_bit = end_bit
+        # The bits from somewhere at or before the position up to _window_end, as one integer.
+        self._window = 0
+        self._window_end = start_bit
 
     @property
     def bits_left(self) -> int:
-        """int : How many bits remain before ``end_bit``."""
+        """How many bits remain before ``end_bit``."""
         return self.end_bit - self.bit_offset
 
     @property
     def aligned(self) -> bool:
-        """bool : Whether the position is a byte boundary."""
+        """Whether the position is a byte boundary."""
         return self.bit_offset & 7 == 0
 
     def read_bits(self, n_bits: int) -> int:
@@ -57,22 +67,23 @@ class BitReader:
         TruncatedBitstream
             When fewer remain; the position stays where it was.
         """
-        start = self.bit_offset
-        end = start + n_bits
-        if end > self.end_bit:
-            self._truncated(n_bits)
-        last = (end + 7) >> 3
-        window = int.from_bytes(self._view[start >> 3 : last], "big")
+        end = self.bit_offset + n_bits
+        if end > self._window_end:
+            self._look_ahead(n_bits)
+            if end > self._window_end:
+                self._truncated(n_bits)
         self.bit_offset = end
-        return window >> ((last << 3) - end) & ((1 << n_bits) - 1)
+        return self._window >> (self._window_end - end) & ((1 << n_bits) - 1)
 
     def read_bit(self) -> int:
         """Read one bit."""
-        start = self.bit_offset
-        if start >= self.end_bit:
-            self._truncated(1)
-        self.bit_offset = start + 1
-        return self._view[start >> 3] >> (7 - (start & 7)) & 1
+        end = self.bit_offset + 1
+        if end > self._window_end:
+            self._look_ahead(1)
+            if end > self._window_end:
+                self._truncated(1)
+        self.bit_offset = end
+        return self._window >> (self._window_end - end) & 1
 
     def read_exp_golomb(self, order: int, maximum: int = 0xFFFFFFFF) -> int:
         """Read an unsigned Exp-Golomb code.
@@ -99,37 +110,37 @@ class BitReader:
         Clause: format 1
         """
         start = self.bit_offset
-        zeros = self._leading_zeros(max(0, maximum.bit_length() - order) + 1)
+        longest = 2 * maximum.bit_length() + 2
+        if start + longest > self._window_end:
+            self._look_ahead(longest)
+        n_seen = self._window_end - start
+        zeros = n_seen - (self._window & ((1 << n_seen) - 1)).bit_length()
+        if zeros + order > maximum.bit_length():
+            self._beyond(order, maximum)
+        end = start + 2 * zeros + order + 1
+        if end > self._window_end:
+            self._truncated(2 * zeros + order + 1)
         n_bits = zeros + order + 1
-        self.bit_offset = start + zeros
-        try:
-            value = self.read_bits(n_bits) - (1 << order)
-        except TruncatedBitstream:
-            self.bit_offset = start
-            self._truncated(zeros + n_bits)
+        value = (self._window >> (self._window_end - end) & ((1 << n_bits) - 1)) - (1 << order)
         if value > maximum:
-            self.bit_offset = start
-            raise MalformedBitstream(
-                f"an Exp-Golomb code of order {order} holds more than {maximum}", bit_offset=start, clause="format 1"
-            )
+            self._beyond(order, maximum)
+        self.bit_offset = end
         return value
 
-    def _leading_zeros(self, enough: int) -> int:
-        """Count zero bits from here, without moving, up to ``enough`` of them."""
-        start = self.bit_offset
-        end = min(start + enough, self.end_bit)
-        zeros = 0
-        while start < end:
-            first = start >> 3
-            window = self._view[first : first + _PEEK_BYTES]
-            width = 8 * len(window) - (start & 7)
-            ones_below = int.from_bytes(window, "big") & ((1 << width) - 1)
-            run = width - ones_below.bit_length()
-            zeros += run
-            if run < width:
-                break
-            start += width
-        return min(zeros, end - self.bit_offset)
+    def _look_ahead(self, n_bits: int) -> None:
+        """Load the window from the position on, with ``n_bits`` at least where there are so many."""
+        first = self.bit_offset >> 3
+        end = min(8 * first + max(_WINDOW_BITS, n_bits + 8), self.end_bit)
+        last = (end + 7) >> 3
+        self._window = int.from_bytes(self._view[first:last], "big") >> (8 * last - end)
+        self._window_end = end
+
+    def _beyond(self, order: int, maximum: int) -> NoReturn:
+        raise MalformedBitstream(
+            f"an Exp-Golomb code of order {order} holds more than {maximum}",
+            bit_offset=self.bit_offset,
+            clause="format 1",
+        )
 
     def read_bytes(self, n_bytes: int) -> memoryview:
         """Take ``n_bytes`` whole bytes as a view of the buffer.
@@ -148,7 +159,12 @@ class BitReader:
         return self._view[start : start + n_bytes]
 
     def read_until_zero(self, max_bytes: int) -> bytes | None:
-        """Take the bytes before the next zero byte and pass over it; None when more than ``max_bytes`` come first.
+        """Take the bytes before the next zero byte and pass over it.
+
+        Returns
+        -------
+        bytes or None
+            None when more than ``max_bytes`` come first.
 
         Raises
         ------
@@ -179,5 +195,5 @@ class BitReader:
 
     def _truncated(self, needed: int) -> NoReturn:
         raise TruncatedBitstream(
-            f"{needed} bits are needed and {max(0, self.end_bit - self.bit_offset)} are left", bit_offset=self.bit_offset
+            f"{needed} bits are needed and {self.bits_left} are left", bit_offset=self.bit_offset
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 class BitWriter:
     """Writes big-endian bit fields. What cannot be represented raises ``ValueError`` and writes nothing."""
 
-    __slots__ = ("_bytes", "_pending", "_n_pending")
+    __slots__ = ("_bytes", "_n_pending", "_pending")
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -16,12 +16,12 @@ class BitWriter:
 
     @property
     def bit_length(self) -> int:
-        """int : How many bits were written."""
+        """How many bits were written."""
         return 8 * len(self._bytes) + self._n_pending
 
     @property
     def aligned(self) -> bool:
-        """bool : Whether the position is a byte boundary."""
+        """Whether the position is a byte boundary."""
         return self._n_pending == 0
 
     def write_bits(self, value: int, n_bits: int) -> None:

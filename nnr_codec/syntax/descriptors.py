@@ -12,6 +12,10 @@ from nnr_codec.syntax.expressions import Expression, Scope, expression
 from nnr_codec.syntax.streams import SyntaxReader, SyntaxWriter
 
 
+def _read_flag(stream: SyntaxReader, scope: Scope) -> int:  # noqa: ARG001
+    return stream.read_bit()
+
+
 class u(Element):  # noqa: N801 - the standard's spelling
     """``u(n)``: an unsigned integer of n bits.
 
@@ -22,12 +26,14 @@ class u(Element):  # noqa: N801 - the standard's spelling
         least = n_bits if isinstance(n_bits, int) else 1
         super().__init__(f"u({expression(n_bits)})", values=values, min_bits=least, **facts)
         self.n_bits = expression(n_bits)
+        if n_bits == 1:
+            self._read = _read_flag  # type: ignore[method-assign]
 
     def _size(self, scope: Scope) -> int:
         return self.n_bits(scope) if isinstance(self.n_bits, Expression) else self.n_bits
 
     def _read(self, stream: SyntaxReader, scope: Scope) -> int:
-        return stream.read_bit() if self.n_bits == 1 else stream.read_bits(self._size(scope))
+        return stream.read_bits(self._size(scope))
 
     def _write(self, value: int, stream: SyntaxWriter, scope: Scope) -> None:
         stream.write_bits(value, self._size(scope))

@@ -157,7 +157,7 @@ class Element(Named, Construct):  # type: ignore[misc]
 
     @property
     def allowed_text(self) -> str:
-        """str : The allowed values, in words."""
+        """The allowed values, in words."""
         if isinstance(self.values, range):
             return f"{self.values[0]}..{self.values[-1]}"
         if isinstance(self.values, EnumMeta):
@@ -176,13 +176,13 @@ def _traced(element: Element, stream: SyntaxReader, context: Any, path: str) -> 
     start = stream.bit_offset
     value = fault = None
     try:
-        value = element._read(stream, context)  # noqa: SLF001
+        value = element._read(stream, context)
         end = stream.bit_offset
         context[element.name] = value
-        element._check_limit(value, stream)  # noqa: SLF001
-        element._check(value, start)  # noqa: SLF001
+        element._check_limit(value, stream)
+        element._check(value, start)
     except BitstreamError as error:
-        element._locate(error, start, path)  # noqa: SLF001
+        element._locate(error, start, path)
         fault = error
         if value is None:
             # Nothing was taken: claim what there is of a truncated element, and nothing of any other.
@@ -191,10 +191,10 @@ def _traced(element: Element, stream: SyntaxReader, context: Any, path: str) -> 
         TraceEvent(
             path,
             element.name or "",
-            element._descriptor_here(context),  # noqa: SLF001
+            element._descriptor_here(context),
             start,
             end - start,
-            element._raw(stream, start, end),  # noqa: SLF001
+            element._raw(stream, start, end),
             value,
             element.symbol(value),
             element.clause or "",

@@ -46,7 +46,7 @@ class Expression:
 
     @property
     def element_names(self) -> tuple[str, ...]:
-        """tuple of str : The syntax elements that the expression reads."""
+        """The syntax elements that the expression reads."""
         return tuple(name for name in self._code.co_names if name not in _NAMES)
 
     def __str__(self) -> str:

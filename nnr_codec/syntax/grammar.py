@@ -81,7 +81,7 @@ class Syntax(Named, Struct):  # type: ignore[misc]
         for member in self.members:
             if isinstance(member, Group):
                 for table in member.tables():
-                    table._spread(clause)  # noqa: SLF001
+                    table._spread(clause)
                     # Defaults hold for the whole table, so the group need not set them again.
                     self.inferred |= table.inferred
                     table.inferred = {}
@@ -89,7 +89,7 @@ class Syntax(Named, Struct):  # type: ignore[misc]
                 if member.subcon.clause is None:
                     member.subcon.clause = clause
                     if isinstance(member.subcon, Syntax):
-                        member.subcon._spread(clause)  # noqa: SLF001
+                        member.subcon._spread(clause)
             elif isinstance(member, Element):
                 if member.clause is None:
                     member.clause = clause
@@ -109,7 +109,7 @@ class Syntax(Named, Struct):  # type: ignore[misc]
             if key is None:
                 member.parse_into(tree, stream, context, path)
             else:
-                tree[key] = member._parse(stream, context, f"{path}.{key}")  # noqa: SLF001
+                tree[key] = member._parse(stream, context, f"{path}.{key}")
 
     def _build(self, obj: Any, stream: SyntaxWriter, context: Any, path: str) -> None:
         path = path if path[0] != "(" else stream.root
@@ -128,7 +128,7 @@ class Syntax(Named, Struct):  # type: ignore[misc]
             if key is None:
                 member.build_from(tree, stream, context, path)
             elif key in tree:
-                member._build(tree.pop(key), stream, context, f"{path}.{key}")  # noqa: SLF001
+                member._build(tree.pop(key), stream, context, f"{path}.{key}")
             elif isinstance(member, Element) and member.fixed:
                 member._build(None, stream, context, f"{path}.{key}")
             else:
@@ -159,6 +159,11 @@ class IfPresent(Group):
 
     def choose(self, scope: Scope) -> Syntax | None:
         return self.members if self.condition(scope) else self.otherwise
+
+    def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:
+        chosen = self.members if self.condition(context) else self.otherwise  # one call less on the busiest path
+        if chosen is not None:
+            chosen.parse_into(tree, stream, context, path)
 
 
 class Choice(Group):
@@ -227,7 +232,7 @@ class Repeat(Named, Subconstruct):  # type: ignore[misc]
         for index in range(count):
             if self.index is not None:
                 context[self.index] = index
-            entries.append(self.subcon._parse(stream, context, f"{path}[{index}]"))  # noqa: SLF001
+            entries.append(self.subcon._parse(stream, context, f"{path}[{index}]"))
         context[self.name] = entries
         return entries
 
@@ -238,5 +243,5 @@ class Repeat(Named, Subconstruct):  # type: ignore[misc]
         for index, entry in enumerate(obj):
             if self.index is not None:
                 context[self.index] = index
-            self.subcon._build(entry, stream, context, f"{path}[{index}]")  # noqa: SLF001
+            self.subcon._build(entry, stream, context, f"{path}[{index}]")
         context[self.name] = obj

@@ -32,7 +32,7 @@ class UnitSpan:
 
     @property
     def path(self) -> str:
-        """str : The unit's path, ``nnr_unit[3]``."""
+        """The unit's path, ``nnr_unit[3]``."""
         return f"nnr_unit[{self.index}]"
 
 

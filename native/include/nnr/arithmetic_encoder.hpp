@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The binary arithmetic encoder, the mirror of ArithmeticDecoder.
+// Clause: format 5.1.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "nnr/context_model.hpp"
+
+namespace nnr {
+
+class ArithmeticEncoder {
+ public:
+  void encode(ContextModel& context, bool bin) {
+    const int state = context.state();
+    const std::uint32_t lps = kRangeLps[(range_ & 0xE0U) + ContextModel::lps_column(state)];
+    range_ -= lps;
+    if (bin == (state >= 0)) {
+      if (range_ < 256) shift(1);
+    } else {
+      low_ += range_;
+      range_ = lps;
+      shift(std::countl_zero(lps) - (32 - kLowBits));
+    }
+    context.update(bin);
+  }
+
+  void encode_bypass(bool bin) {
+    low_ <<= 1;
+    if (bin) low_ += range_;
+    if (++pending_ >= kFlushAt) flush_bytes();
+  }
+
+  // `count` bypass bins, first one most significant; count is at most 32.
+  void encode_bypass_bins(std::uint32_t bins, int count) {
+    for (int i = count - 1; i >= 0; --i) encode_bypass(((bins >> i) & 1U) != 0);
+  }
+
+  void restart_range() { range_ = 256; }
+
+  // The terminating bin 1, the stop bit and zero padding. Nothing may be encoded afterwards.
+  void finish() {
+    low_ += range_ - 2;
+    range_ = 2;
+    shift(7);
+    // Before that shift the decoder had read down to what is now bit 7: the stop bit. Any value there lies in the interval.
+    low_ |= 1U << 7;
+    flush_bytes();
+    const int left = pending_ + 2;  // bits of low_ from the stop bit up, 2..9 of them
+    const std::uint64_t tail = (low_ >> 7) << (16 - left);
+    bytes_.push_back(static_cast<std::uint8_t>(tail >> 8));
+    if (left > 8) bytes_.push_back(static_cast<std::uint8_t>(tail));
+    pending_ = 0;
+  }
+
+  // Bits shifted out so far: the position of format 5.5, at which 9 more bits make up the offset.
+  [[nodiscard]] std::uint64_t position() const { return 8 * bytes_.size() + static_cast<std::uint64_t>(pending_); }
+  // The low end of the interval, modulo 2^9: what an entry point's offset is measured from.
+  [[nodiscard]] std::uint32_t low_bits() const { return static_cast<std::uint32_t>(low_ & ((1U << kLowBits) - 1)); }
+
+  [[nodiscard]] const std::vector<std::uint8_t>& bytes() const { return bytes_; }
+  [[nodiscard]] std::vector<std::uint8_t>&& take_bytes() { return std::move(bytes_); }
+
+ private:
+  static constexpr int kLowBits = 9;
+  static constexpr int kFlushAt = 40;  // low_ never needs more than 9 + 40 + 7 + 1 bits
+
+  void shift(int bits) {
+    range_ <<= bits;
+    low_ <<= bits;
+    pending_ += bits;
+    if (pending_ >= kFlushAt) flush_bytes();
+  }
+
+  // Moves whole bytes above low's nine bits to the output, passing a carry on to the bytes already there.
+  void flush_bytes() {
+    if ((low_ >> (kLowBits + pending_)) != 0) {
+      for (std::size_t i = bytes_.size(); i-- > 0 && ++bytes_[i] == 0;) {
+      }
+      low_ &= (1ULL << (kLowBits + pending_)) - 1;
+    }
+    while (pending_ >= 8) {
+      pending_ -= 8;
+      bytes_.push_back(static_cast<std::uint8_t>(low_ >> (kLowBits + pending_)));
+      low_ &= (1ULL << (kLowBits + pending_)) - 1;
+    }
+  }
+
+  std::vector<std::uint8_t> bytes_;
+  std::uint64_t low_ = 0;
+  std::uint32_t range_ = 510;
+  int pending_ = 0;  // bits of low_ above its low nine, short of a possible carry
+};
+
+}  // namespace nnr

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// One adaptive binary probability: two estimates of different speed, updated with every bin.
+// Clause: format 5.1.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "nnr/tables.hpp"
+
+namespace nnr {
+
+namespace detail {
+
+// kStep already shifted by each of the shifts in use (4..7), so that an update is one load and one addition.
+struct ShiftedSteps {
+  std::int16_t step[8][32];
+};
+
+constexpr ShiftedSteps make_shifted_steps() {
+  ShiftedSteps t{};
+  for (unsigned shift = 0; shift < 8; ++shift)
+    for (unsigned i = 0; i < 32; ++i) t.step[shift][i] = static_cast<std::int16_t>(kStep[i] >> shift);
+  return t;
+}
+
+inline constexpr ShiftedSteps kShiftedSteps = make_shifted_steps();
+
+}  // namespace detail
+
+struct ContextModel {
+  std::int16_t s1 = 0;              // slow estimate, |s1| < 2048
+  std::int8_t s0 = 0;               // fast estimate, |s0| < 124 (the last entry of kStep is 0)
+  std::uint8_t initialisation = 0;  // 0..8; also selects the adaptation shifts
+
+  [[nodiscard]] int state() const { return s1 + 16 * s0; }
+
+  // Column of kRangeLps, 0..31; the shift comes before the absolute value, so that S = -1 gives 1.
+  [[nodiscard]] static unsigned lps_column(int state) {
+    const int q = state >> 7;
+    return static_cast<unsigned>(q < 0 ? -q : q) & 31U;
+  }
+
+  void initialise(int index) {
+    const Initialisation& init = kInitialisations[static_cast<unsigned>(index)];
+    initialisation = static_cast<std::uint8_t>(index);
+    s0 = init.s0;
+    s1 = static_cast<std::int16_t>(init.s - 16 * init.s0);
+  }
+
+  void reset() { initialise(initialisation); }
+
+  void update(bool bin) {
+    const Initialisation& init = kInitialisations[initialisation];
+    const std::int16_t* step0 = detail::kShiftedSteps.step[init.a];
+    const std::int16_t* step1 = detail::kShiftedSteps.step[init.b_shift];
+    if (bin) {
+      s0 = static_cast<std::int8_t>(s0 + step0[16 + (s0 >> 3)]);
+      s1 = static_cast<std::int16_t>(s1 + step1[16 + (s1 >> 7)]);
+    } else {
+      s0 = static_cast<std::int8_t>(s0 - step0[16 + (-s0 >> 3)]);
+      s1 = static_cast<std::int16_t>(s1 - step1[16 + (-s1 >> 7)]);
+    }
+  }
+
+  friend bool operator==(const ContextModel&, const ContextModel&) = default;
+};
+
+}  // namespace nnr

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bins into a codeword, with the context models they adapt: the Sink that writes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "nnr/arithmetic_encoder.hpp"
+#include "nnr/context_model.hpp"
+#include "nnr/tensor_coding.hpp"
+
+namespace nnr {
+
+class EncoderSink {
+ public:
+  void regular(int context, bool bin) { engine_.encode(contexts_[static_cast<unsigned>(context)], bin); }
+  void bypass(bool bin) { engine_.encode_bypass(bin); }
+  void bypass_bins(std::uint32_t bins, int count) { engine_.encode_bypass_bins(bins, count); }
+  void restart_range() { engine_.restart_range(); }
+
+  void initialise(int context, int index) { contexts_[static_cast<unsigned>(context)].initialise(index); }
+  void reset_contexts() {
+    for (ContextModel& context : contexts_) context.reset();
+  }
+
+  [[nodiscard]] const ArithmeticEncoder& engine() const { return engine_; }
+  [[nodiscard]] std::vector<std::uint8_t> finish() {
+    engine_.finish();
+    return engine_.take_bytes();
+  }
+
+ private:
+  ArithmeticEncoder engine_;
+  std::array<ContextModel, ContextLayout::kMaxCount> contexts_{};
+};
+
+}  // namespace nnr

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tensor coder must know about one tensor before its first bin, and which context models that implies.
+// Clause: format 5.2 and 5.3.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+
+namespace nnr {
+
+struct TensorCoding {
+  std::uint64_t rows = 1;   // first dimension
+  std::uint64_t width = 1;  // product of the others
+  int scan_order = 0;       // 0 row-major, 1..4 blocks of 4 << scan_order
+  int unary_length = 10;    // U of format 5.2, 1..256
+  bool dependent = false;   // dq_flag
+  bool profile1 = true;
+  bool parent_present = false;         // parent_node_id_present_flag
+  int qp_bits = 0;                     // width of qp_value, 0 for an integer payload
+  std::int64_t codebook_size = 0;      // 0 without a codebook and in profile 0
+  std::int64_t codebook_zero = 0;      // CbZeroOffset, in [0, codebook_size)
+  const std::int32_t* base = nullptr;  // the previous update's levels, rows * width of them; null without
+  const std::uint8_t* history = nullptr;  // 1 where any earlier update was non-zero; null without
+
+  [[nodiscard]] std::uint64_t size() const { return rows * width; }
+  // A tensor of one row or one column has no rows worth skipping and no blocks.
+  [[nodiscard]] bool two_dimensional() const { return rows > 1 && width > 1; }
+  [[nodiscard]] bool has_row_skip_flag() const { return profile1 && two_dimensional() && codebook_size != 1; }
+  [[nodiscard]] std::uint64_t block_side() const {
+    return scan_order > 0 && two_dimensional() ? std::uint64_t{4} << scan_order : 0;
+  }
+  [[nodiscard]] std::uint64_t block_rows() const {
+    const std::uint64_t side = block_side();
+    return side == 0 ? 1 : (rows + side - 1) / side;
+  }
+  [[nodiscard]] bool one_sided() const {
+    return codebook_size > 0 && (codebook_zero == 0 || codebook_zero == codebook_size - 1);
+  }
+  // Largest magnitude a level of this sign may have; only with a codebook.
+  [[nodiscard]] std::int64_t codebook_limit(bool negative) const {
+    return negative ? codebook_zero : codebook_size - codebook_zero - 1;
+  }
+};
+
+// Index of each context model (format 5.2).
+struct ContextLayout {
+  static constexpr int kSignificance = 0;
+  static constexpr int kSignificanceBase = 24;
+  static constexpr int kSignificanceHistory = 40;
+  static constexpr int kSign = 48;
+  static constexpr int kSignBase = 51;
+  static constexpr int kGreater = 53;
+  static constexpr int kPrefixCount = 31;
+  static constexpr int kMaxCount = kGreater + 4 * 256 + 37;
+
+  explicit ContextLayout(int unary_length) : unary(unary_length) {}
+
+  int unary;
+  [[nodiscard]] int greater_base() const { return kGreater + 2 * unary; }
+  [[nodiscard]] int prefix() const { return kGreater + 4 * unary; }
+  [[nodiscard]] int parameter_flag() const { return prefix() + 34; }
+  [[nodiscard]] int row_skip() const { return prefix() + 36; }
+  [[nodiscard]] int count() const { return prefix() + 37; }
+};
+
+// What the contexts of a level depend on: the level before it, the co-located one of the last update, the trellis state.
+struct Neighbourhood {
+  std::int64_t previous = 0;  // coded value before, format 5.2's n
+  std::int64_t base = 0;      // 0 also where there is no base
+  bool history = false;
+  int state = 0;
+
+  [[nodiscard]] static int sign_class(std::int64_t n) { return n == 0 ? 0 : n < 0 ? 1 : 2; }
+
+  [[nodiscard]] int significance() const {
+    // Where both apply, the history goes first.
+    if (history) return ContextLayout::kSignificanceHistory + state;
+    if (base != 0) return ContextLayout::kSignificanceBase + 2 * state + (std::abs(base) > 1 ? 1 : 0);
+    return ContextLayout::kSignificance + 3 * state + sign_class(previous);
+  }
+  [[nodiscard]] int sign() const {
+    return base != 0 ? ContextLayout::kSignBase + (base > 0 ? 1 : 0) : ContextLayout::kSign + sign_class(previous);
+  }
+  [[nodiscard]] int greater(const ContextLayout& layout, int j, bool negative) const {
+    if (base != 0) return layout.greater_base() + 2 * j + (std::abs(base) < j ? 1 : 0);
+    return ContextLayout::kGreater + 2 * j + (negative ? 1 : 0);
+  }
+};
+
+// Calls visit(context_index) for every context model whose initialisation the stream may carry, in coding order.
+template <class Visit>
+void for_each_initialised_context(const TensorCoding& coding, bool temporal, bool history, Visit&& visit) {
+  const ContextLayout layout(coding.unary_length);
+  const bool codebook = coding.codebook_size > 0;
+  const std::int64_t limit = std::max(coding.codebook_zero, coding.codebook_size - 1 - coding.codebook_zero);
+  const auto range = [&](int begin, int count) {
+    for (int i = begin; i < begin + count; ++i) visit(i);
+  };
+  if (coding.codebook_size != 1) {
+    range(ContextLayout::kSignificance, coding.dependent ? 24 : 3);
+    if (temporal) range(ContextLayout::kSignificanceBase, coding.dependent ? 16 : 2);
+    if (history) range(ContextLayout::kSignificanceHistory, coding.dependent ? 8 : 1);
+    if (!coding.one_sided()) range(ContextLayout::kSign, temporal ? 5 : 3);
+  }
+  for (int a = 0; a < 2 * coding.unary_length; ++a)
+    if (!codebook || a < 2 * limit) visit(ContextLayout::kGreater + a);
+  if (temporal)
+    for (int a = 2 * coding.unary_length; a < 4 * coding.unary_length; ++a)
+      if (!codebook || a < 2 * (limit - 1) + 2 * coding.unary_length) visit(ContextLayout::kGreater + a);
+  for (int a = 0; a < ContextLayout::kPrefixCount; ++a)
+    if (!codebook || coding.unary_length - 1 + ((std::int64_t{2} << a) - 1) < limit) visit(layout.prefix() + a);
+}
+
+}  // namespace nnr

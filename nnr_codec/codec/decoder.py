@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stream to tensors."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnr_codec.codec.recompose import Recomposer
+from nnr_codec.codec.source import StreamSource, opened
+from nnr_codec.codec.source_description import SourceDescription
+from nnr_codec.codec.stream_reader import DataUnitInStream, StreamReader
+from nnr_codec.codec.tensors import QuantizedTensor
+from nnr_codec.codec.unit_decoder import UnitContext, UnitTensor, decode_unit
+from nnr_codec.codec.update_tree import UpdateTree
+from nnr_codec.codec.values import restored, source_values
+from nnr_codec.model import Limits
+
+DecodedTensors = dict[str, NDArray[Any]]
+
+
+class Decoder:
+    """Decodes streams; where they are incremental, one update after the other.
+
+    Parameters
+    ----------
+    limits : Limits, optional
+        What a stream may cost; the defaults are safe for streams from strangers.
+    threads : int, optional
+        Units decoded side by side. The result does not depend on it.
+    executor : concurrent.futures.Executor, optional
+        Where to decode units instead: a process pool, or a cluster's.
+    dimensions : mapping of str to tuple of int, optional
+        Shapes of tensors whose dimensions are not in the stream.
+
+    Attributes
+    ----------
+    description : SourceDescription
+        What the stream decoded last says of its source: kind of file, metadata, data types.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        threads: int | None = None,
+        executor: Executor | None = None,
+        dimensions: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._threads = threads or 1
+        self._executor = executor
+        self._dimensions = dict(dimensions or {})
+        self._updates = UpdateTree()
+        self.description = SourceDescription()
+
+    @overload
+    def decode(
+        self,
+        source: StreamSource,
+        *,
+        names: Collection[str] | None = ...,
+        dequantize: Literal[True] = ...,
+        recompose: bool = ...,
+    ) -> DecodedTensors: ...
+
+    @overload
+    def decode(
+        self, source: StreamSource, *, names: Collection[str] | None = ..., dequantize: bool, recompose: bool = ...
+    ) -> dict[str, QuantizedTensor | NDArray[Any]]: ...
+
+    def decode(
+        self,
+        source: StreamSource,
+        *,
+        names: Collection[str] | None = None,
+        dequantize: bool = True,
+        recompose: bool = False,
+    ) -> Any:
+        """Decode one stream.
+
+        Parameters
+        ----------
+        source : bytes-like, path or binary file
+        names : collection of str, optional
+            Only these tensors; the other units are hopped over, not decoded.
+        dequantize : bool
+            False gives `QuantizedTensor` for everything that was quantised.
+        recompose : bool
+            Multiply local scalings and low-rank factors back into their weights.
+
+        Returns
+        -------
+        dict of str to array
+            In the stream's order, with the data types of the source.
+
+        Raises
+        ------
+        BitstreamError
+            Anything wrong with the stream, with its place.
+        KeyError
+            A wanted name that is not in the stream.
+
+        Clause: format 2 to 5
+        """
+        return dict(self.iterate(source, names=names, dequantize=dequantize, recompose=recompose))
+
+    def iterate(
+        self,
+        source: StreamSource,
+        *,
+        names: Collection[str] | None = None,
+        dequantize: bool = True,
+        recompose: bool = False,
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield names and tensors one by one, for models larger than memory; else as `decode`."""
+        wanted = None if names is None else set(names)
+        with opened(source) as buffer:
+            reader = StreamReader(buffer, self._limits, self._dimensions)
+            found: set[str] = set()
+            for name, tensor in self._in_source_order(reader, wanted, dequantize, recompose):
+                found.add(name)
+                yield name, tensor
+        if wanted is not None and wanted - found:
+            raise KeyError(", ".join(sorted(wanted - found)))
+
+    def _in_source_order(
+        self, reader: StreamReader, wanted: set[str] | None, dequantize: bool, recompose: bool
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield a stream's tensors, and the empty ones of its source where they belong."""
+        order: Iterator[str] | None = None
+        for name, tensor in self._named(reader, wanted, dequantize, recompose):
+            description = reader.description
+            if order is None:
+                order = iter(description.order if description is not None else ())
+            if description is not None and name in description.order:
+                yield from self._empty_before(name, order, description, wanted)
+            yield name, tensor
+        self.description = reader.description or SourceDescription()
+        rest = self.description.order if order is None else order
+        for name in rest:
+            yield from self._empty(name, self.description, wanted)
+
+    def _empty_before(
+        self, name: str, order: Iterator[str], description: SourceDescription, wanted: set[str] | None
+    ) -> Iterator[tuple[str, Any]]:
+        for earlier in order:
+            if earlier == name:
+                return
+            yield from self._empty(earlier, description, wanted)
+
+    def _empty(self, name: str, description: SourceDescription, wanted: set[str] | None) -> Iterator[tuple[str, Any]]:
+        if name in description.empty and (wanted is None or name in wanted):
+            dtype, shape = description.empty[name]
+            yield name, restored(np.zeros(shape, np.float32), dtype, name)
+
+    def _named(
+        self, reader: StreamReader, wanted: set[str] | None, dequantize: bool, recompose: bool
+    ) -> Iterator[tuple[str, Any]]:
+        recomposer = Recomposer() if recompose and dequantize else None
+        for unit, tensors in self._decoded(reader, wanted):
+            by_name: dict[str, Any] = {}
+            for tensor in sorted(tensors, key=lambda t: t.planned.name_index):
+                name = unit.names[tensor.planned.name_index]
+                by_name[name] = source_values(tensor, unit, reader.description, name) if dequantize else tensor.value
+            if recomposer is not None:
+                by_name = recomposer.recompose(unit, tensors, by_name)
+            for name, value in by_name.items():
+                if wanted is None or name in wanted:
+                    yield name, value
+        if recomposer is not None:
+            yield from recomposer.left_over()
+
+    def _decoded(
+        self, reader: StreamReader, wanted: set[str] | None
+    ) -> Iterator[tuple[DataUnitInStream, list[UnitTensor]]]:
+        jobs = (unit for unit in reader.data_units() if self._is_needed(unit, reader, wanted))
+        if self._executor is not None:
+            yield from self._side_by_side(self._executor, jobs, reader)
+        elif self._threads > 1:
+            with ThreadPoolExecutor(self._threads) as pool:
+                yield from self._side_by_side(pool, jobs, reader)
+        else:
+            for unit in jobs:
+                yield unit, self._decode_in_turn(unit, reader)
+
+    def _is_needed(self, unit: DataUnitInStream, reader: StreamReader, wanted: set[str] | None) -> bool:
+        # Later updates may need any unit of an incremental stream.
+        return wanted is None or reader.parent_signalling or any(_is_part_of(name, wanted) for name in unit.names)
+
+    def _decode_in_turn(self, unit: DataUnitInStream, reader: StreamReader) -> list[UnitTensor]:
+        """Decode a unit that may build on earlier ones, and remember it for later ones."""
+        reader.check_time(unit.path)
+        before = self._updates.predecessors(unit.header) or ()
+        if before and [p.levels.size for p in before] != [t.rows * t.width for t in unit.plan]:
+            before = ()  # a parent of another shape is no predecessor
+        context = UnitContext(unit.general_profile_idc, unit.quantization, before)
+        tensors = _decode(unit, context)
+        coded = [t.coded.levels for t in tensors if t.coded is not None]
+        if reader.parent_signalling and coded:
+            self._updates.remember(unit.header, unit.payload, coded)
+        return tensors
+
+    def _side_by_side(
+        self, executor: Executor, units: Iterator[DataUnitInStream], reader: StreamReader
+    ) -> Iterator[tuple[DataUnitInStream, list[UnitTensor]]]:
+        pending: deque[tuple[DataUnitInStream, Future[list[UnitTensor]]]] = deque()
+        for unit in units:
+            if reader.parent_signalling:
+                yield unit, self._decode_in_turn(unit, reader)
+                continue
+            reader.check_time(unit.path)
+            context = UnitContext(unit.general_profile_idc, unit.quantization)
+            pending.append((unit, executor.submit(_decode, unit, context)))
+            if len(pending) > 2 * self._threads:
+                first, future = pending.popleft()
+                yield first, future.result()
+        while pending:
+            first, future = pending.popleft()
+            yield first, future.result()
+
+
+def _decode(unit: DataUnitInStream, context: UnitContext) -> list[UnitTensor]:
+    return decode_unit(
+        unit.header, unit.plan, unit.payload, context, bit_offset=unit.payload_bit_offset, path=unit.path
+    )
+
+
+def _is_part_of(name: str, wanted: set[str]) -> bool:
+    # The factors of a weight are called after it.
+    return name in wanted or name.removesuffix("_G") in wanted or name.removesuffix("_H") in wanted
+
+
+def decode(
+    source: StreamSource,
+    *,
+    names: Collection[str] | None = None,
+    dequantize: bool = True,
+    recompose: bool = False,
+    limits: Limits | None = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    dimensions: Mapping[str, tuple[int, ...]] | None = None,
+) -> dict[str, Any]:
+    """Decode an NNC stream into a model.
+
+    Parameters are those of `Decoder` and `Decoder.decode`.
+
+    Returns
+    -------
+    dict of str to array
+        In the stream's order, with the data types of the source; `QuantizedTensor` for quantised tensors when `dequantize`
+        is False.
+
+    Raises
+    ------
+    BitstreamError
+        Anything wrong with the stream, with its place.
+    """
+    decoder = Decoder(limits=limits, threads=threads, executor=executor, dimensions=dimensions)
+    return decoder.decode(source, names=names, dequantize=dequantize, recompose=recompose)

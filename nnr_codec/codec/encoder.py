@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tensors to a stream, written unit by unit."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, BinaryIO, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nnr_codec.codec.config import EncoderConfig
+from nnr_codec.codec.source_description import describe
+from nnr_codec.codec.tensor_encoder import EncodedTensor, TensorJob, encode_tensor
+from nnr_codec.codec.update_tree import UpdateTree
+from nnr_codec.errors import NotEncodable
+from nnr_codec.model import (
+    AnyUnit,
+    DataUnitHeader,
+    ModelParameterSet,
+    NodeId,
+    ParentNode,
+    ParentNodeIdType,
+    Quantization,
+    QuantizationMethods,
+    StartUnit,
+)
+from nnr_codec.syntax import SyntaxState, build_unit
+
+Progress = Callable[[str, int, int], None]  # name, elements done, stream bytes so far
+
+_DTYPE_TAGS = {
+    "bool": "BOOL", "uint8": "U8", "int8": "I8", "uint16": "U16", "int16": "I16", "uint32": "U32", "int32": "I32",
+    "uint64": "U64", "int64": "I64", "float16": "F16", "float32": "F32", "float64": "F64", "bfloat16": "BF16",
+    "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2",
+}  # fmt: skip
+
+
+@runtime_checkable
+class DescribedTensors(Protocol):
+    """A mapping that knows its tensors without reading them, such as an open model file."""
+
+    def dtype_of(self, name: str) -> str:
+        """Return the data type in safetensors' spelling."""
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Return the shape."""
+
+
+class Encoder:
+    """Encodes models; in incremental mode, one update after the other.
+
+    Parameters
+    ----------
+    config : EncoderConfig, optional
+    threads : int, optional
+        Tensors encoded side by side. The stream does not depend on it.
+    executor : concurrent.futures.Executor, optional
+        Where to encode tensors instead: a process pool, or a cluster's.
+    """
+
+    def __init__(
+        self, config: EncoderConfig | None = None, *, threads: int | None = None, executor: Executor | None = None
+    ) -> None:
+        self.config = config or EncoderConfig()
+        self._threads = threads or 1
+        self._executor = executor
+        self._updates = UpdateTree()
+        self._parameter_ids: dict[str, int] = {}
+        self._update_number = 0
+
+    def encode(
+        self,
+        tensors: Mapping[str, ArrayLike],
+        *,
+        file: BinaryIO | None = None,
+        kind: str = "",
+        metadata: Mapping[str, str] | None = None,
+        dtypes: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """Encode one stream.
+
+        Parameters
+        ----------
+        tensors : mapping of str to array
+            Read one at a time, in the mapping's order, so that it may load them lazily.
+        file : binary file, optional
+            Written to as units are ready; the return value is then empty.
+        kind, metadata
+            What `Decoder.description` gives back: the kind of file the tensors come from, and its free-form texts.
+        dtypes : mapping of str to str, optional
+            Data types in safetensors' spelling, for tensors whose array is wider than what it stands for (bfloat16).
+        progress : callable, optional
+            Called after each tensor.
+
+        Raises
+        ------
+        NotEncodable
+            A tensor the format cannot hold; ``path`` names it.
+
+        Clause: format 2, 3
+        """
+        out: BinaryIO = io.BytesIO() if file is None else file
+        written = 0
+        for name, n_elements, unit in self._units(tensors, kind, dict(metadata or {}), dict(dtypes or {})):
+            out.write(unit)
+            written += len(unit)
+            if progress is not None and name is not None:
+                progress(name, n_elements, written)
+        return out.getvalue() if isinstance(out, io.BytesIO) and file is None else b""
+
+    def _units(
+        self, tensors: Mapping[str, ArrayLike], kind: str, metadata: dict[str, str], dtypes: dict[str, str]
+    ) -> Iterator[tuple[str | None, int, bytes]]:
+        config = self.config
+        state = SyntaxState()
+        description = describe({name: _described(name, tensors, dtypes) for name in tensors}, kind, metadata)
+        described = config.describe_source and not description.is_trivial()
+        quantization = Quantization(config.qp_density, self._quantization_parameter())
+        parameter_set = ModelParameterSet(
+            topology_carriage_flag=described,
+            quantization_methods=QuantizationMethods.NNR_QSU
+            | (QuantizationMethods.NNR_QCB if config.codebook else QuantizationMethods(0)),
+            quantization=quantization,
+            parent_signalling_enabled_flag=config.incremental,
+        )
+        opening: list[AnyUnit] = [StartUnit(general_profile_idc=config.general_profile_idc), parameter_set]
+        if described:
+            opening.append(description.to_unit())
+        for unit in opening:
+            yield None, 0, build_unit(unit, state)
+            state = state.after(unit)
+
+        def jobs() -> Iterator[TensorJob]:
+            for name in tensors:
+                array = _as_array(name, tensors[name])
+                if array.size:
+                    yield self._job(name, _widened(array), quantization)
+
+        for job, encoded in self._encoded(jobs()):
+            if self._is_left_out(job, encoded):
+                continue
+            if encoded.levels is not None and config.incremental:
+                self._updates.remember(encoded.unit.header, encoded.unit.payload, [encoded.levels])
+            yield job.name, job.array.size, build_unit(encoded.unit, state)
+            state = state.after(encoded.unit)
+
+        self._update_number += 1
+
+    def _quantization_parameter(self) -> int:
+        # Each tensor's qp_value reaches 2**(5 + density) either side, which is enough around 0 unless a QP is far out.
+        half = 1 << (5 + self.config.qp_density)
+        wanted = [qp for qp in (self.config.qp, self.config.qp_1d) if qp is not None]
+        return 0 if all(-half <= qp < half for qp in wanted) else wanted[0]
+
+    def _job(self, name: str, array: NDArray[Any], quantization: Quantization) -> TensorJob:
+        if not self.config.incremental:
+            return TensorJob(name, array, self.config, quantization)
+        parameter_id = self._parameter_ids.setdefault(name, len(self._parameter_ids))
+        node = NodeId(self.config.device_id, parameter_id, self._update_number)
+        parent = None
+        if self._update_number > 0:
+            parent = ParentNode(ParentNodeIdType.ICNN_NDU_ID, device_id=self.config.device_id)
+        header = DataUnitHeader(node_id=node)
+        found = self._updates.predecessors(replace(header, parent=parent))
+        before = found[0] if found is not None and found[0].levels.size == array.size else None
+        return TensorJob(name, array, self.config, quantization, header, before, parent)
+
+    def _is_left_out(self, job: TensorJob, encoded: EncodedTensor) -> bool:
+        return (
+            self.config.incremental
+            and self.config.leave_out_zeros
+            and job.predecessor is not None
+            and encoded.levels is not None
+            and not encoded.levels.any()
+        )
+
+    def _encoded(self, jobs: Iterator[TensorJob]) -> Iterator[tuple[TensorJob, EncodedTensor]]:
+        if self._executor is None and self._threads == 1:
+            yield from ((job, encode_tensor(job)) for job in jobs)
+            return
+        if self._executor is not None:
+            yield from _in_order(self._executor, jobs, 2 * self._threads)
+            return
+        with ThreadPoolExecutor(self._threads) as pool:
+            yield from _in_order(pool, jobs, 2 * self._threads)
+
+
+def _in_order(executor: Executor, jobs: Iterator[TensorJob], ahead: int) -> Iterator[tuple[TensorJob, EncodedTensor]]:
+    """Yield results in the order of the jobs with few in flight, so that few tensors are in memory."""
+    pending: deque[tuple[TensorJob, Future[EncodedTensor]]] = deque()
+    try:
+        for job in jobs:
+            pending.append((job, executor.submit(encode_tensor, job)))
+            if len(pending) >= ahead:
+                first, future = pending.popleft()
+                yield first, future.result()
+        while pending:
+            first, future = pending.popleft()
+            yield first, future.result()
+    finally:
+        for _, future in pending:
+            future.cancel()
+
+
+def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:
+    if not isinstance(name, str):
+        raise TypeError(f"tensor names are str, not {type(name).__name__}")
+    if "\0" in name:
+        raise NotEncodable("a name with a zero byte cannot be sent", path=repr(name), clause="format 1")
+    array = np.asarray(value)
+    if array.dtype.kind in "OSUMmc" or (array.dtype.kind == "V" and array.dtype.name not in _DTYPE_TAGS):
+        raise NotEncodable(f"arrays of {array.dtype} have no place in the format", path=name)
+    return array
+
+
+def _described(
+    name: str, tensors: Mapping[str, ArrayLike], dtypes: Mapping[str, str]
+) -> tuple[str, tuple[int, ...]]:
+    """Return data type and shape, without reading the tensor where the source knows them."""
+    if isinstance(tensors, DescribedTensors):
+        return dtypes.get(name) or tensors.dtype_of(name), tuple(tensors.shape_of(name))
+    array = _as_array(name, tensors[name])
+    tag = _DTYPE_TAGS.get(array.dtype.name)
+    if tag is None:
+        raise NotEncodable(f"arrays of {array.dtype} have no place in the format", path=name)
+    return dtypes.get(name) or tag, array.shape
+
+
+def _widened(array: NDArray[Any]) -> NDArray[Any]:
+    # bfloat16 and the 8-bit floats of ml_dtypes are not NumPy's own; float32 holds each of their values.
+    return array.astype(np.float32) if array.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2") else array
+
+
+def encode(
+    tensors: Mapping[str, ArrayLike],
+    config: EncoderConfig | None = None,
+    *,
+    file: BinaryIO | None = None,
+    kind: str = "",
+    metadata: Mapping[str, str] | None = None,
+    dtypes: Mapping[str, str] | None = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> bytes:
+    """Encode a model into an NNC stream.
+
+    Parameters
+    ----------
+    tensors : mapping of str to array
+    config : EncoderConfig, optional
+    **options
+        Fields of `EncoderConfig`, instead of or on top of `config`.
+
+    The other parameters are those of `Encoder` and `Encoder.encode`.
+
+    Returns
+    -------
+    bytes
+        The stream, or nothing when it was written to `file`.
+
+    Raises
+    ------
+    NotEncodable
+        A tensor the format cannot hold; ``path`` names it.
+    """
+    config = replace(config or EncoderConfig(), **options)
+    encoder = Encoder(config, threads=threads, executor=executor)
+    return encoder.encode(tensors, file=file, kind=kind, metadata=metadata, dtypes=dtypes, progress=progress)

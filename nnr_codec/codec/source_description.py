@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a source's tensors were before they became float32 and int32, carried beside them in the stream.
+
+The format knows float32 values and 32-bit integers. Everything else a model file has to say - half precision, scalars,
+empty tensors, free-form metadata - goes as JSON into a topology unit of unrecognised format, which a conforming decoder
+ignores and the peer skips (it takes unknown unit types for errors).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nnr_codec.errors import MalformedBitstream
+from nnr_codec.model import TopologyStorageFormat, TopologyUnit
+
+_KEY = "nnr_codec.source"
+
+# Data types in safetensors' spelling; what a tensor is when nothing is said of it.
+_PLAIN = {"F32", "I32"}
+
+
+@dataclass
+class SourceDescription:
+    """The part of a model that the standard has no place for.
+
+    Attributes
+    ----------
+    kind : str
+        "safetensors", "npz", "pytorch", "onnx", or "" for arrays from memory.
+    metadata : dict of str to str
+        The file's own.
+    dtypes : dict of str to str
+        Tensor name to data type in safetensors' spelling, where it is neither F32 nor I32.
+    scalars : list of str
+        Tensors of no dimensions, sent with one.
+    empty : dict of str to (dtype, shape)
+        Tensors without elements, which no data unit can hold.
+    order : list of str
+        Names in the source's order, when empty tensors interrupt that of the units.
+    """
+
+    kind: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=dict)
+    scalars: list[str] = field(default_factory=list)
+    empty: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+
+    def is_trivial(self) -> bool:
+        """Whether there is nothing to say."""
+        return not (self.kind or self.metadata or self.dtypes or self.scalars or self.empty)
+
+    def to_unit(self) -> TopologyUnit:
+        """Return the topology unit that carries this."""
+        by_dtype: dict[str, list[str]] = {}
+        for name, dtype in self.dtypes.items():
+            by_dtype.setdefault(dtype, []).append(name)
+        content: dict[str, object] = {}
+        for key, value in (
+            ("kind", self.kind),
+            ("metadata", self.metadata),
+            ("dtypes", by_dtype),
+            ("scalars", self.scalars),
+            ("empty", {name: [dtype, *shape] for name, (dtype, shape) in self.empty.items()}),
+            ("order", self.order if self.empty else []),
+        ):
+            if value:
+                content[key] = value
+        text = json.dumps({_KEY: content}, separators=(",", ":"))
+        return TopologyUnit(storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=text.encode())
+
+    @classmethod
+    def from_unit(cls, unit: TopologyUnit, *, path: str | None = None) -> SourceDescription | None:
+        """Return the description in a topology unit, or None when it carries something else.
+
+        Raises
+        ------
+        MalformedBitstream
+            It starts like a description and is none.
+        """
+        data = bytes(unit.topology_data)
+        if unit.storage_format != TopologyStorageFormat.NNR_TPL_UNREC or not data.startswith(f'{{"{_KEY}":'.encode()):
+            return None
+        try:
+            content = json.loads(data)[_KEY]
+            return cls(
+                kind=_text(content.get("kind", "")),
+                metadata={_text(k): _text(v) for k, v in content.get("metadata", {}).items()},
+                dtypes={_text(n): _text(d) for d, names in content.get("dtypes", {}).items() for n in names},
+                scalars=[_text(n) for n in content.get("scalars", [])],
+                empty={_text(n): (_text(d), _empty_shape(shape)) for n, (d, *shape) in content.get("empty", {}).items()},
+                order=[_text(n) for n in content.get("order", [])],
+            )
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            raise MalformedBitstream(
+                f"the source description cannot be read: {error}", path=path, element="topology_data", clause="format 2"
+            ) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _empty_shape(shape: list[object]) -> tuple[int, ...]:
+    extents = tuple(extent for extent in shape if isinstance(extent, int) and 0 <= extent < 1 << 31)
+    if len(extents) != len(shape) or 0 not in extents or len(extents) > 32:
+        raise ValueError(f"{shape!r} is not the shape of an empty tensor")
+    return extents
+
+
+def describe(names: Mapping[str, tuple[str, tuple[int, ...]]], kind: str, metadata: Mapping[str, str]) -> SourceDescription:
+    """Return the description of tensors given as name to (dtype, shape)."""
+    description = SourceDescription(kind=kind, metadata=dict(metadata), order=list(names))
+    for name, (dtype, shape) in names.items():
+        if 0 in shape:
+            description.empty[name] = (dtype, shape)
+            continue
+        if dtype not in _PLAIN:
+            description.dtypes[name] = dtype
+        if shape == ():
+            description.scalars.append(name)
+    return description

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stream's data units in order, each with all that decoding it needs from the units before."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from nnr_codec.codec.source_description import SourceDescription
+from nnr_codec.codec.unit_layout import PlannedTensor, plan_unit
+from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream
+from nnr_codec.model import AnyUnit, DataUnit, DataUnitHeader, Limits, ModelParameterSet, Quantization, TopologyUnit
+from nnr_codec.syntax import SyntaxState, UnitSpan, iter_unit_spans, parse_unit
+
+
+@dataclass(frozen=True)
+class DataUnitInStream:
+    """A data unit and its surroundings; nothing of its payload has been read."""
+
+    path: str
+    unit_bytes: int
+    payload_bit_offset: int
+    header: DataUnitHeader
+    payload: bytes | memoryview
+    names: tuple[str, ...]
+    shape: tuple[int, ...]
+    general_profile_idc: int
+    quantization: Quantization | None
+
+    @cached_property
+    def plan(self) -> list[PlannedTensor]:
+        """The tensors in the order of their data."""
+        try:
+            return plan_unit(self.header, self.shape, self.names)
+        except BitstreamError as error:
+            error.path = self.path if error.path is None else error.path
+            error.bit_offset = self.payload_bit_offset if error.bit_offset is None else error.bit_offset
+            raise
+
+
+class StreamReader:
+    """Walks over a stream once, unit by unit.
+
+    Parameters
+    ----------
+    buffer : memoryview
+        The whole stream.
+    limits : Limits
+    dimensions : mapping of str to tuple of int
+        Shapes of tensors whose dimensions are not in the stream.
+
+    Attributes
+    ----------
+    state : SyntaxState
+        Behind the last unit read.
+    description : SourceDescription or None
+        What the stream says of its source, once read.
+    other_units : list of (span, unit)
+        All units that are no data units.
+    """
+
+    def __init__(self, buffer: memoryview, limits: Limits, dimensions: Mapping[str, tuple[int, ...]]) -> None:
+        self._buffer = buffer
+        self._limits = limits
+        self._dimensions = dimensions
+        self._deadline = None if limits.max_seconds is None else time.monotonic() + limits.max_seconds
+        self.state = SyntaxState()
+        self.description: SourceDescription | None = None
+        self.other_units: list[tuple[UnitSpan, AnyUnit]] = []
+
+    def data_units(self) -> Iterator[DataUnitInStream]:
+        """Yield the data units.
+
+        Raises
+        ------
+        BitstreamError
+
+        Clause: format 2, 3
+        """
+        for span in iter_unit_spans(self._buffer, self._limits):
+            self.check_time(span.path)
+            unit = parse_unit(self._buffer, span, self.state, limits=self._limits)
+            if isinstance(unit, DataUnit):
+                yield self._data_unit(span, unit)
+            else:
+                self.other_units.append((span, unit))
+                if isinstance(unit, TopologyUnit) and self.description is None:
+                    self.description = SourceDescription.from_unit(unit, path=span.path)
+            self.state = self.state.after(unit)
+
+    def check_time(self, path: str) -> None:
+        """Raise LimitExceeded when the caller's time is over."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise LimitExceeded(f"max_seconds, which is {self._limits.max_seconds}, are over", path=path)
+
+    @property
+    def parent_signalling(self) -> bool:
+        """Whether the stream is one of a series of updates."""
+        return isinstance(self.state.mps, ModelParameterSet) and self.state.mps.parent_signalling_enabled_flag
+
+    def _data_unit(self, span: UnitSpan, unit: DataUnit) -> DataUnitInStream:
+        header = unit.header
+        payload_bit_offset = 8 * (span.byte_offset + span.size_bytes - len(unit.payload))
+        names = header.topology_elem_ids or self._names_by_index(header, span)
+        shape = header.tensor_dimensions
+        if shape is None:
+            shape = self._dimensions.get(names[0])
+            if shape is None:
+                raise MalformedBitstream(
+                    "the stream does not give this tensor's dimensions and nobody else did",
+                    path=f"{span.path}.tensor_dimensions_flag",
+                    bit_offset=payload_bit_offset,
+                    element="tensor_dimensions",
+                    clause="format 3",
+                )
+            limit = self._limits.max_tensor_elements
+            if limit is not None and math.prod(shape) > limit:
+                raise LimitExceeded(f"a tensor of {math.prod(shape)} elements", path=span.path)
+        return DataUnitInStream(
+            span.path,
+            span.size_bytes,
+            payload_bit_offset,
+            header,
+            unit.payload,
+            names,
+            shape,
+            self.state.general_profile_idc or 0,
+            self.state.quantization,
+        )
+
+    def _names_by_index(self, header: DataUnitHeader, span: UnitSpan) -> tuple[str, ...]:
+        names = self.state.reference_list
+        for index in header.topology_elem_id_indices:
+            if index >= len(names):
+                raise MalformedBitstream(
+                    f"index {index} into a list of {len(names)} topology elements",
+                    path=f"{span.path}.topology_elem_id_index",
+                    bit_offset=8 * span.byte_offset,
+                    element="topology_elem_id_index",
+                    clause="format 3",
+                )
+        return tuple(names[index] for index in header.topology_elem_id_indices)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One data unit to the levels of its tensors: a pure function of bytes, so that it can run in any thread or process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnr_codec.codec.tensors import QuantizedTensor
+from nnr_codec.codec.unit_layout import PlannedTensor, Role
+from nnr_codec.entropy import DecodedTensor, TensorCoding, TensorToDecode, decode_payload
+from nnr_codec.errors import MalformedBitstream
+from nnr_codec.model import DataUnitHeader, PayloadType, Quantization
+from nnr_codec.quant import step_size
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """What earlier updates of a parameter leave behind for contexts.
+
+    Clause: format 5.6
+    """
+
+    levels: NDArray[np.int32]  # [rows * width] of the update before
+    history: NDArray[np.uint8]  # [rows * width] 1 where any update so far was not zero
+
+
+@dataclass(frozen=True)
+class UnitContext:
+    """What a data unit's payload needs to know from outside its header."""
+
+    general_profile_idc: int
+    quantization: Quantization | None  # of the layer or model parameter set in force
+    predecessors: Sequence[Predecessor | None] = ()  # per tensor in data order; empty for none
+
+
+@dataclass(frozen=True)
+class UnitTensor:
+    """One decoded tensor of a unit."""
+
+    planned: PlannedTensor
+    value: QuantizedTensor | NDArray[np.float32]  # raw float units have no levels
+    coded: DecodedTensor | None
+
+
+def tensor_coding(
+    header: DataUnitHeader, planned: PlannedTensor, general_profile_idc: int, quantization: Quantization | None
+) -> TensorCoding:
+    """Return what the entropy coder must know of a tensor.
+
+    Clause: format 5.2, 5.3
+    """
+    # Profile 0 codes codebook indices as if there were no codebook.
+    book = planned.codebook if general_profile_idc == 1 else None
+    quantized = header.payload_type is not PayloadType.NNR_PT_INT
+    return TensorCoding(
+        rows=planned.rows,
+        width=planned.width,
+        scan_order=header.scan_order if planned.scanned else 0,
+        unary_length=header.cabac_unary_length,
+        dependent=header.dq_flag,
+        profile1=general_profile_idc == 1,
+        parent_present=header.parent is not None,
+        qp_bits=6 + quantization.qp_density if quantized and quantization is not None else 0,
+        codebook_size=len(book.values) if book else 0,
+        codebook_zero=book.zero_offset if book else 0,
+    )
+
+
+def decode_unit(
+    header: DataUnitHeader,
+    plan: Sequence[PlannedTensor],
+    payload: bytes | memoryview,
+    context: UnitContext,
+    *,
+    bit_offset: int = 0,
+    path: str | None = None,
+) -> list[UnitTensor]:
+    """Decode the tensors of one data unit.
+
+    Parameters
+    ----------
+    header, plan, context
+        What is known before the payload is read.
+    payload : bytes-like
+        The codeword or the raw values, ending with the unit.
+    bit_offset, path
+        The payload's place in the stream, for errors.
+
+    Raises
+    ------
+    TruncatedBitstream, MalformedBitstream
+
+    Clause: format 3 (payload), 4, 5
+    """
+    if header.payload_type is PayloadType.NNR_PT_RAW_FLOAT:
+        return [UnitTensor(plan[0], _raw_values(plan[0], payload, bit_offset, path), None)]
+    if header.payload_type is not PayloadType.NNR_PT_INT and context.quantization is None:
+        raise MalformedBitstream(
+            "a quantised unit without a quantisation parameter in its parameter sets",
+            path=path,
+            bit_offset=bit_offset,
+            element="mps_quantization_method_flags",
+            clause="format 4",
+        )
+    temporal = header.parent is not None and header.parent.temporal_context_modeling_flag
+    jobs = []
+    for index, planned in enumerate(plan):
+        coding = tensor_coding(header, planned, context.general_profile_idc, context.quantization)
+        before = context.predecessors[index] if context.predecessors else None
+        jobs.append(
+            TensorToDecode(
+                coding,
+                before.levels if before is not None and temporal else None,
+                before.history if before is not None else None,
+            )
+        )
+    decoded = decode_payload(payload, jobs, bit_offset=bit_offset, path=path)
+    return [
+        UnitTensor(planned, _quantized(header, planned, tensor, context.quantization, bit_offset, path), tensor)
+        for planned, tensor in zip(plan, decoded, strict=True)
+    ]
+
+
+def _raw_values(
+    planned: PlannedTensor, payload: bytes | memoryview, bit_offset: int, path: str | None
+) -> NDArray[np.float32]:
+    expected = 4 * math.prod(planned.shape)
+    if len(payload) != expected:
+        raise MalformedBitstream(
+            f"a raw payload of {len(payload)} bytes for {expected // 4} float32 values",
+            path=path,
+            bit_offset=bit_offset,
+            element="raw_float32_parameter",
+            clause="format 3",
+        )
+    # A copy: the stream's buffer may be a file that is closed before the array is used.
+    return np.frombuffer(payload, "<f4").astype(np.float32).reshape(planned.shape)
+
+
+def _quantized(
+    header: DataUnitHeader,
+    planned: PlannedTensor,
+    tensor: DecodedTensor,
+    quantization: Quantization | None,
+    bit_offset: int,
+    path: str | None,
+) -> QuantizedTensor:
+    levels = tensor.levels.reshape(planned.shape)
+    if header.payload_type is PayloadType.NNR_PT_INT or quantization is None:
+        return QuantizedTensor(levels, dependent=header.dq_flag)
+    qp = tensor.qp_value + quantization.quantization_parameter
+    codebook = None
+    zero = 0
+    if planned.codebook is not None:
+        codebook = np.array(planned.codebook.values, np.int32)
+        zero = planned.codebook.zero_offset
+        if levels.size and not (-zero <= int(levels.min()) and int(levels.max()) < codebook.size - zero):
+            raise MalformedBitstream(
+                "a level lies outside the codebook", path=path, bit_offset=bit_offset, element="payload", clause="format 4"
+            )
+    return QuantizedTensor(
+        levels,
+        step_size=step_size(qp, quantization.qp_density),
+        qp=qp,
+        qp_density=quantization.qp_density,
+        codebook=codebook,
+        codebook_zero_offset=zero,
+        dependent=header.dq_flag,
+    )
+
+
+__all__ = ["Predecessor", "Role", "UnitContext", "UnitTensor", "decode_unit", "tensor_coding"]

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What decoder and encoder remember of earlier updates of a parameter.
+
+Clause: format 5.6.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnr_codec.codec.unit_decoder import Predecessor
+from nnr_codec.errors import UnsupportedBitstream
+from nnr_codec.model import DataUnitHeader, NodeId, ParentNode
+
+
+class UpdateTree:
+    """Data units seen so far, by node and by digest of their payload.
+
+    Of each parameter the last `kept` updates stay: a parent is the update before or, with several devices, one of few
+    before that. An older parent is reported, never guessed.
+    """
+
+    def __init__(self, kept: int = 8) -> None:
+        self._kept = kept
+        self._by_node: dict[tuple[int, int], dict[int, list[Predecessor]]] = {}
+        self._dropped: dict[tuple[int, int], int] = {}  # deepest update no longer kept
+        self._by_digest: dict[bytes, list[Predecessor]] = {}
+        self._digests: dict[tuple[str, ...], list[bytes]] = {}
+
+    def predecessors(self, header: DataUnitHeader) -> list[Predecessor] | None:
+        """Return what a unit's parent left behind, per tensor in data order, or None.
+
+        Raises
+        ------
+        UnsupportedBitstream
+            The parent is older than what is kept.
+        """
+        parent = header.parent
+        if parent is None:
+            return None
+        if parent.payload_digest is not None:
+            return self._by_digest.get(parent.payload_digest)
+        node = _parent_node(header, parent)
+        if node is None:
+            return None
+        key = (node.device_id, node.parameter_id)
+        updates = self._by_node.get(key, {})
+        if node.put_node_depth in updates:
+            return updates[node.put_node_depth]
+        earlier = [depth for depth in updates if depth < node.put_node_depth]
+        if earlier:
+            # The parent was left out, so it was all zero; what was non-zero before is still remembered.
+            return [Predecessor(np.zeros_like(p.levels), p.history) for p in updates[max(earlier)]]
+        if node.put_node_depth <= self._dropped.get(key, -1):
+            raise UnsupportedBitstream(
+                f"the unit updates one that lies more than {self._kept} updates back",
+                element="put_node_depth",
+                clause="format 5.6",
+            )
+        return None
+
+    def remember(
+        self, header: DataUnitHeader, payload: bytes | memoryview, levels: Sequence[NDArray[np.int32]]
+    ) -> None:
+        """Keep a unit's levels (flat, in data order) for those that will update it."""
+        before = self.predecessors(header)
+        record = []
+        for index, tensor_levels in enumerate(levels):
+            history = tensor_levels != 0
+            if before is not None and before[index].history.size == history.size:
+                history |= before[index].history.astype(bool)
+            record.append(Predecessor(tensor_levels, history.astype(np.uint8)))
+        if header.node_id is not None:
+            node = header.node_id
+            key = (node.device_id, node.parameter_id)
+            updates = self._by_node.setdefault(key, {})
+            updates[node.put_node_depth] = record
+            if len(updates) > self._kept:
+                oldest = min(updates)
+                del updates[oldest]
+                self._dropped[key] = max(oldest, self._dropped.get(key, -1))
+        self._remember_digests(header.topology_elem_ids, payload, record)
+
+    def _remember_digests(self, names: tuple[str, ...], payload: bytes | memoryview, record: list[Predecessor]) -> None:
+        kept = self._digests.setdefault(names, [])
+        for digest in (hashlib.sha256(payload).digest(), hashlib.sha512(payload).digest()):
+            self._by_digest[digest] = record
+            kept.append(digest)
+        while len(kept) > 2 * self._kept:
+            self._by_digest.pop(kept.pop(0), None)
+
+
+def _parent_node(header: DataUnitHeader, parent: ParentNode) -> NodeId | None:
+    if parent.device_id is None:
+        return None
+    if header.node_id is not None:
+        own = header.node_id
+        return NodeId(parent.device_id, own.parameter_id, own.put_node_depth - 1)
+    if parent.node_id is not None:
+        parameter_id, put_node_depth = parent.node_id
+        # Without a node id of its own the unit sends its parameter and depth with the parent's device.
+        return NodeId(parent.device_id, parameter_id, put_node_depth - 1)
+    return None

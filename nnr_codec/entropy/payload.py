@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Payloads of data units: one arithmetic codeword that holds the levels of one tensor or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnr_codec import _native
+from nnr_codec.errors import BitstreamError, MalformedBitstream, NotEncodable, TruncatedBitstream
+
+_Outcome = _native.Outcome
+
+# Error class, what is wrong, the clause it breaks.
+_DECODING_FAULTS: dict[_native.Outcome, tuple[type[BitstreamError], str, str]] = {
+    _Outcome.TRUNCATED: (TruncatedBitstream, "the codeword needs more bits than its unit has", "format 5.1"),
+    _Outcome.LEVEL_OVERFLOW: (MalformedBitstream, "a level does not fit 32 bits", "format 5.3"),
+    _Outcome.OFFSET_ABOVE_RANGE: (MalformedBitstream, "a block row starts outside the coder's range", "format 5.5"),
+    _Outcome.NO_TERMINATION: (MalformedBitstream, "the terminating bin is 0", "format 3"),
+    _Outcome.BAD_STOP_BIT: (MalformedBitstream, "the stop bit or its padding is wrong", "format 5.1"),
+    _Outcome.TRAILING_BYTES: (MalformedBitstream, "bytes follow the end of the codeword", "format 3"),
+    _Outcome.NOT_IN_CODEBOOK: (MalformedBitstream, "a level lies outside the codebook", "format 5.3"),
+}
+
+_ENCODING_FAULTS = {
+    _Outcome.PARITY_MISMATCH: "dependent quantisation cannot reach this level from the state it is in",
+    _Outcome.NOT_IN_CODEBOOK: "this level lies outside the codebook",
+    _Outcome.LEVEL_IN_SKIPPED_ROW: "this level is not zero and its row is skipped",
+}
+
+
+class BlockRowStart(NamedTuple):
+    """Where a block row starts in a codeword.
+
+    Clause: format 5.5.
+    """
+
+    position: int  # bits read less 9, from the codeword's first bit
+    offset: int  # the arithmetic decoder's, below 256
+    state: int  # of dependent quantisation, 0..7
+
+
+@dataclass(frozen=True)
+class TensorToDecode:
+    """What is known of a tensor before its payload is read."""
+
+    coding: _native.TensorCoding
+    base: NDArray[np.int32] | None = None  # [rows * width] levels of the previous update
+    history: NDArray[np.uint8] | None = None  # [rows * width] 1 where any earlier update was not zero
+
+
+@dataclass(frozen=True)
+class DecodedTensor:
+    """A tensor's levels and what its payload said besides them."""
+
+    levels: NDArray[np.int32]  # [rows * width], row-major, after the mapping of dependent quantisation
+    qp_value: int
+    history_enabled: bool
+    row_skip_enabled: bool
+    row_skip_flags: bytes
+    initialisations: bytes  # 0..8 per coded flag, in coding order
+    block_row_starts: tuple[BlockRowStart, ...]
+
+
+@dataclass(frozen=True)
+class TensorToEncode:
+    """A tensor's levels and the encoder's choices for it."""
+
+    coding: _native.TensorCoding
+    levels: NDArray[np.int32]  # [rows * width], row-major, as in DecodedTensor
+    qp_value: int = 0
+    history_enabled: bool = False
+    row_skip: bool = True  # skip rows of zeros, if there are any and the tensor can
+    search_initialisations: bool = True
+    base: NDArray[np.int32] | None = None
+    history: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class EncodedPayload:
+    """A codeword, and per tensor where its block rows start (empty with one block row)."""
+
+    payload: bytes
+    block_row_starts: tuple[tuple[BlockRowStart, ...], ...]
+
+
+def decode_payload(
+    payload: bytes | memoryview, tensors: Sequence[TensorToDecode], *, bit_offset: int = 0, path: str | None = None
+) -> list[DecodedTensor]:
+    """Decode all tensors of one codeword.
+
+    Parameters
+    ----------
+    payload : bytes-like
+        The codeword, ending with its unit.
+    tensors : sequence of TensorToDecode
+        In coding order.
+    bit_offset : int
+        Where the payload starts in the stream, for error messages.
+    path : str, optional
+        Syntax path of the unit, likewise.
+
+    Raises
+    ------
+    TruncatedBitstream
+        The codeword needs more bits than there are.
+    MalformedBitstream
+        A level that cannot be, or a codeword that does not end with its unit.
+
+    Clause: format 3 (payload), 5.
+    """
+    levels = [np.empty(t.coding.rows * t.coding.width, np.int32) for t in tensors]
+    native = [_native.Tensor(t.coding, t.base, t.history) for t in tensors]
+    (outcome, position, index), side = _native.decode_payload(payload, native, levels)
+    if outcome != _Outcome.OK:
+        error, message, clause = _DECODING_FAULTS[outcome]
+        # Bits past the end do not exist; the fault is at the first of them.
+        position = min(position, 8 * len(payload))
+        place = f"{path}.tensor[{index}]" if path is not None else f"tensor[{index}]"
+        raise error(message, path=place, bit_offset=bit_offset + position, element="payload", clause=clause)
+    return [
+        DecodedTensor(array, qp, hist, skip, flags, inits, tuple(BlockRowStart(*s) for s in starts))
+        for array, (qp, hist, skip, flags, inits, starts) in zip(levels, side, strict=True)
+    ]
+
+
+def encode_payload(tensors: Sequence[TensorToEncode]) -> EncodedPayload:
+    """Encode tensors into one codeword.
+
+    Raises
+    ------
+    NotEncodable
+        Levels that the coding cannot express; ``path`` says which.
+
+    Clause: format 3 (payload), 5.
+    """
+    native = [_native.Tensor(t.coding, t.base, t.history) for t in tensors]
+    choices = [
+        _native.Choices(
+            qp_value=t.qp_value,
+            history_enabled=t.history_enabled,
+            row_skip=t.row_skip,
+            search=t.search_initialisations,
+        )
+        for t in tensors
+    ]
+    status, payload, starts = _native.encode_payload(native, [t.levels for t in tensors], choices)
+    outcome, failed_at, index = status
+    if outcome != _Outcome.OK:
+        raise NotEncodable(_ENCODING_FAULTS[outcome], path=f"tensor[{index}].levels[{failed_at}]", clause="format 5.3")
+    return EncodedPayload(payload, tuple(tuple(BlockRowStart(*s) for s in tensor) for tensor in starts))

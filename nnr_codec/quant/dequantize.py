@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values of levels, bit-exact on every machine."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def dequantize(
+    levels: NDArray[np.int32], step: float, codebook: NDArray[np.int32] | None = None, zero_offset: int = 0
+) -> NDArray[np.float32]:
+    """Return the float32 values of levels.
+
+    Parameters
+    ----------
+    levels : int32[...]
+    step : float
+        Step size; overflow gives infinity, as IEEE 754 has it.
+    codebook : int32[codebook_size], optional
+        Values that ``level + zero_offset`` indexes.
+
+    Returns
+    -------
+    float32[...]
+        ``float32(step) * float32(level)``, one rounded multiplication. With a codebook the product with the exact
+        entry is taken in binary64 and rounded once, which is what the peer's float64 gives in a float32 tensor.
+
+    Clause: format 4
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        step32 = np.float32(step)
+        if codebook is None:
+            return step32 * levels.astype(np.float32)
+        return (codebook[levels + zero_offset] * np.float64(step32)).astype(np.float32)

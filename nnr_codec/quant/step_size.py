@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Step sizes and the quantisation parameters that name them.
+
+Clause: format 4.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def step_size(qp: int, qp_density: int) -> float:
+    """Return the step size of a quantisation parameter; exact in binary64, infinite beyond it.
+
+    Parameters
+    ----------
+    qp : int
+        QP, the sum of ``qp_value`` and the parameter set's ``quantization_parameter``.
+    qp_density : int
+        0..7; the step doubles every ``2**qp_density`` steps of QP.
+
+    >>> step_size(-38, 2)
+    0.00146484375
+    """
+    k = 1 << qp_density
+    if (qp >> qp_density) > 1000:
+        return math.inf
+    return math.ldexp(k + (qp & (k - 1)), (qp >> qp_density) - qp_density)
+
+
+def qp_for_step(step: float, qp_density: int) -> int:
+    """Return the largest QP whose step size is at most `step`.
+
+    >>> qp_for_step(0.0015, 2)
+    -38
+    """
+    if not (step > 0 and math.isfinite(step)):
+        raise ValueError(f"a step size is positive and finite, not {step!r}")
+    mantissa, exponent = math.frexp(step)  # step = mantissa * 2**exponent, mantissa in [0.5, 1)
+    k = 1 << qp_density
+    return ((exponent - 1) << qp_density) + math.floor((2 * mantissa - 1) * k)
