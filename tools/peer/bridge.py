@@ -91,6 +91,7 @@ class _Stopwatch:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
         self._originals = {"Decoder": deepCABAC.Decoder, "Encoder": deepCABAC.Encoder}
 
     def _wrap(self, original: type) -> type:
@@ -104,11 +105,12 @@ class _Stopwatch:
                 method = getattr(self._inner, name)
 
                 def call(*arguments: Any) -> Any:
-                    start = time.perf_counter()
+                    start, cpu_start = time.perf_counter(), time.process_time()
                     try:
                         return method(*arguments)
                     finally:
                         watch.seconds += time.perf_counter() - start
+                        watch.cpu_seconds += time.process_time() - cpu_start
 
                 return call
 
@@ -295,16 +297,23 @@ class Bridge:
 
 def _measure(run: Callable[[], object], repeat: int) -> dict[str, Any]:
     """Time whole calls, then the share inside compiled code in calls of its own: wrapping costs a little."""
-    api_seconds, native_seconds = [], []
+    api_seconds, api_cpu_seconds, native_seconds, native_cpu_seconds = [], [], [], []
     for _ in range(repeat):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         run()
         api_seconds.append(time.perf_counter() - start)
+        api_cpu_seconds.append(time.process_time() - cpu_start)
     for _ in range(repeat):
         with _Stopwatch() as watch:
             run()
         native_seconds.append(watch.seconds)
-    return {"api_seconds": api_seconds, "native_seconds": native_seconds}
+        native_cpu_seconds.append(watch.cpu_seconds)
+    return {
+        "api_seconds": api_seconds,
+        "api_cpu_seconds": api_cpu_seconds,
+        "native_seconds": native_seconds,
+        "native_cpu_seconds": native_cpu_seconds,
+    }
 
 
 def _load(path: str) -> dict[str, Any]:

@@ -63,11 +63,14 @@ class PeerTiming:
     """Seconds of each repetition.
 
     ``api_seconds`` span the peer's compress() or decompress() call, ``native_seconds`` only what it spends
-    inside its compiled coder, measured in separate repetitions.
+    inside its compiled coder, measured in separate repetitions. The ``cpu`` ones count processor time of the
+    same spans, which other load on the machine disturbs less.
     """
 
     api_seconds: tuple[float, ...]
+    api_cpu_seconds: tuple[float, ...]
     native_seconds: tuple[float, ...]
+    native_cpu_seconds: tuple[float, ...]
 
 
 def find_python() -> Path | None:
@@ -367,4 +370,4 @@ def _load(path: Path) -> Arrays:
 
 
 def _timing(reply: dict[str, Any]) -> PeerTiming:
-    return PeerTiming(tuple(reply["api_seconds"]), tuple(reply["native_seconds"]))
+    return PeerTiming(**{name: tuple(seconds) for name, seconds in reply.items()})
