@@ -68,7 +68,7 @@ __all__ = [
     "TopologyCompressionFormat",
     "TopologyStorageFormat",
     "TopologyUnit",
-    "Unit",
     "UnificationPerformance",
+    "Unit",
     "UnknownUnit",
 ]

@@ -63,4 +63,4 @@ class Limits:
     @classmethod
     def none(cls) -> Limits:
         """Return limits that allow everything, for streams from a trusted source."""
-        return cls(*[None] * 11, 0, None, None)  # type: ignore[arg-type]
+        return cls(**{name: None for name in cls.__slots__ if name != "expansion_floor_bytes"})

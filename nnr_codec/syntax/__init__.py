@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bitstream's grammar: units in, bytes out, and back, with a trace of every element on request."""
 
+from nnr_codec.syntax.parts import iter_units, join_parts, split_unit
 from nnr_codec.syntax.state import SyntaxState
 from nnr_codec.syntax.stream import UnitSpan, iter_unit_spans
 from nnr_codec.syntax.trace import Trace, TraceEvent
@@ -16,6 +17,9 @@ __all__ = [
     "build_tree",
     "build_unit",
     "iter_unit_spans",
+    "iter_units",
+    "join_parts",
     "parse_tree",
     "parse_unit",
+    "split_unit",
 ]

@@ -19,7 +19,8 @@ CODEBOOK = Syntax(
     "codebook",
     "codebook_egk" / u(4),
     "codebook_size" / ue(2, limit="max_codebook_size"),
-    "codebook_center_offset" / ie(2),
+    "codebook_center_offset"
+    / ie(2, rule="0 <= (codebook_size >> 1) + codebook_center_offset < codebook_size"),
     "codebook_zero_value" / ie(7),
     Derived("CbZeroOffset", Expression("(codebook_size >> 1) + codebook_center_offset")),
     "codebook_delta_left" / Repeat("CbZeroOffset", ue("codebook_egk")),
@@ -53,7 +54,9 @@ def low_rank_factor(scope: Scope) -> str:
         name = names[index]
     if name[-2:] not in ("_G", "_H"):
         raise MalformedBitstream(
-            "the name of a low-rank factor outside a block ends in _G or _H", element="topology_elem_id", clause="format 3"
+            "the name of a low-rank factor outside a block ends in _G or _H",
+            element="topology_elem_id",
+            clause="format 3",
         )
     return str(name[-2:])
 

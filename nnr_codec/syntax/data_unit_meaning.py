@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import Any
 
 from nnr_codec.errors import MalformedBitstream, NotEncodable
@@ -37,13 +39,24 @@ def data_unit_header(tree: Tree) -> DataUnitHeader:
     """Return the meaning of a parsed header."""
     get = tree.get
     names, indices = _topology_elements(tree)
+    types = CompressedParameterTypes(get("compressed_parameter_types", 0))
+    payload_type = PayloadType(tree["nnr_compressed_data_unit_payload_type"])
+    if payload_type is PayloadType.NNR_PT_BLOCK and len(names) + len(indices) != tensors_in_block(types):
+        raise MalformedBitstream(
+            f"a block with these compressed_parameter_types has {tensors_in_block(types)} tensors, "
+            f"and {len(names) + len(indices)} are named",
+            path="compressed_parameter_types",
+            clause="format 3",
+        )
     dimensions = get("tensor_dimensions")
     data_format = get("nnr_decompressed_data_format")
     return DataUnitHeader(
         names,
         indices,
-        PayloadType(tree["nnr_compressed_data_unit_payload_type"]),
-        NodeId(tree["device_id"], tree["parameter_id"], tree["put_node_depth"]) if "device_id" in tree else None,
+        payload_type,
+        NodeId(tree["device_id"], tree["parameter_id"], tree["put_node_depth"])
+        if "device_id" in tree
+        else None,
         _parent(tree) if "parent_node_id_type" in tree else None,
         codebook(tree["codebook"], "codebook") if "codebook" in tree else None,
         codebook(tree["second_codebook"], "second_codebook") if "second_codebook" in tree else None,
@@ -51,7 +64,7 @@ def data_unit_header(tree: Tree) -> DataUnitHeader:
         None if data_format is None else DecompressedDataFormat(data_format),
         None if dimensions is None else tuple(dimensions),
         get("cabac_unary_length_minus1", 9) + 1,
-        CompressedParameterTypes(get("compressed_parameter_types", 0)),
+        types,
         get("decomposition_rank"),
         get("g_number_of_rows"),
         get("first_tensor_dimension_shift", 0),
@@ -60,13 +73,52 @@ def data_unit_header(tree: Tree) -> DataUnitHeader:
     )
 
 
+def tensors_in_block(types: CompressedParameterTypes) -> int:
+    """Count the tensors of a block: the weight or its two factors, and what goes with it.
+
+    Clause: format 3
+    """
+    factors = 2 if CompressedParameterTypes.DC in types else 1
+    batch_norm = 4 if CompressedParameterTypes.BN in types else 0
+    return (
+        factors + batch_norm + (CompressedParameterTypes.LS in types) + (CompressedParameterTypes.BI in types)
+    )
+
+
+def tensor_sizes(header: DataUnitHeader) -> list[int]:
+    """Count the elements of each array that decoding a unit makes; none when the stream does not say.
+
+    Clause: format 3
+    """
+    dimensions = header.tensor_dimensions
+    if dimensions is None:
+        return []
+    weight = math.prod(dimensions)
+    sizes = [weight]
+    if header.g_number_of_rows is not None and header.decomposition_rank is not None:
+        g_rows = header.g_number_of_rows
+        if g_rows == 0 or weight % g_rows:
+            raise MalformedBitstream(
+                f"{g_rows} rows of G do not divide a weight of {weight}",
+                path="g_number_of_rows",
+                clause="format 3",
+            )
+        sizes += [g_rows * header.decomposition_rank, header.decomposition_rank * (weight // g_rows)]
+    if header.payload_type is PayloadType.NNR_PT_BLOCK and dimensions:
+        beside = tensors_in_block(header.compressed_parameter_types & ~CompressedParameterTypes.DC) - 1
+        sizes += [dimensions[0]] * beside
+    return sizes
+
+
 def _topology_elements(tree: Tree) -> tuple[tuple[str, ...], tuple[int, ...]]:
     if "topology_elem_id" in tree:
         return (tree["topology_elem_id"],), ()
     if "topology_elem_id_index" in tree:
         return (), (tree["topology_elem_id_index"],)
     listed = tree["topology_elements_ids_list"]
-    return tuple(listed.get("topology_elem_id_list", ())), tuple(listed.get("topology_elem_id_index_list", ()))
+    return tuple(listed.get("topology_elem_id_list", ())), tuple(
+        listed.get("topology_elem_id_index_list", ())
+    )
 
 
 def _parent(tree: Tree) -> ParentNode:
@@ -83,12 +135,6 @@ def _parent(tree: Tree) -> ParentNode:
 def codebook(tree: Tree, path: str) -> Codebook:
     """Return the meaning of a parsed codebook: differences summed up from the zero value to both sides."""
     zero_offset = (tree["codebook_size"] >> 1) + tree["codebook_center_offset"]
-    if not 0 <= zero_offset < tree["codebook_size"]:
-        raise MalformedBitstream(
-            f"CbZeroOffset is {zero_offset} in a codebook of {tree['codebook_size']}",
-            path=f"{path}.codebook_center_offset",
-            clause="format 3",
-        )
     left = [tree["codebook_zero_value"]]
     for delta in tree["codebook_delta_left"]:
         left.append(left[-1] - delta - 1)
@@ -97,7 +143,9 @@ def codebook(tree: Tree, path: str) -> Codebook:
         right.append(right[-1] + delta + 1)
     values = (*left[:0:-1], *right)
     if values[0] not in _INT32 or values[-1] not in _INT32:
-        raise MalformedBitstream("a codebook value is beyond 32 bits", path=f"{path}.codebook_zero_value", clause="format 3")
+        raise MalformedBitstream(
+            "a codebook value is beyond 32 bits", path=f"{path}.codebook_zero_value", clause="format 3"
+        )
     return Codebook(values, zero_offset, tree["codebook_egk"])
 
 
@@ -107,7 +155,7 @@ def codebook_tree(book: Codebook) -> Tree:
     if not 0 <= zero < size:
         raise NotEncodable(f"CbZeroOffset is {zero} in a codebook of {size}", element="codebook")
     values = [int(value) for value in book.values]
-    gaps = [after - before - 1 for before, after in zip(values, values[1:], strict=False)]
+    gaps = [after - before - 1 for before, after in pairwise(values)]
     if any(gap < 0 for gap in gaps):
         raise NotEncodable("the values of a codebook strictly increase", element="codebook")
     return {
@@ -187,7 +235,9 @@ def data_unit_tree(unit: DataUnit, general_profile_idc: int, parent_signalling: 
 def _references_tree(header: DataUnitHeader) -> Tree:
     names, indices = header.topology_elem_ids, header.topology_elem_id_indices
     if bool(names) == bool(indices):
-        raise NotEncodable("a unit refers to its tensors either by name or by index", element="topology_elem_id")
+        raise NotEncodable(
+            "a unit refers to its tensors either by name or by index", element="topology_elem_id"
+        )
     several = len(names) + len(indices) > 1
     tree: Tree = {"nnr_multiple_topology_elements_present_flag": int(several)}
     if several and names:
@@ -205,11 +255,17 @@ def _node_tree(header: DataUnitHeader, parent_signalling: bool) -> Tree:
     node, parent = header.node_id, header.parent
     tree: Tree = {"node_id_present_flag": int(node is not None)}
     if node is not None:
-        tree |= {"device_id": node.device_id, "parameter_id": node.parameter_id, "put_node_depth": node.put_node_depth}
+        tree |= {
+            "device_id": node.device_id,
+            "parameter_id": node.parameter_id,
+            "put_node_depth": node.put_node_depth,
+        }
     if parent_signalling:
         tree["parent_node_id_present_flag"] = int(parent is not None)
     elif parent is not None:
-        raise NotEncodable("the model parameter set does not enable parent nodes", element="parent_node_id_present_flag")
+        raise NotEncodable(
+            "the model parameter set does not enable parent nodes", element="parent_node_id_present_flag"
+        )
     if parent is None:
         return tree
     tree["parent_node_id_type"] = int(parent.node_id_type)

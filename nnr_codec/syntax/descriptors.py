@@ -161,7 +161,7 @@ class st(Element):  # noqa: N801
             raise ValueError("a text cannot hold a zero byte")
         stream.write_bytes(octets + b"\0")
 
-    def _check(self, value: str, start: int) -> None:  # noqa: ARG002
+    def _check(self, value: str, start: int, scope: Scope) -> None:  # noqa: ARG002
         if not value.isascii():
             try:
                 value.encode("utf-8")
@@ -211,7 +211,7 @@ class byte_alignment(Element):  # noqa: N801
     def _default(self, stream: SyntaxWriter) -> int:
         return 0x80 >> (stream.bit_length & 7)
 
-    def _check(self, value: int, start: int) -> None:
+    def _check(self, value: int, start: int, scope: Scope) -> None:  # noqa: ARG002
         pattern = 0x80 >> (start & 7)
         if value != pattern:
             n_bits = 8 - (start & 7)

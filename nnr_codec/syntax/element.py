@@ -16,7 +16,7 @@ from nnr_codec.errors import (
     NotEncodable,
     TruncatedBitstream,
 )
-from nnr_codec.syntax.expressions import Scope
+from nnr_codec.syntax.expressions import Expression, Scope
 from nnr_codec.syntax.streams import SyntaxReader, SyntaxWriter
 from nnr_codec.syntax.trace import TraceEvent
 
@@ -48,6 +48,8 @@ class Element(Named, Construct):  # type: ignore[misc]
         What other elements' conditions see when it is absent.
     limit : str, optional
         The field of `Limits` that bounds its value.
+    rule : str, optional
+        An expression over this and earlier elements that must hold.
     key : str, optional
         Its key in the tree where the name is not unique in the table.
     refusal : type of BitstreamError
@@ -63,6 +65,7 @@ class Element(Named, Construct):  # type: ignore[misc]
         values: Any = None,
         inferred: int | None = None,
         limit: str | None = None,
+        rule: str | None = None,
         key: str | None = None,
         refusal: type[BitstreamError] = MalformedBitstream,
         symbols: EnumMeta | None = None,
@@ -73,6 +76,7 @@ class Element(Named, Construct):  # type: ignore[misc]
         self.values = values
         self.inferred = inferred
         self.limit = limit
+        self.rule = None if rule is None else Expression(rule)
         self.key = key
         self.refusal = refusal
         self.symbols = symbols or (values if isinstance(values, EnumMeta) else None)
@@ -80,7 +84,7 @@ class Element(Named, Construct):  # type: ignore[misc]
         self.clause: str | None = None
         self.fixed = isinstance(values, int)
         self._allowed = _allowed(values)
-        self._guarded = values is not None or limit is not None
+        self._guarded = values is not None or limit is not None or rule is not None
 
     # What a descriptor defines.
 
@@ -103,36 +107,37 @@ class Element(Named, Construct):  # type: ignore[misc]
             return _traced(self, stream, context, path)
         start = stream.bit_offset
         try:
-            value = self._read(stream, context)
+            value = context[self.name] = self._read(stream, context)
             if self._guarded:
                 self._check_limit(value, stream)
                 if stream.strict:
-                    self._check(value, start)
+                    self._check(value, start, context)
         except BitstreamError as error:
             self._locate(error, start, path)
             raise
-        context[self.name] = value
         return value
 
     def _build(self, obj: Any, stream: SyntaxWriter, context: Any, path: str) -> None:
         try:
             if obj is None and self.fixed:
                 obj = self._default(stream)
+            context[self.name] = obj
             if stream.strict and self._guarded:
-                self._check(obj, stream.bit_length)
+                self._check(obj, stream.bit_length, context)
             self._write(obj, stream, context)
         except BitstreamError as error:
             raise NotEncodable(error.message, path=path, element=self.name, clause=self.clause) from None
         except (ValueError, TypeError, OverflowError, AttributeError) as error:
             raise NotEncodable(str(error), path=path, element=self.name, clause=self.clause) from error
-        context[self.name] = obj
 
     def _default(self, stream: SyntaxWriter) -> Any:  # noqa: ARG002
         return self.values
 
-    def _check(self, value: Any, start: int) -> None:  # noqa: ARG002
+    def _check(self, value: Any, start: int, scope: Scope) -> None:  # noqa: ARG002
         if self._allowed is not None and value not in self._allowed:
             raise self.refusal(f"{self.name} is {value}, and the format allows {self.allowed_text}")
+        if self.rule is not None and not self.rule(scope):
+            raise self.refusal(f"{self.name} is {value}, and {self.rule} does not hold")
 
     def _check_limit(self, value: Any, stream: SyntaxReader) -> None:
         if self.limit is not None:
@@ -180,7 +185,7 @@ def _traced(element: Element, stream: SyntaxReader, context: Any, path: str) -> 
         end = stream.bit_offset
         context[element.name] = value
         element._check_limit(value, stream)
-        element._check(value, start)
+        element._check(value, start, context)
     except BitstreamError as error:
         element._locate(error, start, path)
         fault = error

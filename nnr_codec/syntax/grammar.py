@@ -114,7 +114,9 @@ class Syntax(Named, Struct):  # type: ignore[misc]
     def _build(self, obj: Any, stream: SyntaxWriter, context: Any, path: str) -> None:
         path = path if path[0] != "(" else stream.root
         if not isinstance(obj, Mapping):
-            raise NotEncodable(f"a table of elements is needed, not {type(obj).__name__}", path=path, element=self.name)
+            raise NotEncodable(
+                f"a table of elements is needed, not {type(obj).__name__}", path=path, element=self.name
+            )
         unused = dict(obj)
         self.build_from(unused, stream, context, path)
         for key in unused:
@@ -161,7 +163,9 @@ class IfPresent(Group):
         return self.members if self.condition(scope) else self.otherwise
 
     def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:
-        chosen = self.members if self.condition(context) else self.otherwise  # one call less on the busiest path
+        chosen = (
+            self.members if self.condition(context) else self.otherwise
+        )  # one call less on the busiest path
         if chosen is not None:
             chosen.parse_into(tree, stream, context, path)
 
@@ -239,7 +243,9 @@ class Repeat(Named, Subconstruct):  # type: ignore[misc]
     def _build(self, obj: Any, stream: SyntaxWriter, context: Any, path: str) -> None:
         count = max(0, self.count(context))
         if not isinstance(obj, list | tuple) or len(obj) != count:
-            raise NotEncodable(f"a list of {count} entries ({self.count}) is needed", path=path, element=self.name)
+            raise NotEncodable(
+                f"a list of {count} entries ({self.count}) is needed", path=path, element=self.name
+            )
         for index, entry in enumerate(obj):
             if self.index is not None:
                 context[self.index] = index

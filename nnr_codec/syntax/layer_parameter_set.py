@@ -62,7 +62,8 @@ def layer_parameter_set_tree(unit: LayerParameterSet) -> Tree:
     """Return the syntax elements that say it."""
     if unit.performance_maps.decomposition is not None:
         raise NotEncodable(
-            "a layer parameter set has no decomposition performance map", element="decomposition_performance_map"
+            "a layer parameter set has no decomposition performance map",
+            element="decomposition_performance_map",
         )
     maps = performance_map_trees(unit.performance_maps)
     return {

@@ -83,7 +83,8 @@ def quantization_tree(unit: Any, prefix: str) -> Tree:
     """Return the syntax elements of a parameter set's quantisation."""
     if bool(int(unit.quantization_methods) & 3) != (unit.quantization is not None):
         raise NotEncodable(
-            "a quantisation is there exactly when a method is named", element=f"{prefix}_quantization_method_flags"
+            "a quantisation is there exactly when a method is named",
+            element=f"{prefix}_quantization_method_flags",
         )
     tree: Tree = {f"{prefix}_quantization_method_flags": int(unit.quantization_methods)}
     if unit.quantization is not None:

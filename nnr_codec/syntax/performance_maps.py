@@ -115,7 +115,11 @@ class _Map(NamedTuple):
 
 _MAPS = {
     "sparsification": _Map(
-        "spm", "spm_count_thresholds", SparsificationPerformance, ("sparsification_threshold", "non_zero_ratio"), {}
+        "spm",
+        "spm_count_thresholds",
+        SparsificationPerformance,
+        ("sparsification_threshold", "non_zero_ratio"),
+        {},
     ),
     "pruning": _Map("ppm", "ppm_count_pruning_ratios", PruningPerformance, ("pruning_ratio",), {}),
     "unification": _Map(

@@ -45,5 +45,7 @@ def quantization_unit_tree(unit: QuantizationUnit) -> Tree:
     return {
         "quantization_storage_format": unit.storage_format,
         "quantization_compression_format": int(unit.compression_format),
-        "quantization_data": zlib.compress(content, 9) if deflated else content.decode("utf-8", "surrogateescape"),
+        "quantization_data": zlib.compress(content, 9)
+        if deflated
+        else content.decode("utf-8", "surrogateescape"),
     }

@@ -19,6 +19,7 @@ from nnr_codec.model import (
     StartUnit,
     TopologyUnit,
 )
+from nnr_codec.syntax.data_unit_meaning import tensor_sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class SyntaxState:
         mps = self.mps
         return {
             "general_profile_idc": 1 if self.general_profile_idc is None else self.general_profile_idc,
-            "mps_topology_indexed_reference_flag": int(mps is not None and mps.topology_indexed_reference_flag),
+            "mps_topology_indexed_reference_flag": int(
+                mps is not None and mps.topology_indexed_reference_flag
+            ),
             "mps_parent_signalling_enabled_flag": int(mps is not None and mps.parent_signalling_enabled_flag),
             "_reference_list": self.reference_list,
         }
@@ -62,7 +65,9 @@ class SyntaxState:
     def after(self, unit: AnyUnit) -> SyntaxState:
         """Return the state behind ``unit``."""
         if isinstance(unit, DataUnit):
-            return replace(self, data_seen=True, total_elements=self.total_elements + element_count(unit))
+            return replace(
+                self, data_seen=True, total_elements=self.total_elements + sum(tensor_sizes(unit.header))
+            )
         if isinstance(unit, StartUnit):
             return replace(self, general_profile_idc=unit.general_profile_idc)
         if isinstance(unit, ModelParameterSet):
@@ -105,8 +110,9 @@ class SyntaxState:
         LimitExceeded
             With ``element`` and ``clause``; the caller knows the place.
         """
-        count = element_count(unit)
-        total = self.total_elements + count
+        sizes = tensor_sizes(unit.header)
+        count = max(sizes, default=0)
+        total = self.total_elements + sum(sizes)
         ratio, floor = limits.max_expansion_ratio, limits.expansion_floor_bytes
         wrong = None
         if limits.max_tensor_elements is not None and count > limits.max_tensor_elements:
@@ -117,14 +123,3 @@ class SyntaxState:
             wrong = f"{4 * total} bytes from a stream of {stream_bytes}, and max_expansion_ratio is {ratio}"
         if wrong is not None:
             raise LimitExceeded(wrong, element="tensor_dimensions", clause="format 3")
-
-
-def element_count(unit: DataUnit) -> int:
-    """Return how many elements the unit's weight has; 0 when the stream does not say."""
-    dimensions = unit.header.tensor_dimensions
-    if dimensions is None:
-        return 0
-    count = 1
-    for dimension in dimensions:
-        count *= dimension
-    return count

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nnr_codec.errors import LimitExceeded, MalformedBitstream, TruncatedBitstream
+from nnr_codec.errors import LimitExceeded, MalformedBitstream, NotEncodable, TruncatedBitstream
 from nnr_codec.model import Limits
 
 
@@ -23,12 +23,15 @@ class UnitSpan:
         Its place in the stream; the size includes the size field.
     nnr_unit_type : int
         0..63.
+    header_offset : int
+        Bytes of the size field, behind which the header starts: 2 or 4.
     """
 
     index: int
     byte_offset: int
     size_bytes: int
     nnr_unit_type: int
+    header_offset: int = 2
 
     @property
     def path(self) -> str:
@@ -78,8 +81,8 @@ def iter_unit_spans(buffer: Any, limits: Limits | None = None) -> Iterator[UnitS
                 element="nnr_unit_size",
                 clause="format 2",
             )
-        # The flag is the field's first bit and not part of the size.
-        size = int.from_bytes(view[offset : offset + field_bytes], "big") & ((1 << (8 * field_bytes - 1)) - 1)
+        size = int.from_bytes(view[offset : offset + field_bytes], "big")
+        size &= (1 << (8 * field_bytes - 1)) - 1  # without nnr_unit_size_flag
         if size <= field_bytes:
             raise MalformedBitstream(
                 f"nnr_unit_size is {size}, less than the unit's own header",
@@ -98,13 +101,28 @@ def iter_unit_spans(buffer: Any, limits: Limits | None = None) -> Iterator[UnitS
                 element="nnr_unit_size",
                 clause="format 2",
             )
-        yield UnitSpan(index, offset, size, view[offset + field_bytes] >> 2)
+        yield UnitSpan(index, offset, size, view[offset + field_bytes] >> 2, field_bytes)
         offset += size
         index += 1
+
+
+def size_field(n_bytes: int) -> bytes:
+    """Return the size field that goes before ``n_bytes`` of header and payload; the short one where it suffices.
+
+    Clause: format 2
+    """
+    if n_bytes + 2 < 1 << 15:
+        return (n_bytes + 2).to_bytes(2, "big")
+    if n_bytes + 4 >= 1 << 31:
+        raise NotEncodable("a unit has less than 2 GiB", element="nnr_unit_size", clause="format 2")
+    return (n_bytes + 4 | 1 << 31).to_bytes(4, "big")
 
 
 def _limit(value: int, bound: int | None, name: str, path: str, bit_offset: int) -> None:
     if bound is not None and value > bound:
         raise LimitExceeded(
-            f"{value} is beyond {name}, which is {bound}", path=path, bit_offset=bit_offset, element="nnr_unit_size"
+            f"{value} is beyond {name}, which is {bound}",
+            path=path,
+            bit_offset=bit_offset,
+            element="nnr_unit_size",
         )

@@ -45,7 +45,9 @@ class SyntaxReader(BitReader):
     def bits_between(self, start: int, end: int) -> int:
         """Return bits that were already passed, as one unsigned integer."""
         last = (end + 7) >> 3
-        return int.from_bytes(self._view[start >> 3 : last], "big") >> (8 * last - end) & ((1 << (end - start)) - 1)
+        return int.from_bytes(self._view[start >> 3 : last], "big") >> (8 * last - end) & (
+            (1 << (end - start)) - 1
+        )
 
     def view_between(self, start: int, end: int) -> memoryview:
         """Return whole bytes that were already passed."""

@@ -27,5 +27,7 @@ TOPOLOGY_ELEMENTS_INDEX_LIST = Syntax(
 def ids_list_tree(ids: tuple[str, ...] | tuple[int, ...], key: str) -> Tree:
     """Return the tree of a list; the format has no list of fewer than two."""
     if len(ids) < 2:
-        raise NotEncodable("a list of topology elements has two or more", element="count_topology_elements_minus2")
+        raise NotEncodable(
+            "a list of topology elements has two or more", element="count_topology_elements_minus2"
+        )
     return {"count_topology_elements_minus2": len(ids) - 2, key: list(ids)}

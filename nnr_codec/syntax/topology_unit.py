@@ -23,7 +23,9 @@ NNR_TOPOLOGY_UNIT_PAYLOAD = Syntax(
     Choice(
         "topology_storage_format",
         {
-            TopologyStorageFormat.NNR_TPL_PRUN: Syntax("", "nnr_pruning_topology_container" / bs(), clause="format 2"),
+            TopologyStorageFormat.NNR_TPL_PRUN: Syntax(
+                "", "nnr_pruning_topology_container" / bs(), clause="format 2"
+            ),
             TopologyStorageFormat.NNR_TPL_REFLIST: Syntax(
                 "", "topology_elements_ids_list" / TOPOLOGY_ELEMENTS_IDS_LIST, clause="format 2"
             ),
@@ -48,7 +50,9 @@ def inflate(octets: bytes | memoryview, limits: Limits, element: str) -> bytes:
     except zlib.error as error:
         raise MalformedBitstream(f"{element} does not inflate: {error}", element=element) from None
     if bound is not None and len(inflated) > bound:
-        raise LimitExceeded(f"{element} inflates to more than max_topology_bytes, which is {bound}", element=element)
+        raise LimitExceeded(
+            f"{element} inflates to more than max_topology_bytes, which is {bound}", element=element
+        )
     if not inflater.eof:
         raise TruncatedBitstream(f"{element} ends inside its deflate stream", element=element)
     if inflater.unused_data not in (b"", b"\0"):

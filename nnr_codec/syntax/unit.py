@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from nnr_codec.model import NnrUnitType
 from nnr_codec.syntax.aggregate_unit import NNR_AGGREGATE_UNIT_HEADER, NNR_AGGREGATE_UNIT_PAYLOAD
-from nnr_codec.syntax.compressed_data_unit import NNR_COMPRESSED_DATA_UNIT_HEADER, NNR_COMPRESSED_DATA_UNIT_PAYLOAD
+from nnr_codec.syntax.compressed_data_unit import (
+    NNR_COMPRESSED_DATA_UNIT_HEADER,
+    NNR_COMPRESSED_DATA_UNIT_PAYLOAD,
+)
 from nnr_codec.syntax.descriptors import bs, u
 from nnr_codec.syntax.grammar import Choice, IfPresent, Syntax
 from nnr_codec.syntax.layer_parameter_set import (

@@ -7,6 +7,7 @@ The unit is the meaning, and everything the format demands holds for it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from nnr_codec.errors import BitstreamError, MalformedBitstream, NotEncodable
@@ -31,15 +32,13 @@ from nnr_codec.syntax.model_parameter_set import model_parameter_set, model_para
 from nnr_codec.syntax.quantization_unit import quantization_unit, quantization_unit_tree
 from nnr_codec.syntax.start_unit import start_unit, start_unit_tree
 from nnr_codec.syntax.state import SyntaxState
-from nnr_codec.syntax.stream import UnitSpan
+from nnr_codec.syntax.stream import UnitSpan, size_field
 from nnr_codec.syntax.streams import SyntaxReader, SyntaxWriter
 from nnr_codec.syntax.topology_unit import topology_unit, topology_unit_tree
 from nnr_codec.syntax.trace import Trace
 from nnr_codec.syntax.unit import NNR_UNIT
 
 _DEFAULT_LIMITS = Limits()
-_LARGEST_SHORT_UNIT = (1 << 15) - 1
-_LARGEST_UNIT = (1 << 31) - 1
 
 
 def parse_tree(
@@ -100,11 +99,22 @@ def _parse(reader: SyntaxReader, span: UnitSpan, state: SyntaxState) -> Tree:
 
 
 def parse_unit(
-    buffer: Any, span: UnitSpan, state: SyntaxState, trace: Trace | None = None, *, limits: Limits | None = None
+    buffer: Any,
+    span: UnitSpan,
+    state: SyntaxState,
+    trace: Trace | None = None,
+    *,
+    limits: Limits | None = None,
+    stream_bytes: int | None = None,
 ) -> AnyUnit:
     """Parse a unit and check everything that can be checked before its payload is decoded.
 
-    Parameters are those of `parse_tree`.
+    Parameters
+    ----------
+    buffer, span, state, trace, limits
+        As in `parse_tree`.
+    stream_bytes : int, optional
+        What max_expansion_ratio is measured against, where it is not the size of ``buffer``.
 
     Returns
     -------
@@ -122,7 +132,9 @@ def parse_unit(
         tree = _parse(_reader(buffer, span, limits, True, trace), span, state)
         unit = _meaning(tree, limits)
         if isinstance(unit, DataUnit):
-            state.check_size(unit, memoryview(buffer).nbytes, limits)
+            state.check_size(
+                unit, memoryview(buffer).nbytes if stream_bytes is None else stream_bytes, limits
+            )
     except BitstreamError as error:
         if error.bit_offset is None:
             _locate(error, buffer, span, state, limits)
@@ -136,10 +148,8 @@ def _locate(error: BitstreamError, buffer: Any, span: UnitSpan, state: SyntaxSta
     error.element = error.element or error.path.rpartition(".")[2]
     error.bit_offset = 8 * span.byte_offset
     trace = Trace()
-    try:
+    with suppress(BitstreamError):
         parse_tree(buffer, span, state, limits=limits, trace=trace)
-    except BitstreamError:
-        pass
     for event in trace:
         if event.path == error.path or event.path.startswith(f"{error.path}["):
             error.bit_offset = event.bit_offset
@@ -186,16 +196,13 @@ def build_tree(tree: Tree, state: SyntaxState, *, strict: bool = False) -> bytes
     try:
         NNR_UNIT.build_stream(tree, writer, **state.variables())
     except BitstreamError as error:
-        raise NotEncodable(error.message, path=error.path, element=error.element, clause=error.clause) from None
+        raise NotEncodable(
+            error.message, path=error.path, element=error.element, clause=error.clause
+        ) from None
     octets = writer.to_bytes()
     if sized:
         return octets
-    size = len(octets)
-    if size - 2 <= _LARGEST_SHORT_UNIT:
-        return (size - 2).to_bytes(2, "big") + octets[4:]
-    if size > _LARGEST_UNIT:
-        raise NotEncodable("a unit has less than 2 GiB", element="nnr_unit_size", clause="format 2")
-    return (size | 1 << 31).to_bytes(4, "big") + octets[4:]
+    return size_field(len(octets) - 4) + octets[4:]
 
 
 def build_unit(unit: AnyUnit, state: SyntaxState) -> bytes:
@@ -241,4 +248,6 @@ def _elements(unit: AnyUnit, state: SyntaxState) -> tuple[int, Tree]:
         if unit.nnr_unit_type <= max(NnrUnitType):
             raise NotEncodable("this type of unit is known", element="nnr_unit_type")
         return unit.nnr_unit_type, {"nnr_unit_payload": unit.body}
-    raise NotEncodable(f"{type(unit).__name__} is not built: split_unit() cuts a built unit", element="nnr_unit_type")
+    raise NotEncodable(
+        f"{type(unit).__name__} is not built: split_unit() cuts a built unit", element="nnr_unit_type"
+    )
