@@ -166,7 +166,12 @@ def data_unit_header(
         second_codebook = read_codebook(reader, "second_codebook", limits)
     if shape is None:
         if names[0] not in dimensions:
-            raise _unsupported(reader, "tensor_dimensions from outside the stream", reader.position, "3.3")
+            raise reader.malformed(
+                "neither the stream nor the caller gives the dimensions",
+                "tensor_dimensions",
+                reader.position,
+                "3.3",
+            )
         shape = dimensions[names[0]]
     tensors = plan_tensors(
         reader, payload_type, names, types, rank, g_rows, shape, (codebook, second_codebook)
@@ -302,11 +307,11 @@ def _dimensions(reader: BitReader, limits: Limits) -> tuple[int, ...]:
 
 
 def _entry_points(reader: BitReader, count: int, dq_flag: bool, limits: Limits) -> tuple[EntryPoint, ...]:
-    """3.2.4 The places come as second differences."""
+    """3.2.4 The places come as second differences; the chain goes on from G to H."""
     if count > limits.entry_points:
         raise reader.limit(f"{count} entry points", "cabac_offset_value", reader.position)
     points = []
-    difference = place = 0
+    difference = 0
     for j in range(count):
         offset = reader.u(8, f"cabac_offset_value[{j}]")
         state = reader.u(3, f"dq_state[{j}]") if dq_flag else 0
@@ -314,8 +319,7 @@ def _entry_points(reader: BitReader, count: int, dq_flag: bool, limits: Limits) 
             difference = reader.ue(11, "bit_offset_delta1")
         else:
             difference += reader.ie(7, f"bit_offset_delta2[{j}]")
-        place += difference
-        points.append(EntryPoint(offset, state, place))
+        points.append(EntryPoint(offset, state, difference))
     return tuple(points)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .errors import Limit, Malformed, Truncated
 
-# Section 1.3: the syntax elements are 32-bit quantities, so a longer Exp-Golomb value is never meant.
+# Section 1.2: the syntax elements are 32-bit quantities, so a longer Exp-Golomb value is never meant.
 LARGEST_UE = (1 << 32) - 1
 
 
@@ -128,30 +128,30 @@ class BitReader:
 
     # 1.2 Exp-Golomb
 
-    def _exp_golomb(self, order: int, element: str) -> int:
+    def _exp_golomb(self, order: int, element: str, largest: int) -> int:
         start = self.position
         value = 0
         while self._bits(1, element, start) == 0:
             value += 1 << order
             order += 1
-            if value > LARGEST_UE:
-                raise self.malformed("an Exp-Golomb value above 32 bits", element, start, "1.2")
+            if value > largest:
+                raise self.malformed(f"an Exp-Golomb value above {largest}", element, start, "1.2")
         value += self._bits(order, element, start)
-        if value > LARGEST_UE:
-            raise self.malformed("an Exp-Golomb value above 32 bits", element, start, "1.2")
+        if value > largest:
+            raise self.malformed(f"an Exp-Golomb value above {largest}", element, start, "1.2")
         return value
 
-    def ue(self, order: int, element: str) -> int:
+    def ue(self, order: int, element: str, largest: int = LARGEST_UE) -> int:
         """Exp-Golomb of order ``order``."""
         start = self.position
-        value = self._exp_golomb(order, element)
+        value = self._exp_golomb(order, element, largest)
         self._note(element, f"ue({order})", start, value)
         return value
 
     def ie(self, order: int, element: str) -> int:
         """Signed Exp-Golomb of order ``order``."""
         start = self.position
-        code = self._exp_golomb(order, element)
+        code = self._exp_golomb(order, element, LARGEST_UE)
         value = (code + 1) // 2 if code & 1 else -(code // 2)
         self._note(element, f"ie({order})", start, value)
         return value

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""2.3, 2.5 to 2.10: the units around the compressed data."""
+"""2.3, 2.5 to 2.9: the units around the compressed data."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 from .descriptors import BitReader
@@ -10,6 +11,10 @@ from .errors import Unsupported
 
 NNR_QSU, NNR_QCB = 1, 2
 TOPOLOGY_PRUN, TOPOLOGY_REFLIST = 5, 6
+NNR_PT_RAW, NNR_DFL = 0, 1
+LARGEST_TOPOLOGY_DATA = 1 << 28
+# 2.7 One bit for each class, of which u(8) counts up to 255.
+LARGEST_CLASS_BITMASK = (1 << 256) - 1
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ def _quantisation(reader: BitReader, prefix: str, methods: int) -> Quantisation 
 def _class_accuracies(reader: BitReader, prefix: str, i: int) -> None:
     reader.flt32(f"{prefix}_nn_accuracy[{i}]")
     count = reader.u(8, f"{prefix}_count_classes[{i}]")
-    reader.ue(7, f"{prefix}_class_bitmask[{i}]")
+    reader.ue(7, f"{prefix}_class_bitmask[{i}]", LARGEST_CLASS_BITMASK)
     for j in range(count):
         reader.flt32(f"{prefix}_nn_class_accuracy[{i}][{j}]")
 
@@ -180,7 +185,17 @@ def decomposition_performance_map(reader: BitReader) -> None:
 
 def topology_unit_header(reader: BitReader) -> tuple[int, int]:
     """Section 2.8."""
-    return reader.u(8, "topology_storage_format"), reader.u(8, "topology_compression_format")
+    storage = _enumerated(reader, "topology_storage_format", TOPOLOGY_REFLIST, "2.8")
+    return storage, _enumerated(reader, "topology_compression_format", NNR_DFL, "2.8")
+
+
+def _enumerated(reader: BitReader, element: str, largest: int, clause: str) -> int:
+    """u(8) whose values above ``largest`` are reserved."""
+    start = reader.position
+    value = reader.u(8, element)
+    if value > largest:
+        raise reader.malformed(f"{element} {value} is reserved", element, start, clause)
+    return value
 
 
 def topology_unit(reader: BitReader, formats: tuple[int, int], largest_count: int) -> Topology:
@@ -189,23 +204,46 @@ def topology_unit(reader: BitReader, formats: tuple[int, int], largest_count: in
         names = topology_elements_ids_list(reader, False, largest_count)
         reader.expect_end("2.8")
         return Topology(*formats, b"", tuple(str(name) for name in names))
-    carried = reader.rest("topology_data" if formats[0] != TOPOLOGY_PRUN else "pruning_container")
-    if formats[0] != TOPOLOGY_PRUN and carried.endswith(b"\0"):
+    if formats[0] == TOPOLOGY_PRUN:
+        return Topology(*formats, reader.rest("nnr_pruning_topology_container"), None)
+    start = reader.position
+    carried = reader.rest("topology_data")
+    if formats[1] == NNR_DFL:
+        carried = inflated(reader, carried, start, "topology_data")
+    elif carried.endswith(b"\0"):
         carried = carried[:-1]  # a zero-ended string and plain bytes both read
     return Topology(*formats, carried, None)
+
+
+def inflated(reader: BitReader, carried: bytes, start: int, element: str) -> bytes:
+    """A deflate stream, in zlib's wrapping or bare; one zero byte may follow it."""
+    wrapped = len(carried) > 1 and carried[0] & 15 == 8 and int.from_bytes(carried[:2], "big") % 31 == 0
+    inflater = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+    try:
+        content = inflater.decompress(carried, LARGEST_TOPOLOGY_DATA + 1)
+    except zlib.error:
+        raise reader.malformed("not a deflate stream", element, start, "2.8") from None
+    if len(content) > LARGEST_TOPOLOGY_DATA:
+        raise reader.limit("a description larger than 256 MiB", element, start)
+    if not inflater.eof or inflater.unused_data not in (b"", b"\0"):
+        raise reader.malformed("the deflate stream does not fill its unit", element, start, "2.8")
+    return content
 
 
 def quantisation_unit_header(reader: BitReader) -> tuple[int, int]:
     """Section 2.9."""
     storage = reader.u(8, "quantization_storage_format")
-    return storage, reader.u(8, "quantization_compression_format")
+    return storage, _enumerated(reader, "quantization_compression_format", NNR_DFL, "2.9")
 
 
-def quantisation_unit(reader: BitReader) -> str:
+def quantisation_unit(reader: BitReader, formats: tuple[int, int]) -> bytes:
     """Section 2.9."""
+    start = reader.position
+    if formats[1] == NNR_DFL:
+        return inflated(reader, reader.rest("quantization_data"), start, "quantization_data")
     text = reader.st("quantization_data")
     reader.expect_end("2.9")
-    return text
+    return text.encode()
 
 
 def topology_elements_ids_list(reader: BitReader, indexed: bool, largest_count: int) -> list[str | int]:

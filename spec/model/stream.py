@@ -11,7 +11,7 @@ from . import data_unit as du
 from . import parameter_sets as ps
 from .arithmetic import ArithmeticDecoder, BinTrace
 from .descriptors import BitReader, Field
-from .errors import Truncated, Unsupported
+from .errors import Unsupported
 from .incremental import Predecessor, UpdateTree
 from .limits import Limits
 from .reconstruction import step_size, values_of
@@ -113,7 +113,7 @@ class _StreamDecoder:
         self.joiner = PartJoiner()
         self.mps: ps.ModelParameterSet | None = None
         self.layer_quantisation: ps.Quantisation | None = None
-        self.reference_list: tuple[str, ...] | None = None
+        self.reference_list: tuple[str, ...] = ()
         self.data_unit_seen = False
         self.elements = 0
         self.nodes_of: dict[str, du.NodeId | None] = {}
@@ -125,10 +125,10 @@ class _StreamDecoder:
             self.joiner.expects(unit)
             if unit.nnr_unit_type == NNR_AGG:
                 raise Unsupported(
-                    "aggregate unit", path=unit.path, bit_offset=8 * unit.first_byte, clause="2.11"
+                    "aggregate unit", path=unit.path, bit_offset=8 * unit.first_byte, clause="2.10"
                 )
             if unit.nnr_unit_type > NNR_AGG:
-                continue  # 2.12: skipped by its size
+                continue  # 2.11: skipped by its size
             self._unit(unit)
         self.joiner.expect_closed(len(stream))
         return self.result
@@ -187,12 +187,10 @@ class _StreamDecoder:
             if topology.topology_elem_ids is not None:
                 self.reference_list = topology.topology_elem_ids
         else:
-            ps.quantisation_unit(payload)
+            ps.quantisation_unit(payload, formats)
 
     def _resolve_index(self, index: int) -> str | None:
-        """3.2.1 Without a reference list in the stream the index itself names the element."""
-        if self.reference_list is None:
-            return f"#{index}"
+        """3.2.1."""
         return self.reference_list[index] if index < len(self.reference_list) else None
 
     # 3.5 payload
@@ -219,7 +217,7 @@ class _StreamDecoder:
             None if observe is None else lambda trace: observe(unit.index, trace),
         )
         decoded = []
-        rows_before = 0
+        used = 0  # entry points
         for index, plan in enumerate(header.tensors):
             engine.path = f"{unit.path}.{plan.name}"
             qp = None
@@ -227,7 +225,7 @@ class _StreamDecoder:
             if quantisation is not None:
                 engine.element = "qp_value"
                 qp = engine.iae(6 + quantisation.qp_density) + quantisation.quantization_parameter
-            points, rows_before = self._entry_points_of(header, plan, rows_before)
+            points, used = self._entry_points_of(header, plan, used)
             levels = TensorData(engine, self._coding(header, plan, before, index, points)).decode()
             decoded.append((plan, levels, qp, quantisation))
         engine.path = unit.path
@@ -256,14 +254,11 @@ class _StreamDecoder:
     def _entry_points_of(
         self, header: du.DataUnitHeader, plan: du.TensorPlan, used: int
     ) -> tuple[list[EntryPoint] | None, int]:
-        """The entry points of one tensor, measured from that tensor's block row 0."""
+        """The entry points of one tensor, and how many are used up with them."""
         if header.scan_order == 0 or plan.role not in ("weight", "G", "H"):
             return None, used
-        count = max(count_block_rows(plan.rows, header.scan_order) - 1, 0)
-        if not self.session.block_rows_alone or used > 0:
-            # Where the second factor's points count from is not known (decision 0011).
-            return None, used + count
-        return list(header.entry_points[:count]), used + count
+        behind = used + max(count_block_rows(plan.rows, header.scan_order) - 1, 0)
+        return list(header.entry_points[used:behind]) if self.session.block_rows_alone else None, behind
 
     def _coding(
         self,
@@ -281,7 +276,8 @@ class _StreamDecoder:
             width=plan.width,
             profile=profile,
             unary_length=header.unary_length,
-            dependent=header.dq_flag,
+            # An integer payload has no quantisation; decision 0009.
+            dependent=header.dq_flag and header.payload_type != du.NNR_PT_INT,
             scan_order=header.scan_order,
             codebook_size=0 if codebook is None else len(codebook.values),
             zero_offset=0 if codebook is None else codebook.zero_offset,
@@ -323,16 +319,10 @@ class _StreamDecoder:
 
     def _raw_floats(self, header: du.DataUnitHeader, payload: BitReader) -> None:
         (plan,) = header.tensors
-        missing = 4 * plan.elements - len(payload.source)
-        if missing > 0:
-            raise Truncated(
-                f"{missing} bytes of the floats are missing",
-                path=f"{payload.path}.raw_float32_parameter",
-                bit_offset=payload.absolute(payload.end),
-                clause="3.5",
+        if len(payload.source) != 4 * plan.elements:
+            raise payload.malformed(
+                f"{len(payload.source)} bytes for {plan.elements} floats", "raw_float32_parameter", 0, "3.5"
             )
-        payload.position = 32 * plan.elements
-        payload.expect_end("3.5")
         self.result.tensors[plan.name] = Tensor(
             plan.name, plan.shape, "float32", None, payload.source, plan.role, None, None, None
         )

@@ -24,11 +24,11 @@ INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """5.5 Where a block row other than the first starts. ``bit_position`` counts from block row 0's start."""
+    """5.5 Where a block row behind the first starts; ``difference`` counts from the start of the one before."""
 
     offset: int
     dq_state: int
-    bit_position: int
+    difference: int
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,12 @@ class TensorData:
         else:
             # Last block row first: nothing can leak from one to the next. The codeword goes on behind it.
             end = (engine.bit_position, engine.offset, engine.range)
+            places = [start]
+            for point in coding.entry_points:
+                places.append(places[-1] + point.difference)
             for block_row in range(n_block_rows - 1, 0, -1):
                 point = coding.entry_points[block_row - 1]
-                engine.enter(start + point.bit_position, point.offset)
+                engine.enter(places[block_row], point.offset)
                 self._start_block_row()
                 self.state = point.dq_state
                 self._block_row(block_row)
