@@ -17,6 +17,8 @@ from nnr_conformance.host import launch
 from nnr_conformance.output import EXTENSIONS
 from nnr_conformance.record import item, load_record
 
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter:
@@ -58,11 +60,13 @@ class Adapter:
 
 
 def _nncodec() -> Adapter:
-    python = os.environ.get("NNCODEC_PYTHON", "")
-    if not python:
-        raise UsageError("nncodec: set NNCODEC_PYTHON to the interpreter of an environment that has nncodec 2.1.3")
+    root = Path(os.environ.get("NNR_PEER_VENV") or _REPOSITORY / ".venv-peer")
+    python = root / "bin" / "python"
+    if not python.exists():
+        raise UsageError(f"nncodec: no environment in {root}; make it with tools/peer/environment.py, or name another "
+                         "in NNR_PEER_VENV")  # fmt: skip
     return Adapter(
-        name="nncodec", kind="python", callable="nnr_conformance.adapters.nncodec:decode", python=python
+        name="nncodec", kind="python", callable="nnr_conformance.adapters.nncodec:decode", python=str(python)
     )
 
 
@@ -72,8 +76,7 @@ def _native() -> Adapter:
 
 def _model() -> Adapter:
     # spec/ is a folder of the clone and not of the wheel.
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(_REPOSITORY), os.environ.get("PYTHONPATH")]))
     return Adapter(
         name="model", kind="python", callable="nnr_conformance.adapters.model:decode", environment={"PYTHONPATH": path}
     )

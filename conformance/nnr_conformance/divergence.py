@@ -91,4 +91,5 @@ def _spell(value: Any) -> str:
 
 
 def _hex(value: Any) -> str:
-    return str(value.astype(value.dtype.newbyteorder(">")).tobytes().hex())
+    # Of an array, because NumPy's scalars are always in native byte order.
+    return np.asarray(value).astype(value.dtype.newbyteorder(">")).tobytes().hex()

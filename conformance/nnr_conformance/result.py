@@ -34,6 +34,7 @@ class RunEvent:
     checker: str = item("Version of the checker.")
     decoder: str = item("What was given as the decoder.")
     claims: Claims = item("What the decoder says it is.")
+    folder: str = item("Where the suites are, when not in their usual place.", default="")
     suites: tuple[SuiteName, ...] = item("The suites.")
     selection: str = item("What was selected of them; empty for all.", default="")
     started: str = item("UTC time, ISO 8601.")

@@ -45,6 +45,8 @@ class Plan:
         What to run, in order.
     jobs : int
         Lanes at once, each with a decoder of its own.
+    selection, decoder, folder : str
+        What was asked for, for the log.
     repeats : int
         How often each vector is run; differing runs are FLAKY.
     """
@@ -58,6 +60,7 @@ class Plan:
     baseline: Baseline | None = None
     selection: str = ""
     decoder: str = ""
+    folder: str = ""
 
 
 def run(plan: Plan, on_result: Callable[[Result], None] | None = None) -> Log:
@@ -90,6 +93,7 @@ def run(plan: Plan, on_result: Callable[[Result], None] | None = None) -> Log:
         checker=CHECKER_VERSION,
         decoder=plan.decoder or plan.adapter.name,
         claims=lanes.claims,
+        folder=plan.folder,
         suites=tuple(
             SuiteName(name=suite.name, version=suite.manifest.version, sha256=suite.manifest_sha256(),
                       n_vectors=len(suite.manifest.vectors))

@@ -46,11 +46,12 @@ def _answers(answers: Sequence[Answer | dict[str, Array]]) -> list[Answer]:
 
 
 def _last_values(answers: list[Answer]) -> tuple[dict[str, Array], str]:
-    """The tensors of the last stream that carries any, and the last one's name."""
-    values = next((answer.values for answer in reversed(answers) if answer.values), None)
-    if values is None:
-        raise Unsupported("no tensor to break")
-    return values, list(values)[-1]
+    """The tensors of a stream and one's name: the last that has any element."""
+    for answer in reversed(answers):
+        for name in reversed(answer.values):
+            if answer.values[name].size:
+                return answer.values, name
+    raise Unsupported("no tensor to break")
 
 
 def none(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
@@ -61,12 +62,9 @@ def none(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
 def wrong_last_element(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
     answers = _answers(sound(streams))
     values, name = _last_values(answers)
-    broken = values[name].copy()
-    if broken.size:
-        flat = broken.reshape(-1)
-        bits = flat[-1:].view(f"u{broken.itemsize}")
-        bits ^= 1
-    values[name] = broken
+    values[name] = values[name].copy()
+    bits = values[name].reshape(-1)[-1:].view(f"u{values[name].itemsize}")
+    bits ^= 1
     return answers
 
 

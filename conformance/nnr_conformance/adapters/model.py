@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The specification's executable model under test; it tells the bit of every level and the state after every tensor."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from spec.model import Field, Session, StreamError
+from spec.model import Unsupported as NotDescribed
+from spec.model import stream as model_stream
+from spec.model.tensor_data import TensorData
+
+from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported
+from nnr_conformance.trace_line import trace_line
+
+CLAIMS = {"name": "spec.model", "version": "1"}
+
+
+class _WatchedTensorData(TensorData):
+    """Notes where each level begins, and the arithmetic decoder's state at the tensor's end."""
+
+    finished: list[dict[str, Any]] = []  # noqa: RUF012 - one decoder, one thread
+
+    def decode(self) -> list[int]:
+        self.starts = np.zeros(self.coding.rows * self.coding.width, np.uint32)
+        levels = super().decode()
+        engine = self.engine
+        states = np.array([(model.s0, model.s1) for model in self.contexts.models], "<i2")
+        self.finished.append(
+            {
+                "name": engine.path.partition("].")[2],
+                "starts": self.starts,
+                "range": engine.range,
+                "offset": engine.offset,
+                "bit_offset": engine.absolute(engine.bit_position),
+                "contexts_sha256": hashlib.sha256(states.tobytes()).hexdigest(),
+            }
+        )
+        return levels
+
+    def _level(self, position: int) -> int:
+        self.starts[position] = self.engine.absolute(self.engine.bit_position)
+        return super()._level(position)
+
+
+model_stream.TensorData = _WatchedTensorData  # type: ignore[misc]
+
+
+def decode(streams: Sequence[bytes]) -> list[Answer]:
+    """Decode a vector with one session, so that updates find their predecessors."""
+    log: list[Field] = []
+    session = Session(log=log)
+    answers = []
+    for number, stream in enumerate(streams):
+        log.clear()
+        _WatchedTensorData.finished.clear()
+        try:
+            answers.append(_decode_stream(session, stream, log))
+        except NotDescribed as error:
+            raise Unsupported(str(error)) from error
+        except StreamError as error:
+            raise Rejected(
+                str(error), error_class=error.verdict, bit_offset=error.bit_offset, stream=number  # type: ignore[arg-type]
+            ) from error
+    return answers
+
+
+def _decode_stream(session: Session, stream: bytes, log: Sequence[Field]) -> Answer:
+    decoded = session.decode(stream)
+    answer = Answer()
+    for name, tensor in decoded.tensors.items():
+        dtype = "<i4" if tensor.dtype == "int32" else "<f4"
+        answer.values[name] = np.frombuffer(tensor.value_bytes, dtype).reshape(tensor.shape)
+        if tensor.levels is not None:
+            answer.levels[name] = np.array(tensor.levels, np.int32).reshape(tensor.shape)
+    states = {}
+    for seen in _WatchedTensorData.finished:
+        name, starts = seen.pop("name"), seen.pop("starts")
+        if name in answer.levels:
+            answer.bits[name] = starts.reshape(answer.levels[name].shape)
+        states[name] = dict(seen)
+    answer.report = Report(
+        format=REPORT_FORMAT,
+        units=tuple(
+            {"nnr_unit_type": kind, "byte_offset": first, "nnr_unit_size": size} for kind, first, size in decoded.units
+        ),
+        arithmetic=states,
+        topology=tuple(
+            FoundBytes(size_bytes=len(unit.topology_data), sha256=hashlib.sha256(unit.topology_data).hexdigest())
+            for unit in decoded.topology
+        ),
+    )
+    answer.trace = "".join(trace_line(field.bit_offset, field.n_bits, field.path, field.value) for field in log)
+    return answer

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""This codec under test. Only here does the checker import it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from nnr_codec import errors
+from nnr_codec._version import __version__
+from nnr_codec.codec import Decoder, QuantizedTensor
+from nnr_codec.model import TopologyUnit
+from nnr_codec.syntax import SyntaxState, Trace, build_unit, iter_unit_spans, parse_unit
+
+from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported
+from nnr_conformance.arrays import Array
+from nnr_conformance.trace_line import trace_line
+
+CLAIMS = {"name": "nnr_codec", "version": __version__}
+
+
+def decode(streams: Sequence[bytes]) -> list[Answer]:
+    """Decode a vector with one `Decoder`, so that updates find their predecessors."""
+    decoder = Decoder()
+    answers = []
+    for number, stream in enumerate(streams):
+        try:
+            answers.append(_decode_stream(decoder, stream))
+        except errors.TruncatedBitstream as error:
+            raise Rejected(str(error), error_class="truncated", bit_offset=error.bit_offset, stream=number) from error
+        except errors.MalformedBitstream as error:
+            raise Rejected(str(error), error_class="malformed", bit_offset=error.bit_offset, stream=number) from error
+        except errors.LimitExceeded as error:
+            raise Rejected(str(error), error_class="limit", bit_offset=error.bit_offset, stream=number) from error
+        except errors.UnsupportedBitstream as error:
+            raise Unsupported(str(error)) from error
+    return answers
+
+
+def _decode_stream(decoder: Decoder, stream: bytes) -> Answer:
+    values: dict[str, Array] = {}
+    levels: dict[str, Array] = {}
+    for name, tensor in decoder.decode(stream, dequantize=False).items():
+        if isinstance(tensor, QuantizedTensor):
+            levels[name] = tensor.levels
+            values[name] = np.asarray(tensor.dequantize())
+        else:
+            values[name] = np.asarray(tensor)
+    report, trace = _walk(stream)
+    return Answer(values=values, levels=levels, report=report, trace=trace)
+
+
+def _walk(stream: bytes) -> tuple[Report, str]:
+    """Units, topology, the trace, and the stream built again from its parsed form."""
+    state, trace = SyntaxState(), Trace()
+    units, topology, rebuilt = [], [], []
+    for span in iter_unit_spans(stream):
+        unit = parse_unit(stream, span, state, trace)
+        units.append(
+            {"nnr_unit_type": span.nnr_unit_type, "byte_offset": span.byte_offset, "nnr_unit_size": span.size_bytes}
+        )
+        if isinstance(unit, TopologyUnit):
+            content = bytes(unit.topology_data)
+            topology.append(FoundBytes(size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest()))
+        rebuilt.append(_build(unit, state, stream, span.byte_offset, span.size_bytes))
+        state = state.after(unit)
+    again = b"".join(rebuilt)
+    report = Report(
+        format=REPORT_FORMAT,
+        units=tuple(units),
+        topology=tuple(topology),
+        reencode=FoundBytes(size_bytes=len(again), sha256=hashlib.sha256(again).hexdigest()),
+    )
+    lines = [trace_line(event.bit_offset, event.n_bits, event.path, event.value) for event in trace]
+    return report, "".join(lines)
+
+
+def _build(unit: object, state: SyntaxState, stream: bytes, byte_offset: int, size_bytes: int) -> bytes:
+    try:
+        return build_unit(unit, state)  # type: ignore[arg-type]
+    except errors.NotEncodable:
+        # Some units can be read but have no encoder, such as parts of a unit: they are carried over.
+        return stream[byte_offset : byte_offset + size_bytes]

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``python -m nnr_conformance``, and ``nnr conformance``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from nnr_conformance.adapter import SHIPPED, resolve_adapter
+from nnr_conformance.adapters.broken import FAULTS
+from nnr_conformance.baseline import Baseline, baseline_of
+from nnr_conformance.cli_options import add_limits, add_selection, limits_of, selection_of
+from nnr_conformance.coverage import load_coverage, render_coverage
+from nnr_conformance.errors import ConformanceError, UsageError
+from nnr_conformance.explain import explain
+from nnr_conformance.lint import lint
+from nnr_conformance.record import load_record, save_record
+from nnr_conformance.reports import REPORTS
+from nnr_conformance.result import Log, Result, load_log
+from nnr_conformance.runner import Plan, run
+from nnr_conformance.scaffold import scaffold
+from nnr_conformance.selftest import selftest
+from nnr_conformance.suite import default_suites_folder, find_suites
+from nnr_conformance.verdict import Verdict
+from nnr_conformance.version import CHECKER_VERSION
+
+_EPILOG = "Exit codes: 0 conforming, 1 not, 2 differs from the baseline, 3 the runner failed, 4 usage."
+_INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(UsageError.exit_code, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = _make_parser()
+    try:
+        options = parser.parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        return int(options.run(options))
+    except ConformanceError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Quiet under `| head`; the interpreter's last flush must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _make_parser() -> _Parser:
+    parser = _Parser(prog="nnr_conformance", description="Check decoders of NNC bitstreams.", epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=CHECKER_VERSION)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    command = commands.add_parser("run", help="run decoders on vectors", epilog=_EPILOG)
+    add_selection(command)
+    add_limits(command)
+    command.add_argument("--decoder", "-d", action="append", metavar="D", help="may be given several times")
+    command.add_argument("--jobs", "-j", type=int, default=os.cpu_count() or 1, help="vectors at once")
+    command.add_argument("--repeats", type=int, default=1, help="runs of each vector; those that differ are FLAKY")
+    command.add_argument("--baseline", type=Path, metavar="FILE", help="known failures, two-sided")
+    command.add_argument("--write-baseline", type=Path, metavar="FILE", help="write what is found as the baseline")
+    command.add_argument("--log", type=Path, metavar="FILE", help="write the JSON-lines log")
+    command.add_argument("--report", action="append", default=[], metavar="KIND[=FILE]", help=", ".join(REPORTS))
+    command.add_argument("--quiet", "-q", action="store_true", help="no progress on stderr")
+    command.set_defaults(run=_run)
+
+    command = commands.add_parser("report", help="render logs, such as those of shards or of several decoders")
+    command.add_argument("logs", nargs="+", type=Path)
+    command.add_argument("--report", action="append", default=[], metavar="KIND[=FILE]", help=", ".join(REPORTS))
+    command.set_defaults(run=_report)
+
+    command = commands.add_parser("list", help="list vectors, or check the suites themselves")
+    add_selection(command)
+    command.add_argument("--check", action="store_true", help="check files, hashes and rules; exit 1 on a fault")
+    command.add_argument("--elements", type=Path, help="with --check: file with the grammar's elements, one a line")
+    command.set_defaults(run=_list)
+
+    command = commands.add_parser("explain", help="the first divergence of a decoder on one vector")
+    command.add_argument("id")
+    command.add_argument("--suites", type=Path, metavar="DIR")
+    command.add_argument("--decoder", "-d", default="native", metavar="D")
+    command.add_argument("--against", metavar="D", help="a decoder to compare with where only hashes are stored")
+    add_limits(command)
+    command.set_defaults(run=_explain)
+
+    command = commands.add_parser("coverage", help="what the vectors exercise")
+    command.add_argument("--file", type=Path, help="default: coverage.json beside the suites' folder")
+    command.add_argument("--suites", type=Path, metavar="DIR")
+    command.add_argument("--floor", type=float, default=0.0, metavar="PERCENT", help="exit 1 when a group is below")
+    command.add_argument("--missing", action="store_true", help="list what is not covered")
+    command.set_defaults(run=_coverage)
+
+    command = commands.add_parser("adapter", help="make an adapter, or list the shipped ones")
+    actions = command.add_subparsers(required=True, metavar="ACTION", parser_class=_Parser)
+    action = actions.add_parser("new", help="write the files of a new adapter")
+    action.add_argument("name")
+    action.add_argument("--kind", choices=("command", "jsonl", "python"), default="command")
+    action.add_argument("--folder", type=Path, default=Path())
+    action.set_defaults(run=_adapter_new)
+    actions.add_parser("list", help="the shipped adapters and faults").set_defaults(run=_adapter_list)
+
+    commands.add_parser("selftest", help="run every broken decoder").set_defaults(run=_selftest)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    suites = find_suites(options.suites, tuple(options.suite))
+    selection = selection_of(options)
+    reports = [_parse_report(report) for report in options.report] or [("terminal", None)]
+    baseline = load_record(Baseline, options.baseline) if options.baseline else None
+    specs: list[str] = options.decoder or ["native"]
+    if len(specs) > 1 and (baseline or options.write_baseline):
+        raise UsageError("a baseline is of one decoder")
+    if options.jobs < 1 or options.repeats < 1:
+        raise UsageError("--jobs and --repeats are at least 1")
+    vectors = selection.choose(suites)
+    logs: list[Log] = []
+    for spec in specs:
+        plan = Plan(
+            resolve_adapter(spec), suites, vectors, limits_of(options), jobs=options.jobs, repeats=options.repeats,
+            baseline=None if options.write_baseline else baseline, selection=selection.describe(), decoder=spec,
+            folder=str(options.suites or ""),
+        )  # fmt: skip
+        logs.append(run(plan, None if options.quiet else _Progress(len(vectors))))
+    if options.write_baseline:
+        previous = load_record(Baseline, options.write_baseline) if options.write_baseline.is_file() else None
+        save_record(baseline_of(logs[0].run.claims.name, logs[0].results, previous), options.write_baseline)
+    if options.log:
+        reports.append(("log", options.log))
+    for kind, path in reports:
+        _write(REPORTS[kind](logs), path)
+    return max(log.end.exit_code for log in logs if log.end is not None)
+
+
+class _Progress:
+    """A line on stderr that counts up; on a terminal only."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done, self._shown = total, 0, sys.stderr.isatty()
+
+    def __call__(self, result: Result) -> None:
+        self._done += 1
+        if self._shown:
+            mark = "" if result.verdict in (Verdict.PASS, Verdict.SKIP) else f"  {result.label} {result.vector}\n"
+            end = "\n" if self._done == self._total else ""
+            print(f"\r\x1b[K{mark}{self._done}/{self._total}{end}", end="", file=sys.stderr, flush=True)
+
+
+def _parse_report(text: str) -> tuple[str, Path | None]:
+    kind, equals, path = text.partition("=")
+    if kind not in REPORTS:
+        raise UsageError(f"no report {kind!r}; there is {', '.join(REPORTS)}")
+    return kind, Path(path) if equals else None
+
+
+def _write(text: str, path: Path | None) -> None:
+    if path is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _report(options: argparse.Namespace) -> int:
+    logs = [log for path in options.logs for log in load_log(path)]
+    for kind, path in [_parse_report(report) for report in options.report] or [("terminal", None)]:
+        _write(REPORTS[kind](logs), path)
+    return 0 if all(log.conforms for log in logs) else 1
+
+
+def _list(options: argparse.Namespace) -> int:
+    suites = find_suites(options.suites, tuple(options.suite))
+    if options.check:
+        elements = set(options.elements.read_text(encoding="utf-8").split()) if options.elements else None
+        # A parent may be in a suite that is not asked for.
+        wanted = {suite.name for suite in suites}
+        faults = [fault for fault in lint(find_suites(options.suites), elements) if fault.split("/")[0].split(":")[0] in wanted]
+        for fault in faults:
+            print(fault)
+        print(f"{sum(len(suite.manifest.vectors) for suite in suites)} vectors, {len(faults)} faults")
+        return 1 if faults else 0
+    for _, vector in selection_of(options).choose(suites):
+        print(f"{vector.id:40}  {vector.expect.verdict:6}  {vector.purpose}")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    found = [(s, v) for s in find_suites(options.suites) for v in s.manifest.vectors if v.id == options.id]
+    if not found:
+        raise UsageError(f"no vector {options.id!r}")
+    suite, vector = found[0]
+    against = resolve_adapter(options.against) if options.against else None
+    told = explain(
+        resolve_adapter(options.decoder), suite, vector, limits_of(options), options.decoder, against,
+        str(options.suites or ""),
+    )  # fmt: skip
+    _write(told.text, None)
+    return 0 if told.passes else 1
+
+
+def _coverage(options: argparse.Namespace) -> int:
+    folder = options.suites or default_suites_folder()
+    coverage = load_coverage(options.file or folder.parent / "coverage.json")
+    _write(render_coverage(coverage, missing=options.missing), None)
+    faults = coverage.faults(find_suites(folder))
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults or any(group.percent < options.floor for group in coverage.groups) else 0
+
+
+def _adapter_new(options: argparse.Namespace) -> int:
+    for path in scaffold(options.name, options.kind, options.folder):
+        print(path)
+    return 0
+
+
+def _adapter_list(options: argparse.Namespace) -> int:
+    print("\n".join([*SHIPPED, *(f"broken:{fault}" for fault in FAULTS)]))
+    return 0
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    return 1 if selftest(print) else 0

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``explain``: one vector, one decoder, the first divergence with everything that is known around it."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from nnr_conformance import kernel
+from nnr_conformance.adapter import Adapter
+from nnr_conformance.arrays import Array
+from nnr_conformance.divergence import Divergence, differing, first_difference
+from nnr_conformance.judge import judge
+from nnr_conformance.lane import observe
+from nnr_conformance.layers import Comparison
+from nnr_conformance.limits import Limits
+from nnr_conformance.observation import Observation
+from nnr_conformance.process import kill_descendants
+from nnr_conformance.reports.terminal import clean
+from nnr_conformance.suite import Suite
+from nnr_conformance.vector import Vector
+from nnr_conformance.verdict import Verdict
+
+_AROUND = 3
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The text, and whether the decoder passes."""
+
+    text: str
+    passes: bool
+    divergence: Divergence | None
+
+
+def run_once(adapter: Adapter, suite: Suite, vector: Vector, limits: Limits) -> Observation:
+    """Run one vector here, without a lane; nothing is left behind."""
+    kernel.adopt_orphans()
+    decoder = adapter.build()
+    with tempfile.TemporaryDirectory(prefix="nnr_conformance.") as folder:
+        try:
+            decoder.start(Path(folder), limits)
+            return observe(decoder, suite, vector, limits, Path(folder) / "vector", adapter.extension)
+        finally:
+            decoder.close()
+            kill_descendants()
+
+
+def explain(
+    adapter: Adapter, suite: Suite, vector: Vector, limits: Limits, spec: str, against: Adapter | None = None,
+    folder: str = "",
+) -> Explanation:  # fmt: skip
+    """Run a vector and say where the decoder goes wrong first.
+
+    Parameters
+    ----------
+    spec : str
+        What the decoder was given as, for the command that reproduces it.
+    against : Adapter, optional
+        A decoder to compare with where the suite stores hashes only.
+    folder : str, optional
+        What was given as ``--suites``.
+    """
+    seen = run_once(adapter, suite, vector, limits)
+    judgement = judge(suite, vector, seen)
+    divergence = judgement.divergence
+    other = run_once(against, suite, vector, limits) if against is not None else None
+    if divergence is not None and divergence.index is None and other is not None:
+        divergence = _locate(divergence, seen, other) or divergence
+    label = f"{judgement.verdict}({judgement.at})" if judgement.at else str(judgement.verdict)
+    lines = [
+        f"{vector.id}: {label}",
+        f"  purpose    {vector.purpose}",
+        f"  clauses    {', '.join(vector.clauses)}   features {', '.join(vector.features)}",
+        f"  expected   {vector.expect.verdict}" + _expected_error(vector),
+        f"  decoder    {adapter.name}: {seen.status.value}, {seen.seconds:.3f} s, {seen.peak_memory_bytes >> 20} MiB",
+    ]
+    if judgement.layers:
+        lines.append("  layers     " + ", ".join(f"{name} {score}" for name, score in judgement.layers.items()))
+    if divergence is not None:
+        lines += _spell(Comparison(suite, vector, seen.answers), divergence)
+    elif judgement.detail:
+        lines.append(f"  reason     {clean(judgement.detail)}")
+    rest = "".join(
+        f" {option} {shlex.quote(value)}" for option, value in (("--suites", folder), ("--decoder", spec)) if value
+    )
+    lines.append(f"  again      python -m nnr_conformance explain {vector.id}{rest}")
+    lines += [f"  stream {k}   {suite.path(file)}" for k, file in enumerate(vector.streams)]
+    return Explanation("\n".join(lines) + "\n", judgement.verdict is Verdict.PASS, divergence)
+
+
+def _expected_error(vector: Vector) -> str:
+    error = vector.expect.error
+    if error is None:
+        return ""
+    bits = "" if error.bits is None else f", bits {error.bits[0]} to {error.bits[1]}"
+    element = "" if error.element is None else f", {error.element}"
+    return f": {' or '.join(error.classes)} in {error.stage}{bits}{element}"
+
+
+def _locate(divergence: Divergence, seen: Observation, other: Observation) -> Divergence | None:
+    """Find the element with another decoder's arrays."""
+    if divergence.stream is None or divergence.tensor is None or divergence.layer not in ("levels", "values"):
+        return None
+    if max(len(seen.answers), len(other.answers)) <= divergence.stream or not other.answers:
+        return None
+    here, there = seen.answers[divergence.stream], other.answers[divergence.stream]
+    found: Array | None = getattr(here, divergence.layer).get(divergence.tensor)
+    wanted: Array | None = getattr(there, divergence.layer).get(divergence.tensor)
+    if found is None or wanted is None or found.shape != wanted.shape or found.dtype != wanted.dtype:
+        return None
+    located = first_difference(
+        wanted, found, layer=divergence.layer, bits=there.bits.get(divergence.tensor),
+        stream=divergence.stream, unit=divergence.unit, tensor=divergence.tensor,
+    )  # fmt: skip
+    return located and replace(located, message="the first element that differs from the other decoder's")
+
+
+def _spell(comparison: Comparison, divergence: Divergence) -> list[str]:
+    place = [
+        f"{name} {value}"
+        for name, value in (
+            ("stream", divergence.stream),
+            ("unit", divergence.unit),
+            ("tensor", None if divergence.tensor is None else repr(divergence.tensor)),
+            ("index", None if divergence.index is None else list(divergence.index)),
+            ("at", divergence.path),
+            ("bit", divergence.bit),
+        )
+        if value is not None
+    ]
+    lines = [
+        f"  divergence {divergence.layer}: {divergence.message}",
+        f"  place      {clean(', '.join(place))}",
+    ]
+    for title, value, code in (
+        ("expected", divergence.expected, divergence.expected_hex),
+        ("found", divergence.found, divergence.found_hex),
+    ):
+        if value is not None:
+            lines.append(f"  {title:10} {clean(value)}" + (f"   0x{code}" if code else ""))
+    if divergence.n_different is not None:
+        lines.append(f"  in all     {divergence.n_different} of {divergence.n_elements} elements differ")
+    return lines + _around(comparison, divergence)
+
+
+def _around(comparison: Comparison, divergence: Divergence) -> list[str]:
+    """A few elements before and behind the divergence, in C order."""
+    if divergence.index is None or divergence.stream is None or divergence.tensor is None:
+        return []
+    kind = divergence.layer.removesuffix("s")
+    stored = comparison.arrays.get(f"{divergence.stream}/{kind}:{divergence.tensor}")
+    answer = comparison.answers[divergence.stream]
+    found = (answer.values if kind == "value" else answer.levels).get(divergence.tensor)
+    if stored is None or found is None:
+        return []
+    at = int(np.ravel_multi_index(divergence.index, stored.shape)) if divergence.index else 0
+    near = slice(max(0, at - _AROUND), at + _AROUND + 1)
+    unequal = differing(stored, found)[near]
+    rows = [
+        f"{title} " + " ".join(f"{'>' if bad else ''}{value!s}" for value, bad in zip(row, unequal, strict=True))
+        for title, row in (("expected", stored.reshape(-1)[near]), ("found   ", found.reshape(-1)[near]))
+    ]
+    return [f"  around     {rows[0]}", f"             {rows[1]}"]

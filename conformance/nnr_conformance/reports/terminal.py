@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For a terminal: what is wrong first, then the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nnr_conformance.result import Log
+from nnr_conformance.tally import by_feature, count_line, reproduce, tally
+from nnr_conformance.verdict import Verdict
+
+_MAX_SHOWN = 50
+
+
+def render_terminal(logs: Sequence[Log]) -> str:
+    """Plain text, one block for each run."""
+    return "\n".join(_render(log) for log in logs)
+
+
+def _render(log: Log) -> str:
+    lines: list[str] = []
+    failures = [result for result in log.results if result.verdict not in (Verdict.PASS, Verdict.SKIP, Verdict.XFAIL)]
+    for result in failures[:_MAX_SHOWN]:
+        weight = "" if result.requirement == "shall" else " (should)"
+        lines.append(f"{result.label:22}{result.vector}{weight}")
+        if result.detail:
+            lines.append(f"{'':22}{clean(result.detail)}")
+    if len(failures) > _MAX_SHOWN:
+        lines.append(f"... and {len(failures) - _MAX_SHOWN} more")
+    if failures:
+        lines += ["", f"The first, in detail: {reproduce(log, failures[0])}", ""]
+    weak = {name: count for name, count in by_feature(log.results).items() if count.failed}
+    if weak:
+        width = max(map(len, weak))
+        lines.append("Features with failures (passed/run):")
+        lines += [f"  {name:{width}}  {count.share}" for name, count in weak.items()]
+        lines.append("")
+    name = f"{log.run.claims.name} {log.run.claims.version}".strip()
+    suites = ", ".join(f"{suite.name} {suite.version}" for suite in log.run.suites)
+    lines.append(f"{name} on {suites}: {count_line(log)}")
+    if log.end is not None and log.end.baseline:
+        lines += ["Departures from the baseline:", *(f"  {clean(sentence)}" for sentence in log.end.baseline)]
+    if log.end is None:
+        lines.append("The run was cut short.")
+    lines.append(conclusion(log))
+    return "\n".join(lines) + "\n"
+
+
+def conclusion(log: Log) -> str:
+    """The last word on a run."""
+    shall = tally(result for result in log.results if result.requirement == "shall")
+    scope = f" of what was selected ({log.run.selection})" if log.run.selection else ""
+    if log.conforms:
+        return f"Conforming: all {shall.passed} requirements{scope} are met."
+    missed = sum(result.counts_against for result in log.results)
+    return f"Not conforming: {missed} of {shall.passed + shall.failed} requirements{scope} are not met."
+
+
+def clean(text: str) -> str:
+    """Neutralise terminal escapes and line breaks, which may come from a decoder or a tensor's name."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
