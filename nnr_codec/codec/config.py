@@ -41,6 +41,9 @@ class EncoderConfig:
         Leave out rows of zeros (profile 1).
     search_initialisations : bool
         Choose each context's initialisation by cost.
+    raw_when_smaller : bool
+        Send tensors as float32 when coding them takes more. Off, because NNCodec 2.1.3 reads a raw unit only at the end of a
+        stream. Tensors with infinities or NaN are always sent so.
     general_profile_idc : int
         0 for edition 1, 1 for edition 2.
     incremental : bool
@@ -71,6 +74,7 @@ class EncoderConfig:
     unary_length: int = 11
     row_skip: bool = True
     search_initialisations: bool = True
+    raw_when_smaller: bool = False
     general_profile_idc: int = 1
     incremental: bool = False
     temporal_context: bool = True

@@ -71,7 +71,7 @@ class Encoder:
         self._executor = executor
         self._updates = UpdateTree()
         self._parameter_ids: dict[str, int] = {}
-        self._update_number = 0
+        self._depths: dict[str, int] = {}  # put_node_depth of the last unit sent of a tensor
 
     def encode(
         self,
@@ -145,12 +145,11 @@ class Encoder:
         for job, encoded in self._encoded(jobs()):
             if self._is_left_out(job, encoded):
                 continue
-            if encoded.levels is not None and config.incremental:
+            if config.incremental and encoded.levels is not None:
                 self._updates.remember(encoded.unit.header, encoded.unit.payload, [encoded.levels])
+                self._depths[job.name] = self._depths.get(job.name, 0) + 1
             yield job.name, job.array.size, build_unit(encoded.unit, state)
             state = state.after(encoded.unit)
-
-        self._update_number += 1
 
     def _quantization_parameter(self) -> int:
         # Each tensor's qp_value reaches 2**(5 + density) either side, which is enough around 0 unless a QP is far out.
@@ -162,10 +161,10 @@ class Encoder:
         if not self.config.incremental:
             return TensorJob(name, array, self.config, quantization)
         parameter_id = self._parameter_ids.setdefault(name, len(self._parameter_ids))
-        node = NodeId(self.config.device_id, parameter_id, self._update_number)
-        parent = None
-        if self._update_number > 0:
-            parent = ParentNode(ParentNodeIdType.ICNN_NDU_ID, device_id=self.config.device_id)
+        depth = self._depths.get(name, 0) + 1
+        node = NodeId(self.config.device_id, parameter_id, depth)
+        # The peer's first update has depth 1 and names its parent, the model both sides have at depth 0; its decoder wants that.
+        parent = ParentNode(ParentNodeIdType.ICNN_NDU_ID, device_id=self.config.device_id)
         header = DataUnitHeader(node_id=node)
         found = self._updates.predecessors(replace(header, parent=parent))
         before = found[0] if found is not None and found[0].levels.size == array.size else None

@@ -96,13 +96,14 @@ def _encode_reals(job: TensorJob, header: DataUnitHeader, array: NDArray[Any]) -
             raise NotEncodable(f"qp {qp} is out of reach of the stream's {job.quantization.quantization_parameter}")
         return raw
     coded = _encode_at(job, header, weights, qp_value)
-    # Nothing is lost and nothing grows by sending a tensor raw that does not compress.
-    return coded if len(coded.unit.payload) < len(raw.unit.payload) or job.header.node_id is not None else raw
+    if job.config.raw_when_smaller and len(raw.unit.payload) <= len(coded.unit.payload):
+        return raw
+    return coded
 
 
 def _raw(header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
-    # A raw tensor leaves no levels behind, so it takes no part in updates.
-    header = replace(header, payload_type=PayloadType.NNR_PT_RAW_FLOAT, parent=None)
+    # A raw tensor leaves no levels behind, so it takes no part in updates and is no node of theirs.
+    header = replace(header, payload_type=PayloadType.NNR_PT_RAW_FLOAT, node_id=None, parent=None)
     return EncodedTensor(DataUnit(header=header, payload=weights.astype("<f4").tobytes()), None)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.unit_decoder import Predecessor
-from nnr_codec.errors import UnsupportedBitstream
+from nnr_codec.errors import MalformedBitstream, UnsupportedBitstream
 from nnr_codec.model import DataUnitHeader, NodeId, ParentNode
 
 
@@ -38,6 +38,8 @@ class UpdateTree:
         ------
         UnsupportedBitstream
             The parent is older than what is kept.
+        MalformedBitstream
+            The parameter is known and that update of it is not.
         """
         parent = header.parent
         if parent is None:
@@ -51,13 +53,16 @@ class UpdateTree:
         updates = self._by_node.get(key, {})
         if node.put_node_depth in updates:
             return updates[node.put_node_depth]
-        earlier = [depth for depth in updates if depth < node.put_node_depth]
-        if earlier:
-            # The parent was left out, so it was all zero; what was non-zero before is still remembered.
-            return [Predecessor(np.zeros_like(p.levels), p.history) for p in updates[max(earlier)]]
         if node.put_node_depth <= self._dropped.get(key, -1):
             raise UnsupportedBitstream(
                 f"the unit updates one that lies more than {self._kept} updates back",
+                element="put_node_depth",
+                clause="format 5.6",
+            )
+        if updates:
+            # A unit of zeros that was left out is no node: depths count the units that were sent.
+            raise MalformedBitstream(
+                f"the unit updates number {node.put_node_depth} of its parameter, and the last one known is {max(updates)}",
                 element="put_node_depth",
                 clause="format 5.6",
             )
