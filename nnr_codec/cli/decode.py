@@ -44,7 +44,8 @@ def command(
     OUT's name says its kind: .safetensors, .npz, .pt or .onnx. Types and metadata of the original come back.
     """
     started = time.perf_counter()
-    origin = port.read_origin(source)
+    description = port.describe(source)
+    origin = Origin.from_metadata(description.kind, description.metadata)
     kind = (kind_of_path(target) if target else None) or origin.kind or "safetensors"
     target = target or os.path.splitext(source)[0] + _SUFFIX_OF_KIND.get(kind, ".safetensors")
     # Said before the work, and checked again when the file takes its name.
@@ -55,18 +56,22 @@ def command(
     wanted = _resolve(only, source, origin)
     coded = list(dict.fromkeys(origin.tied.get(name, name) for name in wanted)) if wanted else None
     with progress("decoding", {}, quiet=quiet) as on_tensor:
-        arrays = port.decode(source, coded, threads=threads, on_tensor=on_tensor)
+        arrays = port.decode(
+            source, coded, threads=threads or os.cpu_count() or 1, on_tensor=on_tensor
+        ).tensors
+    dtypes = description.dtypes
     aliases = {name: first for name, first in origin.tied.items() if first in arrays}
-    # The original's order where it is known, then whatever else the stream holds.
-    order = wanted or list(
-        dict.fromkeys([n for n in origin.dtypes if n in arrays or n in aliases] + list(arrays))
-    )
+    present = {**arrays, **aliases}
+    order = wanted or [
+        *(n for n in origin.order if n in present),
+        *(n for n in arrays if n not in origin.order),
+    ]
     save_model(
         target,
         {name: arrays[aliases.get(name, name)] for name in order},
         kind=kind,
         metadata=origin.metadata,
-        dtypes=origin.dtypes,
+        dtypes={name: dtypes[n] for name in order if (n := aliases.get(name, name)) in dtypes},
         tied=aliases,
         template=template if template is not None else origin.topology,
         overwrite=force,
@@ -79,7 +84,7 @@ def command(
 def _resolve(only: tuple[str, ...], source: str, origin: Origin) -> list[str]:
     if not only:
         return []
-    known = [name for unit in port.read_units(source) for name in port.names_in(unit)]
+    known = [name for unit in port.read_units(source) for name in unit.names]
     known += list(origin.tied)
     for name in only:
         if name not in known:

@@ -31,22 +31,24 @@ def command(qp: int | None) -> None:
     folder = importlib.resources.files("nnr_codec") / "demo-data"
     with importlib.resources.as_file(folder / "digits.safetensors") as model, open_model(model) as source:
         original = dict(source)
-        origin = Origin.of(source).to_bytes()
+        metadata = Origin.of(source).to_metadata()
         model_bytes = os.path.getsize(model)
     with importlib.resources.as_file(folder / "digits-test.npz") as test, open_model(test) as source:
         images, labels = source["images"], source["labels"]
 
     stream = io.BytesIO()
+    config = port.configure({} if qp is None else {"qp": qp})
     started = time.perf_counter()
-    options = {} if qp is None else {"qp": qp}
-    port.encode(original, options, file=stream, origin=origin, on_tensor=ignore)
+    port.encode(
+        original, config, file=stream, kind="safetensors", metadata=metadata, threads=1, on_tensor=ignore
+    )
     encoded = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "digits.nnr")
         with open(path, "wb") as file:
             file.write(stream.getvalue())
         before_decoding = time.perf_counter()
-        restored = port.decode(path, None, threads=1, on_tensor=ignore)
+        restored = port.decode(path, None, threads=1, on_tensor=ignore).tensors
         decoded = time.perf_counter()
 
     weights = sum(array.size for array in original.values())

@@ -28,6 +28,14 @@ class _Untied(Mapping[str, npt.NDArray[Any]]):
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self._source[name]
 
+    def dtype_of(self, name: str) -> str:
+        """Type of one tensor, without reading it."""
+        return self._source.dtype_of(name)
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Shape of one tensor, without reading it."""
+        return self._source.shape_of(name)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
@@ -77,7 +85,7 @@ def _pattern_and_qp(
 @click.option("--codebook/--no-codebook", default=None, help="Code the values that occur as a codebook.")
 @click.option(
     "--bit-depth",
-    type=click.IntRange(2, 31),
+    type=click.IntRange(2, 16),
     help="Choose each tensor's step so that levels have so many bits.",
 )
 @click.option(
@@ -86,12 +94,25 @@ def _pattern_and_qp(
 @click.option(
     "--unary-length", type=click.IntRange(1, 256), help="Greater-than flags before the escape code."
 )
+@click.option(
+    "--search/--no-search",
+    "search_initialisations",
+    default=None,
+    help="Choose context initialisations by cost.",
+)
 @click.option("--row-skip/--no-row-skip", default=None, help="Mark rows that are all zero.")
-@click.option("--profile", type=click.IntRange(0, 1), help="0: first edition of the standard, 1: second.")
-@click.option("--effort", type=int, help="How long to search for smaller streams.")
+@click.option(
+    "--profile",
+    "general_profile_idc",
+    type=click.IntRange(0, 1),
+    help="0: first edition of the standard, 1: second.",
+)
+@click.option("--threads", type=click.IntRange(1), help="Threads to encode with; by default all cores.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
-def command(source: str, target: str | None, force: bool, quiet: bool, **options: Any) -> None:
+def command(
+    source: str, target: str | None, threads: int | None, force: bool, quiet: bool, **options: Any
+) -> None:
     """Compress a model file to an NNR stream.
 
     IN is a safetensors file, an NPZ archive, a PyTorch state dict, an ONNX model, or the index of a
@@ -101,15 +122,27 @@ def command(source: str, target: str | None, force: bool, quiet: bool, **options
     if os.path.exists(target) and os.path.exists(source) and os.path.samefile(source, target):
         raise NotEncodable("input and output are the same file", path=target)
     chosen = {name: value for name, value in options.items() if value is not None}
+    if chosen.get("codebook"):
+        # The two exclude each other, and the codebook was asked for.
+        chosen.setdefault("dependent", False)
+    config = port.configure(chosen)
     started = time.perf_counter()
     with replacing(target, overwrite=force) as file, open_model(source) as model:
         if model.left_out:
             note(f"nnr: not part of the model, left out: {', '.join(model.left_out)}", quiet=quiet)
         sizes = {name: model.describe(name).size_bytes for name in model if name not in model.tied}
         weights = sum(math.prod(model.shape_of(name)) for name in sizes)
-        origin = Origin.of(model).to_bytes()
+        metadata = Origin.of(model).to_metadata()
         with progress("encoding", sizes, quiet=quiet) as on_tensor:
-            port.encode(_Untied(model), chosen, file=file, origin=origin, on_tensor=on_tensor)
+            port.encode(
+                _Untied(model),
+                config,
+                file=file,
+                kind=model.kind,
+                metadata=metadata,
+                threads=threads or os.cpu_count() or 1,
+                on_tensor=on_tensor,
+            )
         original = model.size_bytes
     if not os.path.isfile(target):
         return

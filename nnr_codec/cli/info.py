@@ -32,7 +32,7 @@ def command(source: str) -> None:
         if isinstance(unit, StartUnit):
             profile = str(unit.general_profile_idc)
         if isinstance(unit, DataUnit):
-            names = port.names_in(placed) or tuple(f"#{i}" for i in unit.header.topology_elem_id_indices)
+            names = placed.names
             kind = unit.header.payload_type.name.removeprefix("NNR_PT_")
             if unit.header.tensor_dimensions is not None:
                 shape = "x".join(map(str, unit.header.tensor_dimensions))

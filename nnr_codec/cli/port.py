@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that the commands ask of the codec, in one place; tests put fakes here."""
+"""All that the commands ask of the codec, in one place; tests put fakes here.
+
+The codec is imported when it is used: help and usage errors do not wait for NumPy and the native module.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy.typing as npt
+import click
 
-from nnr_codec.frameworks.origin import Origin
-from nnr_codec.model import AnyUnit, DataUnit, TopologyUnit
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
-Tensors = Mapping[str, npt.NDArray[Any]]
+    from nnr_codec.codec import EncoderConfig
+    from nnr_codec.model import AnyUnit
 
 
 @dataclass(frozen=True)
@@ -24,62 +27,99 @@ class PlacedUnit:
     size_bytes: int
     unit: AnyUnit
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Tensors that the unit carries."""
+        header = getattr(self.unit, "header", None)
+        return (
+            ()
+            if header is None
+            else header.topology_elem_ids or tuple(map("#{}".format, header.topology_elem_id_indices))
+        )
+
+
+@dataclass
+class DecodedModel:
+    """Tensors, and what the stream says of the file they came from."""
+
+    tensors: dict[str, npt.NDArray[Any]]
+    kind: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=dict)
+
+
+def configure(options: Mapping[str, Any]) -> EncoderConfig:
+    """Make a configuration of the options that were given; the others are the encoder's choice."""
+    from nnr_codec.codec import EncoderConfig
+
+    try:
+        return EncoderConfig(**options)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
 
 def encode(
-    tensors: Tensors,
-    options: Mapping[str, Any],
+    tensors: Mapping[str, npt.NDArray[Any]],
+    config: EncoderConfig,
     *,
     file: BinaryIO,
-    origin: bytes,
+    kind: str,
+    metadata: Mapping[str, str],
+    threads: int,
     on_tensor: Callable[[str], None],
 ) -> None:
-    """Encode tensor by tensor into a file; ``options`` are fields of ``EncoderConfig``."""
+    """Encode into a file, tensor by tensor."""
     import nnr_codec
 
-    config = nnr_codec.EncoderConfig(**options)
-    nnr_codec.encode(tensors, config, file=file, progress=on_tensor, topology_data=origin)
+    nnr_codec.encode(
+        tensors,
+        config,
+        file=file,
+        kind=kind,
+        metadata=metadata,
+        threads=threads,
+        progress=lambda name, n_elements, n_bytes: on_tensor(name),  # noqa: ARG005 - the codec's signature
+    )
 
 
 def decode(
-    path: str, names: Sequence[str] | None, *, threads: int | None, on_tensor: Callable[[str], None]
-) -> dict[str, npt.NDArray[Any]]:
+    path: str, names: Sequence[str] | None, *, threads: int, on_tensor: Callable[[str], None]
+) -> DecodedModel:
     """Decode a stream, or the named tensors alone."""
-    import nnr_codec
+    from nnr_codec.codec import Decoder
 
-    return dict(nnr_codec.decode(path, names=names, threads=threads, progress=on_tensor))
+    decoder = Decoder(threads=threads)
+    tensors = {}
+    for name, array in decoder.iterate(path, names=names):
+        tensors[name] = array
+        on_tensor(name)
+    description = decoder.description
+    return DecodedModel(tensors, description.kind, description.metadata, description.dtypes)
+
+
+def describe(path: str) -> DecodedModel:
+    """Read a stream's description of its source, without its tensors."""
+    from nnr_codec.codec.source_description import SourceDescription
+    from nnr_codec.model import DataUnit, TopologyUnit
+
+    for placed in read_units(path):
+        if isinstance(placed.unit, TopologyUnit):
+            found = SourceDescription.from_unit(placed.unit)
+            if found is not None:
+                return DecodedModel({}, found.kind, found.metadata, found.dtypes)
+        if isinstance(placed.unit, DataUnit):
+            break
+    return DecodedModel({})
 
 
 def read_units(path: str) -> Iterator[PlacedUnit]:
     """Walk over a stream's units without decoding payloads."""
-    import mmap
-
+    from nnr_codec.codec.source import opened
     from nnr_codec.syntax import SyntaxState, iter_unit_spans, parse_unit
 
-    with open(path, "rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            from nnr_codec.errors import TruncatedBitstream
-
-            raise TruncatedBitstream("the file is empty", path=path, bit_offset=0)
-        buffer = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    with opened(path) as buffer:
         state = SyntaxState()
         for span in iter_unit_spans(buffer):
             unit = parse_unit(buffer, span, state)
             state = state.after(unit)
             yield PlacedUnit(span.byte_offset, span.size_bytes, unit)
-
-
-def read_origin(path: str) -> Origin:
-    """Find the description of the original file; an empty one where there is none."""
-    for placed in read_units(path):
-        if isinstance(placed.unit, TopologyUnit):
-            origin = Origin.from_bytes(bytes(placed.unit.topology_data))
-            if origin is not None:
-                return origin
-        if isinstance(placed.unit, DataUnit):
-            break
-    return Origin()
-
-
-def names_in(placed: PlacedUnit) -> tuple[str, ...]:
-    """Name the tensors that a unit carries."""
-    return placed.unit.header.topology_elem_ids if isinstance(placed.unit, DataUnit) else ()

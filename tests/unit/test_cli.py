@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -39,36 +40,46 @@ class CopyingCodec:
         self.failure: BaseException | None = None
 
     def encode(
-        self, tensors: Mapping[str, Any], options: Mapping[str, Any], *, file: Any, origin: bytes,
+        self, tensors: Any, config: Any, *, file: Any, kind: str, metadata: Mapping[str, str], threads: int,
         on_tensor: Callable[[str], None],
     ) -> None:  # fmt: skip
-        self.options = options
+        dtypes = {name: tensors.dtype_of(name) for name in tensors} if hasattr(tensors, "dtype_of") else {}
+        text = json.dumps([kind, metadata, dtypes]).encode()
         arrays = {}
         for name in tensors:
             arrays[name] = tensors[name]
             on_tensor(name)
         stream = io.BytesIO()
-        np.savez(stream, **arrays, **{"<origin>": np.frombuffer(origin, np.uint8)})
+        np.savez(stream, **arrays, **{"<origin>": np.frombuffer(text, np.uint8)})
         file.write(stream.getvalue()[:100])
         if self.failure is not None:
             raise self.failure
         file.write(stream.getvalue()[100:])
 
     def decode(
-        self, path: str, names: Sequence[str] | None, *, threads: int | None, on_tensor: Callable[[str], None]
-    ) -> dict[str, Any]:
+        self, path: str, names: Sequence[str] | None, *, threads: int, on_tensor: Callable[[str], None]
+    ) -> port.DecodedModel:
         self.decoded = names
         if self.failure is not None:
             raise self.failure
         with np.load(path) as stream:
             wanted = [n for n in stream.files if n != "<origin>"] if names is None else names
             arrays = {name: stream[name] for name in wanted}
-        return {n: a.astype(np.float32) if a.dtype.kind == "f" else a for n, a in arrays.items()}
+        return port.DecodedModel(
+            {n: a.astype(np.float32) if a.dtype.kind == "f" else a for n, a in arrays.items()}
+        )
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+
+    def describe(self, path: str) -> port.DecodedModel:
+        with np.load(path) as stream:
+            return port.DecodedModel({}, *json.loads(stream["<origin>"].tobytes()))
 
     def read_units(self, path: str) -> Iterator[port.PlacedUnit]:
         with np.load(path) as stream:
             yield port.PlacedUnit(0, 4, StartUnit(general_profile_idc=1))
-            yield port.PlacedUnit(4, 9, TopologyUnit(topology_data=stream["<origin>"].tobytes()))
+            yield port.PlacedUnit(4, 9, TopologyUnit())
             for name in stream.files:
                 if name != "<origin>":
                     header = DataUnitHeader(topology_elem_ids=(name,), tensor_dimensions=stream[name].shape)
@@ -78,7 +89,7 @@ class CopyingCodec:
 @pytest.fixture
 def codec(monkeypatch: pytest.MonkeyPatch) -> CopyingCodec:
     fake = CopyingCodec()
-    for name in ("encode", "decode", "read_units"):
+    for name in ("encode", "decode", "read_units", "describe", "configure"):
         monkeypatch.setattr(port, name, getattr(fake, name))
     return fake
 
@@ -115,7 +126,7 @@ def test_options_reach_the_encoder_and_defaults_stay_its_own(codec: CopyingCodec
     assert main(["encode", "m.safetensors", "b.nnr", *arguments.split()]) == 0
     assert codec.options == {
         "qp": -30, "qp_by_name": (("head.*", -40), ("*", -20)), "dependent": False, "row_skip": True,
-        "profile": 0, "scan_order": 2,
+        "general_profile_idc": 0, "scan_order": 2,
     }  # fmt: skip
 
 
@@ -332,7 +343,7 @@ def test_signals_leave_no_file(tmp_path: Path, number: int, code: int) -> None:
 def test_help_is_fast_and_loads_no_framework() -> None:
     code = (
         "import sys; from nnr_codec.cli import main; main(['--help']);"
-        "heavy = ('numpy', 'torch', 'onnx', 'rich', 'construct');"
+        "heavy = ('torch', 'onnx', 'rich', 'safetensors');"
         "print([m for m in heavy if m in sys.modules], file=sys.stderr)"
     )
     started = time.perf_counter()

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the README says exists. Its examples run as doctests, from pytest's own collection."""
+
+from __future__ import annotations
+
+import re
+
+from nnr_codec.cli.app import COMMANDS
+from tests.architecture.sources import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_rooms_exist() -> None:
+    rooms = re.findall(r"^\| `([\w./]+)/` \|", README, re.MULTILINE)
+    assert len(rooms) > 8
+    assert not [room for room in rooms if not (ROOT / room).is_dir()]
+
+
+def test_commands_exist() -> None:
+    used = set(re.findall(r"^ *(?:\$ )?nnr (\w+)", README, re.MULTILINE))
+    assert used
+    assert used <= set(COMMANDS)
+
+
+def test_it_says_what_it_must() -> None:
+    assert "python3 tools/dev.py demo" in README
+    assert "python3 tools/dev.py check" in README
+    assert "patents" in README
