@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random affine and elastic distortions of 28x28 images, and the pool of distorted copies that training draws on.
+"""Random affine and elastic distortions of 28x28 images, and the pool of copies that training draws on.
 
 The pool is made once per dataset with the teacher's logits beside it: neither the distortion nor the teacher
 then costs anything while the small networks train.

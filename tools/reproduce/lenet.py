@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
 from augment import make_pool
 from datasets import DATASETS, load_dataset
 from networks import NETWORKS, count_correct
@@ -41,13 +40,13 @@ VALIDATION_TARGETS = {
 
 def main() -> None:
     """Run one network and one seed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", choices=sorted(NETWORKS), required=True)
     parser.add_argument("--dataset", choices=DATASETS, default="mnist")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("lenet-runs"), help="checkpoints and results")
     parser.add_argument("--tag", default="", help="added to the names of a run with other settings")
-    parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change fields of the plan")
+    parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change the plan")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -72,8 +71,8 @@ def main() -> None:
     trainer.run()
 
     target = VALIDATION_TARGETS[options.dataset, network.name]
-    ends = [record for record in trainer.state.history if record["phase"] == "quantise"][plan.epochs_per_round - 1 ::]
-    ends = ends[:: plan.epochs_per_round]
+    quantised = [record for record in trainer.state.history if record["phase"] == "quantise"]
+    ends = quantised[plan.epochs_per_round - 1 :: plan.epochs_per_round]
     good = [index for index, record in enumerate(ends) if record["validation_accuracy"] >= target]
     chosen = min(good, key=lambda index: ends[index]["proxy_bytes"]) if good else 0
     shutil.copy(f"{stem}-round{chosen:02d}.npz", f"{stem}.npz")
@@ -99,8 +98,9 @@ def main() -> None:
     }
     Path(f"{stem}.json").write_text(json.dumps(result, indent=1) + "\n")
     log(
-        f"round {chosen}: test {result['test_accuracy']:.2f} %, validation {result['validation_accuracy']:.2f} %, "
-        f"nonzero {result['density_percent']:.2f} %, proxy {result['proxy_bytes']} B = {result['proxy_percent']:.3f} %"
+        f"round {chosen}: test {result['test_accuracy']:.2f} %, "
+        f"validation {result['validation_accuracy']:.2f} %, nonzero {result['density_percent']:.2f} %, "
+        f"proxy {result['proxy_bytes']} B = {result['proxy_percent']:.3f} %"
     )
 
 

@@ -7,6 +7,7 @@ core several times faster, and the same forward pass takes latent, quantised and
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -39,7 +40,9 @@ class Network:
         return sum(math.prod(shape) + shape[0] for shape in self.shapes.values())
 
 
-LENET300 = Network("lenet300", ("fc1", "fc2", "fc3"), {"fc1": (300, 784), "fc2": (100, 300), "fc3": (10, 100)})
+LENET300 = Network(
+    "lenet300", ("fc1", "fc2", "fc3"), {"fc1": (300, 784), "fc2": (100, 300), "fc3": (10, 100)}
+)
 # Caffe's LeNet5: no activation after the convolutions but max pooling, one ReLU after fc1.
 LENET5 = Network(
     "lenet5",
@@ -95,7 +98,7 @@ def find_alive(network: Network, parameters: Parameters) -> Alive:
             wanted = used.reshape(network.shapes[previous][0], -1).any(1)
         inputs[layer] = used.nonzero().flatten()
     # Inputs must match the living outputs of the layer before, except fc columns, which may be a subset.
-    for before, after in zip(layers, layers[1:], strict=False):
+    for before, after in itertools.pairwise(layers):
         if len(network.shapes[after]) == 4:
             inputs[after] = outputs[before]
     if len(network.shapes[layers[0]]) == 4:
@@ -167,5 +170,6 @@ def count_correct(network: Network, parameters: Parameters, images: Tensor, labe
     correct = 0
     for start in range(0, len(images), 1000):
         batch = images[start : start + 1000].float() / 255.0
-        correct += int((forward(network, taken, batch, alive).argmax(1) == labels[start : start + 1000]).sum())
+        predicted = forward(network, taken, batch, alive).argmax(1)
+        correct += int((predicted == labels[start : start + 1000]).sum())
     return correct

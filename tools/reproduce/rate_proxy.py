@@ -62,7 +62,8 @@ def estimate_tensor_bits(levels: Levels) -> float:
     rows = levels.reshape(levels.shape[0], -1)
     skipped = ~rows.any(1)
     n_skipped = int(skipped.sum())
-    return min(plain, _adaptive_bits(rows.shape[0] - n_skipped, n_skipped) + _scan_bits(rows[~skipped].ravel()))
+    flags = _adaptive_bits(rows.shape[0] - n_skipped, n_skipped)
+    return min(plain, flags + _scan_bits(rows[~skipped].ravel()))
 
 
 def estimate_bytes(levels: dict[str, Levels]) -> int:

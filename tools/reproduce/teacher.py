@@ -11,11 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
 from augment import DISTORTIONS, distort
 from datasets import ImageSet
+from torch import Tensor, nn
+from torch.nn import functional
 
 N_EPOCHS = 12
 _BATCH = 128
@@ -44,7 +43,9 @@ def _build() -> nn.Sequential:
     )
 
 
-def load_teacher(images: ImageSet, dataset: str, folder: Path, log: Callable[[str], None]) -> Callable[[Tensor], Tensor]:
+def load_teacher(
+    images: ImageSet, dataset: str, folder: Path, log: Callable[[str], None]
+) -> Callable[[Tensor], Tensor]:
     """Train the teacher, or continue, or load it; return its logits as a function of float32[n, 784]."""
     torch.manual_seed(7)
     net = _build().to(memory_format=torch.channels_last)
@@ -78,7 +79,8 @@ def load_teacher(images: ImageSet, dataset: str, folder: Path, log: Callable[[st
             schedule.step()
         epoch += 1
         accuracy = _accuracy(net, images)
-        log(f"teacher epoch {epoch}/{N_EPOCHS} validation {accuracy:.2f} % ({time.monotonic() - started:.0f} s)")
+        seconds = time.monotonic() - started
+        log(f"teacher epoch {epoch}/{N_EPOCHS} validation {accuracy:.2f} % ({seconds:.0f} s)")
         state = {"net": net.state_dict(), "epoch": epoch, "validation": accuracy}
         if epoch < N_EPOCHS:
             state |= {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}

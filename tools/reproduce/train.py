@@ -21,9 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
-
 from augment import Pool
 from datasets import ImageSet
 from networks import (
@@ -38,6 +35,8 @@ from networks import (
     take_alive,
 )
 from rate_proxy import Levels, estimate_bytes
+from torch import Tensor
+from torch.nn import functional
 
 # Pruning happens, and dead units leave the computation, between segments of this many steps.
 _STEPS_PER_SEGMENT = 100
@@ -111,7 +110,14 @@ class Trainer:
     """One network, one seed."""
 
     def __init__(
-        self, network: Network, plan: Plan, images: ImageSet, pool: Pool, seed: int, stem: Path, log: Callable[[str], None]
+        self,
+        network: Network,
+        plan: Plan,
+        images: ImageSet,
+        pool: Pool,
+        seed: int,
+        stem: Path,
+        log: Callable[[str], None],
     ) -> None:
         self.network, self.plan, self.images, self.pool, self.seed = network, plan, images, pool, seed
         self.stem, self.log = stem, log
@@ -193,7 +199,9 @@ class Trainer:
             total += self._run_segment(images, logits, batches, rates)
         return total / n_batches
 
-    def _run_segment(self, images: Tensor, logits: Tensor, batches: list[Tensor], rates: list[float]) -> float:
+    def _run_segment(
+        self, images: Tensor, logits: Tensor, batches: list[Tensor], rates: list[float]
+    ) -> float:
         """Adam on the living units; gradients pass the quantiser unchanged (straight through)."""
         network, state = self.network, self.state
         alive = self._alive()
@@ -201,7 +209,9 @@ class Trainer:
         latent, masks, first, second = (take_alive(network, part, alive) for part in whole)
         total = 0.0
         for rows, rate in zip(batches, rates, strict=True):
-            effective = {name: self._on_grid(name, value).clone().requires_grad_() for name, value in latent.items()}
+            effective = {name: self._on_grid(name, value).clone() for name, value in latent.items()}
+            for value in effective.values():
+                value.requires_grad_()
             output = forward(network, effective, images[rows].float() / 255.0, alive)
             loss = self._loss(output, rows, logits)
             loss.backward()
@@ -214,7 +224,8 @@ class Trainer:
                 gradient.mul_(masks[name])
                 first[name].lerp_(gradient, 1 - _BETAS[0])
                 second[name].mul_(_BETAS[1]).addcmul_(gradient, gradient, value=1 - _BETAS[1])
-                value.addcdiv_(first[name], second[name].sqrt().add_(1e-8), value=-rate * correction).mul_(masks[name])
+                value.addcdiv_(first[name], second[name].sqrt().add_(1e-8), value=-rate * correction)
+                value.mul_(masks[name])
             total += float(loss.detach())
         for part, taken in zip(whole, (latent, masks, first, second), strict=True):
             put_alive(network, part, alive, taken)
@@ -238,8 +249,8 @@ class Trainer:
             name = f"{layer}.weight"
             mask = self.state.masks[name]
             count = round(mask.shape[0] - (mask.shape[0] - target) * min(1.0, progress / 0.3))
-            score = (self.state.latent[name].square() * self.state.second_moment[name] * mask).flatten(1).sum(1)
-            removed = score.argsort(descending=True)[count:]
+            score = self.state.latent[name].square() * self.state.second_moment[name] * mask
+            removed = score.flatten(1).sum(1).argsort(descending=True)[count:]
             mask[removed] = 0.0
             self.state.masks[f"{layer}.bias"][removed] = 0.0
 
@@ -280,7 +291,7 @@ class Trainer:
             columns = torch.zeros(weight_mask.shape[1], dtype=torch.bool)
             columns[alive.inputs[layer]] = True
             shape = (-1, 1) + (1,) * (weight_mask.dim() - 2)
-            weight_mask *= rows.reshape(shape) * columns.reshape((1, -1) + shape[2:])
+            weight_mask *= rows.reshape(shape) * columns.reshape((1, -1, *shape[2:]))
             self.state.masks[f"{layer}.bias"] *= rows
 
     def _alive(self) -> Alive:
@@ -298,11 +309,11 @@ class Trainer:
     def _report(self, phase: str, loss: float, seconds: float) -> None:
         effective = self.effective()
         labels = torch.from_numpy(self.images.validation_labels)
-        correct = count_correct(self.network, effective, torch.from_numpy(self.images.validation_images), labels)
+        held_out = torch.from_numpy(self.images.validation_images)
+        correct = count_correct(self.network, effective, held_out, labels)
         n_shown = 20000
-        fitted = count_correct(
-            self.network, effective, torch.from_numpy(self.images.train_images[:n_shown]), self.labels[:n_shown]
-        )
+        seen = torch.from_numpy(self.images.train_images[:n_shown])
+        fitted = count_correct(self.network, effective, seen, self.labels[:n_shown])
         nonzero = sum(int(torch.count_nonzero(value)) for value in effective.values())
         record = {
             "epoch": self.state.epoch,
