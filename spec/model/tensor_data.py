@@ -24,7 +24,7 @@ INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """5.5 Where a block row behind the first starts; ``difference`` counts from the start of the one before."""
+    """5.5 Where a block row starts; ``difference`` counts from the start of the one before."""
 
     offset: int
     dq_state: int
