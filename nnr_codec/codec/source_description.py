@@ -72,7 +72,9 @@ class SourceDescription:
         return TopologyUnit(storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=text.encode())
 
     @classmethod
-    def from_unit(cls, unit: TopologyUnit, *, path: str | None = None) -> SourceDescription | None:
+    def from_unit(
+        cls, unit: TopologyUnit, *, path: str | None = None, bit_offset: int | None = None
+    ) -> SourceDescription | None:
         """Return the description in a topology unit, or None when it carries something else.
 
         Raises
@@ -95,7 +97,11 @@ class SourceDescription:
             )
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise MalformedBitstream(
-                f"the source description cannot be read: {error}", path=path, element="topology_data", clause="format 2"
+                f"the source description cannot be read: {error}",
+                path=None if path is None else f"{path}.topology_data",
+                bit_offset=bit_offset,
+                element="topology_data",
+                clause="format 2",
             ) from error
 
 

@@ -13,7 +13,7 @@ from nnr_codec.codec.source_description import SourceDescription
 from nnr_codec.codec.unit_layout import PlannedTensor, plan_unit
 from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream
 from nnr_codec.model import AnyUnit, DataUnit, DataUnitHeader, Limits, ModelParameterSet, Quantization, TopologyUnit
-from nnr_codec.syntax import SyntaxState, UnitSpan, iter_unit_spans, parse_unit
+from nnr_codec.syntax import SyntaxState, UnitSpan, iter_units
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class DataUnitInStream:
     shape: tuple[int, ...]
     general_profile_idc: int
     quantization: Quantization | None
+
+    def __getstate__(self) -> dict[str, object]:
+        # Views of a stream cannot go to another process; its piece can.
+        return {**self.__dict__, "payload": bytes(self.payload)}
 
     @cached_property
     def plan(self) -> list[PlannedTensor]:
@@ -80,15 +84,17 @@ class StreamReader:
 
         Clause: format 2, 3
         """
-        for span in iter_unit_spans(self._buffer, self._limits):
+        for span, unit, state in iter_units(self._buffer, limits=self._limits):
             self.check_time(span.path)
-            unit = parse_unit(self._buffer, span, self.state, limits=self._limits)
+            self.state = state
             if isinstance(unit, DataUnit):
                 yield self._data_unit(span, unit)
             else:
                 self.other_units.append((span, unit))
                 if isinstance(unit, TopologyUnit) and self.description is None:
-                    self.description = SourceDescription.from_unit(unit, path=span.path)
+                    self.description = SourceDescription.from_unit(
+                        unit, path=span.path, bit_offset=8 * span.byte_offset
+                    )
             self.state = self.state.after(unit)
 
     def check_time(self, path: str) -> None:
@@ -103,7 +109,8 @@ class StreamReader:
 
     def _data_unit(self, span: UnitSpan, unit: DataUnit) -> DataUnitInStream:
         header = unit.header
-        payload_bit_offset = 8 * (span.byte_offset + span.size_bytes - len(unit.payload))
+        # A unit joined from parts lies in several places; the first one's start stands for it.
+        payload_bit_offset = 8 * (span.byte_offset + max(0, span.size_bytes - len(unit.payload)))
         names = header.topology_elem_ids or self._names_by_index(header, span)
         shape = header.tensor_dimensions
         if shape is None:

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The peer decodes our streams to the tensors that we decode, whatever the options."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnr_codec import Decoder, Encoder, EncoderConfig, decode, encode
+
+pytestmark = pytest.mark.peer
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"qp": -20},
+    {"qp": -38, "qp_1d": -60},
+    {"dependent": False},
+    {"dependent": False, "codebook": True, "qp": -8},
+    {"dependent": False, "codebook": True, "qp": -8, "general_profile_idc": 0},
+    *({"scan_order": order, "dependent": dependent} for order in range(1, 5) for dependent in (False, True)),
+    {"general_profile_idc": 0},
+    {"general_profile_idc": 0, "scan_order": 1},
+    {"row_skip": False},
+    {"search_initialisations": False},
+    *({"unary_length": length} for length in (1, 2, 10, 40, 256)),
+    {"bit_depth": 4, "dependent": False},
+    {"bit_depth": 8},
+    {"qp_density": 0},
+    {"qp_density": 7, "qp": -400, "qp_1d": -500},
+    {"qp": -8, "qp_by_name": (("fc*", -40), ("conv*", 0))},
+    {"relative_error": 0.2},
+    {"relative_error": 0.0001},
+]
+
+
+def model(seed: int) -> dict[str, np.ndarray[Any, Any]]:
+    rng = np.random.default_rng(seed)
+    return {
+        "conv.weight": rng.laplace(0, 0.05, (12, 2, 3, 3)).astype(np.float32),
+        "conv.bias": rng.normal(0, 0.1, 33).astype(np.float32),
+        "fc.weight": (rng.laplace(0, 0.02, (38, 41)) * (rng.random((38, 1)) < 0.7)).astype(np.float32),
+        "wide": rng.normal(0, 0.3, (70, 90)).astype(np.float32),
+        "one": np.ones(1, np.float32),
+        "row": rng.normal(0, 0.1, (1, 28)).astype(np.float32),
+        "column": rng.normal(0, 0.1, (22, 1)).astype(np.float32),
+        "integers": rng.integers(-9, 9, (7, 5)).astype(np.int32),
+        "zeros": np.zeros((5, 6), np.float32),
+    }
+
+
+def assert_same(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    assert set(theirs) == set(ours)
+    for name, values in ours.items():
+        # The peer gives codebook tensors as float64.
+        found = np.asarray(theirs[name]).astype(values.dtype)
+        assert found.shape == values.shape, name
+        assert np.array_equal(found, values, equal_nan=True), name
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_every_option(peer: Any, options: dict[str, Any]) -> None:
+    stream = encode(model(1), **options)
+    assert_same(decode(stream), peer.decode(stream).values)
+
+
+def test_random_models_and_options(peer: Any) -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(60):
+        shape = tuple(int(n) for n in rng.integers(1, 20, rng.integers(1, 4)))
+        dependent = bool(rng.integers(2))
+        options = {
+            "dependent": dependent,
+            "scan_order": int(rng.integers(5)),
+            "unary_length": int(rng.integers(1, 30)),
+            "general_profile_idc": int(rng.integers(2)),
+            "qp_density": int(rng.integers(8)),
+            "relative_error": float(10 ** rng.uniform(-3, 0)),
+            "codebook": not dependent and bool(rng.integers(2)),
+        }
+        values = (rng.laplace(0, 1, shape) * (rng.random((shape[0], *[1] * (len(shape) - 1))) < 0.7)).astype(np.float32)
+        stream = encode({"w": values}, **options)
+        assert_same(decode(stream), peer.decode(stream).values)
+
+
+def test_a_raw_tensor_at_the_end(peer: Any) -> None:
+    stream = encode({"w": np.ones((3, 4), np.float32), "raw": np.array([np.nan, np.inf, -0.0], np.float32)})
+    assert_same(decode(stream), peer.decode(stream).values)
+
+
+def test_a_described_source_does_not_disturb(peer: Any) -> None:
+    tensors = {"half": np.linspace(-1, 1, 30).astype(np.float16).reshape(5, 6), "n": np.int64(3)}
+    stream = encode(tensors, kind="safetensors", metadata={"format": "pt"})
+    ours, theirs = decode(stream), peer.decode(stream).values
+    assert np.array_equal(ours["half"], theirs["half"].astype(np.float16))
+    assert int(ours["n"]) == int(theirs["n"].reshape(()))
+
+
+@pytest.mark.parametrize("temporal", [False, True])
+@pytest.mark.parametrize("history", [False, True])
+def test_series_of_updates(peer: Any, temporal: bool, history: bool) -> None:
+    rng = np.random.default_rng(3)
+    config = EncoderConfig(
+        incremental=True, qp=-12, qp_1d=-20, temporal_context=temporal, history_context=history
+    )
+    encoder, decoder = Encoder(config), Decoder()
+    streams = []
+    for number in range(5):
+        update = {name: values for name, values in model(4).items() if values.dtype == np.float32}
+        for name, values in update.items():
+            noise = rng.normal(0, 0.01, values.shape).astype(np.float32)
+            update[name] = (values + noise) * (rng.random(values.shape) < 0.5)
+        if number == 2:
+            update["fc.weight"] *= 0
+        streams.append(encoder.encode(update))
+    for stream, theirs in zip(streams, peer.decode_sequence(streams), strict=True):
+        assert_same(decoder.decode(stream), theirs.values)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of every kind of input: exact where the format allows, an error that names the tensor where not."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnr_codec import NotEncodable, decode, encode
+
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers_come_back_exactly(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    low, high = max(limits.min, -(2**31)), min(limits.max, 2**31 - 1)
+    array = np.array([[low, 0, 1], [high, low + 1, 7]], dtype)
+    found = decode(encode({"counts": array}))["counts"]
+    assert found.dtype == array.dtype
+    assert np.array_equal(found, array)
+
+
+def test_booleans_come_back_exactly() -> None:
+    array = np.array([True, False, True])
+    found = decode(encode({"mask": array}))["mask"]
+    assert found.dtype == np.bool_
+    assert np.array_equal(found, array)
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**62])
+def test_integers_beyond_32_bits_are_refused(value: int) -> None:
+    with pytest.raises(NotEncodable) as caught:
+        encode({"steps": np.array([value], np.int64)})
+    assert caught.value.path == "steps"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_reals_keep_their_type_and_come_back_within_the_asked_error(dtype: str) -> None:
+    array = np.random.default_rng(0).normal(0, 0.1, (40, 50)).astype(dtype)
+    found = decode(encode({"w": array}, relative_error=0.01))["w"]
+    assert found.dtype == array.dtype
+    error = found.astype(np.float64) - array.astype(np.float64)
+    assert np.sqrt((error**2).mean() / (array.astype(np.float64) ** 2).mean()) < 0.0125
+
+
+@pytest.mark.parametrize("values", [[np.nan, 1.0], [np.inf, -np.inf, -0.0], [1e-45, np.nan]])
+def test_tensors_that_are_not_finite_are_sent_exactly(values: list[float]) -> None:
+    array = np.array(values, np.float32)
+    found = decode(encode({"w": array}))["w"]
+    assert found.tobytes() == array.tobytes()
+
+
+def test_half_precision_that_is_not_finite_comes_back_exactly() -> None:
+    array = np.array([np.nan, np.inf, 0.5], np.float16)
+    found = decode(encode({"w": array}))["w"]
+    assert found.dtype == np.float16
+    assert np.array_equal(found, array, equal_nan=True)
+
+
+def test_doubles_beyond_float32_are_refused() -> None:
+    with pytest.raises(NotEncodable) as caught:
+        encode({"w": np.array([1.0, 1e300])})
+    assert caught.value.path == "w"
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (3, 1), (1, 3), (0,), (3, 0), (0, 3), (2, 1, 3), (1, 0, 2)])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+def test_shapes_come_back(shape: tuple[int, ...], dtype: str) -> None:
+    array = np.ones(shape, dtype)
+    found = decode(encode({"a": array}))["a"]
+    assert found.shape == shape
+    assert found.dtype == array.dtype
+    assert np.allclose(found.astype(np.float64), 1.0, rtol=0.03)
+
+
+def test_names_and_their_order_come_back_with_empty_tensors_between() -> None:
+    tensors: dict[str, Any] = {
+        "z": np.zeros((0, 2), np.float32),
+        "weight/ü \n": np.ones((3, 4), np.float32),
+        "": np.ones(5, np.float32),
+        "empty": np.zeros(0, np.int8),
+        "last": np.int64(7),
+        "end": np.zeros((4, 0), np.float16),
+    }
+    assert list(decode(encode(tensors))) == list(tensors)
+
+
+def test_a_model_without_tensors_has_a_stream() -> None:
+    assert decode(encode({})) == {}
+
+
+def test_arrays_in_any_layout_are_read_as_they_mean() -> None:
+    array = np.arange(24, dtype=">i4").reshape(4, 6)[::2, ::-1].T
+    found = decode(encode({"a": array}))["a"]
+    assert np.array_equal(found, array)
+
+
+@pytest.mark.parametrize(
+    "array", [np.array(["text"]), np.array([1 + 2j]), np.array([None]), np.zeros(2, "datetime64[s]"), np.zeros(2, "S3")]
+)
+def test_what_is_no_tensor_is_refused(array: np.ndarray[Any, Any]) -> None:
+    with pytest.raises(NotEncodable) as caught:
+        encode({"odd": array})
+    assert caught.value.path == "odd"
+
+
+def test_a_name_with_a_zero_byte_is_refused() -> None:
+    with pytest.raises(NotEncodable):
+        encode({"a\0b": np.ones(2, np.float32)})
+
+
+def test_metadata_comes_back() -> None:
+    from nnr_codec import Decoder
+
+    decoder = Decoder()
+    decoder.decode(encode({"a": np.ones(2, np.float32)}, kind="safetensors", metadata={"format": "pt", "é": "\0x"}))
+    assert decoder.description.kind == "safetensors"
+    assert decoder.description.metadata == {"format": "pt", "é": "\0x"}
+
+
+def test_nothing_is_added_to_a_stream_that_needs_no_description() -> None:
+    plain = {"w": np.ones((3, 4), np.float32), "i": np.arange(4, dtype=np.int32)}
+    assert encode(plain) == encode(plain, describe_source=False)
+
+
+def test_a_tensor_of_tiny_weights_is_not_flushed_to_zero() -> None:
+    array = np.array([[1e-30, -2e-30], [3e-30, 1e-31]], np.float32)
+    found = decode(encode({"w": array}))["w"]
+    assert np.allclose(found, array, rtol=0.1, atol=1e-31)
+
+
+def test_an_unreachable_qp_names_the_tensor() -> None:
+    with pytest.raises(NotEncodable) as caught:
+        encode({"w": np.full((2, 2), 1e30, np.float32)}, qp=-100)
+    assert caught.value.path is not None
+    assert caught.value.path.startswith("w")
