@@ -38,10 +38,14 @@ class Adapter:
     arguments: tuple[str, ...] = item("python: when there are any, the function is called with them to make the "
                                       "decode function.", default=())  # fmt: skip
     python: str = item("python: the interpreter that has the decoder, 3.10 or later, with NumPy.", default="")
-    output: Literal["npz", "safetensors", "hashes"] = item("What it writes; decides the extension.", default="npz")
+    output: Literal["npz", "safetensors", "hashes"] = item(
+        "What it writes; decides the extension.", default="npz"
+    )
     environment: dict[str, str] = item("Environment variables to set.", default=None)
     profiles: tuple[int, ...] = item("Profiles that it claims.", default=(0, 1), minimum=0)
-    without: tuple[str, ...] = item("Registered features that it does not claim.", default=(), choices=tuple(FEATURES))
+    without: tuple[str, ...] = item(
+        "Registered features that it does not claim.", default=(), choices=tuple(FEATURES)
+    )
 
     def build(self) -> Decoder:
         """The decoder, not yet started."""
@@ -78,7 +82,10 @@ def _model() -> Adapter:
     # spec/ is a folder of the clone and not of the wheel.
     path = os.pathsep.join(filter(None, [str(_REPOSITORY), os.environ.get("PYTHONPATH")]))
     return Adapter(
-        name="model", kind="python", callable="nnr_conformance.adapters.model:decode", environment={"PYTHONPATH": path}
+        name="model",
+        kind="python",
+        callable="nnr_conformance.adapters.model:decode",
+        environment={"PYTHONPATH": path},
     )
 
 

@@ -10,7 +10,7 @@ from nnr_conformance.arrays import Array, digest
 from nnr_conformance.expectation import SHA256, ErrorClass, Stage
 from nnr_conformance.record import item
 
-REPORT_FORMAT = "nnr-conformance-report/1"
+REPORT_FORMAT: Literal["nnr-conformance-report/1"] = "nnr-conformance-report/1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,9 @@ class Report:
     arithmetic: dict[str, dict[str, Any]] = item(
         "By tensor name, after its last bin: range, offset, bit_offset, contexts_sha256.", default=None
     )
-    topology: tuple[FoundBytes, ...] | None = item("topology_data of each topology unit, in order.", default=None)
+    topology: tuple[FoundBytes, ...] | None = item(
+        "topology_data of each topology unit, in order.", default=None
+    )
     reencode: FoundBytes | None = item("The stream built again from its parsed form.", default=None)
 
 

@@ -55,7 +55,10 @@ class Baseline:
                 departures.append(f"{result.vector}: {result.label}, the baseline says {known.verdict}")
                 result = replace(result, known=known.verdict)
             applied.append(result)
-        departures += [f"{name}: is in the baseline but in no suite" for name in sorted(set(self.failures) - {*known_ids})]
+        departures += [
+            f"{name}: is in the baseline but in no suite"
+            for name in sorted(set(self.failures) - {*known_ids})
+        ]
         return applied, departures
 
 

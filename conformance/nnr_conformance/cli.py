@@ -26,7 +26,7 @@ from nnr_conformance.scaffold import scaffold
 from nnr_conformance.selftest import selftest
 from nnr_conformance.suite import default_suites_folder, find_suites
 from nnr_conformance.verdict import Verdict
-from nnr_conformance.version import CHECKER_VERSION
+from nnr_conformance.version import __version__
 
 _EPILOG = "Exit codes: 0 conforming, 1 not, 2 differs from the baseline, 3 the runner failed, 4 usage."
 _INTERRUPTED = 130
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _make_parser() -> _Parser:
     parser = _Parser(prog="nnr_conformance", description="Check decoders of NNC bitstreams.", epilog=_EPILOG)
-    parser.add_argument("--version", action="version", version=CHECKER_VERSION)
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
     command = commands.add_parser("run", help="run decoders on vectors", epilog=_EPILOG)
@@ -69,37 +69,55 @@ def _make_parser() -> _Parser:
     add_limits(command)
     command.add_argument("--decoder", "-d", action="append", metavar="D", help="may be given several times")
     command.add_argument("--jobs", "-j", type=int, default=os.cpu_count() or 1, help="vectors at once")
-    command.add_argument("--repeats", type=int, default=1, help="runs of each vector; those that differ are FLAKY")
+    command.add_argument(
+        "--repeats", type=int, default=1, help="runs of each vector; those that differ are FLAKY"
+    )
     command.add_argument("--baseline", type=Path, metavar="FILE", help="known failures, two-sided")
-    command.add_argument("--write-baseline", type=Path, metavar="FILE", help="write what is found as the baseline")
+    command.add_argument(
+        "--write-baseline", type=Path, metavar="FILE", help="write what is found as the baseline"
+    )
     command.add_argument("--log", type=Path, metavar="FILE", help="write the JSON-lines log")
-    command.add_argument("--report", action="append", default=[], metavar="KIND[=FILE]", help=", ".join(REPORTS))
+    command.add_argument(
+        "--report", action="append", default=[], metavar="KIND[=FILE]", help=", ".join(REPORTS)
+    )
     command.add_argument("--quiet", "-q", action="store_true", help="no progress on stderr")
     command.set_defaults(run=_run)
 
-    command = commands.add_parser("report", help="render logs, such as those of shards or of several decoders")
+    command = commands.add_parser(
+        "report", help="render logs, such as those of shards or of several decoders"
+    )
     command.add_argument("logs", nargs="+", type=Path)
-    command.add_argument("--report", action="append", default=[], metavar="KIND[=FILE]", help=", ".join(REPORTS))
+    command.add_argument(
+        "--report", action="append", default=[], metavar="KIND[=FILE]", help=", ".join(REPORTS)
+    )
     command.set_defaults(run=_report)
 
     command = commands.add_parser("list", help="list vectors, or check the suites themselves")
     add_selection(command)
-    command.add_argument("--check", action="store_true", help="check files, hashes and rules; exit 1 on a fault")
-    command.add_argument("--elements", type=Path, help="with --check: file with the grammar's elements, one a line")
+    command.add_argument(
+        "--check", action="store_true", help="check files, hashes and rules; exit 1 on a fault"
+    )
+    command.add_argument(
+        "--elements", type=Path, help="with --check: file with the grammar's elements, one a line"
+    )
     command.set_defaults(run=_list)
 
     command = commands.add_parser("explain", help="the first divergence of a decoder on one vector")
     command.add_argument("id")
     command.add_argument("--suites", type=Path, metavar="DIR")
     command.add_argument("--decoder", "-d", default="native", metavar="D")
-    command.add_argument("--against", metavar="D", help="a decoder to compare with where only hashes are stored")
+    command.add_argument(
+        "--against", metavar="D", help="a decoder to compare with where only hashes are stored"
+    )
     add_limits(command)
     command.set_defaults(run=_explain)
 
     command = commands.add_parser("coverage", help="what the vectors exercise")
     command.add_argument("--file", type=Path, help="default: coverage.json beside the suites' folder")
     command.add_argument("--suites", type=Path, metavar="DIR")
-    command.add_argument("--floor", type=float, default=0.0, metavar="PERCENT", help="exit 1 when a group is below")
+    command.add_argument(
+        "--floor", type=float, default=0.0, metavar="PERCENT", help="exit 1 when a group is below"
+    )
     command.add_argument("--missing", action="store_true", help="list what is not covered")
     command.set_defaults(run=_coverage)
 
@@ -154,7 +172,11 @@ class _Progress:
     def __call__(self, result: Result) -> None:
         self._done += 1
         if self._shown:
-            mark = "" if result.verdict in (Verdict.PASS, Verdict.SKIP) else f"  {result.label} {result.vector}\n"
+            mark = (
+                ""
+                if result.verdict in (Verdict.PASS, Verdict.SKIP)
+                else f"  {result.label} {result.vector}\n"
+            )
             end = "\n" if self._done == self._total else ""
             print(f"\r\x1b[K{mark}{self._done}/{self._total}{end}", end="", file=sys.stderr, flush=True)
 
@@ -190,7 +212,11 @@ def _list(options: argparse.Namespace) -> int:
         elements = set(options.elements.read_text(encoding="utf-8").split()) if options.elements else None
         # A parent may be in a suite that is not asked for.
         wanted = {suite.name for suite in suites}
-        faults = [fault for fault in lint(find_suites(options.suites), elements) if fault.split("/")[0].split(":")[0] in wanted]
+        faults = [
+            fault
+            for fault in lint(find_suites(options.suites), elements)
+            if fault.split("/")[0].split(":")[0] in wanted
+        ]
         for fault in faults:
             print(fault)
         print(f"{sum(len(suite.manifest.vectors) for suite in suites)} vectors, {len(faults)} faults")

@@ -45,10 +45,18 @@ def selection_of(options: argparse.Namespace) -> Selection:
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """What a decoder may spend on a vector."""
-    parser.add_argument("--seconds", type=float, default=Limits.seconds, help="per vector; a vector may ask for less")
-    parser.add_argument("--cpu-seconds", type=float, default=None, help="CPU time of all the decoder's processes")
-    parser.add_argument("--memory-mib", type=int, default=Limits.memory_bytes >> 20, help="of all its processes")
-    parser.add_argument("--time-scale", type=float, default=1.0, help="multiplies the vectors' own time bounds")
+    parser.add_argument(
+        "--seconds", type=float, default=Limits.seconds, help="per vector; a vector may ask for less"
+    )
+    parser.add_argument(
+        "--cpu-seconds", type=float, default=None, help="CPU time of all the decoder's processes"
+    )
+    parser.add_argument(
+        "--memory-mib", type=int, default=Limits.memory_bytes >> 20, help="of all its processes"
+    )
+    parser.add_argument(
+        "--time-scale", type=float, default=1.0, help="multiplies the vectors' own time bounds"
+    )
 
 
 def limits_of(options: argparse.Namespace) -> Limits:

@@ -27,7 +27,9 @@ class CoverageItem:
 class CoverageGroup:
     """Things of one kind."""
 
-    name: str = item("Name: syntax-elements, grammar-branches, contexts, initialisations, escapes.", pattern=r"\S")
+    name: str = item(
+        "Name: syntax-elements, grammar-branches, contexts, initialisations, escapes.", pattern=r"\S"
+    )
     title: str = item("One line.", default="")
     items: tuple[CoverageItem, ...] = item("The things.", min_items=1)
 
@@ -60,7 +62,11 @@ class Coverage:
         present = {suite.name: suite.manifest_sha256() for suite in suites}
         for name, sha256 in self.suites.items():
             if present.get(name) != sha256:
-                faults.append(f"suite {name} has changed since it was counted" if name in present else f"no suite {name}")
+                faults.append(
+                    f"suite {name} has changed since it was counted"
+                    if name in present
+                    else f"no suite {name}"
+                )
         ids: Collection[str] = {vector.id for suite in suites for vector in suite.manifest.vectors}
         for group in self.groups:
             for part in group.items:
@@ -70,7 +76,9 @@ class Coverage:
                 if not part.reachable and not part.reason:
                     faults.append(f"{group.name}: {part.id} is not reachable, but no reason is given")
                 if not part.reachable and part.covered_by:
-                    faults.append(f"{group.name}: {part.id} is not reachable, but {part.covered_by[0]} reaches it")
+                    faults.append(
+                        f"{group.name}: {part.id} is not reachable, but {part.covered_by[0]} reaches it"
+                    )
         return faults
 
 
@@ -86,10 +94,14 @@ def render_coverage(coverage: Coverage, *, missing: bool = False) -> str:
     for group in coverage.groups:
         out = len(group.items) - group.n_reachable
         beyond = f", {out} not reachable" if out else ""
-        lines.append(f"{group.name:{width}}  {group.percent:6.2f} %  {group.n_covered}/{group.n_reachable}{beyond}")
+        lines.append(
+            f"{group.name:{width}}  {group.percent:6.2f} %  {group.n_covered}/{group.n_reachable}{beyond}"
+        )
         if missing:
             for part in group.items:
                 if not part.covered_by:
                     state = "not reachable" if not part.reachable else "not covered"
-                    lines.append(f"{'':{width}}  {part.id}: {state}{f' ({part.reason})' if part.reason else ''}")
+                    lines.append(
+                        f"{'':{width}}  {part.id}: {state}{f' ({part.reason})' if part.reason else ''}"
+                    )
     return "\n".join(lines) + "\n"

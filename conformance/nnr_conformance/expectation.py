@@ -18,7 +18,9 @@ DTYPE = r"^(u?int(8|16|32|64)|float(16|32|64))$"
 class SuiteFile:
     """A file of the suite."""
 
-    file: str = item("Path below the manifest's folder, with `/`.", pattern=r"^(?!.*\.\.)[A-Za-z0-9_][\w./-]*$")
+    file: str = item(
+        "Path below the manifest's folder, with `/`.", pattern=r"^(?!.*\.\.)[A-Za-z0-9_][\w./-]*$"
+    )
     size_bytes: int = item("Its length.", minimum=0)
     sha256: str = item("SHA-256 of its bytes.", pattern=SHA256)
 
@@ -122,7 +124,9 @@ class Expectation:
     values: tuple[ExpectedValues, ...] | None = item("Reconstructed tensors, in stream order.", default=None)
     topology: tuple[ExpectedTopology, ...] | None = item("Topology bytes, in stream order.", default=None)
     reencode: tuple[str, ...] | None = item(
-        "Per stream, SHA-256 of the bytes that building from its parsed form gives.", default=None, pattern=SHA256
+        "Per stream, SHA-256 of the bytes that building from its parsed form gives.",
+        default=None,
+        pattern=SHA256,
     )
     arrays: SuiteFile | None = item(
         "NPZ with the expected arrays, so that the first divergence can be found: keys `K/value:NAME`, "

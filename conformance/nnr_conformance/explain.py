@@ -80,13 +80,17 @@ def explain(
         f"  decoder    {adapter.name}: {seen.status.value}, {seen.seconds:.3f} s, {seen.peak_memory_bytes >> 20} MiB",
     ]
     if judgement.layers:
-        lines.append("  layers     " + ", ".join(f"{name} {score}" for name, score in judgement.layers.items()))
+        lines.append(
+            "  layers     " + ", ".join(f"{name} {score}" for name, score in judgement.layers.items())
+        )
     if divergence is not None:
         lines += _spell(Comparison(suite, vector, seen.answers), divergence)
     elif judgement.detail:
         lines.append(f"  reason     {clean(judgement.detail)}")
     rest = "".join(
-        f" {option} {shlex.quote(value)}" for option, value in (("--suites", folder), ("--decoder", spec)) if value
+        f" {option} {shlex.quote(value)}"
+        for option, value in (("--suites", folder), ("--decoder", spec))
+        if value
     )
     lines.append(f"  again      python -m nnr_conformance explain {vector.id}{rest}")
     lines += [f"  stream {k}   {suite.path(file)}" for k, file in enumerate(vector.streams)]
@@ -162,7 +166,8 @@ def _around(comparison: Comparison, divergence: Divergence) -> list[str]:
     near = slice(max(0, at - _AROUND), at + _AROUND + 1)
     unequal = differing(stored, found)[near]
     rows = [
-        f"{title} " + " ".join(f"{'>' if bad else ''}{value!s}" for value, bad in zip(row, unequal, strict=True))
+        f"{title} "
+        + " ".join(f"{'>' if bad else ''}{value!s}" for value, bad in zip(row, unequal, strict=True))
         for title, row in (("expected", stored.reshape(-1)[near]), ("found   ", found.reshape(-1)[near]))
     ]
     return [f"  around     {rows[0]}", f"             {rows[1]}"]

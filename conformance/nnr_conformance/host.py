@@ -16,9 +16,9 @@ from typing import Any, TextIO
 
 from nnr_conformance.answer import Answer
 from nnr_conformance.arrays import save_arrays
-from nnr_conformance.decoders.callable import DecodeFunction, observe_call
-from nnr_conformance.decoders.jsonl import PROTOCOL
+from nnr_conformance.call import DecodeFunction, observe_call
 from nnr_conformance.observation import Status
+from nnr_conformance.protocol import PROTOCOL
 from nnr_conformance.record import save_record, write_record
 
 _LAUNCH = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from nnr_conformance.divergence import Divergence
 from nnr_conformance.layers import (
@@ -79,7 +80,9 @@ def judge(suite: Suite, vector: Vector, seen: Observation) -> Judgement:
 def _judge_answer(suite: Suite, vector: Vector, seen: Observation) -> Judgement:
     expect = vector.expect
     if seen.status is Status.UNSUPPORTED:
-        named = expect.verdict != "accept" and expect.error is not None and "unsupported" in expect.error.classes
+        named = (
+            expect.verdict != "accept" and expect.error is not None and "unsupported" in expect.error.classes
+        )
         if expect.verdict == "either" or named:
             return Judgement(Verdict.PASS, "", seen.detail, {"verdict": "pass"})
         return Judgement(Verdict.UNSUPPORTED, "", seen.detail)
@@ -98,7 +101,7 @@ def _judge_rejection(vector: Vector, seen: Observation) -> Judgement:
     layers = {"verdict": "pass"}
     if expect is None:
         return Judgement(Verdict.PASS, "", "", layers)
-    checks = {
+    checks: dict[str, tuple[Any, Callable[[Any], bool], str]] = {
         "class": (told and told.error_class, lambda x: x in expect.classes, " or ".join(expect.classes)),
         "stage": (told and told.stage, lambda x: x == expect.stage, expect.stage),
         "stream": (told and told.stream, lambda x: x == expect.stream, str(expect.stream)),

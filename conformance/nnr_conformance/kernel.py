@@ -23,7 +23,7 @@ def _prctl(option: int, argument: int) -> bool:
     if sys.platform != "linux":
         return False
     try:
-        return ctypes.CDLL(None).prctl(option, argument, 0, 0, 0) == 0
+        return bool(ctypes.CDLL(None).prctl(option, argument, 0, 0, 0) == 0)
     except (OSError, AttributeError):
         return False
 
@@ -64,7 +64,11 @@ def descendants(pid: int) -> list[int]:
     """Pids of all living or unreaped descendants, parents first; empty where there is no /proc."""
     if not HAS_PROC:
         return []
-    children = _children if (_PROC / "self" / "task" / str(os.getpid()) / "children").exists() else _children_by_search
+    children = (
+        _children
+        if (_PROC / "self" / "task" / str(os.getpid()) / "children").exists()
+        else _children_by_search
+    )
     found: list[int] = []
     pending = [pid]
     while pending:

@@ -7,6 +7,7 @@ orders end, when it is told to, or when the runner dies.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -51,7 +52,9 @@ class Orders:
         return Limits(self.seconds, self.memory_bytes, self.output_bytes, self.time_scale, self.cpu_seconds)
 
 
-def observe(decoder: Decoder, suite: Suite, vector: Vector, limits: Limits, folder: Path, extension: str) -> Observation:
+def observe(
+    decoder: Decoder, suite: Suite, vector: Vector, limits: Limits, folder: Path, extension: str
+) -> Observation:
     """Run a vector once in a folder made and removed for it.
 
     The decoder sees numbered copies of the streams: their names tell it nothing, and the suite is out of reach.
@@ -82,7 +85,11 @@ def run_vector(
         labels.append(f"{judgement.verdict}({judgement.at})" if judgement.at else str(judgement.verdict))
         fingerprints.append((labels[-1], seen.fingerprint()))
     if any(fingerprint != fingerprints[0] for fingerprint in fingerprints):
-        told = " or ".join(dict.fromkeys(labels)) if len(set(labels)) > 1 else f"{labels[0]} with differing output"
+        told = (
+            " or ".join(dict.fromkeys(labels))
+            if len(set(labels)) > 1
+            else f"{labels[0]} with differing output"
+        )
         judgement = Judgement(Verdict.FLAKY, "", f"{told} in {repeats} runs", judgement.layers)
     return Result(
         event="result",
@@ -135,6 +142,9 @@ def main(argv: Sequence[str]) -> int:
         decoder.close()
         kill_descendants()
         shutil.rmtree(workspace, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            # The last lane out: should the runner have been killed, nobody else removes it.
+            workspace.parent.rmdir()
     return 0
 
 

@@ -52,7 +52,9 @@ def compare_units(comparison: Comparison) -> tuple[Shown, Divergence | None]:
         shown = True
         wanted = [write_record(unit) for unit in expected]
         for unit, (want, found) in enumerate(zip_longest(wanted, answer.report.units)):
-            if divergence := _compare_fields(want, found, "units", f"nnr_unit[{unit}]", stream=stream, unit=unit):
+            if divergence := _compare_fields(
+                want, found, "units", f"nnr_unit[{unit}]", stream=stream, unit=unit
+            ):
                 return shown, divergence
     return shown, None
 
@@ -60,7 +62,9 @@ def compare_units(comparison: Comparison) -> tuple[Shown, Divergence | None]:
 def compare_traces(comparison: Comparison) -> tuple[Shown, Divergence | None]:
     """Syntax traces, line by line."""
     shown = False
-    for stream, (file, answer) in enumerate(zip(comparison.vector.expect.traces or (), comparison.answers, strict=True)):
+    for stream, (file, answer) in enumerate(
+        zip(comparison.vector.expect.traces or (), comparison.answers, strict=True)
+    ):
         if answer.trace is None:
             continue
         shown = True
@@ -106,7 +110,9 @@ def compare_topology(comparison: Comparison) -> tuple[Shown, Divergence | None]:
             fields = None if want is None else {"size_bytes": want.size_bytes, "sha256": want.sha256}
             told = None if found is None else write_record(found)
             unit = None if want is None else want.unit
-            if divergence := _compare_fields(fields, told, "topology", f"topology[{number}]", stream=stream, unit=unit):
+            if divergence := _compare_fields(
+                fields, told, "topology", f"topology[{number}]", stream=stream, unit=unit
+            ):
                 return shown, divergence
     return shown, None
 
@@ -132,13 +138,17 @@ def compare_levels(comparison: Comparison) -> tuple[Shown, Divergence | None]:
     if not shown:
         return False, None
     expected = comparison.vector.expect.levels or ()
-    return True, _compare_tensors(comparison, "level", expected, lambda answer: (answer.hashed_levels(), answer.levels))
+    return True, _compare_tensors(
+        comparison, "level", expected, lambda answer: (answer.hashed_levels(), answer.levels)
+    )
 
 
 def compare_values(comparison: Comparison) -> tuple[Shown, Divergence | None]:
     """The reconstructed tensors: mandatory, and no others beside them."""
     expected = comparison.vector.expect.values or ()
-    return True, _compare_tensors(comparison, "value", expected, lambda answer: (answer.hashed_values(), answer.values))
+    return True, _compare_tensors(
+        comparison, "value", expected, lambda answer: (answer.hashed_values(), answer.values)
+    )
 
 
 def _compare_fields(want: Any, found: Any, layer: str, path: str, **place: Any) -> Divergence | None:
@@ -163,7 +173,9 @@ def _compare_tensors(
     told = [given(answer) for answer in comparison.answers]
     for entry in expected:
         hashed, arrays = told[entry.stream]
-        divergence = _compare_tensor(comparison, kind, entry, hashed.get(entry.tensor), arrays.get(entry.tensor))
+        divergence = _compare_tensor(
+            comparison, kind, entry, hashed.get(entry.tensor), arrays.get(entry.tensor)
+        )
         if divergence is not None:
             return divergence
     for stream, (hashed, _) in enumerate(told):
@@ -206,6 +218,8 @@ def _compare_tensor(
     return first_difference(stored, array, layer=layer, tolerance=tolerance, bits=bits, **place)
 
 
-def _attributes(entry: ExpectedLevels | ExpectedValues, found: HashedTensor) -> Iterator[tuple[str, Any, Any]]:
+def _attributes(
+    entry: ExpectedLevels | ExpectedValues, found: HashedTensor
+) -> Iterator[tuple[str, Any, Any]]:
     yield "dtype", entry.dtype if isinstance(entry, ExpectedValues) else "int32", found.dtype
     yield "shape", entry.shape, found.shape

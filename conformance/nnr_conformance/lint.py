@@ -63,7 +63,11 @@ def _lint_vector(
         for element in vector.elements:
             if element not in elements:
                 yield f"{element} is not an element of the grammar"
-    for name, per_stream in (("units", expect.units), ("traces", expect.traces), ("reencode", expect.reencode)):
+    for name, per_stream in (
+        ("units", expect.units),
+        ("traces", expect.traces),
+        ("reencode", expect.reencode),
+    ):
         if per_stream is not None and len(per_stream) != len(vector.streams):
             yield f"{name} has {len(per_stream)} entries for {len(vector.streams)} streams"
     yield from _lint_files(suite, vector)

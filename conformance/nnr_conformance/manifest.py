@@ -9,7 +9,7 @@ from typing import Literal
 from nnr_conformance.record import item
 from nnr_conformance.vector import Vector
 
-MANIFEST_FORMAT = "nnr-conformance-manifest/1"
+MANIFEST_FORMAT: Literal["nnr-conformance-manifest/1"] = "nnr-conformance-manifest/1"
 SEMVER = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$"
 
 

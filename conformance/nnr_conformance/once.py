@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnr_conformance.decoders.callable import observe_call
-from nnr_conformance.decoders.command import EXIT_DECODED, EXIT_REJECTED, EXIT_UNSUPPORTED
+from nnr_conformance.call import observe_call
 from nnr_conformance.host import load_function, save_answer
 from nnr_conformance.observation import Status
+from nnr_conformance.protocol import EXIT_DECODED, EXIT_REJECTED, EXIT_UNSUPPORTED
 
 
 def main(argv: Sequence[str]) -> int:

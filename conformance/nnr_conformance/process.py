@@ -121,7 +121,7 @@ class Process:
                     stack.callback(os.close, watched[-1])
             while True:
                 pause = _POLL_SECONDS if watched else _POLL_SECONDS / 4
-                ready = bool(select.select(watched, [], [], pause)[0]) if watched else bool(time.sleep(pause))
+                ready = bool(select.select(watched, [], [], pause)[0])
                 if readable and ready:
                     self._measure()
                     return "oom" if self.peak_memory_bytes > limits.memory_bytes else "readable"

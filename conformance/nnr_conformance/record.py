@@ -125,7 +125,7 @@ def _read_scalar(hint: Any, value: Any, path: str, bounds: dict[str, Any]) -> An
     accepted = (int, float) if hint is float else hint
     if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
         raise RecordError(path, f"expected {_SCALARS[hint]}, found {type(value).__name__}")
-    if "pattern" in bounds and re.search(bounds["pattern"], value) is None:
+    if "pattern" in bounds and re.search(bounds["pattern"], str(value)) is None:
         raise RecordError(path, f"{value!r} does not match {bounds['pattern']}")
     if "enum" in bounds and value not in bounds["enum"]:
         raise RecordError(path, f"{value!r} is not registered")

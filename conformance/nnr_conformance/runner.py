@@ -29,7 +29,7 @@ from nnr_conformance.record import read_record, write_record
 from nnr_conformance.result import EndEvent, Log, Result, RunEvent, SuiteName
 from nnr_conformance.suite import Suite
 from nnr_conformance.vector import Vector
-from nnr_conformance.version import CHECKER_VERSION
+from nnr_conformance.version import __version__
 
 EXIT_CONFORMING, EXIT_NOT_CONFORMING, EXIT_DIFFERS = 0, 1, 2
 _LANE_STOP_SECONDS = 10.0
@@ -90,7 +90,7 @@ def run(plan: Plan, on_result: Callable[[Result], None] | None = None) -> Log:
         code = EXIT_NOT_CONFORMING if any(result.counts_against for result in results) else EXIT_CONFORMING
     opening = RunEvent(
         event="run",
-        checker=CHECKER_VERSION,
+        checker=__version__,
         decoder=plan.decoder or plan.adapter.name,
         claims=lanes.claims,
         folder=plan.folder,
@@ -104,7 +104,11 @@ def run(plan: Plan, on_result: Callable[[Result], None] | None = None) -> Log:
         platform=platform.platform(),
     )  # fmt: skip
     counts = Counter(result.verdict for result in results)
-    return Log(opening, results, EndEvent(event="end", counts=dict(counts), baseline=tuple(departures), exit_code=code))
+    return Log(
+        opening,
+        results,
+        EndEvent(event="end", counts=dict(counts), baseline=tuple(departures), exit_code=code),
+    )
 
 
 class _Lanes:

@@ -69,7 +69,9 @@ def scaffold(name: str, kind: str, folder: Path) -> list[Path]:
     module = f"{name.replace('-', '_')}_adapter"
     if kind == "command":
         program, text = folder / f"{module}.sh", _COMMAND
-        adapter = Adapter(name=name, kind="command", command=("sh", f"./{program.name}", "{input}", "{output}"))
+        adapter = Adapter(
+            name=name, kind="command", command=("sh", f"./{program.name}", "{input}", "{output}")
+        )
     elif kind == "jsonl":
         program, text = folder / f"{module}.py", _JSONL
         adapter = Adapter(name=name, kind="jsonl", command=("python3", f"./{program.name}"))

@@ -59,7 +59,9 @@ class Selection:
         return (
             (not self.ids or any(fnmatchcase(vector.id, glob) for glob in self.ids))
             and (not self.features or any(feature in self.features for feature in vector.features))
-            and (not self.clauses or any(_within(c, wanted) for c in vector.clauses for wanted in self.clauses))
+            and (
+                not self.clauses or any(_within(c, wanted) for c in vector.clauses for wanted in self.clauses)
+            )
             and (not self.elements or any(element in self.elements for element in vector.elements))
             and (not self.profiles or vector.profile in self.profiles)
             and (not self.requirement or vector.requirement == self.requirement)
@@ -68,7 +70,9 @@ class Selection:
     def describe(self) -> str:
         """For the log; empty when everything is selected."""
         given = [(field.name, getattr(self, field.name)) for field in fields(self)]
-        return "; ".join(f"{name} {' '.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in given if v)
+        return "; ".join(
+            f"{name} {' '.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in given if v
+        )
 
 
 def _within(clause: str, wanted: str) -> bool:

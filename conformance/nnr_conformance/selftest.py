@@ -18,8 +18,7 @@ from nnr_conformance.toy_suite import write_toy_suite
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, a vector that shows it, and the verdict that it has to get.
-    """
+    """A fault, a vector that shows it, and the verdict that it has to get."""
 
     fault: str
     vector: str
@@ -81,11 +80,15 @@ def toy_adapter(kind: str, fault: str = "as-told") -> Adapter:
     adapter = resolve_adapter(f"broken:{fault}@toy")
     if kind == "jsonl":
         return adapter
-    argv = launch("nnr_conformance.once", adapter.callable, *adapter.arguments, "--", "{inputs}", "--", "{outputs}")
+    argv = launch(
+        "nnr_conformance.once", adapter.callable, *adapter.arguments, "--", "{inputs}", "--", "{outputs}"
+    )
     return replace(adapter, kind="command", command=tuple(argv), callable="", arguments=())
 
 
-def run_cases(cases: Sequence[Case], kind: str, suite: Suite, *, repeats: int = 1, jobs: int = 2) -> dict[Case, str]:
+def run_cases(
+    cases: Sequence[Case], kind: str, suite: Suite, *, repeats: int = 1, jobs: int = 2
+) -> dict[Case, str]:
     """The label that each case gets."""
     vectors = {vector.id: vector for vector in suite.manifest.vectors}
     chosen = [(suite, vectors[case.id]) for case in cases]

@@ -89,7 +89,11 @@ def find_suites(folder: Path | None = None, names: tuple[str, ...] = ()) -> list
         If there is none, or one asked for by name is not there.
     """
     root = default_suites_folder() if folder is None else folder
-    folders = [root] if (root / "manifest.json").is_file() else sorted(p.parent for p in root.glob("*/manifest.json"))
+    folders = (
+        [root]
+        if (root / "manifest.json").is_file()
+        else sorted(p.parent for p in root.glob("*/manifest.json"))
+    )
     if not folders:
         hint = "; the vectors come with a clone of the repository, name them with --suites DIR"
         raise UsageError(f"no suite in {root}{hint if folder is None else ''}")

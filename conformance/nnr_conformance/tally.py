@@ -74,4 +74,6 @@ def count_line(log: Log) -> str:
 def reproduce(log: Log, result: Result) -> str:
     """The command that shows a result's first divergence again."""
     folder = f" --suites {shlex.quote(log.run.folder)}" if log.run.folder else ""
-    return f"python -m nnr_conformance explain {result.vector}{folder} --decoder {shlex.quote(log.run.decoder)}"
+    return (
+        f"python -m nnr_conformance explain {result.vector}{folder} --decoder {shlex.quote(log.run.decoder)}"
+    )

@@ -50,10 +50,17 @@ class _Writer:
         path.write_bytes(content)
         return suite_file(path, self.folder)
 
-    def add(self, name: str, purpose: str, streams: Sequence[bytes], expect: Expectation, **fields: Any) -> None:
+    def add(
+        self, name: str, purpose: str, streams: Sequence[bytes], expect: Expectation, **fields: Any
+    ) -> None:
         name = self.full(name)
         files = [self.file(f"{name}.{number}.nnc", stream) for number, stream in enumerate(streams)]
-        defaults: dict[str, Any] = {"features": ("framing",), "clauses": ("2",), "profile": 0, "requirement": "shall"}
+        defaults: dict[str, Any] = {
+            "features": ("framing",),
+            "clauses": ("2",),
+            "profile": 0,
+            "requirement": "shall",
+        }
         if self.fault in IMPATIENT:
             defaults["bounds"] = Bounds(seconds=1.0, memory_bytes=400 << 20)
         self.vectors.append(
@@ -71,7 +78,12 @@ class _Writer:
         )
 
     def accept(
-        self, name: str, purpose: str, streams: Sequence[bytes], tolerance: Tolerance | None = None, **fields: Any
+        self,
+        name: str,
+        purpose: str,
+        streams: Sequence[bytes],
+        tolerance: Tolerance | None = None,
+        **fields: Any,
     ) -> None:
         expect = _expect_decoded(self, self.full(name), streams, tolerance)
         self.add(name, purpose, streams, expect, **fields)
@@ -107,8 +119,12 @@ def write_toy_suite(folder: Path, faults: Iterable[tuple[str, str]] = ()) -> Sui
     for writer.fault, name in faults:
         VECTORS[name](writer)
     manifest = Manifest(
-        format=MANIFEST_FORMAT, suite="toy", version="1.0.0", title="Toy streams", vectors=tuple(writer.vectors)
-    )  # type: ignore[arg-type]
+        format=MANIFEST_FORMAT,
+        suite="toy",
+        version="1.0.0",
+        title="Toy streams",
+        vectors=tuple(writer.vectors),
+    )
     suite = Suite(folder.resolve(), manifest)
     suite.save()
     return Suite.load(folder)
@@ -121,15 +137,20 @@ def _expect_decoded(
     levels, values, states = [], [], []
     for stream, answer in enumerate(answers):
         for tensor, array in answer.levels.items():
-            levels.append(ExpectedLevels(stream=stream, unit=1, tensor=tensor, shape=array.shape, sha256=digest(array)))
-            states.append(ExpectedState(stream=stream, tensor=tensor, range=510, offset=len(streams[stream]) % 510))
+            levels.append(
+                ExpectedLevels(stream=stream, unit=1, tensor=tensor, shape=array.shape, sha256=digest(array))
+            )
+            states.append(
+                ExpectedState(stream=stream, tensor=tensor, range=510, offset=len(streams[stream]) % 510)
+            )
         for tensor, array in answer.values.items():
             values.append(
                 ExpectedValues(stream=stream, unit=1, tensor=tensor, dtype="float32", shape=array.shape,
                                sha256=digest(array), tolerance=tolerance)
             )  # fmt: skip
     traces = [
-        writer.file(f"{name}.{number}.trace", (answer.trace or "").encode()) for number, answer in enumerate(answers)
+        writer.file(f"{name}.{number}.trace", (answer.trace or "").encode())
+        for number, answer in enumerate(answers)
     ]
     return Expectation(
         verdict="accept",

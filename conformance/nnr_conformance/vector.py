@@ -53,12 +53,18 @@ class Vector:
         "Clauses of the specification that it exercises.", pattern=r"^[0-9A-Z]+(\.[0-9]+)*$", min_items=1
     )
     elements: tuple[str, ...] = item(
-        "Syntax elements that it exercises, in the standard's spelling.", pattern=r"^[a-z][a-z0-9_]*$", min_items=1
+        "Syntax elements that it exercises, in the standard's spelling.",
+        pattern=r"^[a-z][a-z0-9_]*$",
+        min_items=1,
     )
     requirement: Literal["shall", "should"] = item("`shall` decides conformance; `should` is reported.")
-    size_class: SizeClass = item("tiny < 1 kB <= small < 16 kB <= medium < 256 kB <= large, all streams together.")
+    size_class: SizeClass = item(
+        "tiny < 1 kB <= small < 16 kB <= medium < 256 kB <= large, all streams together."
+    )
     recipe: Recipe = item("How it was made.")
-    agreed_by: tuple[str, ...] = item("The independent implementations that give this expectation.", min_items=1)
+    agreed_by: tuple[str, ...] = item(
+        "The independent implementations that give this expectation.", min_items=1
+    )
     streams: tuple[SuiteFile, ...] = item("In decoding order; several make a sequence.", min_items=1)
     expect: Expectation = item("What a decoder owes, in layers.")
     derived_from: Derivation | None = item("Where an invalid vector comes from.", default=None)
@@ -73,7 +79,11 @@ class Vector:
 
 def size_class(size_bytes: int) -> SizeClass:
     """The class of a vector whose streams have so many bytes together."""
-    for limit, name in ((1 << 10, SIZE_CLASSES[0]), (16 << 10, SIZE_CLASSES[1]), (256 << 10, SIZE_CLASSES[2])):
+    for limit, name in (
+        (1 << 10, SIZE_CLASSES[0]),
+        (16 << 10, SIZE_CLASSES[1]),
+        (256 << 10, SIZE_CLASSES[2]),
+    ):
         if size_bytes < limit:
             return name
     return SIZE_CLASSES[3]

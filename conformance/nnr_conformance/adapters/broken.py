@@ -11,14 +11,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
 
 from nnr_conformance.answer import Answer, Rejected, Unsupported
 from nnr_conformance.arrays import Array
-from nnr_conformance.decoders.callable import DecodeFunction
+from nnr_conformance.call import DecodeFunction
 
 Fault = Callable[[DecodeFunction, Sequence[bytes]], list[Answer]]
 ORPHAN_SECONDS = 300
@@ -41,7 +41,7 @@ def break_decoder(fault: str, base: str) -> DecodeFunction:
     return decode
 
 
-def _answers(answers: Sequence[Answer | dict[str, Array]]) -> list[Answer]:
+def _answers(answers: Sequence[Answer | Mapping[str, Array]]) -> list[Answer]:
     return [answer if isinstance(answer, Answer) else Answer(values=dict(answer)) for answer in answers]
 
 

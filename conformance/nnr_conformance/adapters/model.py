@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported
+from nnr_conformance.trace_line import trace_line
 from spec.model import Field, Session, StreamError
 from spec.model import Unsupported as NotDescribed
 from spec.model import stream as model_stream
 from spec.model.tensor_data import TensorData
-
-from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported
-from nnr_conformance.trace_line import trace_line
 
 CLAIMS = {"name": "spec.model", "version": "1"}
 
@@ -46,7 +46,7 @@ class _WatchedTensorData(TensorData):
         return super()._level(position)
 
 
-model_stream.TensorData = _WatchedTensorData  # type: ignore[misc]
+vars(model_stream)["TensorData"] = _WatchedTensorData
 
 
 def decode(streams: Sequence[bytes]) -> list[Answer]:
@@ -63,9 +63,17 @@ def decode(streams: Sequence[bytes]) -> list[Answer]:
             raise Unsupported(str(error)) from error
         except StreamError as error:
             raise Rejected(
-                str(error), error_class=error.verdict, bit_offset=error.bit_offset, stream=number  # type: ignore[arg-type]
+                str(error),
+                error_class=error.verdict,  # type: ignore[arg-type]
+                bit_offset=error.bit_offset,
+                stream=number,
             ) from error
     return answers
+
+
+def _value(field: Field) -> object:
+    """The model logs an alignment by its length; the trace wants its bits, and the model has checked them."""
+    return 1 << (field.n_bits - 1) if field.path.endswith("byte_alignment") else field.value
 
 
 def _decode_stream(session: Session, stream: bytes, log: Sequence[Field]) -> Answer:
@@ -85,13 +93,18 @@ def _decode_stream(session: Session, stream: bytes, log: Sequence[Field]) -> Ans
     answer.report = Report(
         format=REPORT_FORMAT,
         units=tuple(
-            {"nnr_unit_type": kind, "byte_offset": first, "nnr_unit_size": size} for kind, first, size in decoded.units
+            {"nnr_unit_type": kind, "byte_offset": first, "nnr_unit_size": size}
+            for kind, first, size in decoded.units
         ),
         arithmetic=states,
         topology=tuple(
-            FoundBytes(size_bytes=len(unit.topology_data), sha256=hashlib.sha256(unit.topology_data).hexdigest())
+            FoundBytes(
+                size_bytes=len(unit.topology_data), sha256=hashlib.sha256(unit.topology_data).hexdigest()
+            )
             for unit in decoded.topology
         ),
     )
-    answer.trace = "".join(trace_line(field.bit_offset, field.n_bits, field.path, field.value) for field in log)
+    answer.trace = "".join(
+        trace_line(field.bit_offset, field.n_bits, field.path, _value(field)) for field in log
+    )
     return answer

@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+
 from nnr_codec import errors
 from nnr_codec._version import __version__
 from nnr_codec.codec import Decoder, QuantizedTensor
 from nnr_codec.model import TopologyUnit
 from nnr_codec.syntax import SyntaxState, Trace, build_unit, iter_unit_spans, parse_unit
-
 from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported
 from nnr_conformance.arrays import Array
 from nnr_conformance.trace_line import trace_line
@@ -28,11 +28,17 @@ def decode(streams: Sequence[bytes]) -> list[Answer]:
         try:
             answers.append(_decode_stream(decoder, stream))
         except errors.TruncatedBitstream as error:
-            raise Rejected(str(error), error_class="truncated", bit_offset=error.bit_offset, stream=number) from error
+            raise Rejected(
+                str(error), error_class="truncated", bit_offset=error.bit_offset, stream=number
+            ) from error
         except errors.MalformedBitstream as error:
-            raise Rejected(str(error), error_class="malformed", bit_offset=error.bit_offset, stream=number) from error
+            raise Rejected(
+                str(error), error_class="malformed", bit_offset=error.bit_offset, stream=number
+            ) from error
         except errors.LimitExceeded as error:
-            raise Rejected(str(error), error_class="limit", bit_offset=error.bit_offset, stream=number) from error
+            raise Rejected(
+                str(error), error_class="limit", bit_offset=error.bit_offset, stream=number
+            ) from error
         except errors.UnsupportedBitstream as error:
             raise Unsupported(str(error)) from error
     return answers
@@ -58,7 +64,11 @@ def _walk(stream: bytes) -> tuple[Report, str]:
     for span in iter_unit_spans(stream):
         unit = parse_unit(stream, span, state, trace)
         units.append(
-            {"nnr_unit_type": span.nnr_unit_type, "byte_offset": span.byte_offset, "nnr_unit_size": span.size_bytes}
+            {
+                "nnr_unit_type": span.nnr_unit_type,
+                "byte_offset": span.byte_offset,
+                "nnr_unit_size": span.size_bytes,
+            }
         )
         if isinstance(unit, TopologyUnit):
             content = bytes(unit.topology_data)

@@ -44,9 +44,13 @@ def decode(streams: Sequence[bytes]) -> list[Answer]:
         levels = {name: level + levels[name] if name in levels else level for name, level in carried.items()}
         answers.append(
             Answer(
-                values={name: level.astype(np.float32) * np.float32(STEP_SIZE) for name, level in levels.items()},
+                values={
+                    name: level.astype(np.float32) * np.float32(STEP_SIZE) for name, level in levels.items()
+                },
                 levels=dict(levels),
-                bits={name: 40 + 8 * np.arange(level.size, dtype=np.uint32) for name, level in levels.items()},
+                bits={
+                    name: 40 + 8 * np.arange(level.size, dtype=np.uint32) for name, level in levels.items()
+                },
                 report=_report(stream, list(levels)),
                 trace="0\t40\tmagic\tTOY1\n",
             )
@@ -73,7 +77,9 @@ def _parse(stream: bytes, number: int) -> dict[str, Any]:
         raise Rejected("bad magic", error_class="malformed", bit_offset=0, stage="framing", stream=number)
     body = stream[len(MAGIC) :]
     if not body.endswith(b"\nEND"):
-        raise Rejected("no END", error_class="truncated", bit_offset=8 * len(stream), stage="payload", stream=number)
+        raise Rejected(
+            "no END", error_class="truncated", bit_offset=8 * len(stream), stage="payload", stream=number
+        )
     content: dict[str, Any] = json.loads(body[:-4])
     if "feature" in content:
         raise Unsupported(content["feature"])

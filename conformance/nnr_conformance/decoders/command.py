@@ -20,8 +20,8 @@ from nnr_conformance.limits import Limits
 from nnr_conformance.observation import Observation, Status
 from nnr_conformance.output import OutputError, read_output
 from nnr_conformance.process import Process
+from nnr_conformance.protocol import EXIT_DECODED, EXIT_REJECTED, EXIT_UNSUPPORTED
 
-EXIT_DECODED, EXIT_REJECTED, EXIT_UNSUPPORTED = 0, 1, 69
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _KNOWN = {"input", "output", "inputs", "outputs", "output_dir"}
 
@@ -45,12 +45,18 @@ class CommandDecoder:
     def __post_init__(self) -> None:
         names = [name for part in self.template for name in _PLACEHOLDER.findall(part)]
         if unknown := [name for name in names if name not in _KNOWN]:
-            raise UsageError(f"the command has an unknown placeholder {{{unknown[0]}}}; known: {', '.join(sorted(_KNOWN))}")
+            raise UsageError(
+                f"the command has an unknown placeholder {{{unknown[0]}}}; known: {', '.join(sorted(_KNOWN))}"
+            )
         for part in self.template:
             if part not in ("{inputs}", "{outputs}") and ("{inputs}" in part or "{outputs}" in part):
-                raise UsageError(f"{{inputs}} and {{outputs}} are arguments of their own, not part of {part!r}")
+                raise UsageError(
+                    f"{{inputs}} and {{outputs}} are arguments of their own, not part of {part!r}"
+                )
         if not {"input", "inputs"} & set(names) or not {"output", "outputs", "output_dir"} & set(names):
-            raise UsageError("the command names neither {input} nor {inputs}, or no {output}, {outputs}, {output_dir}")
+            raise UsageError(
+                "the command names neither {input} nor {inputs}, or no {output}, {outputs}, {output_dir}"
+            )
 
     @property
     def takes_sequences(self) -> bool:
@@ -62,7 +68,9 @@ class CommandDecoder:
 
     def decode(self, streams: Sequence[Path], outputs: Sequence[Path], limits: Limits) -> Observation:
         if len(streams) > 1 and not self.takes_sequences:
-            return Observation(Status.UNSUPPORTED, detail="the command takes one stream ({inputs} takes several)")
+            return Observation(
+                Status.UNSUPPORTED, detail="the command takes one stream ({inputs} takes several)"
+            )
         begun = time.monotonic()
         process = Process(
             self.expand(streams, outputs),
@@ -80,7 +88,9 @@ class CommandDecoder:
             process.kill()
             self._process = None
         if end == "timeout":
-            seen = Observation(Status.TIMED_OUT, detail=f"{seconds:.1f} s, {process.cpu_seconds:.1f} s of CPU")
+            seen = Observation(
+                Status.TIMED_OUT, detail=f"{seconds:.1f} s, {process.cpu_seconds:.1f} s of CPU"
+            )
         elif end == "oom":
             seen = Observation(Status.OUT_OF_MEMORY, detail=f"{process.peak_memory_bytes >> 20} MiB")
         else:

@@ -20,9 +20,9 @@ from nnr_conformance.limits import Limits
 from nnr_conformance.observation import Observation, Status
 from nnr_conformance.output import OutputError, read_output
 from nnr_conformance.process import Process
+from nnr_conformance.protocol import PROTOCOL
 from nnr_conformance.record import item, read_record
 
-PROTOCOL = "nnr-conformance/1"
 _START_SECONDS = 30.0
 _MAX_LINE_BYTES = 64 << 20
 
@@ -45,7 +45,9 @@ class Reply:
 
     type: Literal["decoded", "rejected", "unsupported", "crashed"] = item("What became of the vector.")
     id: int = item("The request's id.")
-    reports: tuple[Report, ...] | None = item("Per stream, its report, instead of or beside files.", default=None)
+    reports: tuple[Report, ...] | None = item(
+        "Per stream, its report, instead of or beside files.", default=None
+    )
     error: Rejection | None = item("Why it is rejected.", default=None)
     feature: str = item("What is not supported.", default="")
     detail: str = item("How it crashed: a host tells the exception of the code that it hosts.", default="")
@@ -179,7 +181,9 @@ class JsonlDecoder:
             return Observation(Status.UNSUPPORTED, detail=reply.feature)
         if reply.type == "crashed":
             status = Status.OUT_OF_MEMORY if reply.at == "MemoryError" else Status.CRASHED
-            return Observation(status, at="" if status is Status.OUT_OF_MEMORY else reply.at, detail=reply.detail)
+            return Observation(
+                status, at="" if status is Status.OUT_OF_MEMORY else reply.at, detail=reply.detail
+            )
         try:
             return Observation(Status.DECODED, _collect_answers(reply.reports, outputs))
         except OutputError as error:

@@ -59,7 +59,9 @@ def render_html(logs: Sequence[Log]) -> str:
 def _matrix(logs: Sequence[Log]) -> str:
     counts = [by_feature(log.results) for log in logs]
     features = dict.fromkeys(feature for count in counts for feature in count)
-    rows = [f"<h2>Features</h2><table><thead><tr><th>Feature{''.join(f'<th>{_name(log)}' for log in logs)}</thead><tbody>"]
+    rows = [
+        f"<h2>Features</h2><table><thead><tr><th>Feature{''.join(f'<th>{_name(log)}' for log in logs)}</thead><tbody>"
+    ]
     for feature in features:
         cells = "".join(
             f'<td class="{count[feature].state}" data-find="{escape(f"{feature} {log.run.claims.name.lower()}")}">'
@@ -74,7 +76,9 @@ def _matrix(logs: Sequence[Log]) -> str:
 
 def _row(log: Log, result: Result) -> str:
     state = "none" if result.verdict == "SKIP" else "pass" if result.verdict in ("PASS", "XPASS") else "fail"
-    words = " ".join((result.vector, log.run.claims.name, result.label, *result.features, *result.clauses)).lower()
+    words = " ".join(
+        (result.vector, log.run.claims.name, result.label, *result.features, *result.clauses)
+    ).lower()
     told = _text(result.detail)
     if state == "fail":
         told += f"<small><code>{_text(reproduce(log, result))}</code></small>"

@@ -26,4 +26,6 @@ def render_json(logs: Sequence[Log]) -> str:
         }
         for log in logs
     ]
-    return json.dumps({"format": "nnr-conformance-results/1", "runs": runs}, indent=1, ensure_ascii=False) + "\n"
+    return (
+        json.dumps({"format": "nnr-conformance-results/1", "runs": runs}, indent=1, ensure_ascii=False) + "\n"
+    )

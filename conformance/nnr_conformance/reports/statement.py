@@ -41,7 +41,9 @@ def _render(log: Log) -> str:
         shall = tally(result for result in having if result.requirement == "shall")
         should = tally(result for result in having if result.requirement == "should")
         lines.append(f"| {feature} | {shall.share} | {should.share} | {shall.skipped + should.skipped} |")
-    layers = sorted({layer for result in log.results for layer, score in (result.layers or {}).items() if score == "pass"})
+    layers = sorted(
+        {layer for result in log.results for layer, score in (result.layers or {}).items() if score == "pass"}
+    )
     unseen = sorted({layer for result in log.results for layer in result.layers or {}} - {*layers})
     lines += ["", f"Layers shown: {', '.join(layers) or 'none'}; never shown: {', '.join(unseen) or 'none'}."]
     known = [result for result in log.results if result.verdict == Verdict.XFAIL]

@@ -19,7 +19,9 @@ def render_terminal(logs: Sequence[Log]) -> str:
 
 def _render(log: Log) -> str:
     lines: list[str] = []
-    failures = [result for result in log.results if result.verdict not in (Verdict.PASS, Verdict.SKIP, Verdict.XFAIL)]
+    failures = [
+        result for result in log.results if result.verdict not in (Verdict.PASS, Verdict.SKIP, Verdict.XFAIL)
+    ]
     for result in failures[:_MAX_SHOWN]:
         weight = "" if result.requirement == "shall" else " (should)"
         lines.append(f"{result.label:22}{result.vector}{weight}")
