@@ -151,6 +151,7 @@ def data_unit_header(
     types = rank = g_rows = 0
     shape = None
     unary_length = 10
+    shape_place = reader.position
     if input_parameters:
         dimensions_flag = reader.flag("tensor_dimensions_flag")
         unary_flag = reader.flag("cabac_unary_length_flag")
@@ -158,6 +159,7 @@ def data_unit_header(
         if types & NNR_CPT_DC:
             rank = reader.ue(3, "decomposition_rank")
             g_rows = reader.ue(3, "g_number_of_rows")
+        shape_place = reader.position
         if dimensions_flag:
             shape = _dimensions(reader, limits)
         if unary_flag:
@@ -178,7 +180,7 @@ def data_unit_header(
     )
     for tensor in tensors:
         if tensor.elements > limits.tensor_elements:
-            raise reader.limit(f"{tensor.elements} elements", "tensor_dimensions", reader.position)
+            raise reader.limit(f"{tensor.elements} elements", "tensor_dimensions", shape_place)
     scan_order = 0
     entry_points: tuple[EntryPoint, ...] = ()
     if len(shape) > 1:

@@ -193,7 +193,7 @@ class BitReader:
             raise self.malformed("an alignment does not start with 1", "byte_alignment", start, "1.3")
         while self.position & 7:
             if self._bits(1, "byte_alignment", start) != 0:
-                raise self.malformed("an alignment bit is not 0", "byte_alignment", self.position - 1, "1.3")
+                raise self.malformed("an alignment bit is not 0", "byte_alignment", start, "1.3")
         self._note("byte_alignment", "byte_alignment()", start, self.position - start)
 
     def expect_end(self, clause: str) -> None:

@@ -17,8 +17,8 @@ class StreamError(Exception):
     path : str
         Where in the syntax: ``nnr_unit[3].tensor_dimensions[1]``.
     bit_offset : int
-        Absolute, in bits from the stream's first: where the element at fault begins, or the bit itself
-        where a single bit of an alignment or of the padding is at fault.
+        Absolute, in bits from the stream's first: where the element at fault begins; in a codeword, where the
+        decoder has come to.
     clause : str
         The section of the specification that is violated.
     """

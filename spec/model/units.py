@@ -35,7 +35,7 @@ def iterate_units(stream: bytes, log: list[Field] | None = None) -> Iterator[Uni
     """2.1 The units of a stream, one behind the other to the last byte."""
     first, index = 0, 0
     if not stream:
-        raise Truncated("an empty stream", path="nnr_unit[0]", bit_offset=0, clause="2.1")
+        raise Malformed("an empty stream", path="nnr_unit[0]", bit_offset=0, clause="2.1")
     while first < len(stream):
         path = f"nnr_unit[{index}]"
         frame = BitReader(stream[first : first + 4], path, [(0, first)], log)
@@ -47,8 +47,8 @@ def iterate_units(stream: bytes, log: list[Field] | None = None) -> Iterator[Uni
         if first + size > len(stream):
             raise Truncated(
                 f"the unit's last {first + size - len(stream)} bytes are missing",
-                path=path,
-                bit_offset=8 * first,
+                path=f"{path}.nnr_unit_size",
+                bit_offset=8 * first + 1,
                 clause="2.2",
             )
         content = stream[first + size_bytes : first + size]
