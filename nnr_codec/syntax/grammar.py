@@ -15,7 +15,7 @@ many or too few is an error; paths carry indices.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from construct import Construct, Struct, Subconstruct
 
@@ -23,6 +23,7 @@ from nnr_codec.errors import NotEncodable, TruncatedBitstream
 from nnr_codec.syntax.element import Element, Named
 from nnr_codec.syntax.expressions import Expression, Scope
 from nnr_codec.syntax.streams import SyntaxReader, SyntaxWriter
+from nnr_codec.syntax.trace import TraceEvent
 
 Tree = dict[str, Any]
 
@@ -225,13 +226,7 @@ class Repeat(Named, Subconstruct):  # type: ignore[misc]
     def _parse(self, stream: SyntaxReader, context: Any, path: str) -> list[Any]:
         count = max(0, self.count(context))
         if count * self.subcon.min_bits > stream.bits_left:
-            raise TruncatedBitstream(
-                f"{count} entries need at least {count * self.subcon.min_bits} bits and {stream.bits_left} are left",
-                path=path,
-                bit_offset=stream.bit_offset,
-                element=self.name,
-                clause=self.subcon.clause,
-            )
+            self._refuse(count, stream, path)
         entries = []
         for index in range(count):
             if self.index is not None:
@@ -239,6 +234,24 @@ class Repeat(Named, Subconstruct):  # type: ignore[misc]
             entries.append(self.subcon._parse(stream, context, f"{path}[{index}]"))
         context[self.name] = entries
         return entries
+
+    def _refuse(self, count: int, stream: SyntaxReader, path: str) -> NoReturn:
+        start, end = stream.bit_offset, stream.end_bit
+        clause = self.subcon.clause
+        fault = TruncatedBitstream(
+            f"{count} entries need at least {count * self.subcon.min_bits} bits and {end - start} are left",
+            path=path,
+            bit_offset=start,
+            element=self.name,
+            clause=clause,
+        )
+        if stream.trace is not None:
+            raw = stream.bits_between(start, end)
+            descriptor = getattr(self.subcon, "descriptor", "")
+            stream.trace.append(
+                TraceEvent(path, self.name or "", descriptor, start, end - start, raw, None, None, clause or "", fault)
+            )
+        raise fault
 
     def _build(self, obj: Any, stream: SyntaxWriter, context: Any, path: str) -> None:
         count = max(0, self.count(context))

@@ -27,6 +27,12 @@ def is_part(buffer: Any, span: UnitSpan) -> bool:
     return bool(buffer[span.byte_offset + span.header_offset] & _PART_FLAG)
 
 
+def _counter(buffer: Any, span: UnitSpan) -> int:
+    if span.size_bytes < span.header_offset + _TYPE_AND_COUNTER_BYTES:
+        raise _bad_part(span, "the unit ends before its partial_data_counter")
+    return int(buffer[span.byte_offset + span.header_offset + 1])
+
+
 def join_parts(
     buffer: Any, spans: Sequence[UnitSpan], state: SyntaxState, *, limits: Limits | None = None
 ) -> bytes:
@@ -126,8 +132,11 @@ def iter_units(
     parts: list[UnitSpan] = []
     for span in iter_unit_spans(buffer, limits):
         if is_part(buffer, span):
+            counter = _counter(buffer, span)
+            if parts and counter != _counter(buffer, parts[-1]) - 1:
+                raise _bad_part(span, f"partial_data_counter is {counter} and does not follow the part before")
             parts.append(span)
-            if span.size_bytes > span.header_offset + 1 and buffer[span.byte_offset + span.header_offset + 1]:
+            if counter:
                 continue
             octets = join_parts(buffer, parts, state, limits=limits)
             span = UnitSpan(parts[0].index, 0, len(octets), span.nnr_unit_type, 4 if octets[0] & 0x80 else 2)

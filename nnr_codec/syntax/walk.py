@@ -153,6 +153,7 @@ def _locate(error: BitstreamError, buffer: Any, span: UnitSpan, state: SyntaxSta
     for event in trace:
         if event.path == error.path or event.path.startswith(f"{error.path}["):
             error.bit_offset = event.bit_offset
+            error.clause = error.clause or event.clause
             return
 
 

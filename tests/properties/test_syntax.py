@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Properties of the grammar, over streams that a walk over its own declaration draws."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from nnr_codec.errors import InternalError, NnrError
+from nnr_codec.model import ModelParameterSet
+from nnr_codec.syntax import (
+    NNR_UNIT,
+    SyntaxState,
+    Trace,
+    build_tree,
+    build_unit,
+    iter_unit_spans,
+    iter_units,
+    parse_tree,
+    parse_unit,
+)
+from nnr_codec.syntax.descriptors import bs, byte_alignment, flt, i, ie, st, u, ue, unsupported
+from nnr_codec.syntax.element import Element
+from nnr_codec.syntax.grammar import Choice, Derived, IfPresent, Repeat, Syntax
+
+STATES = [
+    SyntaxState(general_profile_idc=profile).after(
+        ModelParameterSet(topology_indexed_reference_flag=indexed, parent_signalling_enabled_flag=parents)
+    )
+    for profile, indexed, parents in ((0, False, False), (0, True, False), (1, False, True), (1, True, False))
+]
+
+
+def value_of(element: Element, scope: dict[str, Any], draw: Any) -> Any:
+    """Draw a value that the element can hold; not always one that the format allows."""
+    if isinstance(element, u):
+        n_bits = element._size(scope)
+        most = (1 << n_bits) - 1
+        if n_bits == 8 and "count" in (element.name or ""):
+            most = 3
+        return draw(some.integers(0, most))
+    if isinstance(element, i):
+        half = 1 << (element.n_bits - 1)
+        return draw(some.integers(-half, half - 1))
+    if isinstance(element, ue):
+        return draw(some.integers(0, 4 if element.limit or "count" in (element.name or "") else element.maximum))
+    if isinstance(element, ie):
+        return draw(some.integers(-3, 3) if "center" in (element.name or "") else some.integers(-(1 << 31) + 1, 1 << 31 - 1))
+    if isinstance(element, flt):
+        return draw(some.floats(width=32, allow_nan=False))
+    if isinstance(element, st):
+        return draw(some.text(some.characters(exclude_characters="\0", codec="utf-8"), max_size=5))
+    assert isinstance(element, bs)
+    return draw(some.binary(max_size=9))
+
+
+def draw_table(table: Syntax, scope: dict[str, Any], draw: Any, tree: dict[str, Any]) -> dict[str, Any]:
+    scope.update(table.inferred)
+    for member in table.members:
+        if isinstance(member, byte_alignment | unsupported):
+            continue
+        if isinstance(member, Element):
+            if (member.key or "") not in ("nnr_unit_size", "nnr_unit_size_flag"):
+                tree[member.key or ""] = scope[member.name or ""] = value_of(member, scope, draw)
+        elif isinstance(member, IfPresent | Choice):
+            chosen = member.choose(scope)
+            if chosen is not None:
+                draw_table(chosen, scope, draw, tree)
+        elif isinstance(member, Derived):
+            scope[member.name] = member.formula(scope)
+        elif isinstance(member, Repeat):
+            tree[member.key or ""] = scope[member.name or ""] = [
+                draw_entry(member, scope, draw, index) for index in range(max(0, member.count(scope)))
+            ]
+        else:
+            tree[member.key] = draw_table(member, scope, draw, {})
+    return tree
+
+
+def draw_entry(member: Repeat, scope: dict[str, Any], draw: Any, index: int) -> Any:
+    if member.index:
+        scope[member.index] = index
+    if isinstance(member.subcon, Element):
+        return value_of(member.subcon, scope, draw)
+    return draw_table(member.subcon, scope, draw, {})
+
+
+def without_alignment(tree: Any) -> Any:
+    if isinstance(tree, list):
+        return [without_alignment(entry) for entry in tree]
+    if isinstance(tree, dict):
+        return {name: without_alignment(value) for name, value in tree.items() if name != "byte_alignment"}
+    return tree
+
+
+@some.composite
+def drawn(draw: Any) -> tuple[SyntaxState, dict[str, Any]]:
+    state = draw(some.sampled_from(STATES))
+    for _ in range(100):
+        try:
+            return state, draw_table(NNR_UNIT, state.variables(), draw, {})
+        except NnrError:  # a table that depends on a name's ending, or one whose syntax is not known
+            continue
+    raise AssertionError
+
+
+
+
+RELAXED = settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=300)
+
+
+@RELAXED
+@given(drawn())
+def test_parsing_inverts_building(case: tuple[SyntaxState, dict[str, Any]]) -> None:
+    state, tree = case
+    try:
+        octets = build_tree(tree, state)
+    except NnrError as error:
+        assert "not implemented" in str(error) or error.element == "topology_tensor_dimension_mapping"  # noqa: PT017
+        return
+    (span,) = iter_unit_spans(octets)
+    trace = Trace()
+    parsed = parse_tree(octets, span, state, trace=trace)
+    assert build_tree(parsed, state) == octets
+    parsed = without_alignment(parsed)
+    assert {name: parsed[name] for name in tree} == tree
+    assert sum(event.n_bits for event in trace) == 8 * len(octets)
+    try:
+        unit = parse_unit(octets, span, state)
+    except NnrError as error:
+        assert not isinstance(error, InternalError)  # noqa: PT017
+        assert error.bit_offset is not None  # noqa: PT017
+        return
+    if not tree["partial_data_counter_present_flag"]:
+        again = build_unit(unit, state)
+        (span,) = iter_unit_spans(again)
+        assert parse_unit(again, span, state) == unit
+
+
+@RELAXED
+@given(some.binary(max_size=60), some.sampled_from(STATES), some.integers(0, 63))
+def test_any_bytes_are_a_unit_or_an_error(body: bytes, state: SyntaxState, kind: int) -> None:
+    octets = (len(body) + 3).to_bytes(2, "big") + bytes([kind << 2]) + body
+    (span,) = iter_unit_spans(octets)
+    trace = Trace()
+    try:
+        parse_unit(octets, span, state)
+    except NnrError as error:
+        assert not isinstance(error, InternalError)  # noqa: PT017
+        assert error.path is not None  # noqa: PT017
+        assert error.path.startswith("nnr_unit[0]")  # noqa: PT017
+        assert 0 <= (error.bit_offset or 0) <= 8 * len(octets)  # noqa: PT017
+        assert error.clause  # noqa: PT017
+    try:
+        tree = parse_tree(octets, span, state, trace=trace)
+    except NnrError as error:
+        assert trace[-1].fault is error  # noqa: PT017
+    else:
+        claimed = sum(event.n_bits for event in trace)
+        assert build_tree(tree, state) == octets[: claimed // 8]
+
+
+@RELAXED
+@given(some.binary(max_size=100))
+def test_any_bytes_are_a_stream_or_an_error(octets: bytes) -> None:
+    try:
+        list(iter_units(b"\x00\x04\x02\x01" + octets))
+    except NnrError as error:
+        assert not isinstance(error, InternalError)  # noqa: PT017
+        assert error.bit_offset is not None  # noqa: PT017
