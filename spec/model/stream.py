@@ -112,11 +112,10 @@ class _StreamDecoder:
         self.result = DecodedStream()
         self.joiner = PartJoiner()
         self.mps: ps.ModelParameterSet | None = None
-        self.layer_quantisation: ps.Quantisation | None = None
+        self.quantisation: ps.Quantisation | None = None  # the latest that a parameter set brought
         self.reference_list: tuple[str, ...] = ()
         self.data_unit_seen = False
         self.elements = 0
-        self.nodes_of: dict[str, du.NodeId | None] = {}
 
     def decode(self, stream: bytes) -> DecodedStream:
         for unit in iterate_units(stream, self.session.log):
@@ -179,8 +178,9 @@ class _StreamDecoder:
             return
         if kind == NNR_MPS:
             self.mps = ps.model_parameter_set(payload, self.result.general_profile_idc)
+            self.quantisation = self.mps.quantisation or self.quantisation
         elif kind == NNR_LPS:
-            self.layer_quantisation = ps.layer_parameter_set(payload)
+            self.quantisation = ps.layer_parameter_set(payload) or self.quantisation
         elif kind == NNR_TPL:
             topology = ps.topology_unit(payload, formats, self.limits.topology_elements)
             self.result.topology.append(topology)
@@ -196,12 +196,8 @@ class _StreamDecoder:
     # 3.5 payload
 
     def _data_unit(self, unit: Unit, header: du.DataUnitHeader, payload: BitReader) -> None:
-        for name in header.names:
-            if name in self.nodes_of and (header.node is None or self.nodes_of[name] == header.node):
-                raise payload.malformed(f"a second unit for {name!r}", "topology_elem_id", 0, "3.2.1")
         if len(set(header.names)) != len(header.names):
             raise payload.malformed("a name twice in one unit", "topology_elem_id", 0, "3.2.1")
-        self.nodes_of.update(dict.fromkeys(header.names, header.node))
         self.elements += sum(tensor.elements for tensor in header.tensors)
         if self.elements > self.limits.stream_elements:
             raise payload.limit(f"{self.elements} elements in all", "tensor_dimensions", 0)
@@ -243,13 +239,12 @@ class _StreamDecoder:
     def _quantisation_in_force(
         self, header: du.DataUnitHeader, engine: ArithmeticDecoder
     ) -> ps.Quantisation | None:
-        """4.1 The last layer parameter set's, else the model parameter set's."""
+        """4.1 What the latest parameter set that brings quantisation says."""
         if header.payload_type == du.NNR_PT_INT:
             return None
-        found = self.layer_quantisation or (self.mps.quantisation if self.mps is not None else None)
-        if found is None:
+        if self.quantisation is None:
             raise engine.malformed("no parameter set brought qp_density", "4.1")
-        return found
+        return self.quantisation
 
     def _entry_points_of(
         self, header: du.DataUnitHeader, plan: du.TensorPlan, used: int

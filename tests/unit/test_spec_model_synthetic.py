@@ -460,13 +460,31 @@ def lps(density: int | None, qp: int = 0) -> bytes:
     return unit(2, bits.align().to_bytes())
 
 
-def test_a_layer_parameter_set_replaces_the_models() -> None:
+def test_a_name_again_replaces_the_tensor() -> None:
+    header, payload, levels = DataUnit().write(random_choice(9))
+    assert model.decode([plain() + unit(5, header + payload)])[0]["w"].levels == levels
+
+
+@pytest.mark.parametrize(
+    ("count", "entries", "right"), [(0, 0, 1), (1, 0, 1), (2, 1, 1), (3, 2, 1), (2, 2, 0)]
+)
+def test_a_performance_map_holds_one_entry_less_than_its_count(count: int, entries: int, right: bool) -> None:
+    bits = Bits().u(2, 1).u(3, 0).u(3, 1).u(1, 0).u(7, 0).u(3, 2).u(13, 0).u(8, count)
+    for _ in range(entries):
+        bits.raw(bytes(12)).u(8, 2).ue(7, 3).raw(bytes(8))
+    written = start() + unit(1, bits.align().to_bytes())
+    assert verdict_of(written) == ("decoded" if right else "malformed")
+
+
+def test_the_latest_parameter_set_that_brings_quantisation_holds() -> None:
     header, payload, _ = DataUnit(density=3).write(random_choice(1), qp=5)
     tensor = model.decode([start() + mps() + lps(3, -20) + unit(5, header + payload)])[0]["w"]
     assert (tensor.qp, tensor.qp_density) == (-15, 3)
     header, payload, _ = DataUnit().write(random_choice(1), qp=5)
     tensor = model.decode([start() + mps() + lps(None) + unit(5, header + payload)])[0]["w"]
     assert (tensor.qp, tensor.qp_density) == (-3, 2)
+    tensor = model.decode([start() + mps() + lps(2, -20) + lps(None) + unit(5, header + payload)])[0]["w"]
+    assert (tensor.qp, tensor.qp_density) == (-15, 2)
 
 
 def test_raw_floats_keep_their_bits() -> None:
@@ -555,6 +573,7 @@ def padded(writer: BinWriter) -> bytes:
     return payload[:-1] + bytes([payload[-1] | 1])
 
 
+TWICE = DataUnit(payload_type=3, names=("a", "a"), types=8)
 header_0 = DataUnit().header()
 payload_0 = DataUnit().write(random_choice(1))[1]
 
@@ -611,7 +630,13 @@ TURNED_DOWN: dict[str, tuple[Callable[[], bytes], type[model.StreamError], str]]
         model.Unsupported,
         "3.2",
     ),
-    "name_twice": (lambda: plain() + unit(5, header_0 + payload_0), model.Malformed, "3.2.1"),
+    "name_twice": (
+        lambda: (
+            start() + mps() + unit(5, DataUnit(payload_type=3, names=("a", "a"), types=8).header() + bytes(9))
+        ),
+        model.Malformed,
+        "3.2.1",
+    ),
     "codebook_without_zero": (
         lambda: (
             start()
