@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The format's enumerations. Member names are the standard's, without their common prefix where it has one."""
+"""The format's enumerations. Member names are the standard's, some without their prefix."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Limits:
         Decoded bytes (4 per element) for each byte of the stream; protects against a few bytes that decode to
         terabytes of zeros, which the format allows.
     expansion_floor_bytes : int
-        Decoded size under which the ratio is not looked at, so that a small stream of an all-zero tensor passes.
+        Decoded size under which the ratio is not looked at, so that a small stream of an all-zero tensor
+        passes.
     max_nesting : int or None
         Aggregate units inside each other; protects the stack.
     max_seconds : float or None
@@ -63,4 +65,5 @@ class Limits:
     @classmethod
     def none(cls) -> Limits:
         """Return limits that allow everything, for streams from a trusted source."""
-        return cls(**{name: None for name in cls.__slots__ if name != "expansion_floor_bytes"})
+        unbounded: dict[str, Any] = {field.name: None for field in fields(cls)}
+        return cls(**unbounded | {"expansion_floor_bytes": 0})

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Performance maps: what accuracy a model keeps at which setting of a tool. The decoded tensors do not depend on them."""
+"""Performance maps: what accuracy a model keeps at which setting of a tool; metadata, no tensor depends
+on it.
+"""
 
 from __future__ import annotations
 

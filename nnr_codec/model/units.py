@@ -25,6 +25,10 @@ ByteString: TypeAlias = bytes | memoryview
 
 DEFAULT_CABAC_UNARY_LENGTH = 10
 
+_NO_METHOD = QuantizationMethods(0)
+_NO_MAPS = PerformanceMaps()
+_WEIGHT_ALONE = CompressedParameterTypes(0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
@@ -85,7 +89,7 @@ class ModelParameterSet(Unit):
     """
 
     topology_carriage_flag: bool = False
-    quantization_methods: QuantizationMethods = QuantizationMethods(0)
+    quantization_methods: QuantizationMethods = _NO_METHOD
     quantization: Quantization | None = None
     topology_indexed_reference_flag: bool = False
     base_model_id: str | None = None
@@ -94,7 +98,7 @@ class ModelParameterSet(Unit):
     validation_set_performance: float | None = None
     parent_signalling_enabled_flag: bool = False
     nnr_pre_flag: bool = False
-    performance_maps: PerformanceMaps = PerformanceMaps()
+    performance_maps: PerformanceMaps = _NO_MAPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +109,9 @@ class LayerParameterSet(Unit):
     """
 
     self_contained_flag: bool = False
-    quantization_methods: QuantizationMethods = QuantizationMethods(0)
+    quantization_methods: QuantizationMethods = _NO_METHOD
     quantization: Quantization | None = None
-    performance_maps: PerformanceMaps = PerformanceMaps()
+    performance_maps: PerformanceMaps = _NO_MAPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,8 @@ class TopologyUnit(Unit):
     Attributes
     ----------
     topology_data : bytes
-        Inflated, and without the zero byte that ends it on the wire; for a pruning container its bytes as they are.
+        Inflated, and without the zero byte that ends it on the wire; for a pruning container its bytes as
+        they are.
     topology_elem_ids : tuple of str
         The names of a reference list (NNR_TPL_REFLIST), which indices refer to; else empty.
 
@@ -163,7 +168,8 @@ class ParentNode:
     device_id : int or None
         For ICNN_NDU_ID.
     node_id : (int, int) or None
-        ``(parameter_id, put_node_depth)``, for ICNN_NDU_ID in a unit without a node id of its own; with one, the
+        ``(parameter_id, put_node_depth)``, for ICNN_NDU_ID in a unit without a node id of its own; with
+        one, the
         parent has its parameter_id, one put_node_depth less.
     payload_digest : bytes or None
         Digest of the parent's payload: 32 bytes for SHA-256, 64 for SHA-512.
@@ -251,7 +257,7 @@ class DataUnitHeader:
     decompressed_data_format: DecompressedDataFormat | None = None
     tensor_dimensions: tuple[int, ...] | None = None
     cabac_unary_length: int = DEFAULT_CABAC_UNARY_LENGTH
-    compressed_parameter_types: CompressedParameterTypes = CompressedParameterTypes(0)
+    compressed_parameter_types: CompressedParameterTypes = _WEIGHT_ALONE
     decomposition_rank: int | None = None
     g_number_of_rows: int | None = None
     first_tensor_dimension_shift: int = 0
@@ -282,7 +288,8 @@ class AggregateUnit(Unit):
 
 @dataclass(frozen=True, slots=True)
 class UnknownUnit(Unit):
-    """A unit of a reserved (7..31) or unspecified (32..63) type, as it stands on the wire behind the unit header.
+    """A unit of a reserved (7..31) or unspecified (32..63) type, as it stands on the wire behind the unit
+    header.
 
     Clause: format 2
     """

@@ -30,7 +30,8 @@ CODEBOOK = Syntax(
 
 
 def number_of_entry_points(scope: Scope) -> int:
-    """Count the block rows that have an entry point: all but the first, of each tensor that is scanned in blocks.
+    """Count the block rows that have an entry point: all but the first, of each tensor that is scanned in
+    blocks.
 
     Clause: format 3
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The descriptors of the standard's tables, as construct leaves: u, i, ue, ie, flt, st, bs and byte_alignment."""
+"""The descriptors of the standard's tables, as construct leaves over the bit reader and writer."""
 
 from __future__ import annotations
 

@@ -172,7 +172,8 @@ class Element(Named, Construct):  # type: ignore[misc]
 
 def _allowed(values: Any) -> Any:
     if isinstance(values, EnumMeta):
-        return None if issubclass(values, Flag) else frozenset(int(member) for member in values)
+        members: Any = values
+        return None if issubclass(values, Flag) else frozenset(map(int, members))
     return range(values, values + 1) if isinstance(values, int) else values
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conditions, counts and sizes of the syntax tables, written once as the text that a reader of the tables sees."""
+"""Conditions, counts and sizes of the syntax tables, written once as the text that a reader of the tables
+sees.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +43,7 @@ class Expression:
         self._code = compile(text, f"<{text}>", "eval")
 
     def __call__(self, scope: Scope) -> Any:
+        """Evaluate over the elements read so far."""
         # Only constants of this package get here: declarations are made when it is imported.
         return eval(self._code, _NAMES, scope)  # noqa: S307
 

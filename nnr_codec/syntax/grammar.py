@@ -2,13 +2,17 @@
 """The combinators that syntax tables are made of, on top of construct.
 
 A table is a tree of these objects, and everything done with a table is a walk over it. Beside construct's own
-``_parse`` and ``_build``, a walker may read: ``Syntax.title``, ``.clause`` and ``.members``; ``Element.name``,
+``_parse`` and ``_build``, a walker may read: ``Syntax.title``, ``.clause`` and ``.members``;
+``Element.name``,
 ``.key``, ``.descriptor``, ``.values``, ``.inferred``, ``.limit``; ``IfPresent.condition``, ``.members`` and
-``.otherwise``; ``Choice.selector``, ``.cases`` and ``.default``; ``Repeat.count`` and ``.subcon``; ``Derived.name``
+``.otherwise``; ``Choice.selector``, ``.cases`` and ``.default``; ``Repeat.count`` and ``.subcon``;
+``Derived.name``
 and ``.formula``. Conditions and counts are ``Expression``: their text is what is evaluated.
 
-What differs from construct's own combinators, and why: an absent element is absent from the tree rather than None;
-``if`` and ``switch`` do not open a level, as in the standard's tables; names resolve in one flat scope; a key too
+What differs from construct's own combinators, and why: an absent element is absent from the tree rather
+than None;
+``if`` and ``switch`` do not open a level, as in the standard's tables; names resolve in one flat scope; a
+key too
 many or too few is an error; paths carry indices.
 """
 
@@ -158,12 +162,15 @@ class IfPresent(Group):
         return self
 
     def tables(self) -> tuple[Syntax, ...]:
+        """Return the member lists inside."""
         return (self.members,) if self.otherwise is None else (self.members, self.otherwise)
 
     def choose(self, scope: Scope) -> Syntax | None:
+        """Return the member list that is present."""
         return self.members if self.condition(scope) else self.otherwise
 
     def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:
+        """Parse what is present into ``tree``."""
         chosen = (
             self.members if self.condition(context) else self.otherwise
         )  # one call less on the busiest path
@@ -174,21 +181,26 @@ class IfPresent(Group):
 class Choice(Group):
     """One of several tables, by value. What no case names goes to the default, which there always is."""
 
-    def __init__(self, selector: str, cases: Mapping[int, Syntax], default: Syntax) -> None:
+    def __init__(self, selector: str, cases: Mapping[Any, Syntax], default: Syntax) -> None:
         super().__init__()
         self.selector = Expression(selector)
         self.cases = dict(cases)
         self.default = default
 
     def tables(self) -> tuple[Syntax, ...]:
+        """Return the member lists inside."""
         return ()  # each table has its own clause and its own inferred values
 
     def choose(self, scope: Scope) -> Syntax:
-        return self.cases.get(self.selector(scope), self.default)
+        """Return the member list that is present."""
+        chosen: Syntax = self.cases.get(self.selector(scope), self.default)
+        return chosen
 
 
 class Derived(Group):
-    """A variable of the standard, computed from elements already read; it takes no bits and is not in the tree."""
+    """A variable of the standard, computed from elements already read; it takes no bits and is not in the
+    tree.
+    """
 
     def __init__(self, name: str, formula: Callable[[Scope], Any]) -> None:
         super().__init__()
@@ -196,19 +208,23 @@ class Derived(Group):
         self.formula = formula
 
     def tables(self) -> tuple[Syntax, ...]:
+        """Return the member lists inside."""
         return ()
 
     def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:  # noqa: ARG002
+        """Parse what is present into ``tree``."""
         context[self.name] = self.formula(context)
 
     def build_from(self, tree: Tree, stream: SyntaxWriter, context: Any, path: str) -> None:  # noqa: ARG002
+        """Build what is present out of ``tree``."""
         context[self.name] = self.formula(context)
 
 
 class Repeat(Named, Subconstruct):  # type: ignore[misc]
     """``count`` elements or tables after each other; a negative count is none.
 
-    ``index`` names the loop variable where conditions inside need it. The count is held against the bits that remain before anything is read.
+    ``index`` names the loop variable where conditions inside need it. The count is held against the bits
+    that remain before anything is read.
     """
 
     def __init__(self, count: str, subcon: Any, index: str | None = None) -> None:
@@ -249,7 +265,18 @@ class Repeat(Named, Subconstruct):  # type: ignore[misc]
             raw = stream.bits_between(start, end)
             descriptor = getattr(self.subcon, "descriptor", "")
             stream.trace.append(
-                TraceEvent(path, self.name or "", descriptor, start, end - start, raw, None, None, clause or "", fault)
+                TraceEvent(
+                    path,
+                    self.name or "",
+                    descriptor,
+                    start,
+                    end - start,
+                    raw,
+                    None,
+                    None,
+                    clause or "",
+                    fault,
+                )
             )
         raise fault
 

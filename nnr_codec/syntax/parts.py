@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units cut into parts.
 
-The format says only that ``partial_data_counter`` is the number of parts still to come. Here, every part repeats the
-headers of the unit and carries the next piece of its payload; the parts of a unit follow each other, and their
+The format says only that ``partial_data_counter`` is the number of parts still to come. Here, every part
+repeats the
+headers of the unit and carries the next piece of its payload; the parts of a unit follow each other, and
+their
 counters go down by one to 0.
 """
 
@@ -134,7 +136,9 @@ def iter_units(
         if is_part(buffer, span):
             counter = _counter(buffer, span)
             if parts and counter != _counter(buffer, parts[-1]) - 1:
-                raise _bad_part(span, f"partial_data_counter is {counter} and does not follow the part before")
+                raise _bad_part(
+                    span, f"partial_data_counter is {counter} and does not follow the part before"
+                )
             parts.append(span)
             if counter:
                 continue

@@ -107,7 +107,7 @@ class _Map(NamedTuple):
     """How a map's elements and the fields of its entries' dataclass belong together."""
 
     prefix: str
-    count: str
+    count_element: str
     entry: Callable[..., Any]
     scalars: tuple[str, ...]
     lists: dict[str, str]  # field, which is the element too: its count, written one too high
@@ -156,7 +156,7 @@ def performance_map_trees(maps: PerformanceMaps) -> Tree:
         entries = getattr(maps, name)
         if entries is not None:
             trees[f"{name}_performance_map"] = {
-                layout.count: len(entries) + 1,
+                layout.count_element: len(entries) + 1,
                 "entry": [_entry_tree(layout, entry) for entry in entries],
             }
     return trees

@@ -107,7 +107,8 @@ def iter_unit_spans(buffer: Any, limits: Limits | None = None) -> Iterator[UnitS
 
 
 def size_field(n_bytes: int) -> bytes:
-    """Return the size field that goes before ``n_bytes`` of header and payload; the short one where it suffices.
+    """Return the size field that goes before ``n_bytes`` of header and payload; the short one where it
+    suffices.
 
     Clause: format 2
     """

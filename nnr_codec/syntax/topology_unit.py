@@ -61,7 +61,9 @@ def inflate(octets: bytes | memoryview, limits: Limits, element: str) -> bytes:
 
 
 def without_terminator(octets: bytes | memoryview) -> bytes:
-    """Return the bytes without the one zero byte that may end them: both ``st(v)`` and ``bs(v)`` are in use."""
+    """Return the bytes without the one zero byte that may end them: both ``st(v)`` and ``bs(v)`` are in
+    use.
+    """
     return bytes(octets[:-1] if len(octets) and octets[-1] == 0 else octets)
 
 

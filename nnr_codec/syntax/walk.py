@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The walks over the one declaration: parse, build, trace; and between trees and what they mean.
 
-The tree is the raw level: nested dicts and lists of ``{element: value}`` just as written, forbidden values included.
+The tree is the raw level: nested dicts and lists of ``{element: value}`` just as written, forbidden
+values included.
 The unit is the meaning, and everything the format demands holds for it.
 """
 
@@ -182,13 +183,15 @@ def _meaning(tree: Tree, limits: Limits) -> AnyUnit:
 def build_tree(tree: Tree, state: SyntaxState, *, strict: bool = False) -> bytes:
     """Build a unit from its syntax elements.
 
-    Whatever can be written is written, forbidden values too, unless ``strict``. Reserved bits and byte alignments that
+    Whatever can be written is written, forbidden values too, unless ``strict``. Reserved bits and byte
+    alignments that
     are not given get the value that the format wants, and so does the size.
 
     Raises
     ------
     NotEncodable
-        With path and element, when an element is missing, has no place, or has a value that its bits cannot hold.
+        With path and element, when an element is missing, has no place, or has a value that its bits
+        cannot hold.
     """
     sized = "nnr_unit_size" in tree
     if not sized:

@@ -43,9 +43,15 @@ def value_of(element: Element, scope: dict[str, Any], draw: Any) -> Any:
         half = 1 << (element.n_bits - 1)
         return draw(some.integers(-half, half - 1))
     if isinstance(element, ue):
-        return draw(some.integers(0, 4 if element.limit or "count" in (element.name or "") else element.maximum))
+        return draw(
+            some.integers(0, 4 if element.limit or "count" in (element.name or "") else element.maximum)
+        )
     if isinstance(element, ie):
-        return draw(some.integers(-3, 3) if "center" in (element.name or "") else some.integers(-(1 << 31) + 1, 1 << 31 - 1))
+        return draw(
+            some.integers(-3, 3)
+            if "center" in (element.name or "")
+            else some.integers(-(1 << 31) + 1, 1 << 31 - 1)
+        )
     if isinstance(element, flt):
         return draw(some.floats(width=32, allow_nan=False))
     if isinstance(element, st):
@@ -99,11 +105,9 @@ def drawn(draw: Any) -> tuple[SyntaxState, dict[str, Any]]:
     for _ in range(100):
         try:
             return state, draw_table(NNR_UNIT, state.variables(), draw, {})
-        except NnrError:  # a table that depends on a name's ending, or one whose syntax is not known
+        except NnrError:  # noqa: PERF203 - a table that depends on a name's ending, or one whose syntax is not known
             continue
     raise AssertionError
-
-
 
 
 RELAXED = settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=300)

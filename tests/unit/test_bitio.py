@@ -14,7 +14,12 @@ def bits(text: str) -> bytes:
 
 def test_bits_come_most_significant_first() -> None:
     reader = BitReader(bytes([0b1011_0010, 0b0111_1111, 0x80]))
-    assert [reader.read_bit(), reader.read_bits(3), reader.read_bits(0), reader.read_bits(7)] == [1, 3, 0, 0b0010_011]
+    assert [reader.read_bit(), reader.read_bits(3), reader.read_bits(0), reader.read_bits(7)] == [
+        1,
+        3,
+        0,
+        0b0010_011,
+    ]
     assert reader.bit_offset == 11
     assert reader.read_bits(13) == 0b1_1111_1000_0000
     assert reader.bits_left == 0

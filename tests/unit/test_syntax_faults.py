@@ -13,8 +13,16 @@ from nnr_codec.errors import (
     TruncatedBitstream,
     UnsupportedBitstream,
 )
-from nnr_codec.model import DataUnit, DataUnitHeader, Limits, ModelParameterSet, StartUnit, TopologyCompressionFormat
-from nnr_codec.model import TopologyStorageFormat, TopologyUnit
+from nnr_codec.model import (
+    DataUnit,
+    DataUnitHeader,
+    Limits,
+    ModelParameterSet,
+    StartUnit,
+    TopologyCompressionFormat,
+    TopologyStorageFormat,
+    TopologyUnit,
+)
 from nnr_codec.syntax import (
     SyntaxState,
     Trace,
@@ -51,9 +59,9 @@ DIMENSIONS = {
 
 
 def refusal(stream: bytes, state: SyntaxState, limits: Limits | None = None) -> BitstreamError:
+    (span,) = iter_unit_spans(stream, limits)
     with pytest.raises(BitstreamError) as caught:
-        for span in iter_unit_spans(stream, limits):
-            parse_unit(stream, span, state, limits=limits)
+        parse_unit(stream, span, state, limits=limits)
     return caught.value
 
 
@@ -87,7 +95,13 @@ def test_byte_alignment_has_its_pattern() -> None:
 
 
 def test_bytes_behind_the_last_element() -> None:
-    check(refusal(bytes.fromhex("0005 02 01 00"), SyntaxState()), MalformedBitstream, "nnr_unit[0]", 32, "nnr_unit_size")
+    check(
+        refusal(bytes.fromhex("0005 02 01 00"), SyntaxState()),
+        MalformedBitstream,
+        "nnr_unit[0]",
+        32,
+        "nnr_unit_size",
+    )
 
 
 def test_profiles_to_come_are_unsupported() -> None:
@@ -137,7 +151,11 @@ def test_sizes_of_units(stream: str, kind: type[BitstreamError], path: str, bit_
 
 def test_limits_of_the_stream() -> None:
     stream = bytes.fromhex("0003fc") * 4
-    for limits, bit_offset in ((Limits(max_units=2), 48), (Limits(max_unit_bytes=2), 0), (Limits(max_stream_bytes=11), 0)):
+    for limits, bit_offset in (
+        (Limits(max_units=2), 48),
+        (Limits(max_unit_bytes=2), 0),
+        (Limits(max_stream_bytes=11), 0),
+    ):
         with pytest.raises(LimitExceeded) as caught:
             list(iter_unit_spans(stream, limits))
         assert caught.value.bit_offset == bit_offset
@@ -146,14 +164,24 @@ def test_limits_of_the_stream() -> None:
 @pytest.mark.parametrize(
     ("changes", "path", "bit_offset"),
     [
-        ({"nnr_compressed_data_unit_payload_type": 4, "dq_flag": None, "codebook_present_flag": None}, "payload_type", 24),
+        (
+            {"nnr_compressed_data_unit_payload_type": 4, "dq_flag": None, "codebook_present_flag": None},
+            "payload_type",
+            24,
+        ),
         (
             {"nnr_decompressed_data_format_present_flag": 1, "nnr_decompressed_data_format": 10},
             "nnr_decompressed_data_format",
             50,
         ),
         (
-            {**DIMENSIONS, "count_tensor_dimensions": 2, "tensor_dimensions": [1, 1], "scan_order": 5, "cabac_entry_point": []},
+            {
+                **DIMENSIONS,
+                "count_tensor_dimensions": 2,
+                "tensor_dimensions": [1, 1],
+                "scan_order": 5,
+                "cabac_entry_point": [],
+            },
             "scan_order",
             76,
         ),
@@ -179,11 +207,18 @@ def test_text_is_utf_8() -> None:
 def test_the_mapping_nobody_knows_is_unsupported() -> None:
     # Two elements outside a block, with input parameters.
     stream = bytes.fromhex("0010 16 0d 80 80 6100 6200 00 0000000000")
-    check(refusal(stream, PROFILE_0), UnsupportedBitstream, "nnr_unit[0].topology_tensor_dimension_mapping", 88)
+    check(
+        refusal(stream, PROFILE_0), UnsupportedBitstream, "nnr_unit[0].topology_tensor_dimension_mapping", 88
+    )
 
 
 def with_dimensions(*dimensions: int) -> bytes:
-    tree = {**NDU, **DIMENSIONS, "count_tensor_dimensions": len(dimensions), "tensor_dimensions": list(dimensions)}
+    tree = {
+        **NDU,
+        **DIMENSIONS,
+        "count_tensor_dimensions": len(dimensions),
+        "tensor_dimensions": list(dimensions),
+    }
     if len(dimensions) > 1:
         tree["scan_order"] = 0
     return build_tree(tree, PROFILE_0)
@@ -192,14 +227,22 @@ def with_dimensions(*dimensions: int) -> bytes:
 def test_claims_are_refused_before_anything_is_allocated() -> None:
     deep = Limits(max_tensor_elements=None, max_total_elements=None)
     huge = with_dimensions(1 << 30, 1 << 30)
-    book = {"codebook_egk": 0, "codebook_size": 1 << 31, "codebook_center_offset": 0, "codebook_zero_value": 0}
+    book = {
+        "codebook_egk": 0,
+        "codebook_size": 1 << 31,
+        "codebook_center_offset": 0,
+        "codebook_zero_value": 0,
+    }
     bits = bytes.fromhex("0020 16 08 7700") + b"\x80" + b"\0" * 25
     tracemalloc.start()
     started = time.perf_counter()
     check(refusal(huge, PROFILE_0), LimitExceeded, "nnr_unit[0].tensor_dimensions", 60)
     check(refusal(huge, PROFILE_0, deep), LimitExceeded, "nnr_unit[0].tensor_dimensions", 60)
     check(
-        refusal(with_dimensions(*[1] * 33), PROFILE_0), LimitExceeded, "nnr_unit[0].count_tensor_dimensions", 56
+        refusal(with_dimensions(*[1] * 33), PROFILE_0),
+        LimitExceeded,
+        "nnr_unit[0].count_tensor_dimensions",
+        56,
     )
     assert type(refusal(bits, PROFILE_0)) in (MalformedBitstream, TruncatedBitstream)
     elapsed, (_, peak) = time.perf_counter() - started, tracemalloc.get_traced_memory()
@@ -307,7 +350,13 @@ def test_parts_are_joined() -> None:
         (parts[::-1], MalformedBitstream),
         ([parts[0], *parts[2:]], MalformedBitstream),
         ([parts[0], whole], MalformedBitstream),
-        ([parts[0], *split_unit(build_unit(DataUnit(DataUnitHeader(("v",)), payload), PROFILE_0), 100, 30)[1:]], MalformedBitstream),
+        (
+            [
+                parts[0],
+                *split_unit(build_unit(DataUnit(DataUnitHeader(("v",)), payload), PROFILE_0), 100, 30)[1:],
+            ],
+            MalformedBitstream,
+        ),
     ):
         with pytest.raises(kind) as caught:
             list(iter_units(start + b"".join(bad)))

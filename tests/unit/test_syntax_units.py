@@ -35,7 +35,15 @@ from nnr_codec.model import (
     UnificationPerformance,
     UnknownUnit,
 )
-from nnr_codec.syntax import SyntaxState, Trace, build_tree, build_unit, iter_unit_spans, parse_tree, parse_unit
+from nnr_codec.syntax import (
+    SyntaxState,
+    Trace,
+    build_tree,
+    build_unit,
+    iter_unit_spans,
+    parse_tree,
+    parse_unit,
+)
 
 PROFILE_0 = SyntaxState(general_profile_idc=0)
 PROFILE_1 = SyntaxState(general_profile_idc=1)
@@ -180,7 +188,9 @@ def test_topology_unit() -> None:
 
 def test_text_of_a_topology_may_lack_its_zero_byte() -> None:
     (span,) = iter_unit_spans(stream := unit_bytes(3, "0x01 0x00 0x61"))
-    assert parse_unit(stream, span, PROFILE_1) == TopologyUnit(TopologyStorageFormat.NNR_TPL_NNEF, topology_data=b"a")
+    assert parse_unit(stream, span, PROFILE_1) == TopologyUnit(
+        TopologyStorageFormat.NNR_TPL_NNEF, topology_data=b"a"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"graph " * 1000, bytes(range(256))])
@@ -233,7 +243,9 @@ def test_data_unit_of_profile_0() -> None:
 
 
 def test_data_unit_by_index() -> None:
-    check(data_unit(topology_elem_id_indices=(130,)), INDEXED, unit_bytes(5, "00001 0 0 0 0100000010 0 0 1000"))
+    check(
+        data_unit(topology_elem_id_indices=(130,)), INDEXED, unit_bytes(5, "00001 0 0 0 0100000010 0 0 1000")
+    )
     check(
         data_unit(
             topology_elem_id_indices=(1, 2),
@@ -282,7 +294,9 @@ def test_node_and_parent_ids() -> None:
     node = NodeId(1, 31, 17)
     node_bits = "1 11 111111 0100001"
     # A tail of codebook, dq and alignment follows.
-    check(data_unit(node_id=node, **NAMED), PROFILE_1, unit_bytes(5, f"00001 0 0 0 'w' {node_bits} 0 0 100000"))
+    check(
+        data_unit(node_id=node, **NAMED), PROFILE_1, unit_bytes(5, f"00001 0 0 0 'w' {node_bits} 0 0 100000")
+    )
     own = ParentNode(ParentNodeIdType.ICNN_NDU_ID, True, 1)
     check(
         data_unit(node_id=node, parent=own, **NAMED),
@@ -295,7 +309,10 @@ def test_node_and_parent_ids() -> None:
         PARENTS,
         unit_bytes(5, "00001 0 0 0 'w' 0 1 00 0 10 100011 10010 0 0 1000"),
     )
-    for kind, n_bytes in ((ParentNodeIdType.ICNN_NDU_PL_SHA256, 32), (ParentNodeIdType.ICNN_NDU_PL_SHA512, 64)):
+    for kind, n_bytes in (
+        (ParentNodeIdType.ICNN_NDU_PL_SHA256, 32),
+        (ParentNodeIdType.ICNN_NDU_PL_SHA512, 64),
+    ):
         digest = bytes(range(n_bytes))
         check(
             data_unit(parent=ParentNode(kind, payload_digest=digest), **NAMED),

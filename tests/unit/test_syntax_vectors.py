@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from nnr_codec.syntax import SyntaxState, Trace, build_tree, build_unit, iter_unit_spans, parse_tree, parse_unit
+from nnr_codec.syntax import (
+    SyntaxState,
+    Trace,
+    build_tree,
+    build_unit,
+    iter_unit_spans,
+    parse_tree,
+    parse_unit,
+)
 
 SHARED = Path(os.environ.get("NNR_SHARED", Path(__file__).parents[3] / "shared"))
 STREAMS = sorted((SHARED / "vectors").glob("*.nnc"))
