@@ -57,6 +57,8 @@ class EncoderConfig:
     describe_source : bool
         Carry what the format itself cannot (data types, scalars, empty tensors, metadata) in a topology unit of unrecognised
         format, which other decoders ignore. It is only written when there is something to say.
+    checksum : bool
+        Close the stream with a SHA-256 of itself, in a unit that other decoders ignore.
 
     Clause: format 3, 4
     """
@@ -82,6 +84,7 @@ class EncoderConfig:
     leave_out_zeros: bool = True
     device_id: int = 0
     describe_source: bool = True
+    checksum: bool = False
 
     def __post_init__(self) -> None:
         def require(condition: bool, message: str) -> None:

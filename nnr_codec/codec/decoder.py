@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from nnr_codec.codec.checksum import verify_checksum
 from nnr_codec.codec.recompose import Recomposer
 from nnr_codec.codec.source import StreamSource, opened
 from nnr_codec.codec.source_description import SourceDescription
@@ -37,6 +38,9 @@ class Decoder:
         Where to decode units instead: a process pool, or a cluster's.
     dimensions : mapping of str to tuple of int, optional
         Shapes of tensors whose dimensions are not in the stream.
+    require_checksum : bool
+        Refuse streams without a checksum. A checksum that is there is verified before anything is decoded; when only some
+        tensors are wanted, only if it is required, for it takes reading the whole stream.
 
     Attributes
     ----------
@@ -51,11 +55,13 @@ class Decoder:
         threads: int | None = None,
         executor: Executor | None = None,
         dimensions: Mapping[str, tuple[int, ...]] | None = None,
+        require_checksum: bool = False,
     ) -> None:
         self._limits = limits or Limits()
         self._threads = threads or 1
         self._executor = executor
         self._dimensions = dict(dimensions or {})
+        self._require_checksum = require_checksum
         self._updates = UpdateTree()
         self.description = SourceDescription()
 
@@ -121,6 +127,8 @@ class Decoder:
         """Yield names and tensors one by one, for models larger than memory; else as `decode`."""
         wanted = None if names is None else set(names)
         with opened(source) as buffer:
+            if wanted is None or self._require_checksum:
+                verify_checksum(buffer, self._limits, required=self._require_checksum)
             reader = StreamReader(buffer, self._limits, self._dimensions)
             found: set[str] = set()
             for name, tensor in self._in_source_order(reader, wanted, dequantize, recompose):
@@ -246,6 +254,7 @@ def decode(
     threads: int | None = None,
     executor: Executor | None = None,
     dimensions: Mapping[str, tuple[int, ...]] | None = None,
+    require_checksum: bool = False,
 ) -> dict[str, Any]:
     """Decode an NNC stream into a model.
 
@@ -262,5 +271,11 @@ def decode(
     BitstreamError
         Anything wrong with the stream, with its place.
     """
-    decoder = Decoder(limits=limits, threads=threads, executor=executor, dimensions=dimensions)
+    decoder = Decoder(
+        limits=limits,
+        threads=threads,
+        executor=executor,
+        dimensions=dimensions,
+        require_checksum=require_checksum,
+    )
     return decoder.decode(source, names=names, dequantize=dequantize, recompose=recompose)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nnr_codec.codec.checksum import checksum_unit
 from nnr_codec.codec.config import EncoderConfig
 from nnr_codec.codec.source_description import describe
 from nnr_codec.codec.tensor_encoder import EncodedTensor, TensorJob, encode_tensor
@@ -107,11 +109,16 @@ class Encoder:
         """
         out: BinaryIO = io.BytesIO() if file is None else file
         written = 0
+        digest = hashlib.sha256()
         for name, n_elements, unit in self._units(tensors, kind, dict(metadata or {}), dict(dtypes or {})):
             out.write(unit)
             written += len(unit)
+            if self.config.checksum:
+                digest.update(unit)
             if progress is not None and name is not None:
                 progress(name, n_elements, written)
+        if self.config.checksum:
+            out.write(checksum_unit(digest.digest()))
         return out.getvalue() if isinstance(out, io.BytesIO) and file is None else b""
 
     def _units(
