@@ -105,6 +105,12 @@ def type_(rest: list[str]) -> None:
     run(BIN / "mypy", *rest)
 
 
+def stubs(rest: list[str]) -> None:
+    """Write the native module's type stub anew."""
+    make_environment("dev")
+    run(PYTHON, "-m", "nanobind.stubgen", "-m", "nnr_codec._native", "-o", "nnr_codec/_native.pyi", *rest)
+
+
 def peer(rest: list[str]) -> None:
     """Make the environment with NNCodec that differential tests use."""
     make_environment("dev")
@@ -181,6 +187,7 @@ TASKS: dict[str, Callable[[list[str]], None]] = {
     "type": type_,
     "build": build,
     "test": test,
+    "stubs": stubs,
     "peer": peer,
     "sanitize": sanitize,
     "fuzz": fuzz,

@@ -115,7 +115,7 @@ def decode_payload(
     """
     levels = [np.empty(t.coding.rows * t.coding.width, np.int32) for t in tensors]
     native = [_native.Tensor(t.coding, t.base, t.history) for t in tensors]
-    (outcome, position, index), side = _native.decode_payload(payload, native, levels)
+    (outcome, position, index), side = _native.decode_payload(np.frombuffer(payload, np.uint8), native, levels)
     if outcome != _Outcome.OK:
         error, message, clause = _DECODING_FAULTS[outcome]
         # Bits past the end do not exist; the fault is at the first of them.

@@ -31,5 +31,7 @@ def dequantize(
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         step32 = np.float32(step)
         if codebook is None:
-            return step32 * levels.astype(np.float32)
-        return (codebook[levels + zero_offset] * np.float64(step32)).astype(np.float32)
+            values: NDArray[np.float32] = step32 * levels.astype(np.float32)
+        else:
+            values = (codebook[levels + zero_offset] * np.float64(step32)).astype(np.float32)
+    return values

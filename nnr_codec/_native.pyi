@@ -1,0 +1,53 @@
+"""Entropy coding and quantisation of whole tensors."""
+
+from collections.abc import Sequence
+import enum
+from typing import Annotated
+
+import numpy
+from numpy.typing import NDArray
+
+
+class Outcome(enum.Enum):
+    OK = 0
+
+    TRUNCATED = 1
+
+    LEVEL_OVERFLOW = 2
+
+    OFFSET_ABOVE_RANGE = 3
+
+    NO_TERMINATION = 4
+
+    BAD_STOP_BIT = 5
+
+    TRAILING_BYTES = 6
+
+    PARITY_MISMATCH = 7
+
+    NOT_IN_CODEBOOK = 8
+
+    LEVEL_IN_SKIPPED_ROW = 9
+
+class TensorCoding:
+    def __init__(self, *, rows: int, width: int, scan_order: int = 0, unary_length: int = 10, dependent: bool = False, profile1: bool = True, parent_present: bool = False, qp_bits: int = 0, codebook_size: int = 0, codebook_zero: int = 0) -> None: ...
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+class Tensor:
+    def __init__(self, coding: TensorCoding, base: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, history: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> None: ...
+
+class Choices:
+    def __init__(self, *, qp_value: int = 0, history_enabled: bool = False, row_skip: bool = True, search: bool = True) -> None: ...
+
+def decode_payload(payload: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], tensors: Sequence[Tensor], levels: Sequence[Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')]]) -> tuple: ...
+
+def encode_payload(tensors: Sequence[Tensor], levels: Sequence[Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)]], choices: Sequence[Choices]) -> tuple: ...
+
+def quantize_uniform(weights: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], step: float, levels: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')]) -> int: ...
+
+def quantize_dependent(weights: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], step: float, coding: TensorCoding, levels: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')]) -> int: ...
