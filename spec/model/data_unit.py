@@ -31,11 +31,15 @@ class NodeId:
 
 @dataclass(frozen=True)
 class ParentNode:
-    """3.2.2 The unit that this one updates: by its node, or by the digest of its payload."""
+    """3.2.2 The unit that this one updates: by its node, or by the digest of its payload.
+
+    ``depth_bit`` is where ``put_node_depth`` stands in the stream.
+    """
 
     temporal_context_modeling: bool
     node: NodeId | None
     digest: bytes | None
+    depth_bit: int
 
 
 @dataclass(frozen=True)
@@ -166,24 +170,18 @@ def data_unit_header(
             unary_length = reader.u(8, "cabac_unary_length_minus1") + 1
     if payload_type == NNR_PT_BLOCK and types & NNR_CPT_DC and codebook_present:
         second_codebook = read_codebook(reader, "second_codebook", limits)
-    if shape is None:
-        if names[0] not in dimensions:
-            raise reader.malformed(
-                "neither the stream nor the caller gives the dimensions",
-                "tensor_dimensions",
-                reader.position,
-                "3.3",
-            )
-        shape = dimensions[names[0]]
-    tensors = plan_tensors(
-        reader, payload_type, names, types, rank, g_rows, shape, (codebook, second_codebook)
-    )
-    for tensor in tensors:
-        if tensor.elements > limits.tensor_elements:
-            raise reader.limit(f"{tensor.elements} elements", "tensor_dimensions", shape_place)
+    tensors: tuple[TensorPlan, ...] = ()
+    codebooks = (codebook, second_codebook)
+    if shape is not None:
+        if product(shape) > limits.tensor_elements:
+            raise reader.limit(f"{product(shape)} elements", "tensor_dimensions", shape_place)
+        tensors = plan_tensors(reader, payload_type, names, types, rank, g_rows, shape, codebooks)
+        for tensor in tensors:
+            if tensor.elements > limits.tensor_elements:
+                raise reader.limit(f"{tensor.elements} elements", "decomposition_rank", shape_place)
     scan_order = 0
     entry_points: tuple[EntryPoint, ...] = ()
-    if len(shape) > 1:
+    if shape is not None and len(shape) > 1:
         if profile == 1:
             reader.ue(1, "first_tensor_dimension_shift")
         start = reader.position
@@ -198,6 +196,16 @@ def data_unit_header(
             )
             entry_points = _entry_points(reader, count, dq_flag, limits)
     reader.byte_alignment()
+    if shape is None:
+        if names[0] not in dimensions:
+            raise reader.malformed(
+                "neither the stream nor the caller gives the dimensions",
+                "tensor_dimensions",
+                shape_place,
+                "3.3",
+            )
+        shape = dimensions[names[0]]
+        tensors = plan_tensors(reader, payload_type, names, types, rank, g_rows, shape, codebooks)
     return DataUnitHeader(
         payload_type=payload_type,
         names=names,
@@ -251,9 +259,11 @@ def _names(
 def _nodes(reader: BitReader, parent_signalling: bool) -> tuple[NodeId | None, ParentNode | None]:
     """Section 3.2.2."""
     node = None
+    depth_bit = 0
     if reader.flag("node_id_present_flag"):
         device = reader.ue(1, "device_id")
         parameter = reader.ue(5, "parameter_id")
+        depth_bit = reader.absolute(reader.position)
         node = NodeId(device, parameter, reader.ue(4, "put_node_depth"))
     if not parent_signalling or not reader.flag("parent_node_id_present_flag"):
         return node, None
@@ -264,17 +274,18 @@ def _nodes(reader: BitReader, parent_signalling: bool) -> tuple[NodeId | None, P
         device = reader.ue(1, "parent_device_id")
         if node is None:
             parameter = reader.ue(5, "parameter_id")
+            depth_bit = reader.absolute(reader.position)
             depth = reader.ue(4, "put_node_depth")
         else:
             parameter, depth = node.parameter_id, node.put_node_depth
-        return node, ParentNode(temporal, NodeId(device, parameter, depth - 1), None)
+        return node, ParentNode(temporal, NodeId(device, parameter, depth - 1), None, depth_bit)
     if kind == ICNN_NDU_PL_SHA256:
         digest = reader.u(256, "parent_node_payload_sha256").to_bytes(32, "big")
     elif kind == ICNN_NDU_PL_SHA512:
         digest = reader.u(512, "parent_node_payload_sha512").to_bytes(64, "big")
     else:
         raise reader.malformed("parent_node_id_type 3 is reserved", "parent_node_id_type", start, "3.2.2")
-    return node, ParentNode(temporal, None, digest)
+    return node, ParentNode(temporal, None, digest, depth_bit)
 
 
 def read_codebook(reader: BitReader, element: str, limits: Limits) -> Codebook:

@@ -36,25 +36,25 @@ class StreamError(Exception):
         return f"{self.message} [{self.path}, bit {self.bit_offset}, clause {self.clause}]"
 
 
-class Truncated(StreamError):  # noqa: N818 - a verdict, and named as one
+class Truncated(StreamError):
     """The container (stream, unit or joined parts) ends before the element does."""
 
     verdict = "truncated"
 
 
-class Malformed(StreamError):  # noqa: N818 - a verdict, and named as one
+class Malformed(StreamError):
     """A value or a combination of values that the format forbids."""
 
     verdict = "malformed"
 
 
-class Unsupported(StreamError):  # noqa: N818 - a verdict, and named as one
+class Unsupported(StreamError):
     """Allowed, but this reading does not say how to decode it; the message names the feature."""
 
     verdict = "unsupported"
 
 
-class Limit(StreamError):  # noqa: N818 - a verdict, and named as one
+class Limit(StreamError):
     """Allowed, but beyond the limits the caller set."""
 
     verdict = "limit"

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 
 from .data_unit import DataUnitHeader, NodeId, ParentNode
+from .errors import Malformed
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,6 @@ class Predecessor:
     levels: list[list[int]]
     seen: list[list[bool]]
 
-    def all_zero(self) -> Predecessor:
-        """The update that was left out because it changed nothing."""
-        return Predecessor(self.shapes, [[0] * len(levels) for levels in self.levels], self.seen)
-
 
 class UpdateTree:
     """The units decoded so far, by node and by payload digest."""
@@ -29,8 +26,8 @@ class UpdateTree:
         self.by_node: dict[NodeId, Predecessor] = {}
         self.by_digest: dict[bytes, Predecessor] = {}
 
-    def predecessor(self, parent: ParentNode | None) -> Predecessor | None:
-        """The update that ``parent`` names; None when there is none to build on."""
+    def predecessor(self, parent: ParentNode | None, path: str) -> Predecessor | None:
+        """The update that ``parent`` names; None when there is none to build on. ``path`` is the unit's."""
         if parent is None:
             return None
         if parent.digest is not None:
@@ -41,11 +38,17 @@ class UpdateTree:
         found = self.by_node.get(node)
         if found is not None:
             return found
-        # The parent was left out, which means all zero; what was non-zero before is still remembered.
-        for depth in range(node.put_node_depth - 1, -1, -1):
-            older = self.by_node.get(NodeId(node.device_id, node.parameter_id, depth))
-            if older is not None:
-                return older.all_zero()
+        # Depths count the units that were sent, so that a parent that is missing among known ones is a fault.
+        if any(
+            (known.device_id, known.parameter_id) == (node.device_id, node.parameter_id)
+            for known in self.by_node
+        ):
+            raise Malformed(
+                f"update {node.put_node_depth} of the parameter was not sent",
+                path=f"{path}.put_node_depth",
+                bit_offset=parent.depth_bit,
+                clause="5.6",
+            )
         return None
 
     def remember(

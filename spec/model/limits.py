@@ -12,7 +12,7 @@ class Limits:
 
     tensor_elements: int = 1 << 24
     stream_elements: int = 1 << 26
-    tensor_dimensions: int = 64
+    tensor_dimensions: int = 32
     topology_elements: int = 1 << 20
     codebook_size: int = 1 << 20
     entry_points: int = 1 << 20

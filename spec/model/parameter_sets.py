@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 
 from .descriptors import BitReader
-from .errors import Unsupported
+from .errors import Truncated, Unsupported
 
 NNR_QSU, NNR_QCB = 1, 2
 TOPOLOGY_PRUN, TOPOLOGY_REFLIST = 5, 6
@@ -225,8 +225,15 @@ def inflated(reader: BitReader, carried: bytes, start: int, element: str) -> byt
         raise reader.malformed("not a deflate stream", element, start, "2.8") from None
     if len(content) > LARGEST_TOPOLOGY_DATA:
         raise reader.limit("a description larger than 256 MiB", element, start)
-    if not inflater.eof or inflater.unused_data not in (b"", b"\0"):
-        raise reader.malformed("the deflate stream does not fill its unit", element, start, "2.8")
+    if not inflater.eof:
+        raise Truncated(
+            "the deflate stream has no end",
+            path=f"{reader.path}.{element}",
+            bit_offset=reader.absolute(start),
+            clause="2.8",
+        )
+    if inflater.unused_data not in (b"", b"\0"):
+        raise reader.malformed("bytes follow the deflate stream", element, start, "2.8")
     return content
 
 

@@ -231,7 +231,7 @@ class _StreamDecoder:
         self.session.tree.remember(header, payload.source, [levels for _, levels, _, _ in decoded], before)
 
     def _predecessor(self, header: du.DataUnitHeader, payload: BitReader) -> Predecessor | None:
-        before = self.session.tree.predecessor(header.parent)
+        before = self.session.tree.predecessor(header.parent, payload.path)
         if before is not None and before.shapes != [tensor.shape for tensor in header.tensors]:
             raise payload.malformed("the previous update has other shapes", "tensor_dimensions", 0, "5.6")
         return before

@@ -496,7 +496,7 @@ def test_raw_floats_keep_their_bits() -> None:
 
 
 def test_dimensions_from_outside() -> None:
-    header = Bits().u(5, 2).u(3, 0).st("w").u(1, 0).ue(1, 0).u(4, 0).align().to_bytes()
+    header = Bits().u(5, 2).u(3, 0).st("w").u(1, 0).align().to_bytes()
     written = start() + unit(5, header + struct.pack("<6f", *range(6)))
     with pytest.raises(model.Malformed):
         model.decode([written])
