@@ -377,7 +377,7 @@ def test_a_moved_entry_point_is_noticed_alone_and_ignored_straight_through() -> 
 
 
 def incremental(depths: tuple[int, ...], *, by_digest: bool = False, scan: int = 0, dq: int = 1) -> None:
-    """Updates at the given depths; a depth left out stands for an all-zero update."""
+    """Updates at the given depths."""
     shape = (19, 18)
     count = shape[0] * shape[1]
     streams, expected = [], []
@@ -408,8 +408,10 @@ def test_updates_in_blocks() -> None:
     incremental((1, 2, 3), scan=1)
 
 
-def test_an_update_left_out_counts_as_zero() -> None:
-    incremental((1, 3, 4))
+def test_a_parent_that_was_not_sent_is_malformed() -> None:
+    with pytest.raises(model.Malformed, match="was not sent") as caught:
+        incremental((1, 3))
+    assert caught.value.path.endswith("put_node_depth")
 
 
 def test_updates_named_by_digest() -> None:
