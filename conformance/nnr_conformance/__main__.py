@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m nnr_conformance``"""
+"""Run as ``python -m nnr_conformance``."""
 
 import sys
 

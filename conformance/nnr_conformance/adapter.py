@@ -31,12 +31,15 @@ class Adapter:
     version: str = item("Its version; a handshake may tell it instead.", default="")
     kind: Literal["command", "jsonl", "python"] = item("The way in.")
     command: tuple[str, ...] = item(
-        "command: arguments with {input} {output}, or {inputs} {outputs} or {output_dir}; jsonl: the child's arguments.",
+        "command: arguments with {input} {output}, or {inputs} {outputs} or {output_dir}; "
+        "jsonl: the child's arguments.",
         default=(),
     )
     callable: str = item("python: `package.module:function` or `file.py:function`.", default="")
-    arguments: tuple[str, ...] = item("python: when there are any, the function is called with them to make the "
-                                      "decode function.", default=())  # fmt: skip
+    arguments: tuple[str, ...] = item(
+        "python: when there are any, the function is called with them to make the decode function.",
+        default=(),
+    )
     python: str = item("python: the interpreter that has the decoder, 3.10 or later, with NumPy.", default="")
     output: Literal["npz", "safetensors", "hashes"] = item(
         "What it writes; decides the extension.", default="npz"
@@ -60,6 +63,7 @@ class Adapter:
 
     @property
     def extension(self) -> str:
+        """What its output files end in."""
         return EXTENSIONS[self.output]
 
 
@@ -67,8 +71,8 @@ def _nncodec() -> Adapter:
     root = Path(os.environ.get("NNR_PEER_VENV") or _REPOSITORY / ".venv-peer")
     python = root / "bin" / "python"
     if not python.exists():
-        raise UsageError(f"nncodec: no environment in {root}; make it with tools/peer/environment.py, or name another "
-                         "in NNR_PEER_VENV")  # fmt: skip
+        hint = "make it with tools/peer/environment.py, or name another in NNR_PEER_VENV"
+        raise UsageError(f"nncodec: no environment in {root}; {hint}")
     return Adapter(
         name="nncodec", kind="python", callable="nnr_conformance.adapters.nncodec:decode", python=str(python)
     )
@@ -99,8 +103,8 @@ def resolve_adapter(spec: str) -> Adapter:
     Parameters
     ----------
     spec : str
-        A shipped name; ``broken:FAULT``; a path to an adapter file; ``cmd:``, ``jsonl:`` or ``python:`` followed by
-        a command line or a callable.
+        A shipped name; ``broken:FAULT``; a path to an adapter file; ``cmd:``, ``jsonl:`` or ``python:``
+        followed by a command line or a callable.
     """
     head, colon, rest = spec.partition(":")
     if spec in SHIPPED:

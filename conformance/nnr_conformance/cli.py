@@ -148,10 +148,17 @@ def _run(options: argparse.Namespace) -> int:
     logs: list[Log] = []
     for spec in specs:
         plan = Plan(
-            resolve_adapter(spec), suites, vectors, limits_of(options), jobs=options.jobs, repeats=options.repeats,
-            baseline=None if options.write_baseline else baseline, selection=selection.describe(), decoder=spec,
+            resolve_adapter(spec),
+            suites,
+            vectors,
+            limits_of(options),
+            jobs=options.jobs,
+            repeats=options.repeats,
+            baseline=None if options.write_baseline else baseline,
+            selection=selection.describe(),
+            decoder=spec,
             folder=str(options.suites or ""),
-        )  # fmt: skip
+        )
         logs.append(run(plan, None if options.quiet else _Progress(len(vectors))))
     if options.write_baseline:
         previous = load_record(Baseline, options.write_baseline) if options.write_baseline.is_file() else None
@@ -210,13 +217,7 @@ def _list(options: argparse.Namespace) -> int:
     suites = find_suites(options.suites, tuple(options.suite))
     if options.check:
         elements = set(options.elements.read_text(encoding="utf-8").split()) if options.elements else None
-        # A parent may be in a suite that is not asked for.
-        wanted = {suite.name for suite in suites}
-        faults = [
-            fault
-            for fault in lint(find_suites(options.suites), elements)
-            if fault.split("/")[0].split(":")[0] in wanted
-        ]
+        faults = lint(suites, elements, among=find_suites(options.suites))
         for fault in faults:
             print(fault)
         print(f"{sum(len(suite.manifest.vectors) for suite in suites)} vectors, {len(faults)} faults")
@@ -256,10 +257,10 @@ def _adapter_new(options: argparse.Namespace) -> int:
     return 0
 
 
-def _adapter_list(options: argparse.Namespace) -> int:
+def _adapter_list(_: argparse.Namespace) -> int:
     print("\n".join([*SHIPPED, *(f"broken:{fault}" for fault in FAULTS)]))
     return 0
 
 
-def _selftest(options: argparse.Namespace) -> int:
+def _selftest(_: argparse.Namespace) -> int:
     return 1 if selftest(print) else 0

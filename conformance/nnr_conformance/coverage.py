@@ -35,10 +35,12 @@ class CoverageGroup:
 
     @property
     def n_reachable(self) -> int:
+        """How many can be reached."""
         return sum(part.reachable for part in self.items)
 
     @property
     def n_covered(self) -> int:
+        """How many of those are."""
         return sum(part.reachable and bool(part.covered_by) for part in self.items)
 
     @property

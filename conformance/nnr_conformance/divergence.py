@@ -45,15 +45,22 @@ def differing(expected: Array, found: Array, tolerance: Tolerance | None = None)
     given = found.reshape(-1).astype(np.float64)
     with np.errstate(invalid="ignore"):
         near = np.abs(given - wanted) <= tolerance.absolute + tolerance.relative * np.abs(wanted)
+        # Beside infinity everything is within a relative tolerance.
+        near &= np.isfinite(wanted) & np.isfinite(given)
         same = (given == wanted) | (np.isnan(given) & np.isnan(wanted))
     far: Array = ~(near | same)
     return far
 
 
 def first_difference(
-    expected: Array, found: Array, *, layer: str, tolerance: Tolerance | None = None, bits: Array | None = None,
+    expected: Array,
+    found: Array,
+    *,
+    layer: str,
+    tolerance: Tolerance | None = None,
+    bits: Array | None = None,
     **place: Any,
-) -> Divergence | None:  # fmt: skip
+) -> Divergence | None:
     """Compare two arrays of one shape and dtype in C order.
 
     Parameters

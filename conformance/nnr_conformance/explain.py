@@ -77,7 +77,8 @@ def explain(
         f"  purpose    {vector.purpose}",
         f"  clauses    {', '.join(vector.clauses)}   features {', '.join(vector.features)}",
         f"  expected   {vector.expect.verdict}" + _expected_error(vector),
-        f"  decoder    {adapter.name}: {seen.status.value}, {seen.seconds:.3f} s, {seen.peak_memory_bytes >> 20} MiB",
+        f"  decoder    {adapter.name}: {seen.status.value}, {seen.seconds:.3f} s, "
+        f"{seen.peak_memory_bytes >> 20} MiB",
     ]
     if judgement.layers:
         lines.append(

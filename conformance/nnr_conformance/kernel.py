@@ -29,7 +29,7 @@ def _prctl(option: int, argument: int) -> bool:
 
 
 def adopt_orphans() -> bool:
-    """Make this process the parent of every descendant whose own parent dies; False where it cannot be had."""
+    """Make this process the parent of every descendant whose own parent dies; False where that cannot be."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 

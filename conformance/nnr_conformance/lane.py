@@ -49,6 +49,7 @@ class Orders:
 
     @property
     def limits(self) -> Limits:
+        """The limits of every vector."""
         return Limits(self.seconds, self.memory_bytes, self.output_bytes, self.time_scale, self.cpu_seconds)
 
 
@@ -57,7 +58,8 @@ def observe(
 ) -> Observation:
     """Run a vector once in a folder made and removed for it.
 
-    The decoder sees numbered copies of the streams: their names tell it nothing, and the suite is out of reach.
+    The decoder sees numbered copies of the streams: their names tell it nothing, and the suite is out of
+    reach.
     """
     folder.mkdir()
     try:
@@ -111,7 +113,7 @@ def run_vector(
     )
 
 
-def main(argv: Sequence[str]) -> int:
+def main(_: Sequence[str]) -> int:
     """``lane`` with orders on stdin: the first line is an `Orders`, every other ``[suite, vector id]``."""
     kernel.adopt_orphans()
     kernel.die_with_parent()
@@ -148,7 +150,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def _stop(number: int, _: FrameType | None) -> None:
     # Raised in the main thread, so that every `finally` on the way out kills and removes what it made.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + number)

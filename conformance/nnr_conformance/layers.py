@@ -37,6 +37,8 @@ class Comparison:
         return self._arrays
 
 
+_MAX_LINE = 80
+
 Shown = bool
 """Whether the decoder gave anything to score; a layer that is not shown is not scored."""
 
@@ -73,9 +75,14 @@ def compare_traces(comparison: Comparison) -> tuple[Shown, Divergence | None]:
             if want != found:
                 bit, _, element, *_ = f"{want or found}\t\t\t".split("\t")
                 return shown, Divergence(
-                    layer="trace", message="the first line that differs", stream=stream, path=element,
-                    bit=int(bit) if bit.isdigit() else None, expected=want or "the end", found=found or "the end",
-                )  # fmt: skip
+                    layer="trace",
+                    message="the first line that differs",
+                    stream=stream,
+                    path=element,
+                    bit=int(bit) if bit.isdigit() else None,
+                    expected=_line(want),
+                    found=_line(found),
+                )
     return shown, None
 
 
@@ -149,6 +156,14 @@ def compare_values(comparison: Comparison) -> tuple[Shown, Divergence | None]:
     return True, _compare_tensors(
         comparison, "value", expected, lambda answer: (answer.hashed_values(), answer.values)
     )
+
+
+def _line(line: str | None) -> str:
+    """A trace's line for people."""
+    if line is None:
+        return "the end"
+    told = line.replace("\t", " ")
+    return told if len(told) <= _MAX_LINE else f"{told[:_MAX_LINE]}…"
 
 
 def _compare_fields(want: Any, found: Any, layer: str, path: str, **place: Any) -> Divergence | None:

@@ -11,17 +11,21 @@ from nnr_conformance.suite import Suite, files_of
 from nnr_conformance.vector import Vector, size_class
 
 
-def lint(suites: Sequence[Suite], elements: Collection[str] | None = None) -> list[str]:
+def lint(
+    suites: Sequence[Suite], elements: Collection[str] | None = None, among: Sequence[Suite] | None = None
+) -> list[str]:
     """Every fault of the suites, as sentences; none when they are sound.
 
     Parameters
     ----------
+    among : sequence of Suite, optional
+        All suites, where only some are checked: a vector's parent may be in another one.
     elements : collection of str, optional
         The syntax elements of the grammar; with it, an unknown element is a fault.
     """
     faults: list[str] = []
     known: dict[str, Vector] = {}
-    for suite in suites:
+    for suite in among or suites:
         for vector in suite.manifest.vectors:
             if vector.id in known:
                 faults.append(f"{vector.id}: the id is used twice")

@@ -14,7 +14,7 @@ from nnr_conformance.protocol import EXIT_DECODED, EXIT_REJECTED, EXIT_UNSUPPORT
 
 
 def main(argv: Sequence[str]) -> int:
-    """``once SPEC [ARGUMENT ...] -- INPUT ... -- OUTPUT ...``"""
+    """Decode once: ``once SPEC [ARGUMENT ...] -- INPUT ... -- OUTPUT ...``."""
     first = argv.index("--")
     second = argv.index("--", first + 1)
     function = load_function(argv[0])

@@ -21,7 +21,7 @@ class OutputError(Exception):
 
 
 def read_output(path: Path) -> Answer:
-    """Read one output file, and the report (``path`` + ``.json``) and trace (``path`` + ``.trace``) beside it.
+    """Read an output file, and the report (``path`` + ``.json``) and trace (``path`` + ``.trace``) beside it.
 
     Raises
     ------

@@ -38,7 +38,8 @@ class Process:
     argv : sequence of str
         The command.
     pipes : bool
-        Whether stdin and stdout are pipes (a persistent child); if not, stdin is empty and stdout joins stderr.
+        Whether stdin and stdout are pipes (a persistent child); if not, stdin is empty and stdout joins
+        stderr.
     stderr : Path
         File for what it prints.
     """
@@ -76,20 +77,24 @@ class Process:
 
     @property
     def pid(self) -> int:
+        """Of the child."""
         return self._child.pid
 
     @property
     def stdin(self) -> IO[bytes]:
+        """The pipe to a persistent child."""
         assert self._child.stdin is not None
         return self._child.stdin
 
     @property
     def stdout(self) -> IO[bytes]:
+        """The pipe from a persistent child."""
         assert self._child.stdout is not None
         return self._child.stdout
 
     @property
     def returncode(self) -> int | None:
+        """The exit code, or minus the signal; None while it runs."""
         return self._child.returncode
 
     def stderr_tail(self, size: int = 4000) -> str:

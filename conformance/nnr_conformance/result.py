@@ -65,7 +65,7 @@ class Result:
 
     @property
     def label(self) -> str:
-        """``FAIL(values)``"""
+        """The verdict with its brackets, ``FAIL(values)``."""
         return f"{self.verdict}({self.at})" if self.at else str(self.verdict)
 
     @property
@@ -98,11 +98,13 @@ class Log:
         return self.end is not None and not any(result.counts_against for result in self.results)
 
     def lines(self) -> Iterable[str]:
+        """One JSON text for each event."""
         for event in (self.run, *self.results, self.end):
             if event is not None:
                 yield json.dumps(write_record(event), ensure_ascii=False)
 
     def save(self, path: Path) -> None:
+        """Write the log as JSON lines."""
         path.write_text("\n".join(self.lines()) + "\n", encoding="utf-8")
 
 

@@ -139,11 +139,14 @@ class _Lanes:
                 cpu_seconds=plan.limits.cpu_seconds,
                 repeats=plan.repeats,
             )
-            # In a session of its own, a lane does not get the terminal's Ctrl-C: the runner tells it when to end.
+            # In a session of its own, a lane does not get the terminal's Ctrl-C: the runner tells it to end.
             child = subprocess.Popen(
-                launch("nnr_conformance.lane"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                launch("nnr_conformance.lane"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
                 start_new_session=True,
-            )  # fmt: skip
+            )
             self._children.append(child)
             self._tell(child, write_record(orders))
 
@@ -223,7 +226,7 @@ def _error(message: dict[str, Any]) -> ConformanceError:
 def _signals_as_exceptions() -> Iterator[None]:
     """SIGTERM and SIGHUP unwind like Ctrl-C does, so that every `finally` is reached."""
 
-    def interrupt(number: int, frame: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = {}

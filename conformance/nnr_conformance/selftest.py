@@ -26,6 +26,7 @@ class Case:
 
     @property
     def id(self) -> str:
+        """The vector that asks for the fault."""
         return f"toy/{self.fault}.{self.vector}"
 
 
@@ -76,7 +77,7 @@ FLAKY_CASES = (Case("flaky", "dense", "FLAKY"), Case("none", "near", "PASS"))
 
 
 def toy_adapter(kind: str, fault: str = "as-told") -> Adapter:
-    """The toy decoder with a fault, or with the one that each stream asks for, behind one of the transports."""
+    """The toy decoder with a fault, or with the one that each stream asks for, behind a transport."""
     adapter = resolve_adapter(f"broken:{fault}@toy")
     if kind == "jsonl":
         return adapter

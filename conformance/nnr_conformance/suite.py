@@ -39,6 +39,7 @@ class Suite:
 
     @property
     def name(self) -> str:
+        """Name of the suite."""
         return self.manifest.suite
 
     def manifest_sha256(self) -> str:
@@ -46,6 +47,7 @@ class Suite:
         return hashlib.sha256((self.folder / "manifest.json").read_bytes()).hexdigest()
 
     def path(self, file: SuiteFile) -> Path:
+        """Where a file is."""
         return self.folder / file.file
 
     def read(self, file: SuiteFile) -> bytes:

@@ -195,16 +195,26 @@ def _advice(to: _Writer) -> None:
 
 def _magic(to: _Writer) -> None:
     stream = to.build(tensors={"file": [7], "weight": _WEIGHT})
-    to.reject("magic", "A decoder that does not look at the magic.", b"TOY2" + stream[4:],
-              ExpectedError(classes=("malformed",), stage="framing", bits=(0, 32)), features=("reserved-bits",),
-              derived_from=Derivation(parent="toy/dense", mutation="magic=TOY2"))  # fmt: skip
+    to.reject(
+        "magic",
+        "A decoder that does not look at the magic.",
+        b"TOY2" + stream[4:],
+        ExpectedError(classes=("malformed",), stage="framing", bits=(0, 32)),
+        features=("reserved-bits",),
+        derived_from=Derivation(parent="toy/dense", mutation="magic=TOY2"),
+    )
 
 
 def _cut(to: _Writer) -> None:
     stream = to.build(tensors={"file": [7], "weight": _WEIGHT})
-    to.reject("cut", "A decoder that does not miss the end.", stream[:-2],
-              ExpectedError(classes=("truncated",), stage="payload"), features=("truncation",),
-              derived_from=Derivation(parent="toy/dense", mutation="the last two bytes are removed"))  # fmt: skip
+    to.reject(
+        "cut",
+        "A decoder that does not miss the end.",
+        stream[:-2],
+        ExpectedError(classes=("truncated",), stage="payload"),
+        features=("truncation",),
+        derived_from=Derivation(parent="toy/dense", mutation="the last two bytes are removed"),
+    )
 
 
 def _feature(to: _Writer) -> None:
@@ -213,9 +223,15 @@ def _feature(to: _Writer) -> None:
 
 
 def _huge(to: _Writer) -> None:
-    to.reject("huge", "A size that has to be bounded.", to.build(elements=10**12, tensors={}),
-              ExpectedError(classes=("limit", "malformed"), stage="header"), features=("limits",), verdict="either",
-              bounds=Bounds(seconds=30, memory_bytes=400 << 20))  # fmt: skip
+    to.reject(
+        "huge",
+        "A size that has to be bounded.",
+        to.build(elements=10**12, tensors={}),
+        ExpectedError(classes=("limit", "malformed"), stage="header"),
+        features=("limits",),
+        verdict="either",
+        bounds=Bounds(seconds=30, memory_bytes=400 << 20),
+    )
 
 
 IMPATIENT = ("hangs", "spins", "hangs-with-orphans")

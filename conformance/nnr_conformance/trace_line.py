@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import struct
 
+PAYLOAD = "nnr_compressed_data_unit_payload"
+"""Not traced: other layers see to it."""
 
-def trace_line(bit_offset: int, n_bits: int, path: str, value: object) -> str:
-    """``bit_offset TAB n_bits TAB path TAB value``
 
-    Integers are decimal; a float is the eight hexadecimal digits of its bytes as they stand in the stream; strings
-    and byte strings are hexadecimal, without the zero that ends a string.
+def trace_line(bit_offset: int, n_bits: int, element: str, value: object) -> str:
+    """Write ``bit_offset TAB n_bits TAB element TAB value``.
+
+    The element is its bare name, without path and index: its place tells which one it is, and decoders need
+    not agree on how they nest and count. Integers are decimal; a float is the eight hexadecimal digits of its
+    bytes as they stand in the stream; strings and byte strings are hexadecimal, without the zero that ends a
+    string.
     """
     if isinstance(value, bool):
         value = int(value)
@@ -20,4 +25,4 @@ def trace_line(bit_offset: int, n_bits: int, path: str, value: object) -> str:
         value = value.encode("utf-8").hex()
     elif isinstance(value, (bytes, bytearray, memoryview)):
         value = bytes(value).hex()
-    return f"{bit_offset}\t{n_bits}\t{path}\t{value}\n"
+    return f"{bit_offset}\t{n_bits}\t{element}\t{value}\n"

@@ -53,7 +53,7 @@ def test_runs_everything_in_order(log: Log, suite: Suite) -> None:
     assert not log.conforms
 
 
-# --- selection -----------------------------------------------------------------------------------------------
+# --- selection ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,9 @@ def test_a_misspelt_id_is_no_success(suite: Suite) -> None:
 
 
 def test_what_is_not_claimed_is_skipped(suite: Suite) -> None:
-    adapter = replace(resolve_adapter("broken:rejects-everything@toy"), profiles=(1,), without=("incremental",))
+    adapter = replace(
+        resolve_adapter("broken:rejects-everything@toy"), profiles=(1,), without=("incremental",)
+    )
     vectors = Selection(ids=("toy/dense", "toy/update")).choose([suite])
     skipped = run(Plan(adapter, [suite], vectors))
     assert [(result.verdict, result.detail) for result in skipped.results] == [
@@ -93,7 +95,7 @@ def test_what_is_not_claimed_is_skipped(suite: Suite) -> None:
     ]
 
 
-# --- baseline ------------------------------------------------------------------------------------------------
+# --- baseline -------------------------------------------------------------------------------------
 
 
 def _apply(log: Log, suite: Suite, change: dict[str, str | None]) -> tuple[dict[str, str], list[str]]:
@@ -142,7 +144,7 @@ def test_baseline_keeps_reasons_and_what_was_not_run(log: Log) -> None:
     assert "toy/near" not in written
 
 
-# --- reports -------------------------------------------------------------------------------------------------
+# --- reports --------------------------------------------------------------------------------------
 
 
 def test_log_is_the_source_of_every_report(log: Log, tmp_path: Path) -> None:
@@ -155,7 +157,7 @@ def test_log_is_the_source_of_every_report(log: Log, tmp_path: Path) -> None:
 
 
 def test_junit_counts(log: Log) -> None:
-    (case_suite,) = ElementTree.fromstring(REPORTS["junit"]([log]))  # noqa: S314 - written here
+    (case_suite,) = ElementTree.fromstring(REPORTS["junit"]([log]))
     assert case_suite.attrib["tests"] == "9"
     assert case_suite.attrib["failures"] == "4"
     assert len(case_suite.findall("testcase/failure")) == 4
@@ -187,11 +189,13 @@ def test_texts_name_what_fails_and_how_to_see_it(log: Log, suite: Suite) -> None
 
 
 def test_statement_of_a_known_failure_does_not_conform(log: Log, suite: Suite) -> None:
-    results, _ = baseline_of("toy", log.results).apply(log.results, [vector.id for vector in suite.manifest.vectors])
+    results, _ = baseline_of("toy", log.results).apply(
+        log.results, [vector.id for vector in suite.manifest.vectors]
+    )
     assert "Not conforming" in REPORTS["statement"]([replace(log, results=results)])
 
 
-# --- command line --------------------------------------------------------------------------------------------
+# --- command line ---------------------------------------------------------------------------------
 
 
 def _main(suite: Suite, command: str, *arguments: str) -> int:
@@ -208,13 +212,21 @@ def test_exit_codes(suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert _main(suite, "run", *run_dense, "--baseline", str(baseline)) == 2
     assert _main(suite, "run", "toy/dense", "-d", "cmd:/no/such/program {input} {output}") == 3
     assert _main(suite, "run", "toy/dense", "-d", "jsonl:true") == 3
-    for wrong in (["-d", "nobody"], ["--shard", "3/2"], ["--feature", "wings"], ["--no-such-option"], ["no/id"]):
+    for wrong in (
+        ["-d", "nobody"],
+        ["--shard", "3/2"],
+        ["--feature", "wings"],
+        ["--no-such-option"],
+        ["no/id"],
+    ):
         assert _main(suite, "run", *wrong) == 4
     assert main(["list", "--suites", str(tmp_path)]) == 4
     capsys.readouterr()
 
 
-def test_damaged_suite_is_the_runners_failure(suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_suite_is_the_runners_failure(
+    suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(suite.folder, tmp_path / "toy")
     stream = tmp_path / "toy" / "vectors" / "near.0.nnc"
     stream.write_bytes(stream.read_bytes() + b"\n")
@@ -234,12 +246,16 @@ def test_explain_tells_place_and_command(suite: Suite, capsys: pytest.CaptureFix
     assert _main(suite, "explain", "toy/near", "--decoder", "broken:none@toy") == 0
 
 
-# --- adapters ------------------------------------------------------------------------------------------------
+# --- adapters -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["command", "jsonl", "python"])
 def test_scaffold_runs_as_it_is(
-    kind: str, suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    suite: Suite,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     assert main(["adapter", "new", "my-decoder", "--kind", kind, "--folder", str(tmp_path)]) == 0
@@ -258,7 +274,8 @@ SHELL_ADAPTER = """#!/bin/sh
 head -c 5 "$1" | grep -q TOY1 || { echo "nnr-error: malformed bit=0" >&2; exit 1; }
 tail -c 3 "$1" | grep -q END || { echo "nnr-error: truncated" >&2; exit 1; }
 grep -q '"weight": ' "$1" || exit 69
-sha=$(printf '\\0\\0\\300\\076\\0\\0\\100\\277\\0\\0\\220\\077\\0\\0\\0\\0\\0\\0\\360\\077\\0\\0\\020\\300' | sha256sum)
+first_row='\\0\\0\\300\\076\\0\\0\\100\\277\\0\\0\\220\\077'
+sha=$(printf "$first_row"'\\0\\0\\0\\0\\0\\0\\360\\077\\0\\0\\020\\300' | sha256sum)
 cat > "$2" <<END
 {"format": "nnr-conformance-report/1",
  "tensors": {"weight": {"dtype": "float32", "shape": [2, 3], "sha256": "${sha%% *}"}}}
@@ -281,7 +298,9 @@ def test_an_adapter_in_another_language(suite: Suite, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("command", ["decoder {input}", "decoder {inptu} {output}", "decoder --in={inputs} {outputs}"])
+@pytest.mark.parametrize(
+    "command", ["decoder {input}", "decoder {inptu} {output}", "decoder --in={inputs} {outputs}"]
+)
 def test_templates_are_checked(command: str) -> None:
     with pytest.raises(UsageError):
         resolve_adapter(f"cmd:{command}").build()
@@ -289,8 +308,15 @@ def test_templates_are_checked(command: str) -> None:
 
 def test_results_do_not_count_what_is_excused() -> None:
     result = Result(
-        event="result", vector="a", suite="a", purpose="", profile=0, features=(), clauses=(), requirement="should",
+        event="result",
+        vector="a",
+        suite="a",
+        purpose="",
+        profile=0,
+        features=(),
+        clauses=(),
+        requirement="should",
         verdict="FAIL",
-    )  # fmt: skip
+    )
     assert not result.counts_against
     assert replace(result, verdict="CRASH").counts_against

@@ -37,7 +37,9 @@ COMMAND_CASES = (
     Case("eats-memory", "huge", "OOM"),
     Case("unsupported", "dense", "UNSUPPORTED"),
 )
-ALL_CASES = [("jsonl", case) for case in (*CASES, *JSONL_CASES)] + [("command", case) for case in COMMAND_CASES]
+ALL_CASES = [("jsonl", case) for case in (*CASES, *JSONL_CASES)] + [
+    ("command", case) for case in COMMAND_CASES
+]
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +50,17 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 
 @pytest.fixture(scope="module")
 def labels(suite: Suite) -> dict[tuple[str, Case], str]:
-    found = {("jsonl", case): label for case, label in run_cases((*CASES, *JSONL_CASES), "jsonl", suite).items()}
-    return found | {("command", case): label for case, label in run_cases(COMMAND_CASES, "command", suite).items()}
+    found = {
+        ("jsonl", case): label for case, label in run_cases((*CASES, *JSONL_CASES), "jsonl", suite).items()
+    }
+    return found | {
+        ("command", case): label for case, label in run_cases(COMMAND_CASES, "command", suite).items()
+    }
 
 
-@pytest.mark.parametrize(("kind", "case"), ALL_CASES, ids=lambda part: part if isinstance(part, str) else part.id)
+@pytest.mark.parametrize(
+    ("kind", "case"), ALL_CASES, ids=lambda part: part if isinstance(part, str) else part.id
+)
 def test_fault_gets_its_verdict(kind: str, case: Case, labels: dict[tuple[str, Case], str]) -> None:
     assert labels[kind, case] == case.verdict
 
@@ -77,7 +85,13 @@ def _one(suite: Suite, fault: str, name: str, **options: object) -> Result:
 def test_wrong_last_element_is_located(suite: Suite) -> None:
     found = _one(suite, "wrong-last-element", "update").divergence
     assert found is not None
-    assert (found.layer, found.stream, found.unit, found.tensor, found.index) == ("values", 1, 1, "weight", (1, 2))
+    assert (found.layer, found.stream, found.unit, found.tensor, found.index) == (
+        "values",
+        1,
+        1,
+        "weight",
+        (1, 2),
+    )
     assert (found.bit, found.n_different, found.n_elements) == (80, 1, 6)
     assert (found.expected, found.expected_hex, found.found_hex) == ("-1.5", "bfc00000", "bfc00001")
 
@@ -96,16 +110,30 @@ def test_memory_and_time_are_reported(suite: Suite) -> None:
     assert 200 << 20 < result.peak_memory_bytes < 2 << 30
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="orphans in a session of their own are found on Linux only")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="orphans in a session of their own are found on Linux only"
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended_leaves_nothing_behind(
     suite: Suite, tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     marker = f"NNR_TEST_MARKER={tmp_path}"
-    argv = launch("nnr_conformance.cli", "run", "toy/dense", "--suites", str(suite.folder), "--jobs", "1", "--quiet",
-                  "--decoder", "broken:hangs-with-orphans@toy")  # fmt: skip
-    runner = subprocess.Popen(argv, env={**os.environ, "NNR_TEST_MARKER": str(tmp_path)}, stderr=subprocess.DEVNULL)
+    argv = launch(
+        "nnr_conformance.cli",
+        "run",
+        "toy/dense",
+        "--suites",
+        str(suite.folder),
+        "--jobs",
+        "1",
+        "--quiet",
+        "--decoder",
+        "broken:hangs-with-orphans@toy",
+    )
+    runner = subprocess.Popen(
+        argv, env={**os.environ, "NNR_TEST_MARKER": str(tmp_path)}, stderr=subprocess.DEVNULL
+    )
     try:
         # The runner, its lane, the decoder and the orphan that the decoder has made.
         _wait_for(lambda: len(_marked(marker)) >= 4)
@@ -138,7 +166,9 @@ def _wait_for(condition: object, seconds: float = 20.0) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("code", "name"), [(-11, "SIGSEGV"), (139, "SIGSEGV"), (42, "exit 42"), (255, "exit 255")])
+@pytest.mark.parametrize(
+    ("code", "name"), [(-11, "SIGSEGV"), (139, "SIGSEGV"), (42, "exit 42"), (255, "exit 255")]
+)
 def test_names_exits(code: int, name: str) -> None:
     assert name_exit(code) == name
 

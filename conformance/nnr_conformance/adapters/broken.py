@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ARG001, D103 - every fault has the one signature, and its name says what it is
 """Deliberately broken decoders, at least one per verdict, made by seeding one fault into a sound one.
 
 They are how the checker is checked: a checker that does not find these finds nothing.
@@ -6,6 +7,7 @@ They are how the checker is checked: a checker that does not find these finds no
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -180,7 +182,7 @@ def spins(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
 
 
 def _fork_orphan() -> None:
-    """A grandchild in a session of its own that ignores every signal it can, with the parent's death unnoticed."""
+    """Start a grandchild in a session of its own that ignores every signal it can."""
     sys.stdout.flush()
     if (child := os.fork()) == 0:
         os.setsid()
@@ -228,10 +230,8 @@ def unsupported(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
 def babbles(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
     """Writes between the protocol's lines."""
     for descriptor in range(3, 16):
-        try:
+        with contextlib.suppress(OSError):
             os.write(descriptor, b"decoding...\n")
-        except OSError:
-            continue
     return _answers(sound(streams))
 
 

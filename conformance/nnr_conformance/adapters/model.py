@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The specification's executable model under test; it tells the bit of every level and the state after every tensor."""
+"""The specification's model under test; it tells the bit of every level and the state after every tensor."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported
-from nnr_conformance.trace_line import trace_line
+from nnr_conformance.trace_line import PAYLOAD, trace_line
 from spec.model import Field, Session, StreamError
 from spec.model import Unsupported as NotDescribed
 from spec.model import stream as model_stream
@@ -71,6 +72,10 @@ def decode(streams: Sequence[bytes]) -> list[Answer]:
     return answers
 
 
+def _element(field: Field) -> str:
+    return re.sub(r"\[\d+\]$", "", field.path.rpartition(".")[2])
+
+
 def _value(field: Field) -> object:
     """The model logs an alignment by its length; the trace wants its bits, and the model has checked them."""
     return 1 << (field.n_bits - 1) if field.path.endswith("byte_alignment") else field.value
@@ -105,6 +110,8 @@ def _decode_stream(session: Session, stream: bytes, log: Sequence[Field]) -> Ans
         ),
     )
     answer.trace = "".join(
-        trace_line(field.bit_offset, field.n_bits, field.path, _value(field)) for field in log
+        trace_line(field.bit_offset, field.n_bits, _element(field), _value(field))
+        for field in log
+        if _element(field) != PAYLOAD
     )
     return answer

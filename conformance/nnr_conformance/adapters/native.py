@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This codec under test. Only here does the checker import it."""
+"""The codec of this repository under test. Only here does the checker import it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnr_codec.model import TopologyUnit
 from nnr_codec.syntax import SyntaxState, Trace, build_unit, iter_unit_spans, parse_unit
 from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported
 from nnr_conformance.arrays import Array
-from nnr_conformance.trace_line import trace_line
+from nnr_conformance.trace_line import PAYLOAD, trace_line
 
 CLAIMS = {"name": "nnr_codec", "version": __version__}
 
@@ -82,7 +82,11 @@ def _walk(stream: bytes) -> tuple[Report, str]:
         topology=tuple(topology),
         reencode=FoundBytes(size_bytes=len(again), sha256=hashlib.sha256(again).hexdigest()),
     )
-    lines = [trace_line(event.bit_offset, event.n_bits, event.path, event.value) for event in trace]
+    lines = [
+        trace_line(event.bit_offset, event.n_bits, event.element, event.value)
+        for event in trace
+        if event.element != PAYLOAD
+    ]
     return report, "".join(lines)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NNCodec under test. It runs in NNCodec's own environment, through the bridge that the repository keeps in tools/peer.
+"""NNCodec under test, in its own environment, through the bridge that the repository keeps in tools/peer.
 
-The peer has no error classes: whatever it raises is a rejection without a class, and only its death is a crash.
+It has no error classes: whatever it raises is a rejection without a class, and only its death is a crash.
 """
 
 from __future__ import annotations

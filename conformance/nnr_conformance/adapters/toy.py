@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A toy format and its decoder, so that the checker can be tested without a codec.
 
-A toy stream is ``TOY1``, a line break, one line of JSON and ``END``. The JSON has ``tensors`` (name to nested lists
-of integers), and may have ``feature`` (not supported), ``elements`` (a size that is checked against a limit),
-``update`` (the levels are added to those of the stream before) and ``fault`` (what the decoder is to do wrong).
+A toy stream is ``TOY1``, a line break, one line of JSON and ``END``. The JSON has ``tensors`` (name to nested
+lists of integers), and may have
+
+- ``update``: the levels are added to those of the stream before;
+- ``feature``: something that is not supported;
+- ``elements``: a size that is checked against a limit;
+- ``fault``: what the decoder is to do wrong.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class CommandDecoder:
     Parameters
     ----------
     template : sequence of str
-        Arguments with placeholders: ``{input}`` and ``{output}`` for one stream; ``{inputs}`` and ``{outputs}``,
-        each an argument of its own, for any number; ``{output_dir}`` instead of ``{outputs}``.
+        Arguments with placeholders: ``{input}`` and ``{output}`` for one stream; ``{inputs}`` and
+        ``{outputs}``, each an argument of its own, for any number; ``{output_dir}`` instead of ``{outputs}``.
     """
 
     template: Sequence[str]
@@ -60,6 +60,7 @@ class CommandDecoder:
 
     @property
     def takes_sequences(self) -> bool:
+        """Whether the template has room for several streams."""
         several_out = any(part == "{outputs}" or "{output_dir}" in part for part in self.template)
         return several_out and "{inputs}" in self.template
 
@@ -67,6 +68,7 @@ class CommandDecoder:
         """Nothing to do: every vector starts a process."""
 
     def decode(self, streams: Sequence[Path], outputs: Sequence[Path], limits: Limits) -> Observation:
+        """Run the command on one vector."""
         if len(streams) > 1 and not self.takes_sequences:
             return Observation(
                 Status.UNSUPPORTED, detail="the command takes one stream ({inputs} takes several)"
@@ -113,6 +115,7 @@ class CommandDecoder:
         return argv
 
     def close(self) -> None:
+        """Kill what still runs, when the lane is told to end in between."""
         if self._process is not None:
             self._process.kill()
 

@@ -35,7 +35,9 @@ class Decoder(Protocol):
     """A decoder under test, alive between vectors where its kind allows it."""
 
     @property
-    def claims(self) -> Claims: ...
+    def claims(self) -> Claims:
+        """What it says it is."""
+        ...
 
     def start(self, workspace: Path, limits: Limits) -> None:
         """Get ready; raises `StartError`. Learns the claims where they come by handshake."""

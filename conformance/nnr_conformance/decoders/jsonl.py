@@ -54,7 +54,7 @@ class Reply:
     at: str = item("Name of the exception.", default="")
 
 
-class _Died(Exception):
+class _DiedError(Exception):
     pass
 
 
@@ -71,6 +71,7 @@ class JsonlDecoder:
     _n_requests: int = field(default=0, init=False)
 
     def start(self, workspace: Path, limits: Limits) -> None:
+        """Start the child and shake hands."""
         self._workspace = workspace
         self._pending = b""
         self._process = Process(
@@ -84,7 +85,7 @@ class JsonlDecoder:
             if isinstance(line, Observation):
                 raise StartError(f"{self.argv[0]} does not shake hands: {line.status.value} {line.detail}")
             hello = read_record(Hello, json.loads(line), "hello")
-        except (_Died, RecordError, json.JSONDecodeError) as error:
+        except (_DiedError, RecordError, json.JSONDecodeError) as error:
             said = self._process.stderr_tail()
             self.close()
             raise StartError(f"{self.argv[0]} does not shake hands: {error}\n{said}".rstrip()) from error
@@ -100,6 +101,7 @@ class JsonlDecoder:
         )
 
     def decode(self, streams: Sequence[Path], outputs: Sequence[Path], limits: Limits) -> Observation:
+        """Ask for one vector."""
         if self._process is None:
             if self._workspace is None:
                 raise StartError("the decoder was not started")
@@ -117,7 +119,7 @@ class JsonlDecoder:
             )  # fmt: skip
             line = self._receive(limits, begun + limits.seconds)
             seen = line if isinstance(line, Observation) else self._observe(line, outputs)
-        except _Died:
+        except _DiedError:
             process.wait(limits, deadline=time.monotonic() + 1)
             detail = last_line(process.stderr_tail())
             seen = Observation(Status.CRASHED, at=name_exit(process.returncode), detail=detail)
@@ -139,18 +141,18 @@ class JsonlDecoder:
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._process is None:
-            raise _Died
+            raise _DiedError
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError) as error:
-            raise _Died("it ended before it was asked") from error
+            raise _DiedError("it ended before it was asked") from error
 
     def _receive(self, limits: Limits, deadline: float) -> bytes | Observation:
         """One line, or what happened instead."""
         process = self._process
         if process is None:
-            raise _Died
+            raise _DiedError
         while b"\n" not in self._pending:
             end = process.wait(limits, readable=True, deadline=deadline)
             if end == "timeout":
@@ -159,7 +161,7 @@ class JsonlDecoder:
                 return Observation(Status.OUT_OF_MEMORY, detail=f"{process.peak_memory_bytes >> 20} MiB")
             chunk = os.read(process.stdout.fileno(), 1 << 20)
             if not chunk:
-                raise _Died("it closed its output")
+                raise _DiedError("it closed its output")
             self._pending += chunk
             if len(self._pending) > _MAX_LINE_BYTES:
                 return Observation(Status.BROKE_CONTRACT, at="protocol", detail="a line without end")

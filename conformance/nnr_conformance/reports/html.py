@@ -9,14 +9,16 @@ from html import escape
 from nnr_conformance.features import FEATURES
 from nnr_conformance.reports.terminal import clean, conclusion
 from nnr_conformance.result import Log, Result
-from nnr_conformance.tally import by_feature, count_line, reproduce
+from nnr_conformance.tally import Tally, by_feature, count_line, reproduce
 
 _STYLE = """
 :root { color-scheme: light dark; --pass: #2a7; --part: #c80; --fail: #d33; --none: #999; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; } th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; }
+table { border-collapse: collapse; width: 100%; }
+th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; }
 tr { border-bottom: 1px solid #8884; } thead th { position: sticky; top: 0; background: Canvas; }
-td.pass, b.pass { color: var(--pass); } td.part { color: var(--part); } td.fail, b.fail { color: var(--fail); }
+td.pass, b.pass { color: var(--pass); } td.part { color: var(--part); }
+td.fail, b.fail { color: var(--fail); }
 td.none, b.none { color: var(--none); } code { font-size: .85em; } small { opacity: .7; display: block; }
 input { font: inherit; padding: .3rem .6rem; width: 20rem; } .hidden { display: none; }
 """
@@ -37,53 +39,57 @@ for (const cell of document.querySelectorAll('td[data-find]'))
 
 def render_html(logs: Sequence[Log]) -> str:
     """The page; it loads nothing from anywhere."""
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>NNC conformance</title>',
-            '<meta name="viewport" content="width=device-width">',
-            f"<style>{_STYLE}</style>",
-            "<h1>NNC conformance</h1>",
-            *(f"<p><strong>{_name(log)}</strong>: {_text(conclusion(log))}<small>{_text(count_line(log))}; "
-              f"{_text(', '.join(f'{s.name} {s.version}' for s in log.run.suites))}; {_text(log.run.started)}</small>"
-              for log in logs),
-            _matrix(logs),
-            "<h2>Vectors</h2>",
-            '<p><input type="search" placeholder="id, feature, verdict, decoder" aria-label="Filter">',
-            "<table><thead><tr><th>Vector<th>Decoder<th>Verdict<th>Where</thead><tbody>",
-            *(_row(log, result) for log in logs for result in log.results),
-            f"</tbody></table><script>{_SCRIPT}</script></html>",
-        ]
-    ) + "\n"  # fmt: skip
+    parts = [
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>NNC conformance</title>',
+        '<meta name="viewport" content="width=device-width">',
+        f"<style>{_STYLE}</style>",
+        "<h1>NNC conformance</h1>",
+        *map(_summary, logs),
+        _matrix(logs),
+        "<h2>Vectors</h2>",
+        '<p><input type="search" placeholder="id, feature, verdict, decoder" aria-label="Filter">',
+        "<table><thead><tr><th>Vector<th>Decoder<th>Verdict<th>Where</thead><tbody>",
+        *(_row(log, result) for log in logs for result in log.results),
+        f"</tbody></table><script>{_SCRIPT}</script></html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _summary(log: Log) -> str:
+    suites = ", ".join(f"{suite.name} {suite.version}" for suite in log.run.suites)
+    told = _text(f"{count_line(log)}; {suites}; {log.run.started}")
+    return f"<p><strong>{_name(log)}</strong>: {_text(conclusion(log))}<small>{told}</small>"
 
 
 def _matrix(logs: Sequence[Log]) -> str:
     counts = [by_feature(log.results) for log in logs]
     features = dict.fromkeys(feature for count in counts for feature in count)
-    rows = [
-        f"<h2>Features</h2><table><thead><tr><th>Feature{''.join(f'<th>{_name(log)}' for log in logs)}</thead><tbody>"
-    ]
+    heads = "".join(f"<th>{_name(log)}" for log in logs)
+    rows = [f"<h2>Features</h2><table><thead><tr><th>Feature{heads}</thead><tbody>"]
     for feature in features:
         cells = "".join(
-            f'<td class="{count[feature].state}" data-find="{escape(f"{feature} {log.run.claims.name.lower()}")}">'
-            f"{count[feature].share}"
-            if feature in count
-            else '<td class="none">–'  # noqa: RUF001 - a dash
-            for count, log in zip(counts, logs, strict=True)
+            _cell(feature, count.get(feature), log) for count, log in zip(counts, logs, strict=True)
         )
-        rows.append(f"<tr><th>{feature}<small>{_text(FEATURES.get(feature, ''))}</small>{cells}")
+        rows.append(f"<tr><th>{_text(feature)}<small>{_text(FEATURES.get(feature, ''))}</small>{cells}")
     return "\n".join([*rows, "</tbody></table>"])
+
+
+def _cell(feature: str, count: Tally | None, log: Log) -> str:
+    if count is None:
+        return '<td class="none">–'  # noqa: RUF001 - a dash
+    words = escape(f"{feature} {log.run.claims.name.lower()}")
+    return f'<td class="{count.state}" data-find="{words}">{count.share}'
 
 
 def _row(log: Log, result: Result) -> str:
     state = "none" if result.verdict == "SKIP" else "pass" if result.verdict in ("PASS", "XPASS") else "fail"
-    words = " ".join(
-        (result.vector, log.run.claims.name, result.label, *result.features, *result.clauses)
-    ).lower()
+    words = " ".join((result.vector, log.run.claims.name, result.label, *result.features, *result.clauses))
     told = _text(result.detail)
     if state == "fail":
         told += f"<small><code>{_text(reproduce(log, result))}</code></small>"
     return (
-        f'<tr data-words="{escape(words)}"><td><code>{_text(result.vector)}</code><small>{_text(result.purpose)}</small>'
+        f'<tr data-words="{escape(words.lower())}"><td><code>{_text(result.vector)}</code>'
+        f"<small>{_text(result.purpose)}</small>"
         f'<td>{_name(log)}<td><b class="{state}">{_text(result.label)}</b><td>{told}'
     )
 
