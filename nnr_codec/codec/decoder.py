@@ -20,6 +20,7 @@ from nnr_codec.codec.tensors import QuantizedTensor
 from nnr_codec.codec.unit_decoder import UnitContext, UnitTensor, decode_unit
 from nnr_codec.codec.update_tree import UpdateTree
 from nnr_codec.codec.values import restored, source_values
+from nnr_codec.errors import MalformedBitstream
 from nnr_codec.model import Limits
 
 DecodedTensors = dict[str, NDArray[Any]]

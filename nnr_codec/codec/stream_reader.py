@@ -11,8 +11,8 @@ from functools import cached_property
 
 from nnr_codec.codec.source_description import SourceDescription
 from nnr_codec.codec.unit_layout import PlannedTensor, plan_unit
-from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream
-from nnr_codec.model import AnyUnit, DataUnit, DataUnitHeader, Limits, ModelParameterSet, Quantization, TopologyUnit
+from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream, UnsupportedBitstream
+from nnr_codec.model import AggregateUnit, AnyUnit, DataUnit, DataUnitHeader, Limits, ModelParameterSet, Quantization, TopologyUnit
 from nnr_codec.syntax import SyntaxState, UnitSpan, iter_units
 
 
@@ -89,6 +89,15 @@ class StreamReader:
             self.state = state
             if isinstance(unit, DataUnit):
                 yield self._data_unit(span, unit)
+            elif isinstance(unit, AggregateUnit):
+                # What it holds is in no peer's reach and its header is not public: skipping it would lose tensors.
+                raise UnsupportedBitstream(
+                    "aggregate units are not decoded",
+                    path=span.path,
+                    bit_offset=8 * span.byte_offset,
+                    element="nnr_unit_type",
+                    clause="format 2",
+                )
             else:
                 self.other_units.append((span, unit))
                 if isinstance(unit, TopologyUnit) and self.description is None:

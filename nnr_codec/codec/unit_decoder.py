@@ -57,12 +57,13 @@ def tensor_coding(
     # Profile 0 codes codebook indices as if there were no codebook.
     book = planned.codebook if general_profile_idc == 1 else None
     quantized = header.payload_type is not PayloadType.NNR_PT_INT
+    # The peer sends dq_flag with integer payloads and acts on it with quantised ones only.
     return TensorCoding(
         rows=planned.rows,
         width=planned.width,
         scan_order=header.scan_order if planned.scanned else 0,
         unary_length=header.cabac_unary_length,
-        dependent=header.dq_flag,
+        dependent=header.dq_flag and quantized,
         profile1=general_profile_idc == 1,
         parent_present=header.parent is not None,
         qp_bits=6 + quantization.qp_density if quantized and quantization is not None else 0,
@@ -152,7 +153,7 @@ def _quantized(
 ) -> QuantizedTensor:
     levels = tensor.levels.reshape(planned.shape)
     if header.payload_type is PayloadType.NNR_PT_INT or quantization is None:
-        return QuantizedTensor(levels, dependent=header.dq_flag)
+        return QuantizedTensor(levels)
     qp = tensor.qp_value + quantization.quantization_parameter
     codebook = None
     zero = 0

@@ -112,6 +112,10 @@ def plan_unit(header: DataUnitHeader, shape: tuple[int, ...], names: tuple[str, 
             own_shape = h_shape if role is Role.H else g_shape
         return [PlannedTensor(role, 0, own_shape, True, header.codebook)]
 
+    if not shape:
+        raise MalformedBitstream("the weight of a block has no dimensions", element="count_tensor_dimensions", clause="format 3")
+    if len(set(names)) < len(names):
+        raise MalformedBitstream("a block names two tensors alike", element="topology_elem_id_list", clause="format 3")
     roles = _roles_by_name(types)
     if len(names) != len(roles):
         raise MalformedBitstream(

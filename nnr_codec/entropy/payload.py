@@ -19,7 +19,7 @@ _Outcome = _native.Outcome
 _DECODING_FAULTS: dict[_native.Outcome, tuple[type[BitstreamError], str, str]] = {
     _Outcome.TRUNCATED: (TruncatedBitstream, "the codeword needs more bits than its unit has", "format 5.1"),
     _Outcome.LEVEL_OVERFLOW: (MalformedBitstream, "a level does not fit 32 bits", "format 5.3"),
-    _Outcome.OFFSET_ABOVE_RANGE: (MalformedBitstream, "a block row starts outside the coder's range", "format 5.5"),
+    _Outcome.OFFSET_ABOVE_RANGE: (MalformedBitstream, "an offset lies outside the range of the arithmetic decoder", "format 5.5"),
     _Outcome.NO_TERMINATION: (MalformedBitstream, "the terminating bin is 0", "format 3"),
     _Outcome.BAD_STOP_BIT: (MalformedBitstream, "the stop bit or its padding is wrong", "format 5.1"),
     _Outcome.TRAILING_BYTES: (MalformedBitstream, "bytes follow the end of the codeword", "format 3"),
