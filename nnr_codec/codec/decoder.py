@@ -207,7 +207,13 @@ class Decoder:
         reader.check_time(unit.path)
         before = self._updates.predecessors(unit.header) or ()
         if before and [p.levels.size for p in before] != [t.rows * t.width for t in unit.plan]:
-            before = ()  # a parent of another shape is no predecessor
+            raise MalformedBitstream(
+                "the unit updates one of another shape",
+                path=f"{unit.path}.tensor_dimensions",
+                bit_offset=unit.payload_bit_offset,
+                element="tensor_dimensions",
+                clause="format 5.6",
+            )
         context = UnitContext(unit.general_profile_idc, unit.quantization, before)
         tensors = _decode(unit, context)
         coded = [t.coded.levels for t in tensors if t.coded is not None]

@@ -53,13 +53,13 @@ class UpdateTree:
         updates = self._by_node.get(key, {})
         if node.put_node_depth in updates:
             return updates[node.put_node_depth]
-        if node.put_node_depth <= self._dropped.get(key, -1):
+        if 0 <= node.put_node_depth <= self._dropped.get(key, -1):
             raise UnsupportedBitstream(
                 f"the unit updates one that lies more than {self._kept} updates back",
                 element="put_node_depth",
                 clause="format 5.6",
             )
-        if updates:
+        if updates and node.put_node_depth >= 0:
             # A unit of zeros that was left out is no node: depths count the units that were sent.
             raise MalformedBitstream(
                 f"the unit updates number {node.put_node_depth} of its parameter, and the last one known is {max(updates)}",
