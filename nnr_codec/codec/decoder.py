@@ -206,7 +206,7 @@ class Decoder:
         """Decode a unit that may build on earlier ones, and remember it for later ones."""
         reader.check_time(unit.path)
         before = self._updates.predecessors(unit.header) or ()
-        if before and [p.levels.size for p in before] != [t.rows * t.width for t in unit.plan]:
+        if before and [p.shape for p in before] != [t.shape for t in unit.plan]:
             raise MalformedBitstream(
                 "the unit updates one of another shape",
                 path=f"{unit.path}.tensor_dimensions",
@@ -218,7 +218,7 @@ class Decoder:
         tensors = _decode(unit, context)
         coded = [t.coded.levels for t in tensors if t.coded is not None]
         if reader.parent_signalling and coded:
-            self._updates.remember(unit.header, unit.payload, coded)
+            self._updates.remember(unit.header, unit.payload, coded, [t.shape for t in unit.plan])
         return tensors
 
     def _side_by_side(

@@ -27,6 +27,7 @@ class Predecessor:
 
     levels: NDArray[np.int32]  # [rows * width] of the update before
     history: NDArray[np.uint8]  # [rows * width] 1 where any update so far was not zero
+    shape: tuple[int, ...] | None = None  # of the tensor; an encoder, which knows its own, does without
 
 
 @dataclass(frozen=True)

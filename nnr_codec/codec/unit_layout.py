@@ -108,6 +108,12 @@ def plan_unit(header: DataUnitHeader, shape: tuple[int, ...], names: tuple[str, 
         role, own_shape = Role.WEIGHT, shape
         if decomposed:
             g_shape, h_shape = factor_shapes(shape, header.g_number_of_rows or 0, header.decomposition_rank or 0)
+            if not names[0].endswith(("_G", "_H")):
+                raise MalformedBitstream(
+                    "the name of a low-rank factor outside a block ends in _G or _H",
+                    element="topology_elem_id",
+                    clause="format 3",
+                )
             role = Role.H if names[0].endswith("_H") else Role.G
             own_shape = h_shape if role is Role.H else g_shape
         return [PlannedTensor(role, 0, own_shape, True, header.codebook)]

@@ -69,16 +69,21 @@ class UpdateTree:
         return None
 
     def remember(
-        self, header: DataUnitHeader, payload: bytes | memoryview, levels: Sequence[NDArray[np.int32]]
+        self,
+        header: DataUnitHeader,
+        payload: bytes | memoryview,
+        levels: Sequence[NDArray[np.int32]],
+        shapes: Sequence[tuple[int, ...] | None] = (),
     ) -> None:
-        """Keep a unit's levels (flat, in data order) for those that will update it."""
+        """Keep a unit's levels (flat, in data order) and shapes for those that will update it."""
         before = self.predecessors(header)
         record = []
         for index, tensor_levels in enumerate(levels):
             history = tensor_levels != 0
             if before is not None and before[index].history.size == history.size:
                 history |= before[index].history.astype(bool)
-            record.append(Predecessor(tensor_levels, history.astype(np.uint8)))
+            shape = shapes[index] if shapes else None
+            record.append(Predecessor(tensor_levels, history.astype(np.uint8), shape))
         if header.node_id is not None:
             node = header.node_id
             key = (node.device_id, node.parameter_id)
