@@ -116,7 +116,9 @@ class BitReader:
         start = self.position
         pattern = self._bits(32, element, start).to_bytes(4, "big")
         value = float(struct.unpack("<f", pattern)[0])
-        self._note(element, "flt(32)", start, value)
+        # Python's float cannot carry every NaN: what it would change is logged as it stands.
+        exact = struct.pack("<f", value) == pattern
+        self._note(element, "flt(32)", start, value if exact else pattern)
         return value
 
     def reserved_zero(self, count: int, clause: str) -> None:

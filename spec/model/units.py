@@ -115,4 +115,5 @@ class PartJoiner:
 
     @staticmethod
     def _broken(unit: Unit, message: str) -> Malformed:
-        return unit.reader.malformed(message, "partial_data_counter", 0, "2.4")
+        place = 0 if unit.partial_data_counter is None else 8
+        return unit.reader.malformed(message, "partial_data_counter", place, "2.4")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported
-from nnr_conformance.trace_line import PAYLOAD, trace_line
+from nnr_conformance.trace_line import PAYLOADS, trace_line
 from spec.model import Field, Session, StreamError
 from spec.model import Unsupported as NotDescribed
 from spec.model import stream as model_stream
@@ -73,7 +73,7 @@ def decode(streams: Sequence[bytes]) -> list[Answer]:
 
 
 def _element(field: Field) -> str:
-    return re.sub(r"\[\d+\]$", "", field.path.rpartition(".")[2])
+    return re.sub(r"(\[\d+\])+$", "", field.path.rpartition(".")[2])
 
 
 def _value(field: Field) -> object:
@@ -112,6 +112,6 @@ def _decode_stream(session: Session, stream: bytes, log: Sequence[Field]) -> Ans
     answer.trace = "".join(
         trace_line(field.bit_offset, field.n_bits, _element(field), _value(field))
         for field in log
-        if _element(field) != PAYLOAD
+        if _element(field) not in PAYLOADS
     )
     return answer

@@ -15,7 +15,7 @@ from nnr_codec.model import TopologyUnit
 from nnr_codec.syntax import SyntaxState, Trace, build_unit, iter_unit_spans, parse_unit
 from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported
 from nnr_conformance.arrays import Array
-from nnr_conformance.trace_line import PAYLOAD, trace_line
+from nnr_conformance.trace_line import PAYLOADS, trace_line
 
 CLAIMS = {"name": "nnr_codec", "version": __version__}
 
@@ -85,7 +85,7 @@ def _walk(stream: bytes) -> tuple[Report, str]:
     lines = [
         trace_line(event.bit_offset, event.n_bits, event.element, event.value)
         for event in trace
-        if event.element != PAYLOAD
+        if event.element not in PAYLOADS
     ]
     return report, "".join(lines)
 
