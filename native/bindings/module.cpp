@@ -68,7 +68,8 @@ nb::list starts_list(const std::vector<nnr::BlockRowStart>& starts) {
   return list;
 }
 
-nb::tuple decode_payload(const Bytes& payload, const std::vector<Reference>& tensors, const std::vector<MutableLevels>& levels) {
+nb::tuple decode_payload(const Bytes& payload, const std::vector<Reference>& tensors, const std::vector<MutableLevels>& levels,
+                         bool plainly) {
   if (tensors.empty() || tensors.size() != levels.size()) throw nb::value_error("one levels array per tensor is needed");
   std::vector<nnr::TensorCoding> codings;
   std::vector<std::int32_t*> outputs;
@@ -81,7 +82,8 @@ nb::tuple decode_payload(const Bytes& payload, const std::vector<Reference>& ten
   nnr::Status status;
   {
     const nb::gil_scoped_release release;
-    status = nnr::decode_payload(span_of(payload), codings, outputs, side);
+    const auto decode = plainly ? nnr::decode_payload_plainly : nnr::decode_payload;
+    status = decode(span_of(payload), codings, outputs, side);
   }
   nb::list side_list;
   for (const nnr::TensorSideData& s : side)
@@ -189,7 +191,7 @@ NB_MODULE(_native, m) {
            },
            nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true);
 
-  m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a);
+  m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a, "plainly"_a = false);
   m.def("encode_payload", &encode_payload, "tensors"_a, "levels"_a, "choices"_a);
   m.def("quantize_uniform", &quantize_uniform, "weights"_a, "step"_a, "levels"_a);
   m.def("quantize_dependent", &quantize_dependent, "weights"_a, "step"_a, "coding"_a, "levels"_a);

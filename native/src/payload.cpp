@@ -7,12 +7,15 @@
 #include "nnr/arithmetic_encoder.hpp"
 #include "nnr/decoder_source.hpp"
 #include "nnr/encoder_sink.hpp"
+#include "nnr/fast_source.hpp"
 
 namespace nnr {
 
-Status decode_payload(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
-                      std::span<std::int32_t* const> levels, std::span<TensorSideData> side) {
-  DecoderSource source{ArithmeticDecoder(payload)};
+namespace {
+
+template <class Source>
+Status decode_from(Source& source, std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
+                   std::span<std::int32_t* const> levels, std::span<TensorSideData> side) {
   const auto status = [&](Outcome outcome, std::size_t tensor) {
     return Status{outcome, source.bits_read(), static_cast<std::uint32_t>(tensor)};
   };
@@ -23,6 +26,20 @@ Status decode_payload(std::span<const std::uint8_t> payload, std::span<const Ten
     if (const Outcome outcome = decoder.decode(levels[i], side[i]); outcome != Outcome::kOk) return status(outcome, i);
   }
   return status(finish_decoding(source, payload), codings.size() - 1);
+}
+
+}  // namespace
+
+Status decode_payload(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
+                      std::span<std::int32_t* const> levels, std::span<TensorSideData> side) {
+  FastSource source{payload};
+  return decode_from(source, payload, codings, levels, side);
+}
+
+Status decode_payload_plainly(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
+                              std::span<std::int32_t* const> levels, std::span<TensorSideData> side) {
+  DecoderSource source{ArithmeticDecoder(payload)};
+  return decode_from(source, payload, codings, levels, side);
 }
 
 Status encode_payload(std::span<const TensorCoding> codings, std::span<const std::int32_t* const> levels,

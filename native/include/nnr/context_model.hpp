@@ -36,7 +36,7 @@ struct ContextModel {
   [[nodiscard]] int state() const { return s1 + 16 * s0; }
 
   // Column of kRangeLps, 0..31; the shift comes before the absolute value, so that S = -1 gives 1.
-  [[nodiscard]] static unsigned lps_column(int state) {
+  [[nodiscard]] static constexpr unsigned lps_column(int state) {
     const int q = state >> 7;
     return static_cast<unsigned>(q < 0 ? -q : q) & 31U;
   }

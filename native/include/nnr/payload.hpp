@@ -19,6 +19,10 @@ namespace nnr {
 Status decode_payload(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                       std::span<std::int32_t* const> levels, std::span<TensorSideData> side);
 
+// The same by the reference decoder, for tests and as the limit to measure against.
+Status decode_payload_plainly(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
+                              std::span<std::int32_t* const> levels, std::span<TensorSideData> side);
+
 // Checks what must follow the last tensor: terminating bin, stop bit, zero padding, the end of the unit.
 template <class Source>
 Outcome finish_decoding(Source& source, std::span<const std::uint8_t> payload) {

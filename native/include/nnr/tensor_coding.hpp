@@ -10,6 +10,10 @@
 namespace nnr {
 
 struct TensorCoding {
+  // Decoders look for overruns after positions that are multiples of this, so that a short codeword cannot keep one busy for a
+  // huge tensor.
+  static constexpr std::uint64_t kOverrunCheckInterval = 4096;
+
   std::uint64_t rows = 1;   // first dimension
   std::uint64_t width = 1;  // product of the others
   int scan_order = 0;       // 0 row-major, 1..4 blocks of 4 << scan_order

@@ -3,7 +3,7 @@
 // probes that count bits or record states all run the same grammar.
 //
 // A Source offers regular(context_index), bypass(), bypass_bins(count), restart_range(), initialise(context_index, index),
-// reset_contexts(), overrun() and bits_read().
+// reset_contexts(), overrun() and bits_read(). One that offers decode_levels() too is given whole runs of levels.
 // Clause: format 5.3 to 5.6.
 #pragma once
 
@@ -63,6 +63,8 @@ class TensorDecoder {
 
   // One block row on its own, the source standing at its entry point with its contexts initialised.
   Outcome decode_block_row(std::uint64_t block_row, std::int32_t* levels, const TensorSideData& side) {
+    if (coding_.block_side() == 0 && !side.row_skip_enabled)
+      return decode_segment(Segment{0, 0, coding_.size()}, levels, side.history_enabled);
     Outcome outcome = Outcome::kOk;
     for_each_segment(coding_, block_row, [&](const Segment& segment) {
       if (side.row_skip_enabled && side.row_skip_flags[segment.row] != 0) {
@@ -70,16 +72,14 @@ class TensorDecoder {
         if (coding_.dependent) advance_over_zeros(coding_.width);
         return true;
       }
-      outcome = coding_.codebook_size > 0 ? decode_segment<true>(segment, levels, side.history_enabled)
-                                          : decode_segment<false>(segment, levels, side.history_enabled);
+      outcome = decode_segment(segment, levels, side.history_enabled);
       return outcome == Outcome::kOk;
     });
     return outcome;
   }
 
  private:
-  // Overruns are looked for this often, so that a short codeword cannot keep the decoder busy for a huge tensor.
-  static constexpr std::uint64_t kCheckInterval = 4096;
+  static constexpr std::uint64_t kCheckInterval = TensorCoding::kOverrunCheckInterval;
 
   // Past the end of the codeword nothing decoded means anything: the overrun is the fault to report.
   Outcome rejected(Outcome outcome) { return source_.overrun() ? Outcome::kTruncated : outcome; }
@@ -117,8 +117,15 @@ class TensorDecoder {
     for (std::uint64_t i = 0; i < count % 4; ++i) near_.state = kNextState[near_.state][0];
   }
 
-  template <bool kCodebook>
   Outcome decode_segment(const Segment& segment, std::int32_t* levels, bool history) {
+    if constexpr (requires { source_.decode_levels(coding_, near_, history, segment, levels); })
+      if (coding_.codebook_size != 1) return source_.decode_levels(coding_, near_, history, segment, levels);
+    return coding_.codebook_size > 0 ? decode_bin_by_bin<true>(segment, levels, history)
+                                     : decode_bin_by_bin<false>(segment, levels, history);
+  }
+
+  template <bool kCodebook>
+  Outcome decode_bin_by_bin(const Segment& segment, std::int32_t* levels, bool history) {
     for (std::uint64_t i = segment.begin; i < segment.begin + segment.length; ++i) {
       near_.base = coding_.base != nullptr ? coding_.base[i] : 0;
       near_.history = history && coding_.history != nullptr && coding_.history[i] != 0;

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// ArithmeticDecoder's state and steps as a value: kernels copy it into locals, so that it lives in registers, and back.
+// Same bits, same positions, same behaviour past the end as ArithmeticDecoder, which is the reference.
+// Clause: format 5.1.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "nnr/fast_context.hpp"
+#include "nnr/inline.hpp"
+
+namespace nnr {
+
+struct FastEngine {
+  static constexpr int kOffsetBits = 9;
+  static constexpr int kShift = 54;  // the window holds the offset in bits 62..54 and the codeword's next bits below
+  // The marker among these bits: at least 8 spare ones, and a bin takes 7 at most.
+  static constexpr std::uint64_t kEnough = (1ULL << (kShift - 8)) - 1;
+
+  // Below the known bits stands a 1, the marker, then zeros: its place says how many there are, without a counter.
+  std::uint64_t window = 1ULL << 62;
+  std::uint64_t range = 510;
+  const std::uint8_t* cursor = nullptr;
+  const std::uint8_t* end = nullptr;
+  std::uint64_t virtual_bytes = 0;  // zero bytes handed out past the end
+
+  explicit FastEngine(std::span<const std::uint8_t> bytes) : cursor(bytes.data()), end(bytes.data() + bytes.size()) {
+    refill();
+  }
+
+  // Known bits below the offset.
+  [[nodiscard]] NNR_INLINE int spare() const { return kShift - 1 - std::countr_zero(window); }
+
+  // Puts as many whole bytes in the place of the marker as fit above bit 0; the marker follows them.
+  NNR_INLINE void refill() {
+    int marker = std::countr_zero(window);
+    window ^= 1ULL << marker;
+    if (end - cursor >= 8) [[likely]] {
+      std::uint64_t word;
+      std::memcpy(&word, cursor, sizeof word);
+      if constexpr (std::endian::native == std::endian::little) word = swap_bytes(word);
+      const int bits = marker & ~7;  // 8..56: at least the 8 that make a refill due, less than a word
+      cursor += bits >> 3;
+      word >>= 64 - bits;
+      window |= (word << 1 | 1U) << (marker - bits);
+      return;
+    }
+    for (; marker >= 8; marker -= 8) {
+      if (cursor != end)
+        window |= static_cast<std::uint64_t>(*cursor++) << (marker - 7);
+      else
+        ++virtual_bytes;
+    }
+    window |= 1ULL << marker;
+  }
+
+  NNR_INLINE void replenish() {
+    if ((window & kEnough) == 0) [[unlikely]] refill();
+  }
+
+  // A regular bin. Where the more probable symbol is the rule, set kSkewed: halving the range is then rare enough to branch on;
+  // elsewhere that branch is a coin toss and shifting by 0 or 1 is cheaper.
+  template <bool kSkewed = false>
+  NNR_INLINE bool decode(FastContext& context) {
+    const std::uint64_t lps = context.lps(range);
+    const std::uint64_t mps_range = range - lps;
+    const std::uint64_t scaled = mps_range << kShift;
+    const FastContext::Estimates old = context.estimates();
+    if (window < scaled) [[likely]] {
+      take_mps<kSkewed>(mps_range);
+      return old.state() < 0 ? context.update<0>(old) : context.update<1>(old);
+    }
+    range = lps;
+    window -= scaled;
+    renormalise();
+    return old.state() < 0 ? context.update<1>(old) : context.update<0>(old);
+  }
+
+  template <bool kSkewed>
+  NNR_INLINE void take_mps(std::uint64_t mps_range) {
+    if constexpr (kSkewed) {
+      range = mps_range;
+      if (mps_range >= 256) return;
+      range <<= 1;
+      window <<= 1;
+    } else {
+      const std::uint64_t shift = (mps_range >> 8) ^ 1;  // one bit is enough: mps_range is at least 128
+      range = mps_range << shift;
+      window <<= shift;
+    }
+    replenish();
+  }
+
+  NNR_INLINE void renormalise() {
+    const int bits = std::countl_zero(static_cast<std::uint32_t>(range)) - (32 - kOffsetBits);
+    range <<= bits;
+    window <<= bits;
+    replenish();
+  }
+
+  // `count` bypass bins, first one most significant; count is at most 32. They are the quotient of the offset, `count` bits
+  // longer, by the range.
+  [[nodiscard]] NNR_INLINE std::uint32_t decode_bypass_bins(int count) {
+    if (spare() < count) refill();
+    const std::uint64_t bins = (window >> (kShift - count)) / range;
+    window = (window - ((bins * range) << (kShift - count))) << count;
+    replenish();
+    return static_cast<std::uint32_t>(bins);
+  }
+
+  [[nodiscard]] bool decode_terminate() {
+    range -= 2;
+    if (window >= range << kShift) return true;
+    renormalise();
+    return false;
+  }
+
+  [[nodiscard]] bool restart_range() {
+    range = 256;
+    return window < (256ULL << kShift);
+  }
+
+  [[nodiscard]] std::uint32_t offset() const { return static_cast<std::uint32_t>(window >> kShift); }
+  [[nodiscard]] std::uint64_t bits_read(const std::uint8_t* begin) const {
+    return 8 * (static_cast<std::uint64_t>(cursor - begin) + virtual_bytes) - static_cast<std::uint64_t>(spare());
+  }
+  [[nodiscard]] NNR_INLINE bool overrun() const {
+    return virtual_bytes != 0 && 8 * virtual_bytes > static_cast<std::uint64_t>(spare());
+  }
+
+ private:
+  static NNR_INLINE std::uint64_t swap_bytes(std::uint64_t word) {
+    word = ((word & 0x00FF00FF00FF00FFULL) << 8) | ((word >> 8) & 0x00FF00FF00FF00FFULL);
+    word = ((word & 0x0000FFFF0000FFFFULL) << 16) | ((word >> 16) & 0x0000FFFF0000FFFFULL);
+    return (word << 32) | (word >> 32);
+  }
+};
+
+}  // namespace nnr
