@@ -13,6 +13,7 @@
 
 #include "nnr/payload.hpp"
 #include "nnr/quantizer.hpp"
+#include "probe.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -195,4 +196,5 @@ NB_MODULE(_native, m) {
   m.def("encode_payload", &encode_payload, "tensors"_a, "levels"_a, "choices"_a);
   m.def("quantize_uniform", &quantize_uniform, "weights"_a, "step"_a, "levels"_a);
   m.def("quantize_dependent", &quantize_dependent, "weights"_a, "step"_a, "coding"_a, "levels"_a);
+  register_probe(m);
 }
