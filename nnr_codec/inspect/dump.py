@@ -105,7 +105,7 @@ class Dump:
         yield from summary_text(self._name, self._survey.size_bytes, overview, self._paint)
 
     def _tree(self) -> Iterator[str]:
-        view = TreeView(self._paint, places=not self._for_diff)
+        view = TreeView(self._paint, places=not self._for_diff, whole=self._whole or self._for_diff)
         for piece in self._pieces():
             yield from view.lines(piece)
         if not self._for_diff:

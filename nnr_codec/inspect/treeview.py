@@ -14,6 +14,7 @@ from nnr_codec.inspect.tables import summary_of
 from nnr_codec.syntax import TraceEvent
 
 _OFFSETS = 12  # columns of the bit offset
+_ENTRIES = 16  # of a list of elements, unless all are wanted
 
 
 class TreeView:
@@ -24,10 +25,13 @@ class TreeView:
     paint : Paint
     places : bool
         Whether to show where things are; not in what is to be compared.
+    whole : bool
+        Whether long lists are shown to the last entry.
     """
 
-    def __init__(self, paint: Paint, *, places: bool = True) -> None:
+    def __init__(self, paint: Paint, *, places: bool = True, whole: bool = False) -> None:
         self._paint = paint
+        self._whole = whole
         self._places = places
 
     def lines(self, piece: UnitReport | StrayBytes) -> Iterator[str]:
@@ -51,7 +55,11 @@ class TreeView:
         if report.guess:
             yield self._line(None, paint("guess", "  its extent is a guess"))
         open_levels: list[str] = []
-        for event in report.events:
+        for event, n_hidden in self._shortened(report.events):
+            if n_hidden:
+                depth = "  " * (1 + event.path.removeprefix(report.span.path).count("."))
+                yield self._line(None, paint("dim", f"{depth[2:]}… {n_hidden} more entries (--whole shows them)"))
+                continue
             relative = event.path.removeprefix(report.span.path).lstrip(".")
             *levels, name = relative.split(".")
             shared = 0
@@ -67,6 +75,22 @@ class TreeView:
         if report.payload is not None:
             for tensor in report.payload.tensors:
                 yield self._line(None, self._tensor(tensor))
+
+    def _shortened(self, events: list[TraceEvent]) -> Iterator[tuple[TraceEvent, int]]:
+        """Yield events; of a long list only the first ones and those at fault, then its last with how many are hidden."""
+        hidden = 0
+        for number, event in enumerate(events):
+            _, bracket, index = event.path.rpartition("[")
+            inner = bool(bracket) and index[:-1].isdigit() and int(index[:-1]) >= _ENTRIES
+            if self._whole or not inner or event.fault is not None:
+                if hidden:
+                    yield events[number - 1], hidden
+                hidden = 0
+                yield event, 0
+            else:
+                hidden += 1
+        if hidden:
+            yield events[-1], hidden
 
     def _element(self, event: TraceEvent, name: str, depth: int) -> str:
         paint = self._paint
