@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hold the inspector to its promises on any streams: `python tools/check_inspector.py DIR_OR_FILE...`.
 
-For each .nnc or .nnr file: the ledger adds up exactly to the file's size; the fractional bits of every payload agree
-with its length within 0.1 %, stop bit and padding aside; dump, JSON and build give the same bytes. Streams named
-`x_0.nnc`, `x_1.nnc`, ... are taken as a series of updates. Prints a line per failure and the totals; exit code 1 for
-failures.
+For each .nnc or .nnr file: the ledger adds up exactly to the file's size; the fractional bits of every
+payload agree with its length within 0.1 %, stop bit and padding aside; dump, JSON and build give the same
+bytes. Streams named `x_0.nnc`, `x_1.nnc`, ... are a series of updates. Prints a line per failure and the
+totals; exit code 1 for failures.
 """
 
 from __future__ import annotations
@@ -80,11 +80,11 @@ def main(places: list[str]) -> int:
         for problem in problems(path, totals):
             failures += 1
             print(f"{path}: {problem}")
-    print(
-        f"{count} streams, {totals['bytes']:,.0f} bytes, {totals['payloads']:,.0f} payloads: {failures} failures; "
-        f"worst disagreement of fractional bits {100 * totals['worst']:.2e} %; "
-        f"{totals['as syntax']:.0f} of {totals['units']:.0f} units rebuilt from syntax; {totals['faults']:.0f} faults in the streams"
-    )
+    size, payloads = totals["bytes"], totals["payloads"]
+    print(f"{count} streams, {size:,.0f} bytes, {payloads:,.0f} payloads: {failures} failures")
+    print(f"worst disagreement of fractional bits with a payload's length: {100 * totals['worst']:.1e} %")
+    print(f"{totals['as syntax']:.0f} of {totals['units']:.0f} records built from syntax, others from octets")
+    print(f"{totals['faults']:.0f} faults in the streams")
     return 1 if failures or not count else 0
 
 

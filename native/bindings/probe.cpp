@@ -75,6 +75,6 @@ nb::tuple probe_payload(const Array<const std::uint8_t>& payload, std::vector<nn
 }  // namespace
 
 void register_probe(nb::module_& m) {
-  m.def("probe_payload", &probe_payload, "payload"_a, "codings"_a, "bases"_a.none(), "histories"_a.none(), "levels"_a,
+  m.def("probe_payload", &probe_payload, "payload"_a, "codings"_a, "bases"_a, "histories"_a, "levels"_a,
         "watch_bit"_a = nb::none());
 }

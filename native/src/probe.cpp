@@ -50,7 +50,7 @@ bool ProbeSource::regular(int context) {
   const bool likely = model.state() >= 0;
   const bool bin = engine_.decode(model);
   const std::uint32_t taken = bin == likely ? range - lps : lps;
-  probe_->contexts[static_cast<unsigned>(context)].add(bin, log2_of()[range] - log2_of()[taken]);
+  charge(probe_->contexts[static_cast<unsigned>(context)], bin, log2_of()[range] - log2_of()[taken]);
   last_context_ = context;
   if (context < ContextLayout::kSign) ++levels_;
   if (!watched_.found) watch(context, ProbedElement::kTerminate);
@@ -61,7 +61,7 @@ bool ProbeSource::bypass() {
   const bool bin = engine_.decode_bypass();
   const bool history = parent_present_ && bypass_flags_++ == 0;
   const ProbedElement element = history ? ProbedElement::kHistoryFlag : ProbedElement::kRowSkipEnabled;
-  price(element).add(bin, 1.0);
+  charge(price(element), bin, 1.0);
   if (!watched_.found) watch(-1, element);
   return bin;
 }
@@ -77,7 +77,7 @@ std::uint32_t ProbeSource::bypass_bins(int count) {
   for (int i = 0; i < count; ++i) {
     const bool bin = engine_.decode_bypass();
     bins = 2 * bins + (bin ? 1U : 0U);
-    price(element).add(bin, 1.0);
+    charge(price(element), bin, 1.0);
     if (!watched_.found) watch(-1, element);
   }
   return bins;
@@ -86,14 +86,19 @@ std::uint32_t ProbeSource::bypass_bins(int count) {
 bool ProbeSource::terminate() {
   const std::uint32_t range = engine_.range();
   const bool bin = engine_.decode_terminate();
-  price(ProbedElement::kTerminate).add(bin, log2_of()[range] - log2_of()[bin ? 2 : range - 2]);
+  charge(price(ProbedElement::kTerminate), bin, log2_of()[range] - log2_of()[bin ? 2 : range - 2]);
   if (!watched_.found) watch(-1, ProbedElement::kTerminate);
   return bin;
 }
 
 bool ProbeSource::restart_range() {
-  price(ProbedElement::kRangeRestart).add(false, log2_of()[engine_.range()] - log2_of()[256]);
+  charge(price(ProbedElement::kRangeRestart), false, log2_of()[engine_.range()] - log2_of()[256]);
   return engine_.restart_range();
+}
+
+void ProbeSource::charge(Price& account, bool bin, double cost) {
+  // Zeros that are only imagined behind the codeword's end cost nothing.
+  if (!engine_.overrun()) account.add(bin, cost);
 }
 
 void ProbeSource::watch(int context, ProbedElement element) {

@@ -20,7 +20,9 @@ from nnr_codec.cli.inspection import Inspection, check_readable, opened_streams,
 @click.argument("after", metavar="B")
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON document.")
 @click.option("--width", type=click.IntRange(20), help="Columns of text; by default the terminal's.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in text.")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in text."
+)
 @click.pass_context
 def command(
     ctx: click.Context, before: str, after: str, as_json: bool, width: int | None, color: str

@@ -42,14 +42,16 @@ FORMATS = ("text", "json", "jsonl", "csv", "markdown")
 @click.option("--for-diff", is_flag=True, help="No offsets or sizes, stable order: to be compared.")
 @click.option("--at", type=click.IntRange(0), metavar="BIT", help="Name the field that holds a bit.")
 @click.option("--path", "paths", multiple=True, metavar="P", help="Show these elements and their bits.")
-@click.option("--payloads/--headers", default=None, help="Decode payloads; by default in streams under 16 MB.")
+@click.option(
+    "--payloads/--headers", default=None, help="Decode payloads; by default in streams under 16 MB."
+)
 @click.option("--after", multiple=True, metavar="FILE", help="An earlier stream that FILE updates.")
 @click.option("--whole", is_flag=True, help="Show payloads and long lists to the end.")
 @click.option("--build", is_flag=True, help="FILE is a JSON dump, - for standard input: build the stream.")
 @click.option("--set", "edits", multiple=True, metavar="PATH=VALUE", help="Build with an element changed.")
 @click.option("-o", "--output", metavar="FILE", help="Write there.")
 @click.option("--width", type=click.IntRange(20), help="Columns of text; by default the terminal's.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in text.")
+@click.option("--color", type=click.Choice(("auto", "always", "never")), default="auto", help="Colours.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -70,8 +72,9 @@ def command(
 ) -> None:
     """Show every bit of a stream, and where the bits went.
 
-    Whatever is wrong with the stream is shown where it is, with everything before and behind it. Options --path,
-    --after and --set can be given several times.
+    Whatever is wrong with the stream is shown where it is, with everything before and behind it.
+
+    Options --path, --after and --set can be given several times.
     """
     check_readable(source, *after)
     if build or edits:
@@ -91,10 +94,8 @@ def command(
         paint = paint_for(color, width, to_file=output is not None)
         dump = Dump(survey, name, paint, for_diff=for_diff, whole=whole)
         try:
-            if at is not None or paths:
-                lines = dump.fields(at, paths)
-            else:
-                lines = dump.lines(view, form)
+            single = at is not None or bool(paths)
+            lines = dump.fields(at, paths) if single else dump.lines(view, form)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         write_lines(lines, output)

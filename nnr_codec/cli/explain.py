@@ -8,7 +8,14 @@ import os
 
 import click
 
-from nnr_codec.cli.inspection import EXIT_USAGE, Inspection, check_readable, opened_streams, paint_for, write_lines
+from nnr_codec.cli.inspection import (
+    EXIT_USAGE,
+    Inspection,
+    check_readable,
+    opened_streams,
+    paint_for,
+    write_lines,
+)
 from nnr_codec.cli.terminal import printable
 
 
@@ -19,13 +26,22 @@ from nnr_codec.cli.terminal import printable
     "  nnr explain scan_order --in conformance/vectors\n\nExit code: 0 explained, 3 no such element.",
 )
 @click.argument("element", required=False)
-@click.option("--in", "places", multiple=True, metavar="FILE", help="Show its values in these streams or folders.")
+@click.option(
+    "--in", "places", multiple=True, metavar="FILE", help="Show its values in these streams or folders."
+)
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON document.")
 @click.option("--width", type=click.IntRange(20), help="Columns of text; by default the terminal's.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in text.")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in text."
+)
 @click.pass_context
 def command(
-    ctx: click.Context, element: str | None, places: tuple[str, ...], as_json: bool, width: int | None, color: str
+    ctx: click.Context,
+    element: str | None,
+    places: tuple[str, ...],
+    as_json: bool,
+    width: int | None,
+    color: str,
 ) -> None:
     """Say what a syntax element is: descriptor, condition, range, meaning, clause."""
     from nnr_codec.inspect.explanation import (
@@ -65,7 +81,9 @@ def _values_in(element: str, places: tuple[str, ...]) -> dict[str, list[str]]:
     for place in places:
         if os.path.isdir(place):
             for folder, _, names in os.walk(place):
-                paths += [os.path.join(folder, name) for name in sorted(names) if name.endswith((".nnc", ".nnr"))]
+                paths += [
+                    os.path.join(folder, name) for name in sorted(names) if name.endswith((".nnc", ".nnr"))
+                ]
         else:
             check_readable(place)
             paths.append(place)

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -38,7 +38,7 @@ class Inspection(click.Command):
         except click.UsageError as error:
             self._refuse(error)
 
-    def _refuse(self, error: click.UsageError) -> Any:
+    def _refuse(self, error: click.UsageError) -> NoReturn:
         click.echo(f"nnr {self.name}: {error.format_message()} (see nnr {self.name} --help)", err=True)
         raise click.exceptions.Exit(EXIT_USAGE)
 

@@ -26,7 +26,8 @@ BYPASS_ELEMENTS = (
 )
 
 
-class ContextUse(NamedTuple):
+@dataclass(frozen=True)
+class ContextUse:
     """What one context model was used for in one tensor.
 
     Clause: format 5.2
@@ -64,7 +65,8 @@ class ProbedTensor:
     n_block_rows: int
 
 
-class WatchedBin(NamedTuple):
+@dataclass(frozen=True)
+class WatchedBin:
     """The first bin for which the decoder had to read past a bit."""
 
     tensor: int
@@ -114,7 +116,7 @@ def probe_payload(
     """
     levels = [np.zeros(t.coding.rows * t.coding.width, np.int32) for t in tensors]
     (outcome, position, index), probes, watched = _native.probe_payload(
-        payload,
+        np.frombuffer(payload, np.uint8),
         [t.coding for t in tensors],
         [t.base for t in tensors],
         [t.history for t in tensors],
@@ -131,7 +133,9 @@ def probe_payload(
         tuple(_probed(array, *probe) for array, probe in zip(levels, probes, strict=False)),
         position,
         fault,
-        None if watched is None else WatchedBin(*watched[:2], BYPASS_ELEMENTS[watched[2]], watched[3]),
+        None
+        if watched is None
+        else WatchedBin(watched[0], watched[1], BYPASS_ELEMENTS[watched[2]], watched[3]),
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the syntax tables say of each element: a walk over the one declaration, nothing written a second time."""
+"""What the syntax tables say of each element: a walk over the one declaration."""
 
 from __future__ import annotations
 
@@ -83,10 +83,9 @@ def _walk(member: Any, table: str, conditions: tuple[str, ...], count: str | Non
         return
 
 
-def _declaration(
-    element: Element, table: str, conditions: tuple[str, ...], count: str | None
-) -> Declaration:
-    symbols = {} if element.symbols is None else {int(m): str(m.name) for m in element.symbols}
+def _declaration(element: Element, table: str, conditions: tuple[str, ...], count: str | None) -> Declaration:
+    members: list[Any] = [] if element.symbols is None else list(element.symbols)
+    symbols = {int(member): str(member.name) for member in members}
     return Declaration(
         element.name or "",
         element.descriptor,
@@ -105,7 +104,7 @@ def _allowed_values(element: Element) -> str:
     if element.descriptor == "byte_alignment()":
         return "a one, then zeros up to the byte boundary"
     if element.symbols is not None and element.values is not None:
-        symbols = list(element.symbols)
+        symbols: list[Any] = list(element.symbols)
         separator = " | " if element._allowed is None else ", "
         return separator.join(f"{int(symbol)} {symbol.name}" for symbol in symbols)
     if element.rule is not None:

@@ -105,8 +105,12 @@ def _by_key(survey: Survey) -> dict[UnitKey, UnitReport | StrayBytes]:
     seen: Counter[tuple[str, str]] = Counter()
     found = {}
     for piece in survey:
-        kind = ("stray bytes", "") if isinstance(piece, StrayBytes) else (piece.type_name, ", ".join(piece.names))
-        found[(*kind, seen[kind])] = piece
+        kind = (
+            ("stray bytes", "")
+            if isinstance(piece, StrayBytes)
+            else (piece.type_name, ", ".join(piece.names))
+        )
+        found[kind[0], kind[1], seen[kind]] = piece
         seen[kind] += 1
     return found
 
@@ -143,7 +147,9 @@ def _compare_units(
 def _elements(report: UnitReport) -> dict[str, Any]:
     root = f"{report.span.path}."
     return {
-        event.path.removeprefix(root): bytes(event.value) if isinstance(event.value, memoryview) else event.value
+        event.path.removeprefix(root): bytes(event.value)
+        if isinstance(event.value, memoryview)
+        else event.value
         for event in report.events
     }
 
@@ -190,7 +196,10 @@ def difference_lines(names: tuple[str, str], difference: Difference, paint: Pain
     change = difference.size_after - difference.size_before
     share = f" ({100 * change / difference.size_before:+.2f} %)" if difference.size_before else ""
     yield paint("bad", f"- {plain(names[0])}") + f"  {size_text(difference.size_before)}"
-    yield paint("good", f"+ {plain(names[1])}") + f"  {size_text(difference.size_after)}, {change:+,} bytes{share}"
+    yield (
+        paint("good", f"+ {plain(names[1])}")
+        + f"  {size_text(difference.size_after)}, {change:+,} bytes{share}"
+    )
     if difference.same:
         yield "the same content"
     for unit in difference.units_removed:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine-readable dump: units as records that build the same bytes again, with everything known beside them."""
+"""The machine-readable dump: records of units that build the same bytes, with all that is known beside."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _EXACT_INTEGER_BITS = 53  # what every reader of JSON keeps
 def jsonable(value: Any) -> Any:
     """Return a syntax tree or value as JSON can hold it.
 
-    Bytes are ``{"hex": ...}``; floats without a JSON number ``{"flt": ...}`` with their four bytes as in the stream;
-    integers that readers of JSON might round ``{"integer": ...}``; text that is not UTF-8 ``{"octets": ...}``.
+    Bytes are ``{"hex": ...}``; floats without a JSON number ``{"flt": ...}``, four bytes as in the stream;
+    integers that readers of JSON may round ``{"integer": ...}``; text that is not UTF-8 ``{"octets": ...}``.
     """
     if isinstance(value, dict):
         return {key: jsonable(entry) for key, entry in value.items()}
@@ -167,7 +167,13 @@ def dump_json(name: str, survey: Survey, overview: Overview) -> Iterator[str]:
 def dump_json_lines(name: str, survey: Survey, overview: Overview) -> Iterator[str]:
     """Yield the same as `dump_json`, an object per line: the stream, then each unit, then the ledger."""
     yield json.dumps(
-        {"record": "stream", "format": FORMAT, "version": VERSION, "name": name, "size_bytes": survey.size_bytes}
+        {
+            "record": "stream",
+            "format": FORMAT,
+            "version": VERSION,
+            "name": name,
+            "size_bytes": survey.size_bytes,
+        }
     )
     builder = UnitBuilder()
     for piece in survey:

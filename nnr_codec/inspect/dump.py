@@ -89,7 +89,9 @@ class Dump:
             return dump_json_lines(self._name, self._survey, self._overview)
         if form == "markdown":
             return self._markdown(view)
-        return {"summary": self._summary, "tree": self._tree, "hex": self._hex, "html": self._html}[view]()
+        if view == "html":
+            return page_lines(self._name, self._survey, self._overview)
+        return {"summary": self._summary, "tree": self._tree, "hex": self._hex}[view]()
 
     def _pieces(self) -> Iterator[UnitReport | StrayBytes]:
         for piece in self._survey:
@@ -115,9 +117,6 @@ class Dump:
         view = HexView(self._survey.view, self._paint, whole=self._whole)
         for piece in self._pieces():
             yield from view.lines(piece)
-
-    def _html(self) -> Iterator[str]:
-        return page_lines(self._name, self._survey, self._overview, whole=self._whole)
 
     def _whole_json(self) -> Iterator[str]:
         return dump_json(self._name, self._survey, self._overview)
@@ -200,13 +199,16 @@ class Dump:
     def _at(self, piece: UnitReport | StrayBytes, at: int, hexview: HexView) -> Iterator[str]:
         if isinstance(piece, StrayBytes):
             if 8 * piece.byte_offset <= at < 8 * (piece.byte_offset + piece.size_bytes):
-                yield from self._nothing(piece.byte_offset, piece.byte_offset + piece.size_bytes, at, "stray bytes", hexview)
+                yield from self._nothing(
+                    piece.byte_offset, piece.byte_offset + piece.size_bytes, at, "stray bytes", hexview
+                )
             return
         for event in piece.events:
             if event.bit_offset <= at < event.bit_offset + event.n_bits:
                 if isinstance(event.value, memoryview) and event.n_bits > 512:
                     yield self._paint("title", plain(event.path))
-                    yield f"  {event.descriptor}, bits {event.bit_offset}..{event.bit_offset + event.n_bits - 1}"
+                    last = event.bit_offset + event.n_bits - 1
+                    yield f"  {event.descriptor}, bits {event.bit_offset}..{last}"
                     first = at >> 3
                     yield from hexview.marked_bits(first, min(first + 8, self._survey.size_bytes), at, at + 1)
                 else:
@@ -231,10 +233,14 @@ class Dump:
         what = watched.element
         if watched.context >= 0:
             unary = tensor.unary_length
-            what = f"{element_of_context(watched.context, unary)} ({describe_context(watched.context, unary)})"
+            what = (
+                f"{element_of_context(watched.context, unary)} ({describe_context(watched.context, unary)})"
+            )
         level = f", coded level {watched.level - 1:,}" if watched.level else ""
         yield f"  read for {self._paint('name', plain(tensor.name))}{level}: {self._paint('value', what)}"
-        yield self._paint("dim", "  (an arithmetic decoder reads up to nine bits ahead of the bin it decides)")
+        yield self._paint(
+            "dim", "  (an arithmetic decoder reads up to nine bits ahead of the bin it decides)"
+        )
 
 
 def _is_at(path: str, wanted: str) -> bool:

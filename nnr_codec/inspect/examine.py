@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One unit, whatever its state: every element that can be told apart, every fault, every bit that nothing claims."""
+"""One unit, whatever its state: every element that can be told apart, every fault, every unclaimed bit."""
 
 from __future__ import annotations
 
@@ -166,7 +166,9 @@ def state_after(report: UnitReport) -> SyntaxState:
     if kind in (NnrUnitType.NNR_MPS, NnrUnitType.NNR_LPS):
         prefix = "mps" if kind == NnrUnitType.NNR_MPS else "lps"
         if f"{prefix}_qp_density" in tree:
-            quantization = Quantization(tree[f"{prefix}_qp_density"], tree[f"{prefix}_quantization_parameter"])
+            quantization = Quantization(
+                tree[f"{prefix}_qp_density"], tree[f"{prefix}_quantization_parameter"]
+            )
             state = replace(state, quantization=quantization)
     if kind == NnrUnitType.NNR_MPS:
         mps = ModelParameterSet(

@@ -35,7 +35,12 @@ def explanation_record(element: str) -> dict[str, Any]:
     head = {"format": "nnr-explain", "version": 1, "element": element}
     if element in CODED:
         descriptor, condition, clause, meaning = CODED[element]
-        place = {"descriptor": descriptor, "table": "tensor data", "clause": clause, "conditions": [condition]}
+        place = {
+            "descriptor": descriptor,
+            "table": "tensor data",
+            "clause": clause,
+            "conditions": [condition],
+        }
         return {**head, "meaning": meaning, "places": [place]}
     places = declarations()[element]
     return {**head, "meaning": MEANINGS.get(element), "places": [_place_record(place) for place in places]}

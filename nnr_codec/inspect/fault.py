@@ -38,7 +38,9 @@ class Fault:
     guess: bool = False
 
     def __str__(self) -> str:
-        place = "" if self.bit_offset is None else f" at bit {self.bit_offset} (byte {self.bit_offset >> 3:#x})"
+        place = (
+            "" if self.bit_offset is None else f" at bit {self.bit_offset} (byte {self.bit_offset >> 3:#x})"
+        )
         clause = f" [{self.clause}]" if self.clause else ""
         return f"{self.kind}{place}{clause}: {self.message}"
 

@@ -79,7 +79,9 @@ class HexView:
     def marked(self, event: TraceEvent) -> Iterator[str]:
         """Yield the bytes that hold an element, in binary, with its own bits marked."""
         first, last = event.bit_offset >> 3, (event.bit_offset + max(1, event.n_bits) + 7) >> 3
-        yield from self.marked_bits(first, min(last, first + 64), event.bit_offset, event.bit_offset + event.n_bits)
+        yield from self.marked_bits(
+            first, min(last, first + 64), event.bit_offset, event.bit_offset + event.n_bits
+        )
         if last > first + 64:
             yield self._paint("dim", f"{'':10}… {last - first - 64:,} bytes more")
 
@@ -101,7 +103,8 @@ def field_lines(event: TraceEvent, hexview: HexView, paint: Paint) -> Iterator[s
     """Yield all that is known of one element, with its bits."""
     end = event.bit_offset + event.n_bits
     yield paint("title", plain(event.path))
-    yield f"  {event.descriptor}, bits {event.bit_offset}..{end - 1} ({event.n_bits} bits), byte {event.bit_offset >> 3:#x}"
+    place = f"bits {event.bit_offset}..{end - 1} ({event.n_bits} bits), byte {event.bit_offset >> 3:#x}"
+    yield f"  {event.descriptor}, {place}"
     yield f"  value {paint('value', value_text(event.value, event.symbol))}   [{event.clause}]"
     if event.fault is not None:
         yield "  " + paint("bad", plain(f"{type(event.fault).__name__}: {event.fault.message}"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the bits went: whole bits of the file by class and element, fractional bits of payloads by what they code."""
+"""Where the bits went: bits of the file by class and element, fractional ones of payloads by element."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class Ledger:
     headers : Counter of str
         Bits by element, payloads and bodies aside.
     payload : dict of str to Spending
-        Fractional bits by element of the payloads that were decoded, with the terminations and what follows a fault.
+        Fractional bits by element of the payloads that were decoded, terminations and what follows a fault
+        included.
     contexts : dict of (str, str) to Spending
         By element and by what the context model is for.
     decoded_payload_bits : int

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: Levels counted one by one in the histogram; what lies beyond goes into two bins at its ends.
+#: Bins of the histogram on each side of the one around 0.
 HISTOGRAM_REACH = 20
 
 _COUNTED_SPAN = 1 << 20  # beyond this span of values sorting takes less memory than counting
@@ -23,7 +23,9 @@ class LevelStatistics:
     entropy : float
         Empirical entropy in bits per weight: of the histogram, without contexts.
     histogram : tuple of int
-        Counts of -reach-1 and below, of each level from -reach to reach, and of reach+1 and above.
+        Counts of 2 * HISTOGRAM_REACH + 1 bins, the middle one around 0.
+    bin_width : int
+        Levels per bin, a power of two; bin k holds the levels from ``k * bin_width - bin_width // 2`` on.
     """
 
     count: int
@@ -33,6 +35,7 @@ class LevelStatistics:
     n_distinct: int
     entropy: float
     histogram: tuple[int, ...]
+    bin_width: int = 1
 
 
 def level_statistics(levels: NDArray[np.int32]) -> LevelStatistics:
@@ -44,7 +47,7 @@ def level_statistics(levels: NDArray[np.int32]) -> LevelStatistics:
     1.5
     """
     if levels.size == 0:
-        return LevelStatistics(0, 0, 0, 0, 0, 0.0, (0,) * (2 * HISTOGRAM_REACH + 3))
+        return LevelStatistics(0, 0, 0, 0, 0, 0.0, (0,) * (2 * HISTOGRAM_REACH + 1))
     low, high = int(levels.min()), int(levels.max())
     if high - low < _COUNTED_SPAN:
         counts = np.bincount(np.subtract(levels, low, dtype=np.int64))
@@ -54,8 +57,11 @@ def level_statistics(levels: NDArray[np.int32]) -> LevelStatistics:
     else:
         values, counts = np.unique(levels, return_counts=True)
     share = counts / levels.size
-    clipped = np.clip(values, -HISTOGRAM_REACH - 1, HISTOGRAM_REACH + 1) + HISTOGRAM_REACH + 1
-    histogram = np.bincount(clipped, weights=counts, minlength=2 * HISTOGRAM_REACH + 3)
+    width = 1
+    while max(_bin(high, width), -_bin(low, width)) > HISTOGRAM_REACH:
+        width *= 2
+    bins = (values.astype(np.int64) + width // 2) // width + HISTOGRAM_REACH
+    histogram = np.bincount(bins, weights=counts, minlength=2 * HISTOGRAM_REACH + 1)
     return LevelStatistics(
         int(levels.size),
         int(counts[values != 0].sum()),
@@ -64,4 +70,9 @@ def level_statistics(levels: NDArray[np.int32]) -> LevelStatistics:
         int(values.size),
         abs(float(-(share * np.log2(share)).sum())),
         tuple(int(count) for count in histogram),
+        width,
     )
+
+
+def _bin(level: int, width: int) -> int:
+    return (level + width // 2) // width

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What syntax elements are for, in a sentence each. Everything else about them comes from the syntax tables."""
+"""What syntax elements are for, in a sentence each. All else about them comes from the syntax tables."""
+
+# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -151,7 +153,12 @@ CODED = {
         "format 5.3",
         "Whether a flag per row says that it is all zero.",
     ),
-    "row_skip_flag": ("ae(v)", "row_skip_enabled_flag == 1", "format 5.3", "Whether a row is all zero and not coded."),
+    "row_skip_flag": (
+        "ae(v)",
+        "row_skip_enabled_flag == 1",
+        "format 5.3",
+        "Whether a row is all zero and not coded.",
+    ),
     "initialisation_parameter": (
         "ae(v) + uae(3)",
         "for each context model that the tensor can use",
@@ -159,7 +166,12 @@ CODED = {
         "Whether a context model starts other than usual, and then how.",
     ),
     "sig_flag": ("ae(v)", "codebook_size != 1", "format 5.3", "Whether a level is not zero."),
-    "sign_flag": ("ae(v)", "sig_flag == 1, unless the codebook is one-sided", "format 5.3", "Whether it is negative."),
+    "sign_flag": (
+        "ae(v)",
+        "sig_flag == 1, unless the codebook is one-sided",
+        "format 5.3",
+        "Whether it is negative.",
+    ),
     "abs_level_greater_flag": (
         "ae(v)",
         "sig_flag == 1, up to cabac_unary_length times, until one is 0",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One pass over a stream, boiled down to what fits one screen: a line per tensor, the accounts, the faults."""
+"""One pass over a stream, boiled down to one screen: a line per tensor, the accounts, the faults."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class TensorLine:
     codebook_size: int = 0
     n_skipped_rows: int = 0
     histogram: tuple[int, ...] | None = None
+    bin_width: int = 1
 
     @property
     def bits_per_weight(self) -> float | None:
@@ -152,4 +153,5 @@ def _line(unit: int, tensor: TensorReport) -> TensorLine:
         tensor.codebook_size,
         tensor.n_skipped_rows,
         None if levels is None else levels.histogram,
+        1 if levels is None else levels.bin_width,
     )

@@ -74,7 +74,7 @@ def value_text(value: Any, symbol: str | None = None, *, longest: int = 32) -> s
 
     Examples
     --------
-    >>> value_text(5, "NNR_NDU"), value_text("name"), value_text(b"\\x00\\xff")
+    >>> value_text(5, "NNR_NDU"), value_text("name"), value_text(bytes([0, 255]))
     ('5 NNR_NDU', '"name"', '00 ff')
     """
     if value is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Payloads of data units: what every part of a codeword cost, and how that compares with the entropy of its levels."""
+"""Payloads of data units: what every part of a codeword cost, beside the entropy of its levels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from nnr_codec.syntax import SyntaxState
 TERMINATION = "termination and padding"
 UNREAD = "not decoded"
 
-#: The range at the start is 510 and 2 behind the terminating bin, and 9 bits are read before the first bin (format 5.1).
+# Format 5.1: the range is 510 at the start and 2 behind the terminating bin; 9 bits come before the first bin.
 _BITS_BEFORE_FIRST_BIN = 9 - math.log2(255)
 
 _EXPECTATIONS = {
@@ -214,7 +214,7 @@ class PayloadReader:
             terminating += tensor.bypass["terminating_bin"].bits
         used = sum(tensor.bits for tensor in tensors)
         if probed.fault is not None:
-            fault = replace(probed.fault and fault_of(probed.fault))
+            fault = fault_of(probed.fault)
             expected, found = _EXPECTATIONS.get(fault.message, (None, None))
             fault = replace(fault, expected=expected, found=found)
             return PayloadReport(
@@ -238,11 +238,16 @@ class PayloadReader:
         if header.payload_type is not PayloadType.NNR_PT_INT and quantization is not None:
             qp = probed.qp_value + quantization.quantization_parameter
             quantized = replace(
-                quantized, qp=qp, qp_density=quantization.qp_density, step_size=step_size(qp, quantization.qp_density)
+                quantized,
+                qp=qp,
+                qp_density=quantization.qp_density,
+                step_size=step_size(qp, quantization.qp_density),
             )
             if planned.codebook is not None:
                 book = np.array(planned.codebook.values, np.int32)
-                quantized = replace(quantized, codebook=book, codebook_zero_offset=planned.codebook.zero_offset)
+                quantized = replace(
+                    quantized, codebook=book, codebook_zero_offset=planned.codebook.zero_offset
+                )
         keep = self.keep and whole
         return TensorReport(
             names[planned.name_index],
@@ -303,11 +308,15 @@ def _values(tensor: QuantizedTensor) -> NDArray[Any] | None:
 
 def _by_element(probed: ProbedTensor, unary_length: int) -> dict[str, Price]:
     elements: dict[str, Price] = {}
-    uses = [(element_of_context(use.index, unary_length), Price(*use[1:4])) for use in probed.contexts]
+    uses = [
+        (element_of_context(use.index, unary_length), Price(use.n_bins, use.n_ones, use.bits))
+        for use in probed.contexts
+    ]
     others = [(name, price) for name, price in probed.bypass.items() if price.n_bins]
     for name, price in [*others, *uses]:
         if name == "terminating_bin":
             continue  # of the codeword, not of the tensor
         before = elements.get(name, Price(0, 0, 0.0))
-        elements[name] = Price(*(a + b for a, b in zip(before, price, strict=True)))
+        n_bins, n_ones = before.n_bins + price.n_bins, before.n_ones + price.n_ones
+        elements[name] = Price(n_bins, n_ones, before.bits + price.bits)
     return elements

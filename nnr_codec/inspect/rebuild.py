@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a dump back to the stream, with edits: also ones that the format forbids, which is how invalid vectors are made."""
+"""From a dump back to the stream, with edits: forbidden ones too, which is how invalid vectors are made."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def build_stream(records: Iterable[dict[str, Any]], edits: Iterable[str] = ()) -
     records : iterable of dict
         As `records_of` or `unit_record` give them.
     edits : iterable of str
-        ``path=value``; a value is JSON, ``hex:...`` or plain text, and nothing removes the element. In an edited unit
-        size and byte alignments are made anew unless they are edited themselves.
+        ``path=value``; a value is JSON, ``hex:...`` or plain text, and nothing removes the element. In an
+        edited unit size and byte alignments are made anew unless they are edited themselves.
 
     Raises
     ------
@@ -123,7 +123,9 @@ def _build_record(record: dict[str, Any], edits: list[Edit], builder: UnitBuilde
     try:
         if "syntax" not in record:
             if edits:
-                raise NotEncodable("this unit was not understood, so that its elements cannot be edited", path=path)
+                raise NotEncodable(
+                    "this unit was not understood, so that its elements cannot be edited", path=path
+                )
             return bytes.fromhex(record["octets"])
         tree = from_jsonable(record["syntax"])
         trailing = bytes.fromhex(record.get("trailing", ""))

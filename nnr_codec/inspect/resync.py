@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding the units of a stream whose sizes cannot be trusted. Whatever is concluded here is a guess and says so."""
+"""Finding the units of a stream whose sizes cannot be trusted. What is concluded here is a guess."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class UnitFinder:
         self._limits = limits
 
     def clean_size(self, offset: int, state: SyntaxState) -> int | None:
-        """Return the size of a unit of a known type without a fault in any element, None if there is no such unit."""
+        """Return the size of a unit of a known type without a faulty element, None if there is none."""
         framing = framing_at(self._view, offset)
         if framing is None or framing.nnr_unit_type > _LAST_KNOWN_TYPE:
             return None
@@ -61,7 +61,7 @@ class UnitFinder:
         return framing.size_bytes if clean else None
 
     def plausible(self, offset: int, state: SyntaxState) -> bool:
-        """Tell whether a unit starts here: it is clean, or its size leads to a clean one or to the stream's end."""
+        """Tell whether a unit starts here: a clean one, or one whose size leads to one or to the end."""
         if self.clean_size(offset, state) is not None:
             return True
         framing = framing_at(self._view, offset)
@@ -93,7 +93,9 @@ class UnitFinder:
         n = places.size
         long = window[:n] >= 0x80
         short_size = window[:n] << 8 | window[1 : n + 1]
-        long_size = (window[:n] & 0x7F) << 24 | window[1 : n + 1] << 16 | window[2 : n + 2] << 8 | window[3 : n + 3]
+        long_size = (
+            (window[:n] & 0x7F) << 24 | window[1 : n + 1] << 16 | window[2 : n + 2] << 8 | window[3 : n + 3]
+        )
         size = np.where(long, long_size, short_size)
         kind = np.where(long, window[4 : n + 4], window[2 : n + 2]) >> 2
         following = places + size

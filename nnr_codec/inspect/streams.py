@@ -33,4 +33,8 @@ def values_of_element(buffer: Any, element: str) -> list[str]:
     if coded and n_bins:
         return [f"{n_bins:,} bins"]
     values = list(found)
-    return values if len(values) <= _MOST_VALUES else [*values[:_MOST_VALUES], f"{len(values) - _MOST_VALUES} more"]
+    return (
+        values
+        if len(values) <= _MOST_VALUES
+        else [*values[:_MOST_VALUES], f"{len(values) - _MOST_VALUES} more"]
+    )

@@ -40,10 +40,13 @@ def summary_text(name: str, size_bytes: int, overview: Overview, paint: Paint) -
 def _facts(size_bytes: int, overview: Overview, paint: Paint) -> Iterator[str]:
     units = ", ".join(f"{count} {kind}" for kind, count in overview.unit_counts.items())
     profile = "?" if overview.profile is None else overview.profile
-    yield paint.clip(f"{size_text(size_bytes)} ({size_bytes:,} bytes), profile {profile}: {units or 'no unit'}")
+    yield paint.clip(
+        f"{size_text(size_bytes)} ({size_bytes:,} bytes), profile {profile}: {units or 'no unit'}"
+    )
     if overview.n_weights:
         rate = 8 * size_bytes / overview.n_weights
-        line = f"{len(overview.tensors):,} tensors, {overview.n_weights:,} weights, {rate:.3f} bits per weight in all"
+        line = f"{len(overview.tensors):,} tensors, {overview.n_weights:,} weights, "
+        line += f"{rate:.3f} bits per weight in all"
         if overview.ledger.n_levels:
             coded = overview.ledger.level_bits / overview.ledger.n_levels
             entropy = overview.ledger.entropy_bits / overview.ledger.n_levels
@@ -111,18 +114,26 @@ def verdict_lines(size_bytes: int, overview: Overview, paint: Paint) -> Iterator
     for note in overview.notes[:_MOST_FAULTS]:
         yield paint("guess", "note ") + plain(note)
     if not ledger.is_exact(size_bytes):
-        yield paint("bad", f"{ledger.total_bits} bits are booked and the file has {8 * size_bytes}: a bug of this tool")
-    if not overview.faults:
-        unchecked = bool(ledger.classes["payload"]) and not ledger.n_payloads
-        checked = " (payloads were not decoded: --payloads does)" if unchecked else ""
-        yield paint("good", "sound: ") + f"every bit belongs to a field{checked}"
-        return
-    many = "1 fault" if len(overview.faults) == 1 else f"{len(overview.faults)} faults"
-    yield paint("bad", f"malformed: {many}")
+        yield paint(
+            "bad",
+            f"{ledger.total_bits} bits are booked and the file has {8 * size_bytes}: a bug of this tool",
+        )
+    word, _, rest = verdict_of(overview).partition(": ")
+    yield paint("bad" if overview.faults else "good", f"{word}: ") + rest
     for fault in overview.faults[:_MOST_FAULTS]:
         yield from fault_lines(fault, paint)
     if len(overview.faults) > _MOST_FAULTS:
         yield f"  and {len(overview.faults) - _MOST_FAULTS} more (--view tree)"
+
+
+def verdict_of(overview: Overview) -> str:
+    """Return in a line whether a stream is sound."""
+    if overview.faults:
+        return "malformed: " + ("1 fault" if len(overview.faults) == 1 else f"{len(overview.faults)} faults")
+    ledger = overview.ledger
+    unchecked = bool(ledger.classes["payload"]) and not ledger.n_payloads
+    checked = " (payloads were not decoded: --payloads does)" if unchecked else ""
+    return f"sound: every bit belongs to a field{checked}"
 
 
 def fault_lines(fault: Fault, paint: Paint, indent: str = "  ") -> Iterator[str]:

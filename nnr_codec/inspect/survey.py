@@ -221,7 +221,9 @@ class Survey:
             )
             unit = parse_unit(octets, span, state, limits=self._limits, stream_bytes=len(self.view))
         except BitstreamError as error:
-            error.bit_offset = 8 * report.span.byte_offset  # positions in the joined unit are no positions here
+            error.bit_offset = (
+                8 * report.span.byte_offset
+            )  # positions in the joined unit are no positions here
             report.faults.append(fault_of(error))
             return state
         if isinstance(unit, DataUnit) and self._payloads:

@@ -79,10 +79,9 @@ class Table:
         line, used = "", 0
         last = len(cells) - 1
         for index, (cell, width, column) in enumerate(zip(cells, widths, self.columns, strict=True)):
+            text = cell if index == last else cell.ljust(width)
             if column.right:
                 text = cell.rjust(width)
-            else:
-                text = cell if index == last else cell.ljust(width)
             if paint is not None:
                 text = paint.clip(text, used)
                 used += len(text) + 2

@@ -119,7 +119,9 @@ TENSOR_COLUMNS = (
     Column("unit", "#", right=True),
     Column("name", "tensor", style="name"),
     Column("role", "role"),
-    Column("nnr_compressed_data_unit_payload_type", "payload", lambda kind: str(kind).removeprefix("NNR_PT_")),
+    Column(
+        "nnr_compressed_data_unit_payload_type", "payload", lambda kind: str(kind).removeprefix("NNR_PT_")
+    ),
     Column("shape", "shape", _shape, right=True),
     Column("n_weights", "weights", _count, right=True),
     Column("bits", "bits", _bits, right=True),
@@ -187,14 +189,16 @@ STAT_COLUMNS = (
 
 
 def stat_table(overview: Overview, size_bytes: int) -> Table:
-    """Return the ledger: classes of bits, headers by element, payloads by element; each group adds up to its total."""
+    """Return the ledger: bits by class, headers by element, payloads by element; each adds up to its sum."""
     return Table("stat", STAT_COLUMNS, _stat_rows(overview, size_bytes))
 
 
 def _stat_rows(overview: Overview, size_bytes: int) -> Iterator[tuple[Any, ...]]:
     ledger, n_weights = overview.ledger, overview.n_weights
 
-    def row(kind: str, element: str, bits: float, bins: int = 0, ones: int = 0, note: str = "") -> tuple[Any, ...]:
+    def row(
+        kind: str, element: str, bits: float, bins: int = 0, ones: int = 0, note: str = ""
+    ) -> tuple[Any, ...]:
         share = bits / (8 * size_bytes) if size_bytes else 0.0
         rate = bits / n_weights if n_weights else None
         return kind, element, bins or None, ones / bins if bins else None, bits, share, rate, note
@@ -289,7 +293,7 @@ def gap_row(gap: Gap, name: str) -> tuple[Any, ...]:
 
 
 def raw_text(event: TraceEvent, longest: int = 8) -> str:
-    """Return an element's bits: short ones in binary, longer ones in hexadecimal, with the bits of whole nibbles."""
+    """Return an element's bits: short ones in binary, longer ones in hexadecimal."""
     if isinstance(event.raw, bytes | memoryview):
         return value_text(event.raw, longest=longest)
     if event.n_bits <= 8:

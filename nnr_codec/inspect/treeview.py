@@ -37,7 +37,9 @@ class TreeView:
     def lines(self, piece: UnitReport | StrayBytes) -> Iterator[str]:
         """Yield a piece's lines."""
         if isinstance(piece, StrayBytes):
-            yield self._line(8 * piece.byte_offset, self._paint("bad", f"stray bytes: {piece.size_bytes:,} bytes"))
+            yield self._line(
+                8 * piece.byte_offset, self._paint("bad", f"stray bytes: {piece.size_bytes:,} bytes")
+            )
         else:
             yield from self._unit(piece)
         for fault in piece.faults:
@@ -58,15 +60,17 @@ class TreeView:
         for event, n_hidden in self._shortened(report.events):
             if n_hidden:
                 depth = "  " * (1 + event.path.removeprefix(report.span.path).count("."))
-                yield self._line(None, paint("dim", f"{depth[2:]}… {n_hidden} more entries (--whole shows them)"))
+                yield self._line(
+                    None, paint("dim", f"{depth[2:]}… {n_hidden} more entries (--whole shows them)")
+                )
                 continue
             relative = event.path.removeprefix(report.span.path).lstrip(".")
             *levels, name = relative.split(".")
             shared = 0
             while shared < min(len(levels), len(open_levels)) and levels[shared] == open_levels[shared]:
                 shared += 1
-            for depth in range(shared, len(levels)):
-                yield self._line(event.bit_offset, "  " * (depth + 1) + paint("bold", levels[depth]))
+            for level in range(shared, len(levels)):
+                yield self._line(event.bit_offset, "  " * (level + 1) + paint("bold", levels[level]))
             open_levels = levels
             yield self._element(event, name, len(levels) + 1)
         for gap in report.gaps:
@@ -77,7 +81,7 @@ class TreeView:
                 yield self._line(None, self._tensor(tensor))
 
     def _shortened(self, events: list[TraceEvent]) -> Iterator[tuple[TraceEvent, int]]:
-        """Yield events; of a long list only the first ones and those at fault, then its last with how many are hidden."""
+        """Yield events; of long lists the first ones and those at fault, then how many are hidden."""
         hidden = 0
         for number, event in enumerate(events):
             _, bracket, index = event.path.rpartition("[")
@@ -109,7 +113,9 @@ class TreeView:
         plain_length = len(indent) + len(name) + 1 + (_OFFSETS + 2 if self._places else 0)
         tail = paint("dim", f"  {event.descriptor}") if self._places else ""
         mark = paint("bad", " ✗" if paint.unicode else " x") if event.fault is not None else ""
-        text = head + paint("value", paint.clip(shown, plain_length + len(event.descriptor) + 4)) + mark + tail
+        text = (
+            head + paint("value", paint.clip(shown, plain_length + len(event.descriptor) + 4)) + mark + tail
+        )
         return self._line(event.bit_offset, text)
 
     def _tensor(self, tensor: TensorReport) -> str:
@@ -122,8 +128,8 @@ class TreeView:
         if tensor.levels is not None:
             levels = tensor.levels
             facts.append(
-                f"levels {levels.minimum}..{levels.maximum}, {levels.n_nonzero:,} of {levels.count:,} non-zero, "
-                f"entropy {levels.entropy:.3f}"
+                f"levels {levels.minimum}..{levels.maximum}, "
+                f"{levels.n_nonzero:,} of {levels.count:,} non-zero, entropy {levels.entropy:.3f}"
             )
         return name + paint("dim", ": " + "; ".join(facts))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From records of units back to bytes. The dump checks with the same code that each record builds what it was made of."""
+"""From records of units back to bytes. The dump itself checks that each record builds its unit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class UnitBuilder:
             return False
 
     def build(self, tree: dict[str, Any], trailing: bytes = b"") -> bytes:
-        """Build a unit from its tree; without ``nnr_unit_size`` the size is what it is, in the field the flag asks for."""
+        """Build a unit from its tree; where that has no size, with the right one."""
         if "nnr_unit_size" in tree:
             return build_tree(tree, self.state) + trailing
         flag = tree.get("nnr_unit_size_flag", 0)

@@ -88,6 +88,7 @@ class ProbeSource {
  private:
   [[nodiscard]] Price& price(ProbedElement element) { return probe_->bypass[static_cast<std::size_t>(element)]; }
   [[nodiscard]] ProbedElement purpose_of_bypass_bins() const;
+  void charge(Price& account, bool bin, double cost);
   void watch(int context, ProbedElement element);
 
   ArithmeticDecoder engine_;
