@@ -28,7 +28,7 @@ from nnr_codec.syntax import SyntaxState
 TERMINATION = "termination and padding"
 UNREAD = "not decoded"
 
-# Format 5.1: the range is 510 at the start and 2 behind the terminating bin; 9 bits come before the first bin.
+# Format 5.1: the range is 510 at first and 2 behind the terminating bin; 9 bits come before the first bin.
 _BITS_BEFORE_FIRST_BIN = 9 - math.log2(255)
 
 _EXPECTATIONS = {
