@@ -14,6 +14,7 @@ from nnr_codec._version import __version__
 
 if TYPE_CHECKING:
     from nnr_codec.codec import Decoder, Encoder, EncoderConfig, QuantizedTensor, decode, encode
+    from nnr_codec.entropy import rate
     from nnr_codec.errors import (
         BitstreamError,
         InternalError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "nnr_codec.codec": ("Decoder", "Encoder", "EncoderConfig", "QuantizedTensor", "decode", "encode"),
+    "nnr_codec.entropy": ("rate",),
     "nnr_codec.errors": (
         "BitstreamError",
         "InternalError",
@@ -59,6 +61,7 @@ __all__ = [
     "__version__",
     "decode",
     "encode",
+    "rate",
 ]
 
 

@@ -13,7 +13,9 @@
 
 #include "nnr/payload.hpp"
 #include "nnr/quantizer.hpp"
-#include "probe.hpp"
+#include "nnr/rate_estimate.hpp"
+#include "nnr/rate_tables.hpp"
+#include "nnr/rdo.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -144,6 +146,100 @@ std::size_t quantize_dependent(const Weights& weights, double step, const nnr::T
   return nnr::quantize_dependent(span_of(weights), step, coding, levels.data());
 }
 
+std::span<const std::uint8_t> checked_initialisations(const std::optional<Bytes>& initialisations) {
+  if (!initialisations) return {};
+  for (const std::uint8_t index : span_of(*initialisations))
+    if (index >= nnr::kInitialisationCount) throw nb::value_error("initialisations are 0..8");
+  return span_of(*initialisations);
+}
+
+nnr::TensorChoices choices_for(const nnr::TensorCoding& coding, const Levels& levels, const Choices& wanted) {
+  nnr::TensorChoices choices;
+  choices.qp_value = wanted.qp_value;
+  choices.history_enabled = wanted.history_enabled && coding.has_row_skip_flag() && coding.parent_present;
+  if (wanted.row_skip) choices.row_skip_flags = nnr::find_zero_rows(coding, levels.data());
+  return choices;
+}
+
+// Status, and the initialisations that cost least.
+nb::tuple search_initialisations(const Reference& tensor, const Levels& levels, const Choices& wanted) {
+  const nnr::TensorCoding coding = checked_coding(tensor);
+  require_size(levels.size(), coding);
+  nnr::TensorChoices choices;
+  nnr::Status status;
+  {
+    const nb::gil_scoped_release release;
+    choices = choices_for(coding, levels, wanted);
+    status = nnr::search_initialisations(coding, levels.data(), choices);
+  }
+  return nb::make_tuple(status_tuple(status), bytes_of(choices.initialisations));
+}
+
+// Status, and bits spent on significance, signs, greater-than flags, escapes and side information.
+nb::tuple estimate_rate(const Reference& tensor, const Levels& levels, const Choices& wanted) {
+  const nnr::TensorCoding coding = checked_coding(tensor);
+  require_size(levels.size(), coding);
+  nnr::RateEstimate rate;
+  nnr::Status status;
+  {
+    const nb::gil_scoped_release release;
+    nnr::TensorChoices choices = choices_for(coding, levels, wanted);
+    if (wanted.search) status = nnr::search_initialisations(coding, levels.data(), choices);
+    if (status.ok()) status = nnr::estimate_rate(coding, levels.data(), choices, rate);
+  }
+  const auto bits = [](std::int64_t cost) { return static_cast<double>(cost) / nnr::kBypassCost; };
+  return nb::make_tuple(status_tuple(status), bits(rate.significance), bits(rate.sign), bits(rate.greater), bits(rate.escape),
+                        bits(rate.side));
+}
+
+// Bits of a next value after `values`: significance 0 and 1 (3 kinds of 8 states), signs (3 kinds of 2), magnitudes (2 signs).
+nb::tuple cost_tables(const nnr::TensorCoding& coding, const Levels& values, const std::optional<Bytes>& initialisations,
+                      int largest) {
+  if (coding.codebook_size != 0 || largest < 1 || largest > 1 << 20) throw nb::value_error("setting out of range");
+  const auto inits = checked_initialisations(initialisations);
+  nnr::RateTables rates(coding, false, inits);
+  nnr::Neighbourhood near;
+  for (const std::int32_t value : span_of(values)) rates.adapt(near, value);
+  rates.refresh(1.0);
+  std::vector<float> zero, nonzero, sign, magnitude;
+  for (std::size_t kind = 0; kind <= nnr::RateTables::kAfterPositive; ++kind) {
+    zero.insert(zero.end(), rates.zero[kind].begin(), rates.zero[kind].end());
+    nonzero.insert(nonzero.end(), rates.nonzero[kind].begin(), rates.nonzero[kind].end());
+    sign.insert(sign.end(), rates.sign[kind].begin(), rates.sign[kind].end());
+  }
+  for (const bool negative : {false, true})
+    for (int q = 1; q <= largest; ++q) magnitude.push_back(rates.magnitude(q, negative));
+  return nb::make_tuple(zero, nonzero, sign, magnitude);
+}
+
+std::vector<double> magnitude_costs(const Levels& values, const std::vector<int>& candidates) {
+  for (const int candidate : candidates)
+    if (candidate < 1 || candidate > 256) throw nb::value_error("unary lengths are 1..256");
+  std::vector<std::int64_t> costs;
+  {
+    const nb::gil_scoped_release release;
+    costs = nnr::magnitude_costs(span_of(values), candidates);
+  }
+  std::vector<double> bits;
+  for (const std::int64_t cost : costs) bits.push_back(static_cast<double>(cost) / nnr::kBypassCost);
+  return bits;
+}
+
+std::size_t quantize_rdo(const Weights& weights, double step, const Reference& tensor, const MutableLevels& levels, double lambda,
+                         const std::optional<Weights>& importance, const std::optional<Bytes>& initialisations,
+                         bool history_enabled, bool row_skip, int interval, int delay) {
+  const nnr::TensorCoding coding = checked_coding(tensor);
+  require_size(weights.size(), coding);
+  require_size(levels.size(), coding);
+  if (importance) require_size(importance->size(), coding);
+  if (!(lambda >= 0) || interval < 0 || delay < 0 || interval > 1 << 20 || delay > 1 << 20)
+    throw nb::value_error("setting out of range");
+  nnr::RdoSettings settings{lambda, interval, delay, importance ? importance->data() : nullptr, history_enabled, row_skip};
+  settings.initialisations = checked_initialisations(initialisations);
+  const nb::gil_scoped_release release;
+  return nnr::quantize_rdo(span_of(weights), step, coding, settings, levels.data());
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -176,7 +272,8 @@ NB_MODULE(_native, m) {
            nb::kw_only(), "rows"_a, "width"_a, "scan_order"_a = 0, "unary_length"_a = 10, "dependent"_a = false,
            "profile1"_a = true, "parent_present"_a = false, "qp_bits"_a = 0, "codebook_size"_a = 0, "codebook_zero"_a = 0)
       .def_ro("rows", &nnr::TensorCoding::rows)
-      .def_ro("width", &nnr::TensorCoding::width);
+      .def_ro("width", &nnr::TensorCoding::width)
+      .def_ro("dependent", &nnr::TensorCoding::dependent);
 
   nb::class_<Reference>(m, "Tensor")
       .def("__init__",
@@ -196,5 +293,11 @@ NB_MODULE(_native, m) {
   m.def("encode_payload", &encode_payload, "tensors"_a, "levels"_a, "choices"_a);
   m.def("quantize_uniform", &quantize_uniform, "weights"_a, "step"_a, "levels"_a);
   m.def("quantize_dependent", &quantize_dependent, "weights"_a, "step"_a, "coding"_a, "levels"_a);
-  register_probe(m);
+  m.def("search_initialisations", &search_initialisations, "tensor"_a, "levels"_a, "choices"_a);
+  m.def("estimate_rate", &estimate_rate, "tensor"_a, "levels"_a, "choices"_a);
+  m.def("cost_tables", &cost_tables, "coding"_a, "values"_a, "initialisations"_a, "largest"_a);
+  m.def("magnitude_costs", &magnitude_costs, "values"_a, "candidates"_a);
+  m.def("quantize_rdo", &quantize_rdo, "weights"_a, "step"_a, "tensor"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
+        "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,
+        "interval"_a = 64, "delay"_a = 32);
 }

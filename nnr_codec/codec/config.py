@@ -6,6 +6,12 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass
 
+from nnr_codec.codec.effort import EFFORTS, Effort
+
+# Steps of QP per doubling of the step size, as a power of 2: what QPs given by hand mean, and one that meets errors to 1 %.
+_GIVEN_DENSITY = 2
+_FINE_DENSITY = 6
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
@@ -23,8 +29,8 @@ class EncoderConfig:
         One quantisation parameter for all tensors of two dimensions and more; the step doubles every ``2**qp_density``.
     qp_1d : int or None
         Likewise for one-dimensional tensors; with `qp` given and this None, -75 at density 2.
-    qp_density : int
-        0..7.
+    qp_density : int or None
+        0..7. None: 2 where quantisation parameters are given or the effort is ``fast``, else 6, fine enough to meet an error.
     qp_by_name : tuple of (pattern, qp)
         Shell-style patterns against tensor names; the first match wins over everything above.
     bit_depth : int or None
@@ -35,8 +41,14 @@ class EncoderConfig:
         Code levels as indices into the list of the values that occur. Scalar quantisation only.
     scan_order : int
         0 row-major, 1..4 blocks of 8, 16, 32 or 64 that can be decoded independently, row of blocks by row of blocks.
-    unary_length : int
-        1..256: magnitudes up to this are coded bin by bin with contexts of their own.
+    unary_length : int or None
+        1..256: magnitudes up to this are coded bin by bin with contexts of their own. None: by cost, tensor by tensor; 11
+        where nothing is searched.
+    effort : str
+        ``fast``: the least squared error at the step asked for. ``medium``, ``slow``, ``best``: rate-distortion optimised
+        quantisation, with more and more tried (see `nnr_codec.codec.effort`).
+    lambda_scale : float
+        What a bit is worth, in units of the value that matches the slope of a memoryless source's bound.
     row_skip : bool
         Leave out rows of zeros (profile 1).
     search_initialisations : bool
@@ -67,13 +79,15 @@ class EncoderConfig:
     relative_error_1d: float = 0.0005
     qp: int | None = None
     qp_1d: int | None = None
-    qp_density: int = 2
+    qp_density: int | None = None
     qp_by_name: tuple[tuple[str, int], ...] = ()
     bit_depth: int | None = None
     dependent: bool = True
     codebook: bool = False
     scan_order: int = 0
-    unary_length: int = 11
+    unary_length: int | None = None
+    effort: str = "medium"
+    lambda_scale: float = 1.0
     row_skip: bool = True
     search_initialisations: bool = True
     raw_when_smaller: bool = False
@@ -91,16 +105,47 @@ class EncoderConfig:
             if not condition:
                 raise ValueError(message)
 
-        require(0 <= self.qp_density <= 7, f"qp_density is 0..7, not {self.qp_density}")
+        require(
+            self.qp_density is None or 0 <= self.qp_density <= 7, f"qp_density is 0..7, not {self.qp_density}"
+        )
         require(0 <= self.scan_order <= 4, f"scan_order is 0..4, not {self.scan_order}")
-        require(1 <= self.unary_length <= 256, f"unary_length is 1..256, not {self.unary_length}")
-        require(self.general_profile_idc in (0, 1), f"general_profile_idc is 0 or 1, not {self.general_profile_idc}")
-        require(self.bit_depth is None or 2 <= self.bit_depth <= 16, f"bit_depth is 2..16, not {self.bit_depth}")
+        require(
+            self.unary_length is None or 1 <= self.unary_length <= 256,
+            f"unary_length is 1..256, not {self.unary_length}",
+        )
+        require(self.effort in EFFORTS, f"effort is one of {', '.join(EFFORTS)}, not {self.effort!r}")
+        require(self.lambda_scale > 0, "lambda_scale is positive")
+        require(
+            self.general_profile_idc in (0, 1),
+            f"general_profile_idc is 0 or 1, not {self.general_profile_idc}",
+        )
+        require(
+            self.bit_depth is None or 2 <= self.bit_depth <= 16, f"bit_depth is 2..16, not {self.bit_depth}"
+        )
         require(self.device_id >= 0, f"device_id is not negative, unlike {self.device_id}")
         require(self.relative_error > 0 and self.relative_error_1d > 0, "relative errors are positive")
-        require(not (self.incremental and self.general_profile_idc == 0), "incremental streams need profile 1")
-        require(not (self.codebook and self.dependent), "a codebook goes with scalar quantisation: dependent=False")
+        require(
+            not (self.incremental and self.general_profile_idc == 0), "incremental streams need profile 1"
+        )
+        require(
+            not (self.codebook and self.dependent),
+            "a codebook goes with scalar quantisation: dependent=False",
+        )
 
     def qp_for_name(self, name: str) -> int | None:
         """Return what `qp_by_name` says of a tensor."""
         return next((qp for pattern, qp in self.qp_by_name if fnmatch.fnmatchcase(name, pattern)), None)
+
+    @property
+    def preset(self) -> Effort:
+        """What `effort` names."""
+        # A bit depth bounds the levels, which only the plain quantisers keep to.
+        return EFFORTS["fast" if self.bit_depth is not None else self.effort]
+
+    @property
+    def density(self) -> int:
+        """`qp_density`, or what stands for it."""
+        if self.qp_density is not None:
+            return self.qp_density
+        explicit = self.qp is not None or self.qp_1d is not None or bool(self.qp_by_name)
+        return _GIVEN_DENSITY if explicit or self.preset.passes == 0 else _FINE_DENSITY

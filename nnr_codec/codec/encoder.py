@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from nnr_codec.codec.checksum import checksum_unit
 from nnr_codec.codec.config import EncoderConfig
 from nnr_codec.codec.source_description import describe
-from nnr_codec.codec.tensor_encoder import EncodedTensor, TensorJob, encode_tensor
+from nnr_codec.codec.tensor_encoder import encode_tensor
+from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.codec.update_tree import UpdateTree
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import (
@@ -66,7 +67,11 @@ class Encoder:
     """
 
     def __init__(
-        self, config: EncoderConfig | None = None, *, threads: int | None = None, executor: Executor | None = None
+        self,
+        config: EncoderConfig | None = None,
+        *,
+        threads: int | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.config = config or EncoderConfig()
         self._threads = threads or 1
@@ -128,7 +133,7 @@ class Encoder:
         state = SyntaxState()
         description = describe({name: _described(name, tensors, dtypes) for name in tensors}, kind, metadata)
         described = config.describe_source and not description.is_trivial()
-        quantization = Quantization(config.qp_density, self._quantization_parameter())
+        quantization = Quantization(config.density, self._quantization_parameter())
         parameter_set = ModelParameterSet(
             topology_carriage_flag=described,
             quantization_methods=QuantizationMethods.NNR_QSU
@@ -160,7 +165,7 @@ class Encoder:
 
     def _quantization_parameter(self) -> int:
         # Each tensor's qp_value reaches 2**(5 + density) either side, which is enough around 0 unless a QP is far out.
-        half = 1 << (5 + self.config.qp_density)
+        half = 1 << (5 + self.config.density)
         wanted = [qp for qp in (self.config.qp, self.config.qp_1d) if qp is not None]
         return 0 if all(-half <= qp < half for qp in wanted) else wanted[0]
 
@@ -197,7 +202,9 @@ class Encoder:
             yield from _in_order(pool, jobs, 2 * self._threads)
 
 
-def _in_order(executor: Executor, jobs: Iterator[TensorJob], ahead: int) -> Iterator[tuple[TensorJob, EncodedTensor]]:
+def _in_order(
+    executor: Executor, jobs: Iterator[TensorJob], ahead: int
+) -> Iterator[tuple[TensorJob, EncodedTensor]]:
     """Yield results in the order of the jobs with few in flight, so that few tensors are in memory."""
     pending: deque[tuple[TensorJob, Future[EncodedTensor]]] = deque()
     try:
@@ -240,7 +247,11 @@ def _described(
 
 def _widened(array: NDArray[Any]) -> NDArray[Any]:
     # bfloat16 and the 8-bit floats of ml_dtypes are not NumPy's own; float32 holds each of their values.
-    return array.astype(np.float32) if array.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2") else array
+    return (
+        array.astype(np.float32)
+        if array.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2")
+        else array
+    )
 
 
 def encode(

@@ -8,22 +8,63 @@ other (batch norm, ReLU), so an absolute step would ruin small layers and waste 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.config import EncoderConfig
-from nnr_codec.quant import qp_for_step, step_size
-
-# Mean squared error in units of step**2 at high rate: a uniform cell's 1/12, and the 8-state trellis's, measured.
-_UNIFORM_MSE = 1 / 12
-_DEPENDENT_MSE = 0.2585
+from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, qp_for_step, step_size
 
 # What the peer uses for one-dimensional tensors beside an explicit QP, at density 2.
 _QP_1D_WITH_EXPLICIT_QP = -75
 
 
-def choose_qp(name: str, weights: NDArray[np.float32], dimensions: int, config: EncoderConfig, qp_density: int) -> int:
+@dataclass(frozen=True)
+class Aim:
+    """What one tensor's quantisation should reach: a step by its parameter, or the root mean square error `error`."""
+
+    qp: int = 0
+    error: float | None = None
+
+
+def choose_aim(
+    name: str, weights: NDArray[np.float32], dimensions: int, config: EncoderConfig, qp_density: int
+) -> Aim:
+    """Return the aim of a tensor for an encoder that can close in on an error.
+
+    Beside an explicit `qp`, a one-dimensional tensor gets the finer of the error `relative_error_1d` asks for and the one
+    that `qp` would leave: the latter is what equal slope gives, the former minds that networks are sensitive to them.
+
+    Clause: format 4
+    """
+    by_name = config.qp_for_name(name)
+    if by_name is not None:
+        return Aim(by_name)
+    if dimensions > 1:
+        return (
+            Aim(config.qp)
+            if config.qp is not None
+            else Aim(error=config.relative_error * root_mean_square(weights))
+        )
+    if config.qp_1d is not None:
+        return Aim(config.qp_1d)
+    error = config.relative_error_1d * root_mean_square(weights)
+    if config.qp is not None:
+        mse = DEPENDENT_MSE if config.dependent else UNIFORM_MSE
+        error = min(error, step_size(config.qp, qp_density) * math.sqrt(mse))
+    return Aim(error=error)
+
+
+def nearest_qp(step: float, qp_density: int) -> int:
+    """Return the QP whose step size is nearest to `step`, as a ratio."""
+    qp = qp_for_step(step, qp_density)
+    return qp + 1 if step_size(qp, qp_density) * step_size(qp + 1, qp_density) < step * step else qp
+
+
+def choose_qp(
+    name: str, weights: NDArray[np.float32], dimensions: int, config: EncoderConfig, qp_density: int
+) -> int:
     """Return the quantisation parameter for one tensor.
 
     Parameters
@@ -54,7 +95,7 @@ def choose_qp(name: str, weights: NDArray[np.float32], dimensions: int, config: 
     rms = root_mean_square(weights)
     if rms == 0:
         return 0
-    mse_per_step = _DEPENDENT_MSE if config.dependent else _UNIFORM_MSE
+    mse_per_step = DEPENDENT_MSE if config.dependent else UNIFORM_MSE
     return qp_for_step(relative_error * rms / math.sqrt(mse_per_step), qp_density)
 
 

@@ -4,44 +4,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.codebook import codebook_for_levels
-from nnr_codec.codec.config import EncoderConfig
-from nnr_codec.codec.steps import choose_qp
-from nnr_codec.codec.unit_decoder import Predecessor, tensor_coding
-from nnr_codec.codec.unit_layout import PlannedTensor, Role
-from nnr_codec.entropy import EncodedPayload, TensorToEncode, encode_payload
+from nnr_codec.codec.rdo_search import RdoSearch
+from nnr_codec.codec.steps import choose_aim, choose_qp
+from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
+from nnr_codec.entropy import encode_payload, rate
 from nnr_codec.errors import NotEncodable
-from nnr_codec.model import Codebook, DataUnit, DataUnitHeader, EntryPoint, ParentNode, PayloadType, Quantization
+from nnr_codec.model import Codebook, DataUnit, DataUnitHeader, EntryPoint, PayloadType
 from nnr_codec.quant import quantize_dependent, quantize_uniform, step_size
 
 _INT32 = np.iinfo(np.int32)
 
 
-@dataclass(frozen=True)
-class TensorJob:
-    """A tensor and all that decides how it is coded; can be pickled."""
-
-    name: str
-    array: NDArray[Any]
-    config: EncoderConfig
-    quantization: Quantization
-    header: DataUnitHeader = DataUnitHeader()  # node and parent, in incremental streams
-    predecessor: Predecessor | None = None
-    flexible_parent: ParentNode | None = None  # the parent whose temporal contexts may be used or not, by cost
-
-
-@dataclass(frozen=True)
-class EncodedTensor:
-    """A data unit ready for the stream, and its levels (flat) for the updates that follow; None when it is raw."""
-
-    unit: DataUnit
-    levels: NDArray[np.int32] | None
+# Where nothing is searched: what the peer uses.
+_USUAL_UNARY_LENGTH = 11
 
 
 def encode_tensor(job: TensorJob) -> EncodedTensor:
@@ -70,12 +52,26 @@ def encode_tensor(job: TensorJob) -> EncodedTensor:
 
 def _as_int32(array: NDArray[Any]) -> NDArray[np.int32]:
     if array.size and (int(array.max()) > _INT32.max or int(array.min()) < _INT32.min):
-        raise NotEncodable(f"the format holds 32-bit integers; this {array.dtype} tensor has values beyond them")
+        raise NotEncodable(
+            f"the format holds 32-bit integers; this {array.dtype} tensor has values beyond them"
+        )
     return np.ascontiguousarray(array, np.int32).reshape(-1)
 
 
+def _unary_length(job: TensorJob, levels: NDArray[np.int32]) -> int:
+    if job.config.unary_length is not None:
+        return job.config.unary_length
+    if job.config.preset.passes == 0:
+        return _USUAL_UNARY_LENGTH
+    candidates = job.config.preset.unary_lengths
+    costs = rate.unary_length_costs(levels[: job.config.preset.sample], candidates)
+    return candidates[costs.index(min(costs))]
+
+
 def _encode_integers(job: TensorJob, header: DataUnitHeader, levels: NDArray[np.int32]) -> EncodedTensor:
-    header = replace(header, payload_type=PayloadType.NNR_PT_INT, cabac_unary_length=job.config.unary_length)
+    header = replace(
+        header, payload_type=PayloadType.NNR_PT_INT, cabac_unary_length=_unary_length(job, levels)
+    )
     return _code_levels(job, header, levels, 0)
 
 
@@ -88,17 +84,39 @@ def _encode_reals(job: TensorJob, header: DataUnitHeader, array: NDArray[Any]) -
     raw = _raw(header, weights)
     if not finite:
         return raw
-    qp = choose_qp(job.name, weights, len(array.shape), job.config, job.quantization.qp_density)
-    qp_value = qp - job.quantization.quantization_parameter
-    half = 1 << (5 + job.quantization.qp_density)
-    if not -half <= qp_value < half:
-        if job.config.qp is not None or job.config.qp_for_name(job.name) is not None:
-            raise NotEncodable(f"qp {qp} is out of reach of the stream's {job.quantization.quantization_parameter}")
-        return raw
-    coded = _encode_at(job, header, weights, qp_value)
-    if job.config.raw_when_smaller and len(raw.unit.payload) <= len(coded.unit.payload):
+    if job.config.preset.passes > 0 and weights.any():
+        coded = _optimised(job, header, weights)
+    else:
+        coded = _plain(job, header, weights)
+    if coded is None or (job.config.raw_when_smaller and len(raw.unit.payload) <= len(coded.unit.payload)):
         return raw
     return coded
+
+
+def _checked_qp_value(job: TensorJob, qp: int) -> int | None:
+    """Return what is written for a QP; None when it is out of the stream's reach and nobody asked for it."""
+    qp_value = qp - job.quantization.quantization_parameter
+    half = 1 << (5 + job.quantization.qp_density)
+    if -half <= qp_value < half:
+        return qp_value
+    if job.config.qp is not None or job.config.qp_for_name(job.name) is not None:
+        raise NotEncodable(
+            f"qp {qp} is out of reach of the stream's {job.quantization.quantization_parameter}"
+        )
+    return None
+
+
+def _optimised(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor | None:
+    aim = choose_aim(job.name, weights, len(job.array.shape), job.config, job.quantization.qp_density)
+    found = RdoSearch(job, _float_header(job, header), weights, aim, job.config.preset).run()
+    qp_value = _checked_qp_value(job, found.qp)
+    return None if qp_value is None else _with_codebook(job, found.header, found.levels, qp_value)
+
+
+def _plain(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor | None:
+    qp = choose_qp(job.name, weights, len(job.array.shape), job.config, job.quantization.qp_density)
+    qp_value = _checked_qp_value(job, qp)
+    return None if qp_value is None else _encode_at(job, header, weights, qp_value)
 
 
 def _raw(header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
@@ -107,32 +125,43 @@ def _raw(header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
     return EncodedTensor(DataUnit(header=header, payload=weights.astype("<f4").tobytes()), None)
 
 
-def _encode_at(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], qp_value: int) -> EncodedTensor:
-    config = job.config
+def _float_header(job: TensorJob, header: DataUnitHeader) -> DataUnitHeader:
     shape = header.tensor_dimensions or (1,)
-    header = replace(
+    return replace(
         header,
         payload_type=PayloadType.NNR_PT_FLOAT,
-        dq_flag=config.dependent,
-        cabac_unary_length=config.unary_length,
-        scan_order=config.scan_order if shape[0] > 1 and math.prod(shape[1:]) > 1 else 0,
+        dq_flag=job.config.dependent,
+        cabac_unary_length=job.config.unary_length or _USUAL_UNARY_LENGTH,
+        scan_order=job.config.scan_order if shape[0] > 1 and math.prod(shape[1:]) > 1 else 0,
     )
+
+
+def _encode_at(
+    job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], qp_value: int
+) -> EncodedTensor:
+    header = _float_header(job, header)
     qp = qp_value + job.quantization.quantization_parameter
     step = step_size(qp, job.quantization.qp_density)
-    if config.dependent:
-        planned = PlannedTensor(Role.WEIGHT, 0, shape, True, None)
-        coding = tensor_coding(header, planned, config.general_profile_idc, job.quantization)
-        return _code_levels(job, header, quantize_dependent(weights, step, coding), qp_value)
-    levels = quantize_uniform(weights, step)
+    if job.config.dependent:
+        return _code_levels(job, header, quantize_dependent(weights, step, job.coding(header)), qp_value)
+    return _with_codebook(job, header, quantize_uniform(weights, step), qp_value)
+
+
+def _with_codebook(
+    job: TensorJob, header: DataUnitHeader, levels: NDArray[np.int32], qp_value: int
+) -> EncodedTensor:
+    """Code levels as they are, or as indices into a codebook when that is wanted and smaller."""
     plain = _code_levels(job, header, levels, qp_value)
-    if not config.codebook:
+    if not job.config.codebook or header.dq_flag:
         return plain
     found = codebook_for_levels(levels)
     if found is None:
         return plain
     codebook, indices = found
     indexed = _code_levels(job, replace(header, codebook=codebook), indices, qp_value)
-    return indexed if len(indexed.unit.payload) + _codebook_bytes(codebook) < len(plain.unit.payload) else plain
+    return (
+        indexed if len(indexed.unit.payload) + _codebook_bytes(codebook) < len(plain.unit.payload) else plain
+    )
 
 
 def _codebook_bytes(codebook: Codebook) -> int:
@@ -141,47 +170,19 @@ def _codebook_bytes(codebook: Codebook) -> int:
     return int((1 + 2 * np.log2(np.maximum(gaps, 1))).sum() / 8) + 4
 
 
-def _code_levels(job: TensorJob, header: DataUnitHeader, levels: NDArray[np.int32], qp_value: int) -> EncodedTensor:
+def _code_levels(
+    job: TensorJob, header: DataUnitHeader, levels: NDArray[np.int32], qp_value: int
+) -> EncodedTensor:
     """Code levels with the cheapest use of earlier updates."""
     candidates = []
-    for parent, history in _parent_choices(job):
+    for parent, history in job.parent_choices():
         candidate = replace(header, parent=parent)
-        candidates.append((candidate, _payload(job, candidate, levels, qp_value, history)))
+        candidates.append(
+            (candidate, encode_payload([job.tensor_to_encode(candidate, levels, qp_value, history)]))
+        )
     chosen, encoded = min(candidates, key=lambda choice: len(choice[1].payload))
     starts = encoded.block_row_starts[0]
     entry_points = tuple(EntryPoint(s.position - starts[0].position, s.offset, s.state) for s in starts[1:])
-    return EncodedTensor(DataUnit(header=replace(chosen, entry_points=entry_points), payload=encoded.payload), levels)
-
-
-def _parent_choices(job: TensorJob) -> list[tuple[ParentNode | None, bool]]:
-    parent = job.flexible_parent
-    if parent is None or job.predecessor is None:
-        return [(parent, False)]
-    temporal = [False, True] if job.config.temporal_context else [False]
-    history = [False, True] if job.config.history_context else [False]
-    return [(replace(parent, temporal_context_modeling_flag=t), h) for t in temporal for h in history]
-
-
-def _payload(
-    job: TensorJob, header: DataUnitHeader, levels: NDArray[np.int32], qp_value: int, history: bool
-) -> EncodedPayload:
-    shape = header.tensor_dimensions or (1,)
-    planned = PlannedTensor(Role.WEIGHT, 0, shape, True, header.codebook)
-    coding = tensor_coding(header, planned, job.config.general_profile_idc, job.quantization)
-    before = job.predecessor
-    temporal = header.parent is not None and header.parent.temporal_context_modeling_flag
-    return encode_payload(
-        [
-            TensorToEncode(
-                coding,
-                levels,
-                qp_value,
-                history_enabled=history,
-                row_skip=job.config.row_skip,
-                search_initialisations=job.config.search_initialisations,
-                base=before.levels if before is not None and temporal else None,
-                history=before.history if before is not None else None,
-            )
-        ]
+    return EncodedTensor(
+        DataUnit(header=replace(chosen, entry_points=entry_points), payload=encoded.payload), levels
     )
-

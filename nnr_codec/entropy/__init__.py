@@ -2,6 +2,7 @@
 """The Python face of the native coder: whole tensors in, whole tensors out, errors with their place."""
 
 from nnr_codec._native import TensorCoding
+from nnr_codec.entropy import rate
 from nnr_codec.entropy.payload import (
     BlockRowStart,
     DecodedTensor,
@@ -21,4 +22,5 @@ __all__ = [
     "TensorToEncode",
     "decode_payload",
     "encode_payload",
+    "rate",
 ]

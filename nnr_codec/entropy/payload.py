@@ -19,7 +19,11 @@ _Outcome = _native.Outcome
 _DECODING_FAULTS: dict[_native.Outcome, tuple[type[BitstreamError], str, str]] = {
     _Outcome.TRUNCATED: (TruncatedBitstream, "the codeword needs more bits than its unit has", "format 5.1"),
     _Outcome.LEVEL_OVERFLOW: (MalformedBitstream, "a level does not fit 32 bits", "format 5.3"),
-    _Outcome.OFFSET_ABOVE_RANGE: (MalformedBitstream, "an offset lies outside the range of the arithmetic decoder", "format 5.5"),
+    _Outcome.OFFSET_ABOVE_RANGE: (
+        MalformedBitstream,
+        "an offset lies outside the range of the arithmetic decoder",
+        "format 5.5",
+    ),
     _Outcome.NO_TERMINATION: (MalformedBitstream, "the terminating bin is 0", "format 3"),
     _Outcome.BAD_STOP_BIT: (MalformedBitstream, "the stop bit or its padding is wrong", "format 5.1"),
     _Outcome.TRAILING_BYTES: (MalformedBitstream, "bytes follow the end of the codeword", "format 3"),
@@ -89,7 +93,11 @@ class EncodedPayload:
 
 
 def decode_payload(
-    payload: bytes | memoryview, tensors: Sequence[TensorToDecode], *, bit_offset: int = 0, path: str | None = None
+    payload: bytes | memoryview,
+    tensors: Sequence[TensorToDecode],
+    *,
+    bit_offset: int = 0,
+    path: str | None = None,
 ) -> list[DecodedTensor]:
     """Decode all tensors of one codeword.
 
@@ -115,7 +123,9 @@ def decode_payload(
     """
     levels = [np.empty(t.coding.rows * t.coding.width, np.int32) for t in tensors]
     native = [_native.Tensor(t.coding, t.base, t.history) for t in tensors]
-    (outcome, position, index), side = _native.decode_payload(np.frombuffer(payload, np.uint8), native, levels)
+    (outcome, position, index), side = _native.decode_payload(
+        np.frombuffer(payload, np.uint8), native, levels
+    )
     if outcome != _Outcome.OK:
         error, message, clause = _DECODING_FAULTS[outcome]
         # Bits past the end do not exist; the fault is at the first of them.
@@ -149,7 +159,14 @@ def encode_payload(tensors: Sequence[TensorToEncode]) -> EncodedPayload:
         for t in tensors
     ]
     status, payload, starts = _native.encode_payload(native, [t.levels for t in tensors], choices)
+    raise_unless_encodable(status)
+    return EncodedPayload(payload, tuple(tuple(BlockRowStart(*s) for s in tensor) for tensor in starts))
+
+
+def raise_unless_encodable(status: tuple[_native.Outcome, int, int]) -> None:
+    """Turn the core's answer about levels that cannot be coded into an error."""
     outcome, failed_at, index = status
     if outcome != _Outcome.OK:
-        raise NotEncodable(_ENCODING_FAULTS[outcome], path=f"tensor[{index}].levels[{failed_at}]", clause="format 5.3")
-    return EncodedPayload(payload, tuple(tuple(BlockRowStart(*s) for s in tensor) for tensor in starts))
+        raise NotEncodable(
+            _ENCODING_FAULTS[outcome], path=f"tensor[{index}].levels[{failed_at}]", clause="format 5.3"
+        )

@@ -3,6 +3,17 @@
 
 from nnr_codec.quant.dequantize import dequantize
 from nnr_codec.quant.quantize import quantize_dependent, quantize_uniform
+from nnr_codec.quant.rdo import DEPENDENT_MSE, UNIFORM_MSE, matched_lambda, quantize_rdo
 from nnr_codec.quant.step_size import qp_for_step, step_size
 
-__all__ = ["dequantize", "qp_for_step", "quantize_dependent", "quantize_uniform", "step_size"]
+__all__ = [
+    "DEPENDENT_MSE",
+    "UNIFORM_MSE",
+    "dequantize",
+    "matched_lambda",
+    "qp_for_step",
+    "quantize_dependent",
+    "quantize_rdo",
+    "quantize_uniform",
+    "step_size",
+]

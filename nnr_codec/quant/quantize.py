@@ -10,10 +10,14 @@ from nnr_codec import _native
 from nnr_codec.errors import NotEncodable
 
 
-def _checked(failed_at: int, weights: NDArray[np.float32], step: float, levels: NDArray[np.int32]) -> NDArray[np.int32]:
+def checked(
+    failed_at: int, weights: NDArray[np.float32], step: float, levels: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Return `levels`, or raise for the weight at which the core stopped."""
     if failed_at != weights.size:
         raise NotEncodable(
-            f"weight {failed_at} ({weights[failed_at]!r}) is more than 2**31 steps of {step:g}", clause="format 4"
+            f"weight {failed_at} ({weights[failed_at]!r}) is more than 2**31 steps of {step:g}",
+            clause="format 4",
         )
     return levels
 
@@ -40,7 +44,7 @@ def quantize_uniform(weights: NDArray[np.float32], step: float) -> NDArray[np.in
     Clause: format 4
     """
     levels = np.empty(weights.size, np.int32)
-    return _checked(_native.quantize_uniform(weights, step, levels), weights, step, levels)
+    return checked(_native.quantize_uniform(weights, step, levels), weights, step, levels)
 
 
 def quantize_dependent(
@@ -70,4 +74,4 @@ def quantize_dependent(
     Clause: format 5.4
     """
     levels = np.empty(weights.size, np.int32)
-    return _checked(_native.quantize_dependent(weights, step, coding, levels), weights, step, levels)
+    return checked(_native.quantize_dependent(weights, step, coding, levels), weights, step, levels)

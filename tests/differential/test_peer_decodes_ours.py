@@ -30,6 +30,9 @@ OPTIONS: list[dict[str, Any]] = [
     {"qp": -8, "qp_by_name": (("fc*", -40), ("conv*", 0))},
     {"relative_error": 0.2},
     {"relative_error": 0.0001},
+    *({"effort": effort} for effort in ("fast", "slow", "best")),
+    {"effort": "best", "relative_error": 0.3, "relative_error_1d": 0.1, "scan_order": 1},
+    {"effort": "best", "dependent": False, "codebook": True, "qp": -12},
 ]
 
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much an encoder tries: the presets behind `EncoderConfig.effort`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What is tried for each tensor.
+
+    Attributes
+    ----------
+    passes : int
+        Rate-distortion optimised quantisations of the whole tensor, each with what the one before taught; 0 for none, the
+        least squared error.
+    sample : int
+        Weights of a larger tensor that settle its unary length, initialisations and step before the first pass.
+    unary_lengths : tuple of int
+        Tried by estimate. 10 costs no byte in the header.
+    small : int
+        Tensors of up to so many weights are also tried with scalar quantisation and several unary lengths, by real size.
+    slopes : tuple of float
+        Multiples of the usual lambda, each tried with a search of its own; the fewest bits at equal error win.
+    """
+
+    passes: int
+    sample: int = 1 << 15
+    unary_lengths: tuple[int, ...] = (1, 2, 4, 7, 10, 14, 20, 32)
+    small: int = 512
+    slopes: tuple[float, ...] = (1.0,)
+
+
+EFFORTS = {
+    "fast": Effort(0),
+    "medium": Effort(1),
+    "slow": Effort(2, small=4096),
+    "best": Effort(
+        3,
+        sample=1 << 17,
+        unary_lengths=(1, 2, 3, 4, 5, 7, 10, 12, 14, 17, 20, 25, 32, 48),
+        small=8192,
+        slopes=(1.0, 0.45, 0.75, 1.2),
+    ),
+}
