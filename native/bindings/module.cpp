@@ -16,6 +16,7 @@
 #include "nnr/rate_estimate.hpp"
 #include "nnr/rate_tables.hpp"
 #include "nnr/rdo.hpp"
+#include "probe.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -300,4 +301,5 @@ NB_MODULE(_native, m) {
   m.def("quantize_rdo", &quantize_rdo, "weights"_a, "step"_a, "tensor"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
         "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,
         "interval"_a = 64, "delay"_a = 32);
+  register_probe(m);
 }

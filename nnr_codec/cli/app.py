@@ -22,6 +22,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "encode": ("nnr_codec.cli.encode", "Compress a model file to an NNR stream."),
     "decode": ("nnr_codec.cli.decode", "Decompress an NNR stream to a model file."),
     "info": ("nnr_codec.cli.info", "Show a stream's units and tensors, from headers only."),
+    "dump": ("nnr_codec.cli.dump", "Show every bit of a stream, and where the bits went."),
+    "diff": ("nnr_codec.cli.diff", "Compare two streams: elements, levels, values, sizes."),
+    "explain": ("nnr_codec.cli.explain", "Say what a syntax element is, where it stands and what it may be."),
     "demo": ("nnr_codec.cli.demo", "Compress a small trained network that comes with the package."),
 }
 

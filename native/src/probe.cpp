@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nnr/probe.hpp"
+
+#include <cmath>
+
+#include "nnr/payload.hpp"
+
+namespace nnr {
+
+namespace {
+
+// log2 of each range the engine can have, and of each part of one.
+const std::array<double, 512>& log2_of() {
+  static const std::array<double, 512> table = [] {
+    std::array<double, 512> t{};
+    for (std::size_t i = 1; i < t.size(); ++i) t[i] = std::log2(static_cast<double>(i));
+    return t;
+  }();
+  return table;
+}
+
+}  // namespace
+
+ProbeSource::ProbeSource(std::span<const std::uint8_t> payload, std::uint64_t watch_bit)
+    : engine_(payload), watch_bit_(watch_bit) {}
+
+void ProbeSource::begin_tensor(const TensorCoding& coding, std::uint32_t index, TensorProbe& probe) {
+  probe_ = &probe;
+  layout_ = ContextLayout(coding.unary_length);
+  probe.contexts.assign(static_cast<std::size_t>(layout_.count()), {});
+  probe.begin_bit = engine_.bits_read();
+  parent_present_ = coding.parent_present;
+  bypass_flags_ = 0;
+  last_context_ = -1;
+  tensor_ = index;
+  levels_ = 0;
+}
+
+void ProbeSource::end_tensor() {
+  probe_->end_bit = engine_.bits_read();
+  probe_->final_states.clear();
+  for (int i = 0; i < layout_.count(); ++i)
+    probe_->final_states.push_back(static_cast<std::int16_t>(contexts_[static_cast<unsigned>(i)].state()));
+}
+
+bool ProbeSource::regular(int context) {
+  ContextModel& model = contexts_[static_cast<unsigned>(context)];
+  const std::uint32_t range = engine_.range();
+  const std::uint32_t lps = kRangeLps[(range & 0xE0U) + ContextModel::lps_column(model.state())];
+  const bool likely = model.state() >= 0;
+  const bool bin = engine_.decode(model);
+  const std::uint32_t taken = bin == likely ? range - lps : lps;
+  charge(probe_->contexts[static_cast<unsigned>(context)], bin, log2_of()[range] - log2_of()[taken]);
+  last_context_ = context;
+  if (context < ContextLayout::kSign) ++levels_;
+  if (!watched_.found) watch(context, ProbedElement::kTerminate);
+  return bin;
+}
+
+bool ProbeSource::bypass() {
+  const bool bin = engine_.decode_bypass();
+  const bool history = parent_present_ && bypass_flags_++ == 0;
+  const ProbedElement element = history ? ProbedElement::kHistoryFlag : ProbedElement::kRowSkipEnabled;
+  charge(price(element), bin, 1.0);
+  if (!watched_.found) watch(-1, element);
+  return bin;
+}
+
+ProbedElement ProbeSource::purpose_of_bypass_bins() const {
+  if (last_context_ < 0) return ProbedElement::kQpValue;
+  return last_context_ == layout_.parameter_flag() ? ProbedElement::kInitialisation : ProbedElement::kSuffix;
+}
+
+std::uint32_t ProbeSource::bypass_bins(int count) {
+  const ProbedElement element = purpose_of_bypass_bins();
+  std::uint32_t bins = 0;
+  for (int i = 0; i < count; ++i) {
+    const bool bin = engine_.decode_bypass();
+    bins = 2 * bins + (bin ? 1U : 0U);
+    charge(price(element), bin, 1.0);
+    if (!watched_.found) watch(-1, element);
+  }
+  return bins;
+}
+
+bool ProbeSource::terminate() {
+  const std::uint32_t range = engine_.range();
+  const bool bin = engine_.decode_terminate();
+  charge(price(ProbedElement::kTerminate), bin, log2_of()[range] - log2_of()[bin ? 2 : range - 2]);
+  if (!watched_.found) watch(-1, ProbedElement::kTerminate);
+  return bin;
+}
+
+bool ProbeSource::restart_range() {
+  charge(price(ProbedElement::kRangeRestart), false, log2_of()[engine_.range()] - log2_of()[256]);
+  return engine_.restart_range();
+}
+
+void ProbeSource::charge(Price& account, bool bin, double cost) {
+  // Zeros that are only imagined behind the codeword's end cost nothing.
+  if (!engine_.overrun()) account.add(bin, cost);
+}
+
+void ProbeSource::watch(int context, ProbedElement element) {
+  if (engine_.bits_read() <= watch_bit_) return;
+  watched_ = {true, tensor_, context, element, levels_};
+}
+
+Status probe_payload(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
+                     std::span<std::int32_t* const> levels, std::span<TensorSideData> side, std::vector<TensorProbe>& probes,
+                     std::uint64_t watch_bit, WatchedBin& watched) {
+  ProbeSource source(payload, watch_bit);
+  probes.assign(codings.size(), {});
+  std::size_t begun = 0;
+  const auto ended = [&](Outcome outcome) {
+    watched = source.watched();
+    const std::uint64_t position = source.bits_read();
+    const std::size_t last = begun == 0 ? 0 : begun - 1;
+    probes.resize(begun);
+    return Status{outcome, position, static_cast<std::uint32_t>(last)};
+  };
+  for (; begun < codings.size();) {
+    source.begin_tensor(codings[begun], static_cast<std::uint32_t>(begun), probes[begun]);
+    TensorDecoder decoder(source, codings[begun]);
+    const Outcome outcome = decoder.decode(levels[begun], side[begun]);
+    source.end_tensor();
+    ++begun;
+    if (outcome != Outcome::kOk) return ended(outcome);
+  }
+  return ended(finish_decoding(source, payload));
+}
+
+}  // namespace nnr

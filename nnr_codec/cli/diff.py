@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nnr diff``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from nnr_codec.cli.inspection import Inspection, check_readable, opened_streams, paint_for, write_lines
+
+
+@click.command(
+    "diff",
+    cls=Inspection,
+    epilog="\b\nExamples:\n  nnr diff old.nnr new.nnr\n  nnr diff old.nnr new.nnr --json | jq '.tensors'\n\n"
+    "Exit code: 0 the same content, 1 different, 3 wrong usage or unreadable file.",
+)
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON document.")
+@click.option("--width", type=click.IntRange(20), help="Columns of text; by default the terminal's.")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in text."
+)
+@click.pass_context
+def command(
+    ctx: click.Context, before: str, after: str, as_json: bool, width: int | None, color: str
+) -> None:
+    """Compare two streams: elements and tensors that differ, levels changed, largest error, sizes.
+
+    Units belong together by their type and the names of their tensors, wherever they stand.
+    """
+    check_readable(before, after)
+    from nnr_codec.inspect.difference import compare, difference_lines, difference_record
+    from nnr_codec.inspect.survey import Survey
+
+    with opened_streams([before, after]) as (ours, theirs):
+        difference = compare(Survey(ours, keep=True), Survey(theirs, keep=True))
+        if as_json:
+            write_lines([json.dumps(difference_record(difference), indent=1)], None)
+        else:
+            write_lines(difference_lines((before, after), difference, paint_for(color, width)), None)
+    ctx.exit(0 if difference.same else 1)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nnr explain``."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import click
+
+from nnr_codec.cli.inspection import (
+    EXIT_USAGE,
+    Inspection,
+    check_readable,
+    opened_streams,
+    paint_for,
+    write_lines,
+)
+from nnr_codec.cli.terminal import printable
+
+
+@click.command(
+    "explain",
+    cls=Inspection,
+    epilog="\b\nExamples:\n  nnr explain                     # every element\n  nnr explain dq_flag\n"
+    "  nnr explain scan_order --in conformance/vectors\n\nExit code: 0 explained, 3 no such element.",
+)
+@click.argument("element", required=False)
+@click.option(
+    "--in", "places", multiple=True, metavar="FILE", help="Show its values in these streams or folders."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON document.")
+@click.option("--width", type=click.IntRange(20), help="Columns of text; by default the terminal's.")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in text."
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    element: str | None,
+    places: tuple[str, ...],
+    as_json: bool,
+    width: int | None,
+    color: str,
+) -> None:
+    """Say what a syntax element is: descriptor, condition, range, meaning, clause."""
+    from nnr_codec.inspect.explanation import (
+        element_list_lines,
+        explanation_lines,
+        explanation_record,
+        known_elements,
+        similar_elements,
+    )
+
+    paint = paint_for(color, width)
+    if element is None:
+        if as_json:
+            write_lines([json.dumps([explanation_record(name) for name in known_elements()], indent=1)], None)
+        else:
+            write_lines(element_list_lines(paint), None)
+        return
+    if element not in known_elements():
+        near = similar_elements(element)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        click.echo(f"nnr explain: no element is called {element!r}{hint}", err=True)
+        ctx.exit(EXIT_USAGE)
+    if as_json:
+        record = explanation_record(element) | ({"values_in": _values_in(element, places)} if places else {})
+        write_lines([json.dumps(record, indent=1)], None)
+        return
+    write_lines(explanation_lines(element, paint), None)
+    for path, found in _values_in(element, places).items():
+        write_lines([f"  {printable(path)}: {', '.join(found)}"], None)
+
+
+def _values_in(element: str, places: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the element's values in each stream that has it."""
+    from nnr_codec.inspect.streams import values_of_element
+
+    paths = []
+    for place in places:
+        if os.path.isdir(place):
+            for folder, _, names in os.walk(place):
+                paths += [
+                    os.path.join(folder, name) for name in sorted(names) if name.endswith((".nnc", ".nnr"))
+                ]
+        else:
+            check_readable(place)
+            paths.append(place)
+    found = {}
+    for path in sorted(paths):
+        with opened_streams([path]) as (buffer,):
+            values = values_of_element(buffer, element)
+        if values:
+            found[path] = values
+    return found

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands that look into streams share: exit codes, colours, where text goes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from nnr_codec.inspect import Paint
+
+EXIT_MALFORMED = 1
+EXIT_USAGE = 3
+
+
+class Inspection(click.Command):
+    """A command whose exit code for wrong usage is 3: 1 and 2 say something about streams."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the arguments."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            self._refuse(error)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            self._refuse(error)
+
+    def _refuse(self, error: click.UsageError) -> NoReturn:
+        click.echo(f"nnr {self.name}: {error.format_message()} (see nnr {self.name} --help)", err=True)
+        raise click.exceptions.Exit(EXIT_USAGE)
+
+
+def check_readable(*paths: str) -> None:
+    """End the command with exit code 3 where a file cannot be read."""
+    for path in paths:
+        if path == "-":
+            continue
+        reason = None
+        if os.path.isdir(path):
+            reason = "is a directory"
+        elif not os.path.exists(path):
+            reason = "no such file"
+        elif not os.access(path, os.R_OK):
+            reason = "not readable"
+        if reason is not None:
+            click.echo(f"nnr: {click.format_filename(path)}: {reason}", err=True)
+            raise click.exceptions.Exit(EXIT_USAGE)
+
+
+def paint_for(color: str, width: int | None, *, to_file: bool = False) -> Paint:
+    """Return how to write text: in colours on a terminal unless NO_COLOR or TERM=dumb say otherwise."""
+    from nnr_codec.inspect import Paint
+
+    terminal = sys.stdout.isatty() and not to_file
+    wanted = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")
+    try:
+        "█✗…".encode(encoding)
+        blocks = True
+    except (UnicodeEncodeError, LookupError):
+        blocks = False
+    if width is None and terminal:
+        width = shutil.get_terminal_size().columns
+    return Paint(wanted if color == "auto" else color == "always", width, blocks)
+
+
+def write_lines(lines: Iterable[str], output: str | None) -> None:
+    """Write lines to a file, whole or not at all, or to standard output as they come."""
+    if output is None or output == "-":
+        for line in lines:
+            # Whatever the terminal's encoding lacks is shown as an escape.
+            encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+            sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        return
+    with atomic_file(output) as file:
+        for line in lines:
+            file.write((line + "\n").encode("utf-8", "backslashreplace"))
+
+
+@contextlib.contextmanager
+def atomic_file(path: str) -> Iterator[Any]:
+    """Open a file that takes its name only when all of it was written."""
+    beside = f"{path}.{os.getpid()}.part"
+    try:
+        with open(beside, "wb") as file:
+            yield file
+        os.replace(beside, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
+
+
+@contextlib.contextmanager
+def opened_streams(paths: Sequence[str]) -> Iterator[list[memoryview]]:
+    """Map files, or read standard input for ``-``."""
+    from nnr_codec.codec.source import opened
+
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(opened(sys.stdin.buffer if path == "-" else path)) for path in paths]

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a dump back to the stream, with edits: forbidden ones too, which is how invalid vectors are made."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from nnr_codec.errors import NotEncodable
+from nnr_codec.inspect.unit_builder import UnitBuilder
+
+_STEP = re.compile(r"\.?([A-Za-z_][A-Za-z_0-9]*)|\[(\d+)\]")
+_SIZE = ("nnr_unit_size_flag", "nnr_unit_size")
+
+
+def records_of(text: str) -> list[dict[str, Any]]:
+    """Return the records of a dump, JSON or JSON lines.
+
+    Raises
+    ------
+    NotEncodable
+        It is no dump.
+    """
+    try:
+        document = json.loads(text)
+        records = document.get("units") if isinstance(document, dict) else None
+    except json.JSONDecodeError:
+        try:
+            records = [json.loads(line) for line in text.splitlines() if line.strip()]
+        except json.JSONDecodeError as error:
+            raise NotEncodable(f"this is no JSON: {error}") from None
+    if not isinstance(records, list):
+        raise NotEncodable("this is no dump: it has no units")
+    return [record for record in records if record.get("record") in ("unit", "stray bytes")]
+
+
+def build_stream(records: Iterable[dict[str, Any]], edits: Iterable[str] = ()) -> Iterator[bytes]:
+    """Yield the bytes of each record.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        As `records_of` or `unit_record` give them.
+    edits : iterable of str
+        ``path=value``; a value is JSON, ``hex:...`` or plain text, and nothing removes the element. In an
+        edited unit size and byte alignments are made anew unless they are edited themselves.
+
+    Raises
+    ------
+    NotEncodable
+        A record does not make a unit, or an edit has no place.
+    """
+    wanted = [_parsed_edit(edit) for edit in edits]
+    builder = UnitBuilder()
+    used: set[int] = set()
+    for record in records:
+        mine = [(n, edit) for n, edit in enumerate(wanted) if edit[0] == record.get("index")]
+        used.update(n for n, _ in mine)
+        octets = _build_record(record, [edit for _, edit in mine], builder)
+        builder.advance(octets)
+        yield octets
+    for number, (_, _, _, text) in enumerate(wanted):
+        if number not in used:
+            raise NotEncodable("the stream has no such unit", path=text)
+
+
+Edit = tuple[int, list[str | int], Any, str]
+
+
+def _parsed_edit(edit: str) -> Edit:
+    path, equals, text = edit.partition("=")
+    steps: list[str | int] = [
+        match[1] if match[1] is not None else int(match[2]) for match in _STEP.finditer(path)
+    ]
+    if not equals or len(steps) < 3 or steps[0] != "nnr_unit" or not isinstance(steps[1], int):
+        raise NotEncodable("an edit is nnr_unit[N].element=value", path=edit)
+    return steps[1], steps[2:], _parsed_value(text), path
+
+
+def _parsed_value(text: str) -> Any:
+    if not text:
+        return None
+    if text.startswith("hex:"):
+        try:
+            return bytes.fromhex(text[4:])
+        except ValueError:
+            raise NotEncodable(f"{text!r} is not hexadecimal") from None
+    try:
+        return from_jsonable(json.loads(text))
+    except json.JSONDecodeError:
+        return text
+
+
+def from_jsonable(value: Any) -> Any:
+    """Return the tree or value that `jsonable` was given."""
+    if isinstance(value, list):
+        return [from_jsonable(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        (kind, text), *_ = value.items()
+        if kind == "hex":
+            return bytes.fromhex(text)
+        if kind == "flt":
+            return _float(bytes.fromhex(text))
+        if kind == "integer":
+            return int(text)
+        if kind == "octets":
+            return bytes.fromhex(text).decode("utf-8", "surrogateescape")
+    return {key: from_jsonable(entry) for key, entry in value.items()}
+
+
+def _float(octets: bytes) -> float | bytes:
+    value: float = struct.unpack("<f", octets)[0]
+    return value if struct.pack("<f", value) == octets else octets
+
+
+def _build_record(record: dict[str, Any], edits: list[Edit], builder: UnitBuilder) -> bytes:
+    path = f"nnr_unit[{record.get('index', '?')}]"
+    try:
+        if "syntax" not in record:
+            if edits:
+                raise NotEncodable(
+                    "this unit was not understood, so that its elements cannot be edited", path=path
+                )
+            return bytes.fromhex(record["octets"])
+        tree = from_jsonable(record["syntax"])
+        trailing = bytes.fromhex(record.get("trailing", ""))
+    except (KeyError, ValueError, TypeError) as error:
+        raise NotEncodable(f"this record is damaged: {error}", path=path) from None
+    if edits:
+        faulty = {e["path"] for e in record.get("elements", ()) if e["status"] != "ok"}
+        _forget_alignments(tree, path, faulty)
+        for key in _SIZE[1:]:
+            tree.pop(key, None)
+    for _, steps, value, text in edits:
+        _apply(tree, steps, value, text)
+    return builder.build(tree, trailing)
+
+
+def _forget_alignments(tree: Any, path: str, faulty: set[str]) -> None:
+    """Drop the alignments that are as they must be: an edit may move them."""
+    if isinstance(tree, list):
+        for index, entry in enumerate(tree):
+            _forget_alignments(entry, f"{path}[{index}]", faulty)
+    elif isinstance(tree, dict):
+        for key in list(tree):
+            if key == "byte_alignment" and f"{path}.{key}" not in faulty:
+                del tree[key]
+            else:
+                _forget_alignments(tree[key], f"{path}.{key}", faulty)
+
+
+def _apply(tree: dict[str, Any], steps: list[str | int], value: Any, text: str) -> None:
+    place: Any = tree
+    try:
+        for step in steps[:-1]:
+            place = place[step]
+        last = steps[-1]
+        if value is None:
+            del place[last]
+        elif isinstance(place, list) and last == len(place):
+            place.append(value)
+        elif isinstance(place, list) != isinstance(last, int):
+            raise KeyError(last)
+        else:
+            place[last] = value
+    except (KeyError, IndexError, TypeError):
+        raise NotEncodable("there is no such element to edit", path=text) from None

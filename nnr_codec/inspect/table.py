@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables that every format can write: text, CSV, Markdown, JSON and JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+from nnr_codec.inspect.paint import Paint, plain
+
+#: Rows looked at to find the widths of columns; later cells may be wider and then push their line.
+_MEASURED_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    key : str
+        Its name in machine formats.
+    title : str
+    show : callable
+        From a value to text for people; None becomes an empty cell before.
+    right : bool
+        Whether it is aligned to the right.
+    place : bool
+        Whether it says where something is, and is left out of what is to be compared.
+    style : str or None
+        Of `Paint`.
+    """
+
+    key: str
+    title: str
+    show: Callable[[Any], str] = str
+    right: bool = False
+    place: bool = False
+    style: str | None = None
+
+    def cell(self, value: Any) -> str:
+        """Return a value for people."""
+        return "" if value is None else plain(self.show(value))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of values, made as they are asked for."""
+
+    name: str
+    columns: Sequence[Column]
+    rows: Iterable[Sequence[Any]]
+
+    def without_places(self) -> Table:
+        """Return this without the columns that say where things are."""
+        kept = [index for index, column in enumerate(self.columns) if not column.place]
+        rows = ([row[index] for index in kept] for row in self.rows)
+        return Table(self.name, [self.columns[index] for index in kept], rows)
+
+    def text(self, paint: Paint) -> Iterator[str]:
+        """Yield lines for people; the last column is cut to the width."""
+        rows = iter(self.rows)
+        head = [self._cells(row) for row in islice(rows, _MEASURED_ROWS)]
+        titles = [column.title for column in self.columns]
+        widths = [max(map(len, cells)) for cells in zip(titles, *head, strict=True)]
+        yield paint("bold", self._line(titles, widths, None).rstrip())
+        for cells in chain(head, map(self._cells, rows)):
+            yield self._line(cells, widths, paint)
+
+    def _cells(self, row: Sequence[Any]) -> list[str]:
+        return [column.cell(value) for column, value in zip(self.columns, row, strict=True)]
+
+    def _line(self, cells: list[str], widths: list[int], paint: Paint | None) -> str:
+        line, used = "", 0
+        last = len(cells) - 1
+        for index, (cell, width, column) in enumerate(zip(cells, widths, self.columns, strict=True)):
+            text = cell if index == last else cell.ljust(width)
+            if column.right:
+                text = cell.rjust(width)
+            if paint is not None:
+                text = paint.clip(text, used)
+                used += len(text) + 2
+                if column.style is not None:
+                    text = paint(column.style, text)
+                if paint.width is not None and used >= paint.width:
+                    return line + text
+            line += text + ("" if index == last else "  ")
+        return line.rstrip() if paint is None or not paint.color else line
+
+    def csv(self) -> Iterator[str]:
+        """Yield lines of RFC 4180 with a header; None is an empty cell."""
+        yield _csv_line([column.key for column in self.columns])
+        for row in self.rows:
+            yield _csv_line(["" if value is None else _csv_cell(value) for value in row])
+
+    def markdown(self) -> Iterator[str]:
+        """Yield a Markdown table."""
+        yield "| " + " | ".join(column.title for column in self.columns) + " |"
+        yield "|" + "|".join("---:" if column.right else "---" for column in self.columns) + "|"
+        for row in self.rows:
+            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in self._cells(row)) + " |"
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield rows as JSON-ready objects."""
+        keys = [column.key for column in self.columns]
+        for row in self.rows:
+            yield {key: machine_value(value) for key, value in zip(keys, row, strict=True)}
+
+    def json_lines(self) -> Iterator[str]:
+        """Yield an object per row."""
+        for record in self.records():
+            yield json.dumps({"record": self.name, **record})
+
+    def json(self, head: dict[str, Any]) -> Iterator[str]:
+        """Yield one document with all rows, line by line."""
+        yield json.dumps(head)[:-1] + ', "rows": ['
+        separator = ""
+        for record in self.records():
+            yield f"{separator}{json.dumps(record)}"
+            separator = ","
+        yield "]}"
+
+
+def machine_value(value: Any) -> Any:
+    """Return a value as JSON can hold it."""
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, int) and value.bit_length() > 53:
+        return str(value)
+    return value
+
+
+def _csv_cell(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    # Surrogates stand for bytes that are not UTF-8; no output encoding takes them.
+    return plain(str(machine_value(value)))
+
+
+def _csv_line(cells: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()

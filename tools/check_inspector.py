@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Hold the inspector to its promises on any streams: `python tools/check_inspector.py DIR_OR_FILE...`.
+
+For each .nnc or .nnr file: the ledger adds up exactly to the file's size; the fractional bits of every
+payload agree with its length within 0.1 %, stop bit and padding aside; dump, JSON and build give the same
+bytes. Streams named `x_0.nnc`, `x_1.nnc`, ... are a series of updates. Prints a line per failure and the
+totals; exit code 1 for failures.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from nnr_codec.inspect import Overview, Survey, UnitReport, build_stream, overview_of, records_of
+from nnr_codec.inspect.document import dump_json, dump_json_lines
+
+AGREEMENT = 0.001
+
+
+def streams(places: list[str]) -> Iterator[Path]:
+    """Yield the streams in files and folders."""
+    for place in map(Path, places):
+        if place.is_dir():
+            yield from sorted(path for path in place.rglob("*") if path.suffix in (".nnc", ".nnr"))
+        else:
+            yield place
+
+
+def earlier(path: Path) -> list[bytes]:
+    """Return the streams before this one in its series."""
+    match = re.fullmatch(r"(.*_)(\d+)", path.stem)
+    if match is None:
+        return []
+    before = [path.with_name(f"{match[1]}{number}{path.suffix}") for number in range(int(match[2]))]
+    return [one.read_bytes() for one in before if one.exists()]
+
+
+def problems(path: Path, totals: dict[str, float]) -> Iterator[str]:
+    """Yield what does not hold for a stream."""
+    octets = path.read_bytes()
+    after = earlier(path)
+    survey = Survey(octets, after=after)
+    overview = overview_of(survey)
+    if not overview.ledger.is_exact(len(octets)):
+        yield f"the ledger has {overview.ledger.total_bits} bits and the file {8 * len(octets)}"
+    spent = sum(line.bits for line in overview.ledger.payload.values())
+    if abs(spent - overview.ledger.decoded_payload_bits) > 1e-6 * max(1, spent):
+        yield f"payload lines add up to {spent} and not {overview.ledger.decoded_payload_bits}"
+    for piece in survey:
+        if isinstance(piece, UnitReport) and piece.payload is not None and piece.payload.n_bits:
+            off = abs(piece.payload.discrepancy_bits) / piece.payload.n_bits
+            totals["worst"] = max(totals["worst"], off)
+            totals["payloads"] += 1
+            if off > AGREEMENT:
+                yield f"{piece.span.path}: fractional bits differ from the payload's by {100 * off:.3f} %"
+    for name, lines in (("json", dump_json), ("jsonl", dump_json_lines)):
+        text = "\n".join(lines(path.name, Survey(octets, after=after), Overview()))
+        records = records_of(text)
+        if b"".join(build_stream(records)) != octets:
+            yield f"dump to {name} and build gives other bytes"
+        totals["as syntax"] += sum("syntax" in record for record in records)
+        totals["units"] += len(records)
+        if name == "json":
+            json.loads(text)
+    totals["faults"] += len(overview.faults)
+    totals["bytes"] += len(octets)
+
+
+def main(places: list[str]) -> int:
+    """Check everything."""
+    totals = dict.fromkeys(("worst", "payloads", "as syntax", "units", "faults", "bytes"), 0.0)
+    count = failures = 0
+    for path in streams(places):
+        count += 1
+        for problem in problems(path, totals):
+            failures += 1
+            print(f"{path}: {problem}")
+    size, payloads = totals["bytes"], totals["payloads"]
+    print(f"{count} streams, {size:,.0f} bytes, {payloads:,.0f} payloads: {failures} failures")
+    print(f"worst disagreement of fractional bits with a payload's length: {100 * totals['worst']:.1e} %")
+    print(f"{totals['as syntax']:.0f} of {totals['units']:.0f} records built from syntax, others from octets")
+    print(f"{totals['faults']:.0f} faults in the streams")
+    return 1 if failures or not count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
