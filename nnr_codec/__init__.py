@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 from nnr_codec._version import __version__
 
 if TYPE_CHECKING:
-    from nnr_codec.codec import Decoder, Encoder, EncoderConfig, QuantizedTensor, decode, encode
+    from nnr_codec.codec import (
+        Decoder,
+        Encoder,
+        EncoderConfig,
+        QuantizedTensor,
+        TargetReport,
+        compress_to_target,
+        decode,
+        encode,
+    )
     from nnr_codec.entropy import rate
     from nnr_codec.errors import (
         BitstreamError,
@@ -28,7 +37,7 @@ if TYPE_CHECKING:
     from nnr_codec.model import Limits
 
 _ROOMS = {
-    "nnr_codec.codec": ("Decoder", "Encoder", "EncoderConfig", "QuantizedTensor", "decode", "encode"),
+    "nnr_codec.codec": ("Decoder", "Encoder", "EncoderConfig", "QuantizedTensor", "TargetReport", "compress_to_target", "decode", "encode"),
     "nnr_codec.entropy": ("rate",),
     "nnr_codec.errors": (
         "BitstreamError",
@@ -56,9 +65,11 @@ __all__ = [
     "NnrError",
     "NotEncodable",
     "QuantizedTensor",
+    "TargetReport",
     "TruncatedBitstream",
     "UnsupportedBitstream",
     "__version__",
+    "compress_to_target",
     "decode",
     "encode",
     "rate",

@@ -29,7 +29,7 @@ _SAMPLE_PIECES = 8
 # What a bit is worth at `lambda_scale` 1, in units of the bound's slope at high rate. One number serves all rates: measured
 # from 0.2 to 6 bits a weight the best lies between 0.7 and 1.1 and its neighbourhood is flat. A slope tied to the error a
 # pass leaves would feed on itself.
-_USUAL_SLOPE = 0.94
+USUAL_SLOPE = 0.94
 # The error asked for counts as met within this share, a step of QP at density 6.
 _TOLERANCE = 0.012
 _MAX_SETTLING_ROUNDS = 6
@@ -84,9 +84,9 @@ class RdoSearch:
         self._importance = (
             None if job.importance is None else np.ascontiguousarray(job.importance, np.float32).reshape(-1)
         )
-        self._sample = _sample_of(weights, effort.sample)
+        self._sample = sample_of(weights, effort.sample)
         self._sample_importance = (
-            None if self._importance is None else _sample_of(self._importance, effort.sample)
+            None if self._importance is None else sample_of(self._importance, effort.sample)
         )
 
     def run(self) -> Quantised:
@@ -105,7 +105,7 @@ class RdoSearch:
     def _search(self, dependent: bool, slope: float) -> tuple[Quantised, _State]:
         """Search with one quantiser and one share of the usual slope."""
         header = replace(self._header, dq_flag=dependent)
-        state, levels = self._settle(header, slope * _USUAL_SLOPE * self._job.config.lambda_scale)
+        state, levels = self._settle(header, slope * USUAL_SLOPE * self._job.config.lambda_scale)
         for number in range(self._effort.passes):
             if number > 0 or levels is None:
                 levels = self._whole(header, state)
@@ -262,7 +262,7 @@ def _error(weights: NDArray[np.float32], levels: NDArray[np.int32], step: float)
     return root_mean_square(weights - np.float32(step) * levels.astype(np.float32))
 
 
-def _sample_of(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def sample_of(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     if values.size <= 3 * size // 2:
         return values
     piece = size // _SAMPLE_PIECES
