@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("nnr_codec.cli.diff", "Compare two streams: elements, levels, values, sizes."),
     "explain": ("nnr_codec.cli.explain", "Say what a syntax element is, where it stands and what it may be."),
     "demo": ("nnr_codec.cli.demo", "Compress a small trained network that comes with the package."),
+    "conformance": ("nnr_codec.cli.conformance", "Check decoders and streams against the conformance vectors."),
 }
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nnr conformance validate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from nnr_codec.cli.terminal import printable
+from nnr_codec.codec.validate import Finding, Severity, validate
+
+
+@click.command(
+    "validate",
+    epilog="\b\nSeveral streams are a sequence of updates. Exit codes: 0 valid, 1 not valid, 2 valid with warnings under --strict.",
+)
+@click.argument("streams", nargs=-1, required=True, metavar="STREAM...", type=click.Path(exists=True, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="A JSON document instead of lines.")
+@click.option("--strict", is_flag=True, help="Exit with 2 when there are warnings.")
+def command(streams: tuple[str, ...], as_json: bool, strict: bool) -> int:
+    """Check a stream of any encoder: syntax, semantics, reserved bits, alignment, entry points, and choices that look odd."""
+    findings = validate([Path(stream).read_bytes() for stream in streams])
+    if as_json:
+        click.echo(json.dumps([finding.as_dict() for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            click.echo(printable(_line(finding, streams)))
+        n_errors = sum(finding.severity is Severity.ERROR for finding in findings)
+        n_warnings = len(findings) - n_errors
+        click.echo(f"{'not valid' if n_errors else 'valid'}: {n_errors} errors, {n_warnings} warnings")
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        return 1
+    return 2 if strict and findings else 0
+
+
+def _line(finding: Finding, streams: tuple[str, ...]) -> str:
+    place = f"{streams[finding.stream]}: " if len(streams) > 1 else ""
+    bit = "" if finding.bit_offset is None else f" at bit {finding.bit_offset}"
+    return f"{place}{finding.severity.value}: {finding.path}{bit}: {finding.message} (clause {finding.clause})"

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model with one fault, in memory, under the suites' vectors."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.abc
+import importlib.util
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+from tools.mutants.operators import MODEL
+
+_SECONDS = 4.0
+_PACKAGE = "spec.model"
+
+
+class TooSlow(Exception):
+    """A mutant does not come to an end."""
+
+
+class _Loader(importlib.abc.Loader):
+    def __init__(self, code: CodeType, extra: dict[str, Any]) -> None:
+        self.code, self.extra = code, extra
+
+    def create_module(self, spec: Any) -> None:
+        """Use the default."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        vars(module).update(self.extra)
+        exec(self.code, vars(module))  # noqa: S102 - the model's own source, with one fault
+
+
+class Sources(importlib.abc.MetaPathFinder):
+    """Serves the model's modules from compiled sources, one of which may be another."""
+
+    def __init__(self) -> None:
+        self.codes = {
+            path.stem: compile(path.read_text(encoding="utf-8"), str(path), "exec")
+            for path in sorted(MODEL.glob("*.py"))
+        }
+        self.changed: dict[str, CodeType] = {}
+        self.extra: dict[str, Any] = {}
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        del path, target
+        if name != _PACKAGE and not name.startswith(_PACKAGE + "."):
+            return None
+        stem = "__init__" if name == _PACKAGE else name.rpartition(".")[2]
+        code = self.changed.get(stem, self.codes[stem])
+        return importlib.util.spec_from_loader(name, _Loader(code, self.extra), is_package=stem == "__init__")
+
+    @contextmanager
+    def model(
+        self, changed: dict[str, str] | None = None, extra: dict[str, Any] | None = None
+    ) -> Iterator[ModuleType]:
+        """Import the model with other sources for some modules."""
+        self.changed = {name: compile(text, f"<{name}>", "exec") for name, text in (changed or {}).items()}
+        self.extra = extra or {}
+        kept = {
+            name: sys.modules.pop(name)
+            for name in list(sys.modules)
+            if name == _PACKAGE or name.startswith(_PACKAGE + ".")
+        }
+        sys.meta_path.insert(0, self)
+        try:
+            yield importlib.import_module(_PACKAGE)
+        finally:
+            sys.meta_path.remove(self)
+            for name in list(sys.modules):
+                if name == _PACKAGE or name.startswith(_PACKAGE + "."):
+                    del sys.modules[name]
+            sys.modules.update(kept)
+
+
+@dataclass
+class Case:
+    """A vector as the harness needs it."""
+
+    id: str
+    streams: list[bytes]
+    verdict: str
+    classes: tuple[str, ...] = ()
+    bits: tuple[int, int] | None = None
+    alone: bool = False
+    expected: Any = None
+    statements: frozenset[int] = frozenset()
+    seconds: float = 0.0
+
+
+@dataclass
+class Said:
+    """What a model said of a case: compulsory layers, and the others."""
+
+    rejected: tuple[str, int] | None = None
+    values: list[Any] = field(default_factory=list)
+    others: list[Any] = field(default_factory=list)
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Interrupt what takes longer."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise TooSlow
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def run(model: ModuleType, case: Case) -> Said:
+    """Decode a case. Anything but a verdict of the model is an exception of this function."""
+    said = Said()
+    log: list[Any] = []
+    session = model.Session(log=log)
+    try:
+        for stream in case.streams:
+            log.clear()
+            decoded = session.decode(stream)
+            said.values.append(
+                {name: (t.shape, t.dtype, t.value_bytes) for name, t in decoded.tensors.items()}
+            )
+            said.others.append(
+                (
+                    {name: t.levels for name, t in decoded.tensors.items()},
+                    decoded.units,
+                    [unit.topology_data for unit in decoded.topology],
+                    [
+                        (f.path.rpartition(".")[2].partition("[")[0], f.bit_offset, f.n_bits, repr(f.value))
+                        for f in log
+                    ],
+                )
+            )
+        if case.alone:
+            alone = model.Session(block_rows_alone=True)
+            said.others.append(
+                [{n: t.levels for n, t in alone.decode(s).tensors.items()} for s in case.streams]
+            )
+    except model.StreamError as error:
+        said.rejected = (error.verdict, error.bit_offset)
+    return said
+
+
+def verdict_on(model: ModuleType, case: Case) -> str:
+    """Judge a mutant on a case: empty when it passes, else what gave it away."""
+    try:
+        with time_limit(_SECONDS):
+            said = run(model, case)
+    except TooSlow:
+        return "timeout"
+    except MemoryError:
+        return "memory"
+    except Exception as error:
+        return f"crash {type(error).__name__}"
+    if case.verdict == "either":
+        return ""
+    if case.verdict == "reject":
+        if said.rejected is None:
+            return "accepts"
+        verdict, bit = said.rejected
+        if verdict not in case.classes:
+            return "class"
+        if case.bits is not None and not case.bits[0] <= bit <= case.bits[1]:
+            return "bit"
+        return ""
+    if said.rejected is not None:
+        return "rejects"
+    if said.values != case.expected.values:
+        return "values"
+    return "layers" if said.others != case.expected.others else ""
+
+
+class _Marks(ast.NodeTransformer):
+    """Puts a mark before every statement of every function."""
+
+    def __init__(self) -> None:
+        self.lines: dict[int, int] = {}
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        return node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        for name in ("body", "orelse", "finalbody"):
+            body = getattr(node, name, None)
+            if isinstance(body, list) and body and not isinstance(node, ast.Module | ast.ClassDef):
+                marked: list[ast.stmt] = []
+                for statement in body:
+                    mark = ast.parse(f"_MARKS.add({statement.lineno})").body[0]
+                    ast.copy_location(mark, statement)
+                    marked += [mark, statement]
+                setattr(node, name, marked)
+        return node
+
+
+def statements_of(sources: Sources, cases: Sequence[Case], modules: Sequence[str]) -> None:
+    """Find which statements each case runs: a mutant is only shown the cases that reach it."""
+    sets: dict[str, set[int]] = {module: set() for module in modules}
+    changed = {}
+    for number, module in enumerate(modules):
+        tree = ast.parse((MODEL / f"{module}.py").read_text(encoding="utf-8"))
+        tree = ast.fix_missing_locations(_Marks().visit(tree))
+        changed[module] = ast.unparse(tree).replace("_MARKS.add(", f"_MARKS[{number}].add(")
+    marks = [sets[module] for module in modules]
+    with sources.model(changed, {"_MARKS": marks}) as model:
+        for case in cases:
+            for found in marks:
+                found.clear()
+            try:
+                with time_limit(10 * _SECONDS):
+                    run(model, case)
+            except TooSlow:
+                pass
+            case.statements = frozenset(
+                number << 16 | line for number, found in enumerate(marks) for line in found
+            )

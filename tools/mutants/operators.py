@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults, made systematically: every place of the model's source that an operator fits, one change each."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MODEL = Path(__file__).resolve().parents[2] / "spec" / "model"
+
+#: What decoding consists of. The command line, errors and the caller's limits are not the format's.
+MODULES = (
+    "tables", "arithmetic", "contexts", "tensor_data", "dependent_quantisation", "scan", "incremental",
+    "reconstruction", "descriptors", "units", "parameter_sets", "data_unit", "stream",
+)  # fmt: skip
+
+#: Functions outside of the contract: logs, and what applications do with the decoded tensors.
+_OUTSIDE = {"_note", "_observed", "scaled_rows", "factors_product", "_rounded", "values", "limit"}
+
+_COMPARE = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+}  # fmt: skip
+_ARITHMETIC = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.RShift: ast.LShift, ast.BitAnd: ast.BitOr, ast.Mult: ast.Add, ast.FloorDiv: ast.Mult,
+    ast.LShift: ast.Mult, ast.Mod: ast.Mult, ast.BitOr: ast.BitAnd,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault.
+
+    Attributes
+    ----------
+    key : str
+        Names it for good as long as the line does not change: module, function, operator, the text before and after.
+    """
+
+    module: str
+    function: str
+    line: int
+    operator: str
+    before: str
+    after: str
+    source: str
+    ordinal: int = 0
+
+    @property
+    def key(self) -> str:
+        again = f" #{self.ordinal}" if self.ordinal else ""
+        return f"{self.module}.{self.function}: {self.operator}: {self.before} -> {self.after}{again}"
+
+
+class _Places(ast.NodeVisitor):
+    """Collects (statement, node, change) triples; a change is made in place and undone."""
+
+    def __init__(self) -> None:
+        self.function: list[str] = []
+        self.statement: ast.stmt | None = None
+        self.found: list[tuple[str, ast.stmt, ast.AST, str, object]] = []
+
+    def generic_visit(self, node: ast.AST) -> None:
+        kept = self.statement
+        if isinstance(node, ast.stmt):
+            self.statement = node
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            if node.name in _OUTSIDE:
+                return
+            self.function.append(node.name)
+            if isinstance(node, ast.FunctionDef):
+                for statement in node.body:
+                    self.visit(statement)
+            else:
+                for statement in node.body:
+                    self.visit(statement)
+            self.function.pop()
+        else:
+            self._look(node)
+            super().generic_visit(node)
+        self.statement = kept
+
+    def _add(self, node: ast.AST, operator: str, change: object) -> None:
+        if self.statement is not None:
+            self.found.append((".".join(self.function) or "module", self.statement, node, operator, change))
+
+    def _look(self, node: ast.AST) -> None:
+        if isinstance(node, ast.JoinedStr):
+            return
+        if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARE:
+            self._add(node, "comparison", _COMPARE[type(node.ops[0])])
+        elif isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+            self._add(node, "arithmetic", _ARITHMETIC[type(node.op)])
+        elif isinstance(node, ast.BoolOp):
+            self._add(node, "and-or", ast.Or if isinstance(node.op, ast.And) else ast.And)
+        elif (
+            isinstance(node, ast.UnaryOp)
+            and isinstance(node.op, ast.Not | ast.USub)
+            and not isinstance(node.operand, ast.Constant)
+        ):
+            self._add(node, "drop " + ("not" if isinstance(node.op, ast.Not) else "minus"), None)
+        elif isinstance(node, ast.Constant) and type(node.value) is int:
+            self._add(node, "constant", node.value + 1)
+        elif isinstance(node, ast.If | ast.While):
+            self._add(node, "never", False)
+            if isinstance(node, ast.If):
+                self._add(node, "always", True)
+        elif isinstance(node, ast.IfExp):
+            self._add(node, "swap branches", None)
+        elif isinstance(node, ast.AugAssign | ast.Raise | ast.Break | ast.Continue) or (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        ) or (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Attribute)
+            and self.function[-1:] != ["__init__"]
+        ):
+            self._add(node, "drop statement", None)
+
+
+def _skipped(statement: ast.stmt) -> bool:
+    """Messages, decorators and annotations are not decoding."""
+    text = ast.unparse(statement)
+    return (
+        isinstance(statement, ast.ImportFrom | ast.Import | ast.FunctionDef | ast.ClassDef | ast.AnnAssign)
+        or "self.element =" in text
+        or "engine.element =" in text
+        or "engine.path =" in text
+        or text.startswith(("'", '"', "__all__", "assert"))
+        or "n_bins" in text
+        or ".limit(" in text
+    )
+
+
+def mutants_of(module: str) -> Iterator[Mutant]:
+    """Every mutant of a module, in the order of its source."""
+    source = (MODEL / f"{module}.py").read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    places = _Places()
+    places.visit(tree)
+    seen: dict[str, int] = {}
+    for function, statement, node, operator, change in places.found:
+        if _skipped(statement) or _in_message(statement, node):
+            continue
+        before = ast.unparse(node).split("\n")[0]
+        undo = _apply(tree, node, operator, change)
+        if undo is None:
+            continue
+        after = "nothing" if operator == "drop statement" else ast.unparse(node).split("\n")[0]
+        mutated = ast.unparse(tree)
+        undo()
+        if operator == "constant" and module == "tables":
+            before = f"{before} at {node.lineno}:{node.col_offset}"  # type: ignore[attr-defined]
+        key = f"{function}{operator}{before}{after}"
+        ordinal = seen[key] = seen.get(key, -1) + 1
+        yield Mutant(module, function, node.lineno, operator, before, after, mutated, ordinal)  # type: ignore[attr-defined]
+
+
+def _in_message(statement: ast.stmt, node: ast.AST) -> bool:
+    """Whether a node is inside of a raise's arguments that only people read."""
+    if not isinstance(statement, ast.Raise):
+        return False
+    return node is not statement
+
+
+def _apply(tree: ast.AST, node: ast.AST, operator: str, change: object) -> object:
+    """Change the tree; returns how to undo it, None where the change would be none."""
+    if isinstance(node, ast.Compare):
+        kept = node.ops[0]
+        node.ops[0] = change()  # type: ignore[operator]
+        return lambda: node.ops.__setitem__(0, kept)
+    if isinstance(node, ast.BinOp | ast.BoolOp):
+        kept_op = node.op
+        node.op = change()  # type: ignore[operator]
+        return lambda: setattr(node, "op", kept_op)
+    if isinstance(node, ast.Constant):
+        kept_value = node.value
+        node.value = change  # type: ignore[assignment]
+        return lambda: setattr(node, "value", kept_value)
+    if isinstance(node, ast.If | ast.While) and operator in ("never", "always"):
+        kept_test = node.test
+        node.test = ast.Constant(change)  # type: ignore[arg-type]
+        return lambda: setattr(node, "test", kept_test)
+    if isinstance(node, ast.IfExp):
+        body, orelse = node.body, node.orelse
+        node.body, node.orelse = orelse, body
+        return lambda: (setattr(node, "body", body), setattr(node, "orelse", orelse))
+    return _replace(tree, node, ast.Pass() if operator == "drop statement" else node.operand)  # type: ignore[attr-defined]
+
+
+def _replace(tree: ast.AST, node: ast.AST, new: ast.AST) -> object:
+    for parent in ast.walk(tree):
+        for name, value in ast.iter_fields(parent):
+            if value is node:
+                setattr(parent, name, new)
+                return lambda parent=parent, name=name: setattr(parent, name, node)
+            if isinstance(value, list) and any(entry is node for entry in value):
+                at = next(k for k, entry in enumerate(value) if entry is node)
+                value[at] = new
+                return lambda value=value, at=at: value.__setitem__(at, node)
+    return None
+
+
+def all_mutants() -> list[Mutant]:
+    """Every mutant of the model."""
+    return [mutant for module in MODULES for mutant in mutants_of(module)]

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""How many faulty decoders do the suites catch: ``nice python tools/mutants/run.py``.
+
+Each mutant is the model with one change, made by ``operators.py``. It is shown the vectors that reach the change, cheap
+ones first, until one gives it away. Survivors have to be in ``survivors.json`` with the reason why no stream can tell
+them from the model; any other makes the exit code 1, and so does an entry that is caught.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import resource
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+for _folder in (ROOT, ROOT / "conformance"):
+    sys.path.insert(0, str(_folder))
+
+from nnr_conformance.suite import find_suites  # noqa: E402
+
+from tools.mutants.harness import Case, Sources, run, statements_of, verdict_on  # noqa: E402
+from tools.mutants.operators import MODULES, Mutant, all_mutants  # noqa: E402
+
+SURVIVORS = Path(__file__).with_name("survivors.json")
+_CHEAP, _TRIED = 8, 260
+_LARGEST_BYTES = 6000
+_MEMORY_BYTES = 4 << 30
+
+
+def load_cases(suites: Path | None = None) -> list[Case]:
+    """Take the vectors that are small enough to be decoded hundreds of times."""
+    cases = []
+    for suite in find_suites(suites):
+        if suite.name == "resource":
+            continue
+        for vector in suite.manifest.vectors:
+            streams = [suite.read(file) for file in vector.streams]
+            if sum(map(len, streams)) > _LARGEST_BYTES:
+                continue
+            error = vector.expect.error
+            bits = None if error is None or error.bits is None else (error.bits[0], error.bits[1])
+            true_points = "entry-points" in vector.features and vector.expect.verdict == "accept"
+            cases.append(
+                Case(
+                    vector.id,
+                    streams,
+                    vector.expect.verdict,
+                    error.classes if error else (),
+                    bits,
+                    alone=true_points,
+                )
+            )
+    return cases
+
+
+def prepare(sources: Sources, cases: list[Case]) -> None:
+    """Note what the sound model says, how long it takes, and which statements it runs."""
+    with sources.model() as model:
+        for case in cases:
+            begun = time.process_time()
+            case.expected = run(model, case)
+            case.seconds = time.process_time() - begun
+    statements_of(sources, cases, MODULES)
+
+
+def judged(
+    sources: Sources, cases: list[Case], mutant: Mutant, everything: bool = False
+) -> tuple[str, str, int]:
+    """Show a mutant vectors; returns what gave it away, by which vector, after how many."""
+    place = MODULES.index(mutant.module) << 16 | mutant.line
+    table = mutant.module == "tables" or mutant.function == "module"
+    # Constants of a module are used elsewhere: every case is a chance.
+    reaching = cases if table else [case for case in cases if place in case.statements]
+    if not reaching and not table:
+        reaching = _nearest(cases, place)
+    ordered = sorted(reaching, key=lambda case: (case.seconds, case.id))
+    rest = ordered[_CHEAP:]
+    random.Random(mutant.key).shuffle(rest)
+    rest.sort(key=lambda case: case.seconds > 0.05)
+    if not everything:
+        rest = rest[:_TRIED]
+    with _model(sources, mutant) as model:
+        if model is None:
+            return "crash on import", "", 0
+        for number, case in enumerate([*ordered[:_CHEAP], *rest], 1):
+            found = verdict_on(model, case)
+            if found:
+                return found, case.id, number
+    return "", "", len(ordered)
+
+
+def _nearest(cases: list[Case], place: int) -> list[Case]:
+    """For a place that is inside of a statement of several lines: cases that run the statement's first."""
+    for back in range(1, 30):
+        found = [case for case in cases if place - back in case.statements]
+        if found:
+            return found
+    return cases
+
+
+class _model:  # noqa: N801 - used like a function
+    def __init__(self, sources: Sources, mutant: Mutant) -> None:
+        self.context = sources.model({mutant.module: mutant.source})
+
+    def __enter__(self) -> Any:
+        try:
+            return self.context.__enter__()
+        except Exception:
+            return None
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self.context.__exit__(None, None, None)
+        except RuntimeError:
+            return
+
+
+_STATE: dict[str, Any] = {}
+
+
+def _work(index: int) -> tuple[int, tuple[str, str, int]]:
+    return index, judged(_STATE["sources"], _STATE["cases"], _STATE["mutants"][index], _STATE["everything"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--only", default="", help="mutants whose key contains this")
+    parser.add_argument(
+        "--every", type=int, default=1, metavar="N", help="only every Nth mutant, for a quick look"
+    )
+    parser.add_argument(
+        "--all-vectors", action="store_true", help="show survivors every vector that reaches them"
+    )
+    parser.add_argument("--list", action="store_true", help="list the mutants and stop")
+    parser.add_argument("--log", type=Path, help="write what became of each")
+    options = parser.parse_args(arguments)
+    mutants = [mutant for mutant in all_mutants() if options.only in mutant.key][:: options.every]
+    if options.list:
+        print("\n".join(mutant.key for mutant in mutants))
+        return 0
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    sources, cases = Sources(), load_cases()
+    prepare(sources, cases)
+    _STATE.update(sources=sources, cases=cases, mutants=mutants, everything=options.all_vectors)
+    results: dict[int, tuple[str, str, int]] = {}
+    with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
+        for done, (index, result) in enumerate(pool.imap_unordered(_work, range(len(mutants)), 8), 1):
+            results[index] = result
+            if done % 100 == 0:
+                print(f"{done} of {len(mutants)}", file=sys.stderr, flush=True)
+    return report(mutants, results, options.log, complete=not options.only and options.every == 1)
+
+
+def report(
+    mutants: list[Mutant], results: dict[int, tuple[str, str, int]], log: Path | None, *, complete: bool
+) -> int:
+    """Print the score and the survivors; exit code."""
+    reasons: dict[str, str] = json.loads(SURVIVORS.read_text(encoding="utf-8")) if SURVIVORS.exists() else {}
+    survivors = [mutants[index] for index in sorted(results) if not results[index][0]]
+    caught_by = Counter(result[0].partition(" ")[0] for result in results.values() if result[0])
+    by_operator: dict[str, list[int]] = {}
+    for index, mutant in enumerate(mutants):
+        counts = by_operator.setdefault(mutant.operator, [0, 0])
+        counts[0] += bool(results[index][0])
+        counts[1] += 1
+    equivalent = [mutant for mutant in survivors if mutant.key in reasons]
+    open_ones = [mutant for mutant in survivors if mutant.key not in reasons]
+    for operator, (caught, of) in sorted(by_operator.items()):
+        print(f"{operator:18} {caught:5} of {of:5}")
+    print(f"given away by: {', '.join(f'{name} {number}' for name, number in caught_by.most_common())}")
+    total = len(mutants) - len(equivalent)
+    print(
+        f"{len(mutants)} mutants, {len(mutants) - len(survivors)} caught, {len(equivalent)} equivalent, {len(open_ones)} open"
+    )
+    print(f"score {100 * (len(mutants) - len(survivors)) / max(1, total):.2f} %")
+    for mutant in equivalent:
+        print(f"equivalent  {mutant.key}\n            {reasons[mutant.key]}")
+    for mutant in open_ones:
+        print(f"SURVIVES    line {mutant.line}: {mutant.key}")
+    keys = {mutant.key for mutant in survivors}
+    stale = [key for key in reasons if complete and key not in keys]
+    for key in stale:
+        print(f"STALE       {key}: caught, or gone")
+    if log is not None:
+        rows = [[mutants[index].key, *results[index]] for index in sorted(results)]
+        log.write_text(json.dumps(rows, indent=0) + "\n", encoding="utf-8")
+    return int(bool(open_ones or stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
