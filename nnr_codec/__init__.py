@@ -37,7 +37,16 @@ if TYPE_CHECKING:
     from nnr_codec.model import Limits
 
 _ROOMS = {
-    "nnr_codec.codec": ("Decoder", "Encoder", "EncoderConfig", "QuantizedTensor", "TargetReport", "compress_to_target", "decode", "encode"),
+    "nnr_codec.codec": (
+        "Decoder",
+        "Encoder",
+        "EncoderConfig",
+        "QuantizedTensor",
+        "TargetReport",
+        "compress_to_target",
+        "decode",
+        "encode",
+    ),
     "nnr_codec.entropy": ("rate",),
     "nnr_codec.errors": (
         "BitstreamError",

@@ -166,6 +166,12 @@ def bench(rest: list[str]) -> None:
     run(PYTHON, "-m", "pytest", "tests/bench", "--benchmark-only", *rest)
 
 
+def curves(rest: list[str]) -> None:
+    """Rate-distortion curves against the Shannon bound and NNCodec; `-- --help` for its options."""
+    make_environment("dev")
+    run(PYTHON, "-m", "tools.curves", *rest)
+
+
 def check(rest: list[str]) -> None:
     """Everything a change must pass."""
     make_environment("dev")
@@ -192,6 +198,7 @@ TASKS: dict[str, Callable[[list[str]], None]] = {
     "sanitize": sanitize,
     "fuzz": fuzz,
     "bench": bench,
+    "curves": curves,
 }
 
 

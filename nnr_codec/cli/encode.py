@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import time
@@ -107,6 +108,25 @@ def _pattern_and_qp(
     type=click.IntRange(0, 1),
     help="0: first edition of the standard, 1: second.",
 )
+@click.option(
+    "--effort",
+    type=click.Choice(["fast", "medium", "slow", "best"]),
+    help="How much is tried for fewer bytes.",
+)
+@click.option(
+    "--target-ratio",
+    "ratio",
+    type=click.FloatRange(0, min_open=True),
+    help="Times smaller than IN's tensors.",
+)
+@click.option(
+    "--target-bits", "bits", type=click.FloatRange(0, min_open=True), help="Bits per weight of the stream."
+)
+@click.option(
+    "--max-error",
+    type=click.FloatRange(0, min_open=True),
+    help="Relative error of the whole model, as a fraction.",
+)
 @click.option("--threads", type=click.IntRange(1), help="Threads to encode with; by default all cores.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
@@ -125,6 +145,11 @@ def command(
     if chosen.get("codebook"):
         # The two exclude each other, and the codebook was asked for.
         chosen.setdefault("dependent", False)
+    wanted: dict[str, Any] = {
+        name: chosen.pop(name) for name in ("ratio", "bits", "max_error") if name in chosen
+    }
+    if len(wanted) > 1:
+        raise click.UsageError("one of --target-ratio, --target-bits and --max-error at a time")
     config = port.configure(chosen)
     started = time.perf_counter()
     with replacing(target, overwrite=force) as file, open_model(source) as model:
@@ -134,7 +159,8 @@ def command(
         weights = sum(math.prod(model.shape_of(name)) for name in sizes)
         metadata = Origin.of(model).to_metadata()
         with progress("encoding", sizes, quiet=quiet) as on_tensor:
-            port.encode(
+            encode = functools.partial(port.encode_to_target, target=wanted) if wanted else port.encode
+            encode(
                 _Untied(model),
                 config,
                 file=file,

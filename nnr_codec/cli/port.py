@@ -82,6 +82,24 @@ def encode(
     )
 
 
+def encode_to_target(
+    tensors: Mapping[str, npt.NDArray[Any]],
+    config: EncoderConfig,
+    target: Mapping[str, Any],
+    *,
+    file: BinaryIO,
+    on_tensor: Callable[[str], None],
+    **options: Any,
+) -> None:
+    """Encode the model several times, until it has the wanted size or error."""
+    import nnr_codec
+
+    stream, _ = nnr_codec.compress_to_target(tensors, config=config, **target, **options)
+    file.write(stream)
+    for name in tensors:
+        on_tensor(name)
+
+
 def decode(
     path: str, names: Sequence[str] | None, *, threads: int, on_tensor: Callable[[str], None]
 ) -> DecodedModel:

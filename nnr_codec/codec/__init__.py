@@ -7,4 +7,14 @@ from nnr_codec.codec.encoder import Encoder, encode
 from nnr_codec.codec.targets import TargetReport, TensorReport, compress_to_target
 from nnr_codec.codec.tensors import QuantizedTensor
 
-__all__ = ["Decoder", "Encoder", "EncoderConfig", "QuantizedTensor", "TargetReport", "TensorReport", "compress_to_target", "decode", "encode"]
+__all__ = [
+    "Decoder",
+    "Encoder",
+    "EncoderConfig",
+    "QuantizedTensor",
+    "TargetReport",
+    "TensorReport",
+    "compress_to_target",
+    "decode",
+    "encode",
+]

@@ -129,7 +129,9 @@ class _Model:
         for name, values in self._real.items():
             error = root_mean_square(values - np.asarray(decoded[name], np.float32).reshape(-1))
             squared += error**2 * values.size
-            rows.append(TensorReport(name, values.size, step_size(qps[name], _DENSITY), error / self._rms[name]))
+            rows.append(
+                TensorReport(name, values.size, step_size(qps[name], _DENSITY), error / self._rms[name])
+            )
         return math.sqrt(squared / self.energy), tuple(rows)
 
 
@@ -179,7 +181,9 @@ def compress_to_target(
     given = {"ratio": ratio, "bits": bits, "max_error": max_error}
     named = [(name, value) for name, value in given.items() if value is not None]
     if len(named) != 1 or named[0][1] <= 0 or allocation not in ("relative", "squared"):
-        raise ValueError("one of ratio, bits and max_error is given and positive; allocation is 'relative' or 'squared'")
+        raise ValueError(
+            "one of ratio, bits and max_error is given and positive; allocation is 'relative' or 'squared'"
+        )
     target, asked = named[0]
     arrays = {name: np.asarray(value) for name, value in tensors.items()}
     model = _Model(arrays, config or EncoderConfig(), allocation)

@@ -20,14 +20,18 @@ ERRORS = (0.0078, 0.016, 0.031, 0.062, 0.12, 0.22, 0.38, 0.55, 0.72)
 STEP_PER_ERROR = 2.0
 
 
-def source_table(source: Source, efforts: list[str], peer: Peer | None, ideal_weights: int) -> list[tuple[float, ...]]:
+def source_table(
+    source: Source, efforts: list[str], peer: Peer | None, ideal_weights: int
+) -> list[tuple[float, ...]]:
     """Print distances to the bound; the ideal trellis's and the peer's are interpolated at each rate of ours."""
     n = source.weights.size
     tensor = {"w": source.weights.reshape(1000, -1)}
     trellis = ideal_curve(source, ideal_weights)
     their_curve = peer_curve(source, peer) if peer is not None else []
     print(f"\n### {source.name}, {n} weights\n\nDistance to the Shannon lower bound, bits per weight.\n")
-    print(f"| effort | bits | distance | ideal trellis | above it | of that, coder | NNCodec |\n|---|---{'|---' * 5}|")
+    print(
+        f"| effort | bits | distance | ideal trellis | above it | of that, coder | NNCodec |\n|---|---{'|---' * 5}|"
+    )
     rows = []
     for effort in efforts:
         for error in ERRORS:
@@ -48,7 +52,9 @@ def source_table(source: Source, efforts: list[str], peer: Peer | None, ideal_we
 
 def ideal_curve(source: Source, n: int) -> list[tuple[float, float]]:
     part = {"Laplacian": laplacian, "Gaussian": gaussian}[source.name](n)
-    points = [ideal.search(part.weights, error * STEP_PER_ERROR) for error in (*ERRORS, 0.3, 0.46, 0.64, 0.82)]
+    points = [
+        ideal.search(part.weights, error * STEP_PER_ERROR) for error in (*ERRORS, 0.3, 0.46, 0.64, 0.82)
+    ]
     return sorted((p.bits, p.bits - part.bound(p.mse)) for p in points)
 
 
@@ -147,7 +153,9 @@ def plot(rows: dict[str, list[tuple[float, ...]]], efforts: list[str], path: Pat
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=int, default=1_000_000, help="of the synthetic sources; 0 leaves them out")
+    parser.add_argument(
+        "--weights", type=int, default=1_000_000, help="of the synthetic sources; 0 leaves them out"
+    )
     parser.add_argument("--ideal-weights", type=int, default=200_000)
     parser.add_argument("--efforts", nargs="+", default=["medium", "best"])
     parser.add_argument("--model", type=Path, action="append", default=[], help="NPZ archive; repeatable")

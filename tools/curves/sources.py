@@ -30,7 +30,9 @@ class Source:
 def laplacian(n: int, seed: int = 1) -> Source:
     scale = math.sqrt(0.5)
     weights = np.random.default_rng(seed).laplace(0, scale, n).astype(np.float32)
-    entropy = math.log2(2 * scale) + float(np.abs(weights, dtype=np.float64).mean()) / scale * math.log2(math.e)
+    entropy = math.log2(2 * scale) + float(np.abs(weights, dtype=np.float64).mean()) / scale * math.log2(
+        math.e
+    )
     return Source("Laplacian", weights, entropy)
 
 
