@@ -73,7 +73,7 @@ class UnitFinder:
         return following == len(self._view) or self.clean_size(following, state) is not None
 
     def _chains(self, offset: int) -> bool:
-        """Tell by sizes alone whether several units of known types follow each other here: the common case."""
+        """Tell by sizes alone whether several units of known types follow each other: the common case."""
         for _ in range(_TRUSTED_CHAIN):
             framing = framing_at(self._view, offset)
             if framing is None or framing.nnr_unit_type > _LAST_KNOWN_TYPE:

@@ -79,17 +79,22 @@ class Table:
 
     def _fitting(self, widths: list[int], room: int | None) -> list[int]:
         kept = list(range(len(self.columns)))
-        while room is not None and sum(widths[i] + 2 for i in kept[:-1]) + _LAST_WIDTH > room:
+        while room is not None and self._needed(widths, kept) > room:
             highest = max(self.columns[i].rank for i in kept)
             if highest == 0:
                 break
             kept.remove(next(i for i in reversed(kept) if self.columns[i].rank == highest))
-        while room is not None and sum(widths[i] + 2 for i in kept[:-1]) + _LAST_WIDTH > room:
+        while room is not None and self._needed(widths, kept) > room:
             widest = max(kept[:-1], key=widths.__getitem__)
             if widths[widest] <= _LAST_WIDTH:
                 break
             widths[widest] -= 1
         return kept
+
+    def _needed(self, widths: list[int], kept: list[int]) -> int:
+        *others, last = kept
+        least = widths[last] if self.columns[last].right else _LAST_WIDTH
+        return sum(widths[i] + 2 for i in others) + least
 
     def _cells(self, row: Sequence[Any]) -> list[str]:
         return [column.cell(value) for column, value in zip(self.columns, row, strict=True)]
