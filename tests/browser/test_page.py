@@ -169,14 +169,16 @@ def test_click_through(browser: Browser, tmp_path: Path, width: int) -> None:
     assert run("document.querySelector('#table tbody').textContent").startswith("<b>odd</b>")
     assert run("document.querySelectorAll('#table tbody tr').length") == 1
     run(
-        "document.querySelector('#find').value = ''; tensorTable(); document.querySelectorAll('#table th button')[3].click()"
+        "document.querySelector('#find').value = ''; tensorTable();"
+        "document.querySelectorAll('#table th button')[3].click()"
     )
     assert run("document.querySelector('#table th[aria-sort]').textContent") == "size ↓"
     # Units to elements to bytes, and back.
     run("document.querySelector('#unit-0').click()")
     assert run("document.querySelector('#treehead b').textContent") == "nnr_unit[0] NNR_STR"
     run(
-        "[...document.querySelectorAll('#tree li')].find(li => /^general_profile/.test(li.textContent)).click()"
+        "[...document.querySelectorAll('#tree li')]"
+        ".find(li => /^general_profile/.test(li.textContent)).click()"
     )
     assert run("[...document.querySelectorAll('#hex .on')].map(s => s.dataset.byte).join()") == "3"
     assert run("document.querySelector('#detail .bits mark').textContent") == "00000001"
