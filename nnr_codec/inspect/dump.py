@@ -76,7 +76,10 @@ class Dump:
         ValueError
             The view cannot be had in that format.
         """
-        form = form or "text"
+        lines = self._lines(view, form or "text")
+        return lines if view == "html" else map(self._paint.fit, lines)
+
+    def _lines(self, view: str | None, form: str) -> Iterator[str]:
         if view is None:
             view = {"text": "summary", "csv": "trace", "markdown": "summary"}.get(form, "tree")
         if view in _TABLES:

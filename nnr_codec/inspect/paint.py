@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ _CODES = {
     "guess": "35",
     "mark": "30;43",
 }
+_ESCAPE = re.compile(r"(\x1b\[[0-9;]*m)")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -58,6 +60,33 @@ class Paint:
             return text
         room = max(0, self.width - used - 1)
         return text[:room] + ("…" if self.unicode else "~")
+
+    def shortened(self, text: str, width: int) -> str:
+        """Cut the middle out of unpainted text so that it has a width: both ends of a path matter."""
+        if len(text) <= width:
+            return text
+        tail = width // 2
+        return text[: width - tail - 1] + ("…" if self.unicode else "~") + text[len(text) - tail :]
+
+    def fit(self, line: str) -> str:
+        """Cut a painted line to the width."""
+        if self.width is None or len(line) <= self.width:
+            return line
+        parts = _ESCAPE.split(line)
+        room = self.width
+        if sum(len(text) for text in parts[::2]) <= room:
+            return line
+        kept = ""
+        for number, part in enumerate(parts):
+            if number % 2:
+                kept += part
+            elif len(part) < room:
+                kept += part
+                room -= len(part)
+            else:
+                end = "\x1b[0m" if self.color else ""
+                return kept + part[: room - 1] + ("…" if self.unicode else "~") + end
+        return kept
 
     def bar(self, share: float, columns: int = 24) -> str:
         """Return a bar for a share of 1, padded to its full width."""

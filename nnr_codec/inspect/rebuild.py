@@ -45,8 +45,9 @@ def build_stream(records: Iterable[dict[str, Any]], edits: Iterable[str] = ()) -
     records : iterable of dict
         As `records_of` or `unit_record` give them.
     edits : iterable of str
-        ``path=value``; a value is JSON, ``hex:...`` or plain text, and nothing removes the element. In an
-        edited unit size and byte alignments are made anew unless they are edited themselves.
+        ``path=value`` changes one unit and no other, also where later ones then read differently. A value is
+        JSON, ``hex:...`` or plain text, and nothing removes the element. In an edited unit size and byte
+        alignments are made anew unless they are edited themselves.
 
     Raises
     ------
@@ -54,13 +55,17 @@ def build_stream(records: Iterable[dict[str, Any]], edits: Iterable[str] = ()) -
         A record does not make a unit, or an edit has no place.
     """
     wanted = [_parsed_edit(edit) for edit in edits]
-    builder = UnitBuilder()
+    original, edited = UnitBuilder(), UnitBuilder()
     used: set[int] = set()
     for record in records:
         mine = [(n, edit) for n, edit in enumerate(wanted) if edit[0] == record.get("index")]
         used.update(n for n, _ in mine)
-        octets = _build_record(record, [edit for _, edit in mine], builder)
-        builder.advance(octets)
+        octets = _build_record(record, [], original)
+        original.advance(octets)
+        if mine:
+            octets = _build_record(record, [edit for _, edit in mine], edited)
+        if wanted:
+            edited.advance(octets)
         yield octets
     for number, (_, _, _, text) in enumerate(wanted):
         if number not in used:

@@ -15,6 +15,7 @@ from nnr_codec.inspect.paint import Paint, plain
 
 #: Rows looked at to find the widths of columns; later cells may be wider and then push their line.
 _MEASURED_ROWS = 2000
+_LAST_WIDTH = 10  # of the last column at least
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Column:
         Whether it says where something is, and is left out of what is to be compared.
     style : str or None
         Of `Paint`.
+    rank : int
+        Columns of the highest rank go first where lines are too narrow for all; those of rank 0 stay.
     """
 
     key: str
@@ -42,6 +45,7 @@ class Column:
     right: bool = False
     place: bool = False
     style: str | None = None
+    rank: int = 0
 
     def cell(self, value: Any) -> str:
         """Return a value for people."""
@@ -63,34 +67,50 @@ class Table:
         return Table(self.name, [self.columns[index] for index in kept], rows)
 
     def text(self, paint: Paint) -> Iterator[str]:
-        """Yield lines for people; the last column is cut to the width."""
+        """Yield lines for people; where they are too narrow, the least important columns are left out."""
         rows = iter(self.rows)
         head = [self._cells(row) for row in islice(rows, _MEASURED_ROWS)]
         titles = [column.title for column in self.columns]
         widths = [max(map(len, cells)) for cells in zip(titles, *head, strict=True)]
-        yield paint("bold", self._line(titles, widths, None).rstrip())
+        kept = self._fitting(widths, paint.width)
+        yield paint("bold", self._line(titles, widths, kept, None).rstrip())
         for cells in chain(head, map(self._cells, rows)):
-            yield self._line(cells, widths, paint)
+            yield self._line(cells, widths, kept, paint).rstrip()
+
+    def _fitting(self, widths: list[int], room: int | None) -> list[int]:
+        kept = list(range(len(self.columns)))
+        while room is not None and self._needed(widths, kept) > room:
+            highest = max(self.columns[i].rank for i in kept)
+            if highest == 0:
+                break
+            kept.remove(next(i for i in reversed(kept) if self.columns[i].rank == highest))
+        while room is not None and self._needed(widths, kept) > room:
+            widest = max(kept[:-1], key=widths.__getitem__)
+            if widths[widest] <= _LAST_WIDTH:
+                break
+            widths[widest] -= 1
+        return kept
+
+    def _needed(self, widths: list[int], kept: list[int]) -> int:
+        *others, last = kept
+        least = widths[last] if self.columns[last].right else _LAST_WIDTH
+        return sum(widths[i] + 2 for i in others) + least
 
     def _cells(self, row: Sequence[Any]) -> list[str]:
         return [column.cell(value) for column, value in zip(self.columns, row, strict=True)]
 
-    def _line(self, cells: list[str], widths: list[int], paint: Paint | None) -> str:
-        line, used = "", 0
-        last = len(cells) - 1
-        for index, (cell, width, column) in enumerate(zip(cells, widths, self.columns, strict=True)):
-            text = cell if index == last else cell.ljust(width)
-            if column.right:
-                text = cell.rjust(width)
-            if paint is not None:
-                text = paint.clip(text, used)
-                used += len(text) + 2
-                if column.style is not None:
-                    text = paint(column.style, text)
-                if paint.width is not None and used >= paint.width:
-                    return line + text
-            line += text + ("" if index == last else "  ")
-        return line.rstrip() if paint is None or not paint.color else line
+    def _line(self, cells: list[str], widths: list[int], kept: list[int], paint: Paint | None) -> str:
+        parts = []
+        for place in kept:
+            column, cell = self.columns[place], cells[place]
+            text = cell.rjust(widths[place]) if column.right else cell
+            if paint is not None and paint.width is not None and place != kept[-1]:
+                text = paint.shortened(text, widths[place])
+            padding = "" if place == kept[-1] else " " * (widths[place] - len(text))
+            if paint is not None and column.style is not None:
+                text = paint(column.style, text)
+            parts.append(text + padding)
+        return "  ".join(parts)
 
     def csv(self) -> Iterator[str]:
         """Yield lines of RFC 4180 with a header; None is an empty cell."""

@@ -55,9 +55,9 @@ UNIT_COLUMNS = (
     Column("byte_offset", "offset", _count, right=True, place=True, style="dim"),
     Column("size_bytes", "bytes", _count, right=True),
     Column("nnr_unit_type", "unit", style="name"),
-    Column("header_bits", "header bits", _count, right=True),
+    Column("header_bits", "header bits", _count, right=True, rank=1),
     Column("payload_bytes", "payload", _count, right=True),
-    Column("gap_bits", "gap bits", _count, right=True),
+    Column("gap_bits", "gap bits", _count, right=True, rank=2),
     Column("status", "status"),
     Column("what", "what"),
 )
@@ -118,25 +118,28 @@ def summary_of(piece: UnitReport) -> str:
 TENSOR_COLUMNS = (
     Column("unit", "#", right=True),
     Column("name", "tensor", style="name"),
-    Column("role", "role"),
+    Column("role", "role", rank=5),
     Column(
-        "nnr_compressed_data_unit_payload_type", "payload", lambda kind: str(kind).removeprefix("NNR_PT_")
+        "nnr_compressed_data_unit_payload_type",
+        "payload",
+        lambda kind: str(kind).removeprefix("NNR_PT_"),
+        rank=6,
     ),
     Column("shape", "shape", _shape, right=True),
     Column("n_weights", "weights", _count, right=True),
-    Column("bits", "bits", _bits, right=True),
+    Column("bits", "bits", _bits, right=True, rank=2),
     Column("bits_per_weight", "bits/weight", _three, right=True, style="value"),
     Column("entropy", "entropy", _three, right=True),
-    Column("over_entropy", "vs entropy", _change, right=True),
-    Column("nonzero", "non-zero", _share, right=True),
-    Column("minimum", "min", right=True),
-    Column("maximum", "max", right=True),
-    Column("qp", "QP", right=True),
-    Column("step_size", "step", lambda step: f"{step:.4g}", right=True),
-    Column("dq_flag", "dq", lambda flag: "yes" if flag else "", right=True),
-    Column("scan_order", "scan", right=True),
-    Column("codebook_size", "codebook", lambda size: str(size or ""), right=True),
-    Column("n_skipped_rows", "skipped rows", lambda n: str(n or ""), right=True),
+    Column("over_entropy", "vs entropy", _change, right=True, rank=3),
+    Column("nonzero", "non-zero", _share, right=True, rank=4),
+    Column("minimum", "min", right=True, rank=7),
+    Column("maximum", "max", right=True, rank=7),
+    Column("qp", "QP", right=True, rank=8),
+    Column("step_size", "step", lambda step: f"{step:.4g}", right=True, rank=8),
+    Column("dq_flag", "dq", lambda flag: "yes" if flag else "", right=True, rank=8),
+    Column("scan_order", "scan", right=True, rank=9),
+    Column("codebook_size", "codebook", lambda size: str(size or ""), right=True, rank=9),
+    Column("n_skipped_rows", "skipped rows", lambda n: str(n or ""), right=True, rank=10),
 )
 
 
@@ -177,14 +180,14 @@ def _tensor_row(line: TensorLine) -> tuple[Any, ...]:
 
 
 STAT_COLUMNS = (
-    Column("class", "class", style="dim"),
+    Column("class", "class", style="dim", rank=1),
     Column("element", "element", style="name"),
-    Column("bins", "bins", _count, right=True),
-    Column("ones", "ones", _share, right=True),
-    Column("bits", "bits", _bits, right=True, style="value"),
+    Column("bins", "bins", _count, right=True, rank=2),
+    Column("ones", "ones", _share, right=True, rank=3),
+    Column("bits", "bits", _bits, right=True, style="value", rank=2),
     Column("share", "of the file", _share, right=True),
-    Column("bits_per_weight", "bits/weight", lambda rate: f"{rate:.4f}", right=True),
-    Column("meaning", ""),
+    Column("bits_per_weight", "bits/weight", lambda rate: f"{rate:.4f}", right=True, rank=4),
+    Column("meaning", "", rank=5),
 )
 
 
@@ -221,11 +224,11 @@ def _stat_rows(overview: Overview, size_bytes: int) -> Iterator[tuple[Any, ...]]
 CONTEXT_COLUMNS = (
     Column("element", "element", style="name"),
     Column("context", "context"),
-    Column("bins", "bins", _count, right=True),
-    Column("ones", "ones", _share, right=True),
-    Column("bits", "bits", _bits, right=True, style="value"),
+    Column("bins", "bins", _count, right=True, rank=2),
+    Column("ones", "ones", _share, right=True, rank=3),
+    Column("bits", "bits", _bits, right=True, style="value", rank=2),
     Column("bits_per_bin", "bits/bin", _three, right=True),
-    Column("entropy_per_bin", "entropy/bin", _three, right=True),
+    Column("entropy_per_bin", "entropy/bin", _three, right=True, rank=2),
     Column("adaptation", "vs entropy", _change, right=True),
 )
 
@@ -246,12 +249,12 @@ def _context_rows(overview: Overview) -> Iterator[tuple[Any, ...]]:
 TRACE_COLUMNS = (
     Column("bit_offset", "bit", right=True, place=True, style="dim"),
     Column("n_bits", "bits", right=True),
-    Column("descriptor", "type", style="dim"),
+    Column("descriptor", "type", style="dim", rank=1),
     Column("path", "element", style="name"),
-    Column("raw", "raw", right=False, place=True, style="dim"),
+    Column("raw", "raw", right=False, place=True, style="dim", rank=2),
     Column("value", "value", _value, style="value"),
-    Column("symbol", "symbol"),
-    Column("clause", "clause", style="dim"),
+    Column("symbol", "symbol", rank=3),
+    Column("clause", "clause", style="dim", rank=4),
     Column("status", "status", lambda status: "" if status == "ok" else str(status), style="bad"),
 )
 

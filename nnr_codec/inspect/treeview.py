@@ -106,7 +106,7 @@ class TreeView:
         elif event.element == "byte_alignment" and event.n_bits:
             shown = f"{event.raw:0{event.n_bits}b}"
         else:
-            shown = value_text(value, event.symbol, longest=16)
+            shown = value_text(value, event.symbol, longest=12)
         if event.fault is not None and value is None:
             shown = "? " + paint("bad", f"{event.n_bits} bits")
         head = f"{indent}{paint('name', name)} "

@@ -156,9 +156,10 @@ class Element(Named, Construct):  # type: ignore[misc]
         if self.symbols is None or value is None:
             return None
         try:
-            return str(self.symbols(value).name)
+            name: str | None = self.symbols(value).name  # None for a flag enumeration's 0
         except ValueError:
             return None
+        return name
 
     @property
     def allowed_text(self) -> str:
