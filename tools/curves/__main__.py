@@ -77,16 +77,21 @@ def at_rate(curve: list[tuple[float, float]], bits: float) -> float:
 
 
 def conditional_entropy(levels: np.ndarray) -> float:
-    """Return the empirical entropy of coded values given the trellis state, bits per weight."""
+    """Return the empirical entropy of coded values given all a significance context knows, bits per weight.
+
+    That is the state and the sign of the value before: rate-distortion optimisation makes use of both, so given the state
+    alone the values' entropy exceeds what they cost.
+    """
     values = nnr_codec.rate.coded_values(levels, True)
     states = np.empty(values.size, np.int64)
     moves, state = ideal.NEXT.tolist(), 0
     for i, odd in enumerate((values & 1).tolist()):
         states[i] = state
         state = moves[state][odd]
+    known = 3 * states + 1 + np.sign(np.concatenate([[0], values[:-1]]))
     total = 0.0
-    for state in range(8):
-        counts = np.unique(values[states == state], return_counts=True)[1]
+    for place in range(24):
+        counts = np.unique(values[known == place], return_counts=True)[1]
         if counts.size:
             total -= float((counts * np.log2(counts / counts.sum())).sum())
     return total / values.size
