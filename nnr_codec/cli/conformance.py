@@ -26,7 +26,9 @@ def command(arguments: tuple[str, ...]) -> int:
     but the last are the checker's own: ``nnr conformance run --help`` tells more.
     """
     if arguments[:1] == ("validate",):
-        result = validate.main(list(arguments[1:]), prog_name="nnr conformance validate", standalone_mode=False)
+        result = validate.main(
+            list(arguments[1:]), prog_name="nnr conformance validate", standalone_mode=False
+        )
         return result if isinstance(result, int) else 0
     # The product does not depend on the checker: they are installed together and know each other by name only.
     checker = importlib.import_module(_CHECKER)

@@ -16,7 +16,9 @@ from nnr_codec.codec.validate import Finding, Severity, validate
     "validate",
     epilog="\b\nSeveral streams are a sequence of updates. Exit codes: 0 valid, 1 not valid, 2 valid with warnings under --strict.",
 )
-@click.argument("streams", nargs=-1, required=True, metavar="STREAM...", type=click.Path(exists=True, dir_okay=False))
+@click.argument(
+    "streams", nargs=-1, required=True, metavar="STREAM...", type=click.Path(exists=True, dir_okay=False)
+)
 @click.option("--json", "as_json", is_flag=True, help="A JSON document instead of lines.")
 @click.option("--strict", is_flag=True, help="Exit with 2 when there are warnings.")
 def command(streams: tuple[str, ...], as_json: bool, strict: bool) -> int:
@@ -38,4 +40,6 @@ def command(streams: tuple[str, ...], as_json: bool, strict: bool) -> int:
 def _line(finding: Finding, streams: tuple[str, ...]) -> str:
     place = f"{streams[finding.stream]}: " if len(streams) > 1 else ""
     bit = "" if finding.bit_offset is None else f" at bit {finding.bit_offset}"
-    return f"{place}{finding.severity.value}: {finding.path}{bit}: {finding.message} (clause {finding.clause})"
+    return (
+        f"{place}{finding.severity.value}: {finding.path}{bit}: {finding.message} (clause {finding.clause})"
+    )

@@ -110,7 +110,12 @@ def _warn_of_units(stream: bytes, limits: Limits) -> Iterator[_Warning]:
         if span.header_offset == _LONG_FIELD_BYTES and span.size_bytes < _SHORT_UNIT_BYTES:
             yield "a small unit with a size of 31 bits", f"{span.path}.nnr_unit_size_flag", start, "2.2"
         if span.nnr_unit_type > max(NnrUnitType):
-            yield f"a unit of type {span.nnr_unit_type}, which decoders pass over", f"{span.path}.nnr_unit_type", start, "2.11"
+            yield (
+                f"a unit of type {span.nnr_unit_type}, which decoders pass over",
+                f"{span.path}.nnr_unit_type",
+                start,
+                "2.11",
+            )
         n_topologies += span.nnr_unit_type == NnrUnitType.NNR_TPL
         trace = Trace()
         parse_tree(stream, span, state, limits=limits, trace=trace)
@@ -155,9 +160,13 @@ def _warn_of_payloads(stream: bytes, limits: Limits, updates: UpdateTree) -> Ite
     for unit in reader.data_units():
         place = places.get(unit.path, {})
 
-        def at(element: str, unit: DataUnitInStream = unit, place: dict[str, TraceEvent] = place) -> tuple[str, int]:
+        def at(
+            element: str, unit: DataUnitInStream = unit, place: dict[str, TraceEvent] = place
+        ) -> tuple[str, int]:
             event = place.get(element)
-            return (event.path, event.bit_offset) if event is not None else (unit.path, unit.payload_bit_offset)
+            return (
+                (event.path, event.bit_offset) if event is not None else (unit.path, unit.payload_bit_offset)
+            )
 
         for name in names & set(unit.names):
             yield f"another unit carries {name!r}, too", *at("topology_elem_id"), "3.2.1"
@@ -169,11 +178,25 @@ def _warn_of_payloads(stream: bytes, limits: Limits, updates: UpdateTree) -> Ite
             yield "a scan order for a tensor of one row or column", *at("scan_order"), "5.5"
         before = updates.predecessors(header) or ()
         if header.parent is not None and header.parent.temporal_context_modeling_flag and not before:
-            yield "a temporal context without a previous update", *at("temporal_context_modeling_flag"), "5.6.2"
-        if before and place.get("independently_decodable_flag") and place["independently_decodable_flag"].value:
-            yield "the unit builds on another and says that it does not", *at("independently_decodable_flag"), "2.2"
+            yield (
+                "a temporal context without a previous update",
+                *at("temporal_context_modeling_flag"),
+                "5.6.2",
+            )
+        if (
+            before
+            and place.get("independently_decodable_flag")
+            and place["independently_decodable_flag"].value
+        ):
+            yield (
+                "the unit builds on another and says that it does not",
+                *at("independently_decodable_flag"),
+                "2.2",
+            )
         context = UnitContext(unit.general_profile_idc, unit.quantization, before)
-        tensors = decode_unit(header, unit.plan, unit.payload, context, bit_offset=unit.payload_bit_offset, path=unit.path)
+        tensors = decode_unit(
+            header, unit.plan, unit.payload, context, bit_offset=unit.payload_bit_offset, path=unit.path
+        )
         yield from _warn_of_tensors(unit, tensors, at)
         coded = [t.coded.levels for t in tensors if t.coded is not None]
         if coded:
@@ -220,6 +243,8 @@ def _warn_of_tensors(unit: DataUnitInStream, tensors: Sequence[UnitTensor], at: 
             yield "all levels are 0", *payload, "5.6.4"
         quantization = unit.quantization
         if quantization is not None and unit.header.payload_type is not PayloadType.NNR_PT_INT:
-            step = float(step_size(coded.qp_value + quantization.quantization_parameter, quantization.qp_density))
+            step = float(
+                step_size(coded.qp_value + quantization.quantization_parameter, quantization.qp_density)
+            )
             if not math.isfinite(step) or step == 0:
                 yield f"the step size is {step}", *payload, "4.1"

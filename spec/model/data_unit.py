@@ -352,7 +352,7 @@ def plan_tensors(
     g_shape = h_shape = shape
     if decomposed:
         total = product(shape)
-        if g_rows == 0 or total % g_rows:
+        if g_rows == 0 or rank == 0 or total % g_rows:
             raise reader.malformed(
                 f"{total} weights do not divide into {g_rows} rows", "g_number_of_rows", place, "3.4"
             )

@@ -102,19 +102,25 @@ class _Places(ast.NodeVisitor):
         ):
             self._add(node, "drop " + ("not" if isinstance(node.op, ast.Not) else "minus"), None)
         elif isinstance(node, ast.Constant) and type(node.value) is int:
-            self._add(node, "constant", node.value + 1)
+            # The steps are only used shifted by four or more: less than 16 would change nothing.
+            in_steps = (
+                isinstance(self.statement, ast.Assign) and ast.unparse(self.statement.targets[0]) == "STEP"
+            )
+            self._add(node, "constant", node.value + (16 if in_steps and node.value >= 64 else 1))
         elif isinstance(node, ast.If | ast.While):
             self._add(node, "never", False)
             if isinstance(node, ast.If):
                 self._add(node, "always", True)
         elif isinstance(node, ast.IfExp):
             self._add(node, "swap branches", None)
-        elif isinstance(node, ast.AugAssign | ast.Raise | ast.Break | ast.Continue) or (
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-        ) or (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Attribute)
-            and self.function[-1:] != ["__init__"]
+        elif (
+            isinstance(node, ast.AugAssign | ast.Raise | ast.Break | ast.Continue)
+            or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call))
+            or (
+                isinstance(node, ast.Assign)
+                and isinstance(node.targets[0], ast.Attribute)
+                and self.function[-1:] != ["__init__"]
+            )
         ):
             self._add(node, "drop statement", None)
 
@@ -129,6 +135,8 @@ def _skipped(statement: ast.stmt) -> bool:
         or "engine.path =" in text
         or text.startswith(("'", '"', "__all__", "assert"))
         or "n_bins" in text
+        or "_observed(" in text
+        or "observe" in text
         or ".limit(" in text
     )
 

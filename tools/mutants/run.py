@@ -86,7 +86,7 @@ def judged(
     rest = ordered[_CHEAP:]
     random.Random(mutant.key).shuffle(rest)
     rest.sort(key=lambda case: case.seconds > 0.05)
-    if not everything:
+    if quick:
         rest = rest[:_TRIED]
     with _model(sources, mutant) as model:
         if model is None:
@@ -128,7 +128,7 @@ _STATE: dict[str, Any] = {}
 
 
 def _work(index: int) -> tuple[int, tuple[str, str, int]]:
-    return index, judged(_STATE["sources"], _STATE["cases"], _STATE["mutants"][index], _STATE["everything"])
+    return index, judged(_STATE["sources"], _STATE["cases"], _STATE["mutants"][index], _STATE["quick"])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -139,9 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--every", type=int, default=1, metavar="N", help="only every Nth mutant, for a quick look"
     )
-    parser.add_argument(
-        "--all-vectors", action="store_true", help="show survivors every vector that reaches them"
-    )
+    parser.add_argument("--quick", action="store_true", help="give a mutant up after some hundred vectors")
     parser.add_argument("--list", action="store_true", help="list the mutants and stop")
     parser.add_argument("--log", type=Path, help="write what became of each")
     options = parser.parse_args(arguments)
@@ -152,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     sources, cases = Sources(), load_cases()
     prepare(sources, cases)
-    _STATE.update(sources=sources, cases=cases, mutants=mutants, everything=options.all_vectors)
+    _STATE.update(sources=sources, cases=cases, mutants=mutants, quick=options.quick)
     results: dict[int, tuple[str, str, int]] = {}
     with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
         for done, (index, result) in enumerate(pool.imap_unordered(_work, range(len(mutants)), 8), 1):

@@ -80,6 +80,15 @@ def _framing(suite: Collection, p: int, plain: d.UnitDraft) -> None:
     ]
     add("framing/two-tensors", "A decoder that keeps contexts or the state of one unit for the next.", "framing float-payload",
         write([d.start(p), d.mps(p), *two]))  # fmt: skip
+    raw = d.data_unit("r", (64,), bytes(range(256)), kind=d.RAW, profile=p, part_bytes=1)
+    add(
+        "framing/parts-256",
+        "A decoder that holds the number of parts in less than eight bits.",
+        "framing partial-units raw-float",
+        write([d.start(p), raw]),
+        requirement="should",
+        comment="Decision 0003: nothing confirms this reading.",
+    )
     empty_name = d.data_unit("", (2,), TensorScript([1, -1]), profile=p)
     add("framing/empty-name", "A decoder that takes an empty name for none.", "framing", write([d.start(p), d.mps(p), empty_name]),
         elements=("topology_elem_id",))  # fmt: skip
@@ -215,7 +224,28 @@ def _topology(suite: Collection, p: int, plain: d.UnitDraft) -> None:
               elements=("topology_elem_id_list",))  # fmt: skip
     suite.add("topology/two-reference-lists", "A decoder that keeps the first reference list.", "topology indexed-reference",
               d.write_stream([d.start(p), indexed, d.reference_list(names), units[0], d.reference_list(["x", "y"]), units[1]]))  # fmt: skip
-    for name, content in (("text", "scale"), ("empty", ""), ("deflate", zlib.compress(b"sc\0ale"))):
+    many = [f"n{k}" for k in range(131)]
+    block = d.data_unit(
+        [129, 130],
+        (2, 3),
+        [TensorScript([1, 2]), TensorScript([1, -1, 2, 0, 3])],
+        kind=d.BLOCK,
+        profile=p,
+        types=8,
+    )
+    suite.add(
+        "topology/long-reference-list",
+        "A decoder that aligns a list of names or of indices wrongly where it does not end on a byte.",
+        "topology indexed-reference block-payload",
+        d.write_stream([d.start(p), indexed, d.reference_list(many), block]),
+        elements=("topology_elem_id_index_list", "byte_alignment"),
+    )
+    for name, content in (
+        ("text", "scale"),
+        ("utf8", "größe"),
+        ("empty", ""),
+        ("deflate", zlib.compress(b"sc\0ale")),
+    ):
         suite.add(f"quantization-unit/{name}", "A decoder that does not pass over a quantisation unit.", "quantization-unit",
                   d.write_stream([d.start(p), d.mps(p), d.quantization_unit(content, 7), plain]))  # fmt: skip
 
@@ -296,7 +326,8 @@ def _block(suite: Collection, p: int, types: int) -> None:
                            g_rows=20 if types & 1 else 0, scan=scan, dq=dq)  # fmt: skip
         suite.add(f"block/types-{types:02}-scan-{scan}", "A decoder with the wrong order of names or data in a block, or of its entry points.",
                   features + (" block-scan entry-points" if scan else ""), one(unit, profile=p), clauses=("3.4",),
-                  comment="Decision 0011." if scan and types & 1 else "")  # fmt: skip
+                  comment="Decision 0011." if scan and types & 1 else "",
+                  requirement="shall" if len(names) > 1 else "should")  # fmt: skip
 
 
 def _shapes(suite: Collection, p: int) -> None:

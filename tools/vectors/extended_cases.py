@@ -103,10 +103,13 @@ class _Sequence:
         self.choices = choices
         self.streams: list[bytes] = []
 
-    def update(self, depth: int, values: Values | None = None, *, history: bool = False, temporal: int = 1, device: int = 0,
+    def update(self, depth: int, values: Values | None = None, *, history: bool = False, temporal: int | None = None, device: int = 0,
                rows: bool = False, digest: Callable[[bytes], object] | None = None, parent: bool = True, **choices: object) -> None:  # fmt: skip
         """Append a stream with the update at ``depth``."""
         rng = self.rng
+        if temporal is None:
+            # Without a previous update the flag means nothing, and NNCodec fails on it.
+            temporal = int(bool(self.streams))
         script = TensorScript(drawn_values(rng, 0.5, 4) if values is None else values, history=history,
                               row_skip=rows, skipped_rows={2, 5, 9}, initialisations=drawn_initialisations(rng, 0.3))  # fmt: skip
         named = d.child_of(device, temporal=temporal)
@@ -154,7 +157,7 @@ def _sequences(suite: Collection) -> None:
     add("incremental/history-without-predecessor", "A decoder that does not read initialisations for a history that is empty.",
         "incremental history-context parent-node", made.streams, clauses=("5.6.3",))  # fmt: skip
     made = _Sequence("temporal flag at the start", dq=1)
-    made.update(1)
+    made.update(1, temporal=1)
     made.update(2)
     add("incremental/temporal-without-predecessor", "A decoder that wants a base for the first update.",
         "incremental temporal-context parent-node", made.streams, clauses=("5.6.1",))  # fmt: skip
@@ -214,7 +217,7 @@ def _sequences(suite: Collection) -> None:
             types=10,
             node=(0, 0, depth),
             parents=1,
-            parent=d.child_of(),
+            parent=d.child_of(temporal=int(depth > 1)),
             dq=1,
         )
         made.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit], made.streams))
@@ -246,6 +249,21 @@ def _parents(suite: Collection) -> None:
         "A decoder that refuses a parent it has not seen.",
         "parent-node incremental",
         made.streams,
+    )
+    zeros = d.data_unit(
+        "w",
+        (6, 5),
+        TensorScript(drawn_values(rng_of("zeros"), 0.5, 4)),
+        node=(0, 4, 2),
+        parents=1,
+        parent=d.child_of_digest(bytes(64)),
+    )
+    add(
+        "parent/unknown-digest-sha512",
+        "A decoder that refuses a parent it has not seen.",
+        "parent-node incremental",
+        d.write_stream([d.start(), d.mps(parents=1), zeros]),
+        elements=("parent_node_payload_sha512",),
     )
     made = _Sequence("without node")
     made.update(1)

@@ -4,7 +4,7 @@
 
 With ``--check`` nothing is written: the suites are made again elsewhere and compared, byte for byte. ``--choose`` draws
 random streams and keeps the few that reach the most; ``--capture`` keeps the streams of other encoders; ``--peer``
-asks NNCodec which vectors it decodes the same. All three write files beside this one, which the next run reads.
+notes which vectors NNCodec decodes the same. All three write files beside this one, which the next run reads.
 """
 
 from __future__ import annotations
@@ -130,7 +130,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--capture", type=Path, metavar="DIR", help="keep the streams of DIR/index.json and of our encoder"
     )
-    parser.add_argument("--peer", action="store_true", help="ask NNCodec about every valid vector")
+    parser.add_argument(
+        "--peer", type=Path, metavar="LOG", help="note what NNCodec decodes the same, from a run's log"
+    )
     options = parser.parse_args(arguments)
     if options.check:
         return check()
@@ -143,9 +145,11 @@ def main(arguments: list[str] | None = None) -> int:
 
         CHOSEN.write_text(json.dumps(choose(options.choose, all_cases()), indent=None) + "\n")
     if options.peer:
-        from tools.vectors.peer_agreement import ask_peer
+        from tools.vectors.peer_agreement import agreements_of
 
-        AGREEMENTS.write_text(json.dumps(ask_peer(all_cases()), indent=1, sort_keys=True) + "\n")
+        known = json.loads(AGREEMENTS.read_text()) if AGREEMENTS.exists() else {}
+        known |= agreements_of(options.peer)
+        AGREEMENTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
     SUITES.mkdir(exist_ok=True)
     return int(write_suites(SUITES) > 0)
 

@@ -28,7 +28,7 @@ from tools.vectors.case import Case
 
 #: Arrays of more elements are stored as levels alone, and still larger ones as hashes.
 VALUES_UP_TO, LEVELS_UP_TO = 450, 3000
-TRACE_UP_TO = 12000
+TRACE_UP_TO = 8000
 
 
 class Disagreement(Exception):

@@ -40,6 +40,25 @@ def _codewords(m: Damager) -> None:
         m.add(f"codeword/{name}", "A decoder that does not check how a codeword ends.", "arithmetic-engine", octets, "malformed truncated", "payload",
               parent=PLAIN0, mutation=f"bit {last - 1 - bit} turned over", element="nnr_compressed_data_unit_payload", clauses=("5.1.7",),
               bits=(payload.bit_offset, last))  # fmt: skip
+    for n in range(1, 9):
+        parent = f"core/engine/end-{n}"
+        stream_n = m.of(parent)
+        stop = (stream_n[-1] & -stream_n[-1]).bit_length() - 1
+        for bit in range(stop):
+            octets = stream_n[:-1] + bytes([stream_n[-1] ^ 1 << bit])
+            m.add(
+                f"codeword/padding-{n}-{bit}",
+                "A decoder that does not check the padding behind the stop bit.",
+                "arithmetic-engine",
+                octets,
+                "malformed",
+                "payload",
+                parent=parent,
+                mutation=f"padding bit {bit} of the last byte is 1",
+                element="nnr_compressed_data_unit_payload",
+                clauses=("5.1.7",),
+                bits=(8 * len(octets) - 16, 8 * len(octets)),
+            )
     for name, extra in (("zero-byte", b"\0"), ("stop-byte", b"\x80"), ("bytes", b"\1\2\3")):
         m.add(f"codeword/{name}-behind", "A decoder that ignores bytes behind a codeword.", "arithmetic-engine", resized(stream, 2, extra),
               "malformed", "payload", parent=PLAIN0, mutation=f"{extra.hex()} behind the codeword", element="nnr_compressed_data_unit_payload",

@@ -77,6 +77,24 @@ def add_parameter_sets(m: Damager) -> None:
     stream = rebuilt_mask(m.of(mask))
     m.add("exp-golomb/class-bitmask-too-large", "A decoder that follows an Exp-Golomb prefix without end.", "performance-maps", stream,
           "malformed truncated", "header", parent=mask, mutation="prefix of zeros", element="spm_class_bitmask", comment="Decision 0004.")  # fmt: skip
+    for element, value, owner, index in (
+        ("device_id", 1 << 32, "extended/nodes/large", 2),
+        ("put_node_depth", (1 << 32) + 1, "extended/nodes/large", 2),
+        ("spm_class_bitmask", 1 << 256, mask, 1),
+    ):
+        m.add(
+            f"exp-golomb/{element.replace('_', '-')}-just-too-large",
+            "A decoder that lets a value pass that is one too large.",
+            "performance-maps" if index == 1 else "node-ids",
+            beyond_maximum(m.of(owner), index, element, value),
+            "malformed",
+            "header",
+            parent=owner,
+            mutation=f"{element}={value}",
+            element=element,
+            clauses=("1.2",),
+            comment="Decision 0004.",
+        )
     for what, parent in (
         ("base-model-id", "extended/mps/base-model-id"),
         ("metric-type", "extended/mps/metric-type"),
@@ -87,6 +105,28 @@ def add_parameter_sets(m: Damager) -> None:
         )
         m.add(f"string/{what}-not-utf8", "A decoder that hands on what is not UTF-8.", "model-parameter-set", octets, "malformed", "header",
               parent=parent, mutation=f"{element} of bytes ff fe", element=element, clauses=("1.3",))  # fmt: skip
+
+
+def beyond_maximum(stream: bytes, index: int, element: str, value: int) -> bytes:
+    """Build a unit with an Exp-Golomb value above its largest."""
+    from tools.vectors.coverage import walk_grammar
+
+    declared = [member for _, member in walk_grammar() if getattr(member, "name", None) == element]
+    kept = [member.maximum for member in declared]
+    for member in declared:
+        member.maximum = 2 * value
+
+    def change(tree: dict[str, Any]) -> None:
+        if element in tree:
+            tree[element] = value
+        else:
+            tree["sparsification_performance_map"]["entry"][0][element] = value
+
+    try:
+        return rebuilt(stream, index, change)
+    finally:
+        for member, maximum in zip(declared, kept, strict=True):
+            member.maximum = maximum
 
 
 def rebuilt_mask(stream: bytes) -> bytes:
@@ -191,6 +231,18 @@ def add_data_units(m: Damager) -> None:
         stream = rebuilt(m.of(factor), 2, lambda tree, rows=rows: tree.__setitem__("g_number_of_rows", rows))
         m.add(f"data-unit/g-rows-{rows}", "A decoder that divides by zero or rounds the shape of a factor.", "low-rank", stream, "malformed",
               "header", parent=factor, mutation=f"g_number_of_rows={rows}", element="g_number_of_rows")  # fmt: skip
+    stream = rebuilt(m.of(factor), 2, lambda tree: tree.__setitem__("decomposition_rank", 0))
+    m.add(
+        "data-unit/rank-0",
+        "A decoder that multiplies factors over nothing.",
+        "low-rank",
+        stream,
+        "malformed",
+        "header",
+        parent=factor,
+        mutation="decomposition_rank=0",
+        element="decomposition_rank",
+    )
     stream = rebuilt(m.of(factor), 2, lambda tree: tree.__setitem__("topology_elem_id", "w_K"))
     m.add("data-unit/factor-without-suffix", "A decoder that guesses which factor a unit holds.", "low-rank", stream, "malformed", "header",
           parent=factor, mutation="topology_elem_id=w_K", element="topology_elem_id")  # fmt: skip
