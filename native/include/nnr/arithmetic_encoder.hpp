@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "nnr/context_model.hpp"
+#include "nnr/fast_context.hpp"
 
 namespace nnr {
 
@@ -27,6 +28,25 @@ class ArithmeticEncoder {
       shift(std::countl_zero(lps) - (32 - kLowBits));
     }
     context.update(bin);
+  }
+
+  // The same with the context model of the fast decoder.
+  void encode(FastContext& context, bool bin) {
+    const FastContext::Estimates old = context.estimates();
+    const auto lps = static_cast<std::uint32_t>(context.lps(range_));
+    const std::uint32_t mps_range = range_ - lps;
+    if (bin == (old.state() >= 0)) {
+      range_ = mps_range;
+      if (mps_range < 256) shift(1);
+    } else {
+      low_ += mps_range;
+      range_ = lps;
+      shift(std::countl_zero(lps) - (32 - kLowBits));
+    }
+    if (bin)
+      context.update<1>(old);
+    else
+      context.update<0>(old);
   }
 
   void encode_bypass(bool bin) {

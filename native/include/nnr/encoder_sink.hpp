@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "nnr/arithmetic_encoder.hpp"
-#include "nnr/context_model.hpp"
+#include "nnr/fast_context.hpp"
 #include "nnr/tensor_coding.hpp"
 
 namespace nnr {
@@ -19,9 +19,12 @@ class EncoderSink {
   void bypass_bins(std::uint32_t bins, int count) { engine_.encode_bypass_bins(bins, count); }
   void restart_range() { engine_.restart_range(); }
 
-  void initialise(int context, int index) { contexts_[static_cast<unsigned>(context)].initialise(index); }
+  void initialise(int context, int index) {
+    contexts_[static_cast<unsigned>(context)].initialise(index);
+    used_ = context < used_ ? used_ : context + 1;
+  }
   void reset_contexts() {
-    for (ContextModel& context : contexts_) context.reset();
+    for (int i = 0; i < used_; ++i) contexts_[static_cast<unsigned>(i)].reset();
   }
 
   [[nodiscard]] const ArithmeticEncoder& engine() const { return engine_; }
@@ -32,7 +35,8 @@ class EncoderSink {
 
  private:
   ArithmeticEncoder engine_;
-  std::array<ContextModel, ContextLayout::kMaxCount> contexts_{};
+  std::array<FastContext, ContextLayout::kMaxCount> contexts_{};
+  int used_ = 0;  // contexts initialised so far; the others are never used
 };
 
 }  // namespace nnr
