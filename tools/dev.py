@@ -163,7 +163,7 @@ def fuzz(rest: list[str]) -> None:
 def bench(rest: list[str]) -> None:
     """Benchmarks, as ratios from one run."""
     make_environment("dev")
-    run(PYTHON, "-m", "pytest", "tests/bench", "--benchmark-only", *rest)
+    run(PYTHON, "-m", "tools.bench.speed", *rest)
 
 
 def curves(rest: list[str]) -> None:

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// How near the decoder comes to its own engine: regular bins a second of whole tensors, beside a bare loop that decodes the
+// same bins in the same contexts from a list, with no levels to make. One JSON object a line.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <random>
+#include <vector>
+
+#include "nnr/arithmetic_encoder.hpp"
+#include "nnr/decoder_source.hpp"
+#include "nnr/fast_engine.hpp"
+#include "nnr/payload.hpp"
+#include "nnr/quantizer.hpp"
+
+namespace {
+
+struct Bin {
+  std::uint16_t context;
+  bool value;
+};
+
+// The plain source, keeping a list of its regular bins.
+class RecordingSource : public nnr::DecoderSource {
+ public:
+  using DecoderSource::DecoderSource;
+  [[nodiscard]] bool regular(int context) {
+    const bool value = DecoderSource::regular(context);
+    bins.push_back({static_cast<std::uint16_t>(context), value});
+    return value;
+  }
+  std::vector<Bin> bins;
+};
+
+template <class Work>
+double seconds(Work&& work) {
+  const std::clock_t start = std::clock();
+  work();
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+void measure(double scale, bool dependent) {
+  constexpr std::size_t kSize = 500'000;
+  std::mt19937 random(1);
+  std::exponential_distribution<float> magnitude(static_cast<float>(1 / scale));
+  std::vector<float> weights(kSize);
+  for (float& w : weights) w = (random() & 1U) != 0 ? magnitude(random) : -magnitude(random);
+  nnr::TensorCoding coding;
+  coding.rows = kSize / 1000;
+  coding.width = 1000;
+  coding.unary_length = 11;
+  coding.dependent = dependent;
+  std::vector<std::int32_t> levels(kSize);
+  if (dependent)
+    nnr::quantize_dependent(weights, 1.0, coding, levels.data());
+  else
+    nnr::quantize_uniform(weights, 1.0, levels.data());
+  nnr::EncodedPayload encoded;
+  const std::int32_t* input = levels.data();
+  const nnr::TensorChoices choices;
+  if (!nnr::encode_payload({&coding, 1}, {&input, 1}, {&choices, 1}, encoded).ok()) return;
+
+  RecordingSource recorder{nnr::ArithmeticDecoder(encoded.bytes)};
+  nnr::TensorSideData side;
+  if (nnr::TensorDecoder(recorder, coding).decode(levels.data(), side) != nnr::Outcome::kOk) return;
+  const std::vector<Bin>& bins = recorder.bins;
+  nnr::ArithmeticEncoder encoder;
+  std::vector<nnr::FastContext> contexts(nnr::ContextLayout::kMaxCount);
+  for (const Bin& bin : bins) encoder.encode(contexts[bin.context], bin.value);
+  encoder.finish();
+
+  std::vector<double> bare;
+  std::vector<double> decoder;
+  std::vector<double> plain;
+  std::size_t ones = 0;
+  std::int32_t* output = levels.data();
+  for (int round = 0; round < 15; ++round) {
+    bare.push_back(seconds([&] {
+      std::vector<nnr::FastContext> fresh(nnr::ContextLayout::kMaxCount);
+      nnr::FastEngine engine(encoder.bytes());
+      for (const Bin& bin : bins)
+        if (engine.decode(fresh[bin.context])) ++ones;
+    }));
+    nnr::Status status;
+    nnr::TensorSideData again;
+    decoder.push_back(seconds([&] { status = nnr::decode_payload(encoded.bytes, {&coding, 1}, {&output, 1}, {&again, 1}); }));
+    nnr::TensorSideData once_more;
+    plain.push_back(
+        seconds([&] { status = nnr::decode_payload_plainly(encoded.bytes, {&coding, 1}, {&output, 1}, {&once_more, 1}); }));
+    if (!status.ok()) return;
+  }
+  const auto count = static_cast<double>(bins.size());
+  std::printf(
+      "{\"bits_per_weight\": %.3f, \"dependent\": %s, \"bins_per_weight\": %.3f, \"bare_bins_per_second\": %.4g, "
+      "\"decoder_bins_per_second\": %.4g, \"plain_bins_per_second\": %.4g, \"ones\": %zu}\n",
+      8.0 * static_cast<double>(encoded.bytes.size()) / kSize, dependent ? "true" : "false", count / kSize,
+      count / median(bare), count / median(decoder), count / median(plain), ones);
+}
+
+}  // namespace
+
+int main() {
+  for (const bool dependent : {false, true})
+    for (const double scale : {14.0, 3.0, 0.75, 0.16}) measure(dependent ? 1.5 * scale : scale, dependent);
+  return 0;
+}
