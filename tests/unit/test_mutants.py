@@ -34,13 +34,23 @@ def test_every_survivor_is_a_mutant_with_a_reason(mutants: dict[str, object]) ->
 
 def test_a_sample_is_caught(mutants: dict[str, object]) -> None:
     sources = Sources()
-    names = ("core/contexts", "core/trellis", "core/binarisation/unary", "extended/row-skip", "extended/incremental/large")
+    names = (
+        "core/contexts",
+        "core/trellis",
+        "core/binarisation/unary",
+        "extended/row-skip",
+        "extended/incremental/large",
+    )
     cases = [case for case in load_cases() if case.id.startswith(names)]
     prepare(sources, cases)
     with sources.model() as model:
         assert not [case.id for case in cases if verdict_on(model, case)]
         assert run(model, cases[0]).rejected is None
     reasons = json.loads(SURVIVORS.read_text(encoding="utf-8"))
-    wanted = [m for m in mutants.values() if m.module in ("tensor_data", "dependent_quantisation") and m.key not in reasons]  # type: ignore[attr-defined]
+    wanted = [
+        m
+        for m in mutants.values()
+        if m.module in ("tensor_data", "dependent_quantisation") and m.key not in reasons
+    ]  # type: ignore[attr-defined]
     caught = [judged(sources, cases, mutant)[0] for mutant in wanted[::25]]  # type: ignore[arg-type]
     assert len([result for result in caught if result]) >= 0.7 * len(caught)

@@ -23,7 +23,10 @@ MIB = 1 << 20
 def test_scripts_become_codewords(scan: int, dq: int) -> None:
     rng = random.Random(scan)
     script = TensorScript(
-        drawn_values(rng, 0.5, 300), row_skip=True, skipped_rows={3, 17}, initialisations=drawn_initialisations(rng)
+        drawn_values(rng, 0.5, 300),
+        row_skip=True,
+        skipped_rows={3, 17},
+        initialisations=drawn_initialisations(rng),
     )
     stream = one(d.data_unit("w", (20, 13), script, scan=scan, dq=dq, unary=3), profile=1)
     levels = decode([stream])[0]["w"].levels
@@ -70,7 +73,10 @@ def test_the_suites_are_as_large_as_promised() -> None:
     suites = find_suites()
     assert {suite.name for suite in suites} == {"core", "extended", "invalid", "resource"}
     assert sum(len(vector.streams) for suite in suites for vector in suite.manifest.vectors) >= 250
-    assert sum(path.stat().st_size for suite in suites for path in suite.folder.rglob("*") if path.is_file()) < 8 * MIB
+    assert (
+        sum(path.stat().st_size for suite in suites for path in suite.folder.rglob("*") if path.is_file())
+        < 8 * MIB
+    )
 
 
 def test_every_decision_has_a_vector() -> None:

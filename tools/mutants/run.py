@@ -73,7 +73,7 @@ def prepare(sources: Sources, cases: list[Case]) -> None:
 
 
 def judged(
-    sources: Sources, cases: list[Case], mutant: Mutant, everything: bool = False
+    sources: Sources, cases: list[Case], mutant: Mutant, quick: bool = False
 ) -> tuple[str, str, int]:
     """Show a mutant vectors; returns what gave it away, by which vector, after how many."""
     place = MODULES.index(mutant.module) << 16 | mutant.line
