@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 
+from nnr_codec.codec.source import PagesRead
 from nnr_codec.errors import BitstreamError, MalformedBitstream
 from nnr_codec.model import Limits, NnrUnitType, TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import SyntaxState, UnitSpan, build_unit, iter_unit_spans, parse_unit
 
 _KEY = "nnr_codec.sha256"
+_PIECE_BYTES = 1 << 22
 
 
 def checksum_unit(digest: bytes) -> bytes:
@@ -57,7 +59,7 @@ def verify_checksum(buffer: memoryview, limits: Limits, *, required: bool) -> bo
             )
         return False
     unit = bytes(buffer[last.byte_offset : last.byte_offset + last.size_bytes])
-    if hashlib.sha256(buffer[: last.byte_offset]).hexdigest() != written or unit != checksum_unit(bytes.fromhex(written)):
+    if _sha256(buffer, last.byte_offset) != written or unit != checksum_unit(bytes.fromhex(written)):
         raise MalformedBitstream(
             "the checksum differs: the stream is damaged",
             path=f"{last.path}.topology_data",
@@ -65,6 +67,15 @@ def verify_checksum(buffer: memoryview, limits: Limits, *, required: bool) -> bo
             element="topology_data",
         )
     return True
+
+
+def _sha256(buffer: memoryview, end: int) -> str:
+    """Hash a stream's start, piece by piece so that a mapped one never lies in memory as a whole."""
+    digest, pages = hashlib.sha256(), PagesRead(buffer)
+    for start in range(0, end, _PIECE_BYTES):
+        digest.update(buffer[start : min(end, start + _PIECE_BYTES)])
+        pages.passed(start)
+    return digest.hexdigest()
 
 
 def _digest_in(buffer: memoryview, span: UnitSpan, limits: Limits) -> str | None:

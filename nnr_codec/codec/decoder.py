@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
-from collections import deque
+import os
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import chain
 from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.checksum import verify_checksum
+from nnr_codec.codec.in_flight import in_order
 from nnr_codec.codec.recompose import Recomposer
 from nnr_codec.codec.source import StreamSource, opened
-from nnr_codec.codec.source_description import SourceDescription
+from nnr_codec.codec.source_description import SourceDescription, in_source_order
 from nnr_codec.codec.stream_reader import DataUnitInStream, StreamReader
 from nnr_codec.codec.tensors import QuantizedTensor
 from nnr_codec.codec.unit_decoder import UnitContext, UnitTensor, decode_unit
+from nnr_codec.codec.unit_index import UnitIndex
 from nnr_codec.codec.update_tree import UpdateTree
 from nnr_codec.codec.values import restored, source_values
 from nnr_codec.errors import MalformedBitstream
@@ -34,9 +37,9 @@ class Decoder:
     limits : Limits, optional
         What a stream may cost; the defaults are safe for streams from strangers.
     threads : int, optional
-        Units decoded side by side. The result does not depend on it.
+        Units decoded side by side. The result does not depend on it. Memory does: it holds as many of the largest tensors.
     executor : concurrent.futures.Executor, optional
-        Where to decode units instead: a process pool, or a cluster's.
+        Where to decode units instead: a process pool, or a cluster's; `threads` is then how many workers to keep busy.
     dimensions : mapping of str to tuple of int, optional
         Shapes of tensors whose dimensions are not in the stream.
     require_checksum : bool
@@ -95,7 +98,8 @@ class Decoder:
         ----------
         source : bytes-like, path or binary file
         names : collection of str, optional
-            Only these tensors; the other units are hopped over, not decoded.
+            Only these tensors; the other units are hopped over, not decoded. Beside a file with an index (``nnr index``)
+            not even that.
         dequantize : bool
             False gives `QuantizedTensor` for everything that was quantised.
         recompose : bool
@@ -130,11 +134,15 @@ class Decoder:
         with opened(source) as buffer:
             if wanted is None or self._require_checksum:
                 verify_checksum(buffer, self._limits, required=self._require_checksum)
-            reader = StreamReader(buffer, self._limits, self._dimensions)
+            index = UnitIndex.beside(source) if wanted and isinstance(source, str | os.PathLike) else None
+            places = index.units(buffer, wanted) if index is not None and wanted else None
+            reader = StreamReader(buffer, self._limits, self._dimensions, wanted=wanted, places=places)
             found: set[str] = set()
             for name, tensor in self._in_source_order(reader, wanted, dequantize, recompose):
                 found.add(name)
                 yield name, tensor
+                # A loop's variable would keep it while the next one is decoded.
+                del tensor
         if wanted is not None and wanted - found:
             raise KeyError(", ".join(sorted(wanted - found)))
 
@@ -142,31 +150,19 @@ class Decoder:
         self, reader: StreamReader, wanted: set[str] | None, dequantize: bool, recompose: bool
     ) -> Iterator[tuple[str, Any]]:
         """Yield a stream's tensors, and the empty ones of its source where they belong."""
-        order: Iterator[str] | None = None
-        for name, tensor in self._named(reader, wanted, dequantize, recompose):
-            description = reader.description
-            if order is None:
-                order = iter(description.order if description is not None else ())
-            if description is not None and name in description.order:
-                yield from self._empty_before(name, order, description, wanted)
-            yield name, tensor
+        named = self._named(reader, wanted, dequantize, recompose)
+        first = next(named, None)
+        # The description comes before the first data unit, if there is one.
+        description = self.description = reader.description or SourceDescription()
+        empty = {
+            name: restored(np.zeros(shape, np.float32), dtype, name)
+            for name, (dtype, shape) in description.empty.items()
+            if wanted is None or name in wanted
+        }
+        coded = chain([] if first is None else [first], named)
+        del first
+        yield from in_source_order(coded, description, empty)
         self.description = reader.description or SourceDescription()
-        rest = self.description.order if order is None else order
-        for name in rest:
-            yield from self._empty(name, self.description, wanted)
-
-    def _empty_before(
-        self, name: str, order: Iterator[str], description: SourceDescription, wanted: set[str] | None
-    ) -> Iterator[tuple[str, Any]]:
-        for earlier in order:
-            if earlier == name:
-                return
-            yield from self._empty(earlier, description, wanted)
-
-    def _empty(self, name: str, description: SourceDescription, wanted: set[str] | None) -> Iterator[tuple[str, Any]]:
-        if name in description.empty and (wanted is None or name in wanted):
-            dtype, shape = description.empty[name]
-            yield name, restored(np.zeros(shape, np.float32), dtype, name)
 
     def _named(
         self, reader: StreamReader, wanted: set[str] | None, dequantize: bool, recompose: bool
@@ -179,24 +175,30 @@ class Decoder:
                 by_name[name] = source_values(tensor, unit, reader.description, name) if dequantize else tensor.value
             if recomposer is not None:
                 by_name = recomposer.recompose(unit, tensors, by_name)
-            for name, value in by_name.items():
+            for name in list(by_name):
                 if wanted is None or name in wanted:
-                    yield name, value
+                    yield name, by_name.pop(name)
+            reader.passed(unit)
+            # Else this unit's tensors would stay while the next one's are decoded.
+            del tensors, tensor, by_name
         if recomposer is not None:
             yield from recomposer.left_over()
 
     def _decoded(
         self, reader: StreamReader, wanted: set[str] | None
     ) -> Iterator[tuple[DataUnitInStream, list[UnitTensor]]]:
-        jobs = (unit for unit in reader.data_units() if self._is_needed(unit, reader, wanted))
-        if self._executor is not None:
-            yield from self._side_by_side(self._executor, jobs, reader)
-        elif self._threads > 1:
-            with ThreadPoolExecutor(self._threads) as pool:
-                yield from self._side_by_side(pool, jobs, reader)
-        else:
+        needed = (unit for unit in reader.data_units() if self._is_needed(unit, reader, wanted))
+        # The parameter sets say which way it goes, and come before the first data unit.
+        first = next(needed, None)
+        jobs = chain([] if first is None else [first], needed)
+        if reader.parent_signalling or (self._executor is None and self._threads == 1):
             for unit in jobs:
                 yield unit, self._decode_in_turn(unit, reader)
+        elif self._executor is not None:
+            yield from self._side_by_side(self._executor, jobs, reader)
+        else:
+            with ThreadPoolExecutor(self._threads) as pool:
+                yield from self._side_by_side(pool, jobs, reader)
 
     def _is_needed(self, unit: DataUnitInStream, reader: StreamReader, wanted: set[str] | None) -> bool:
         # Later updates may need any unit of an incremental stream.
@@ -224,20 +226,17 @@ class Decoder:
     def _side_by_side(
         self, executor: Executor, units: Iterator[DataUnitInStream], reader: StreamReader
     ) -> Iterator[tuple[DataUnitInStream, list[UnitTensor]]]:
-        pending: deque[tuple[DataUnitInStream, Future[list[UnitTensor]]]] = deque()
-        for unit in units:
-            if reader.parent_signalling:
-                yield unit, self._decode_in_turn(unit, reader)
-                continue
-            reader.check_time(unit.path)
-            context = UnitContext(unit.general_profile_idc, unit.quantization)
-            pending.append((unit, executor.submit(_decode, unit, context)))
-            if len(pending) > 2 * self._threads:
-                first, future = pending.popleft()
-                yield first, future.result()
-        while pending:
-            first, future = pending.popleft()
-            yield first, future.result()
+        def jobs() -> Iterator[tuple[DataUnitInStream, int, tuple[DataUnitInStream, UnitContext]]]:
+            for unit in units:
+                reader.check_time(unit.path)
+                context = UnitContext(unit.general_profile_idc, unit.quantization)
+                yield unit, sum(t.rows * t.width for t in unit.plan), (unit, context)
+
+        yield from in_order(executor, _decode_job, jobs(), self._threads)
+
+
+def _decode_job(job: tuple[DataUnitInStream, UnitContext]) -> list[UnitTensor]:
+    return _decode(*job)
 
 
 def _decode(unit: DataUnitInStream, context: UnitContext) -> list[UnitTensor]:
@@ -247,7 +246,7 @@ def _decode(unit: DataUnitInStream, context: UnitContext) -> list[UnitTensor]:
 
 
 def _is_part_of(name: str, wanted: set[str]) -> bool:
-    # The factors of a weight are called after it.
+    # The factors of a weight are called after it; see unit_names.
     return name in wanted or name.removesuffix("_G") in wanted or name.removesuffix("_H") in wanted
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnr_codec.codec.checksum import checksum_unit
 from nnr_codec.codec.config import EncoderConfig
+from nnr_codec.codec.in_flight import in_order
 from nnr_codec.codec.source_description import describe
 from nnr_codec.codec.tensor_encoder import encode_tensor
 from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
@@ -61,9 +61,9 @@ class Encoder:
     ----------
     config : EncoderConfig, optional
     threads : int, optional
-        Tensors encoded side by side. The stream does not depend on it.
+        Tensors encoded side by side. The stream does not depend on it. Memory does: it holds as many of the largest tensors.
     executor : concurrent.futures.Executor, optional
-        Where to encode tensors instead: a process pool, or a cluster's.
+        Where to encode tensors instead: a process pool, or a cluster's; `threads` is then how many workers to keep busy.
     """
 
     def __init__(
@@ -153,14 +153,15 @@ class Encoder:
                 array = _as_array(name, tensors[name])
                 if array.size:
                     yield self._job(name, _widened(array), quantization)
+                del array
 
-        for job, encoded in self._encoded(jobs()):
-            if self._is_left_out(job, encoded):
+        for ticket, encoded in self._encoded(jobs()):
+            if self._is_left_out(ticket, encoded):
                 continue
             if config.incremental and encoded.levels is not None:
                 self._updates.remember(encoded.unit.header, encoded.unit.payload, [encoded.levels])
-                self._depths[job.name] = self._depths.get(job.name, 0) + 1
-            yield job.name, job.array.size, build_unit(encoded.unit, state)
+                self._depths[ticket.name] = self._depths.get(ticket.name, 0) + 1
+            yield ticket.name, ticket.n_elements, _built(ticket.name, encoded, state)
             state = state.after(encoded.unit)
 
     def _quantization_parameter(self) -> int:
@@ -182,43 +183,60 @@ class Encoder:
         before = found[0] if found is not None and found[0].levels.size == array.size else None
         return TensorJob(name, array, self.config, quantization, header, before, parent)
 
-    def _is_left_out(self, job: TensorJob, encoded: EncodedTensor) -> bool:
+    def _is_left_out(self, ticket: _Ticket, encoded: EncodedTensor) -> bool:
         return (
             self.config.incremental
             and self.config.leave_out_zeros
-            and job.predecessor is not None
+            and ticket.is_update
             and encoded.levels is not None
             and not encoded.levels.any()
         )
 
-    def _encoded(self, jobs: Iterator[TensorJob]) -> Iterator[tuple[TensorJob, EncodedTensor]]:
-        if self._executor is None and self._threads == 1:
-            yield from ((job, encode_tensor(job)) for job in jobs)
-            return
+    def _encoded(self, jobs: Iterator[TensorJob]) -> Iterator[tuple[_Ticket, EncodedTensor]]:
+        ticketed = _ticketed(jobs)
         if self._executor is not None:
-            yield from _in_order(self._executor, jobs, 2 * self._threads)
-            return
-        with ThreadPoolExecutor(self._threads) as pool:
-            yield from _in_order(pool, jobs, 2 * self._threads)
+            yield from in_order(self._executor, _encode, ticketed, self._threads)
+        elif self._threads > 1:
+            with ThreadPoolExecutor(self._threads) as pool:
+                yield from in_order(pool, _encode, ticketed, self._threads)
+        else:
+            for ticket, _, job in ticketed:
+                yield ticket, _encode(job)
+                del job
 
 
-def _in_order(
-    executor: Executor, jobs: Iterator[TensorJob], ahead: int
-) -> Iterator[tuple[TensorJob, EncodedTensor]]:
-    """Yield results in the order of the jobs with few in flight, so that few tensors are in memory."""
-    pending: deque[tuple[TensorJob, Future[EncodedTensor]]] = deque()
+@dataclass(frozen=True)
+class _Ticket:
+    """What stays here of a job while it is done elsewhere: all but its tensor."""
+
+    name: str
+    n_elements: int
+    is_update: bool
+
+    @classmethod
+    def of(cls, job: TensorJob) -> _Ticket:
+        return cls(job.name, job.array.size, job.predecessor is not None)
+
+
+def _ticketed(jobs: Iterator[TensorJob]) -> Iterator[tuple[_Ticket, int, TensorJob]]:
+    for job in jobs:
+        yield _Ticket.of(job), job.array.size, job
+        # A loop's variable would keep its tensor while the next one is read.
+        del job
+
+
+def _encode(job: TensorJob) -> EncodedTensor:
+    encoded = encode_tensor(job)
+    # Only updates need the levels again; waiting for their turn, or travelling, they cost as much as the tensor.
+    return encoded if job.config.incremental else replace(encoded, levels=None)
+
+
+def _built(name: str, encoded: EncodedTensor, state: SyntaxState) -> bytes:
     try:
-        for job in jobs:
-            pending.append((job, executor.submit(encode_tensor, job)))
-            if len(pending) >= ahead:
-                first, future = pending.popleft()
-                yield first, future.result()
-        while pending:
-            first, future = pending.popleft()
-            yield first, future.result()
-    finally:
-        for _, future in pending:
-            future.cancel()
+        return build_unit(encoded.unit, state)
+    except NotEncodable as error:
+        error.path = name if error.path is None else f"{name}: {error.path}"
+        raise
 
 
 def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:

@@ -14,7 +14,7 @@ StreamSource: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[st
 
 @contextmanager
 def opened(source: StreamSource) -> Iterator[memoryview]:
-    """Give the bytes of a stream: a path is mapped rather than read, a file object read from where it stands."""
+    """Give the bytes of a stream: a path is mapped, not read; a file object is read from where it stands."""
     if isinstance(source, bytes | bytearray | memoryview):
         yield memoryview(source).cast("B")
     elif isinstance(source, str | os.PathLike):
@@ -29,3 +29,27 @@ def opened(source: StreamSource) -> Iterator[memoryview]:
         yield memoryview(source.read())
     else:
         raise TypeError(f"a stream is bytes, a path or a binary file, not {type(source).__name__}")
+
+
+#: How much of a mapped stream stays in memory behind the place where reading is.
+_KEPT_BYTES = 1 << 24
+
+
+class PagesRead:
+    """Gives back the memory of a mapped stream's pages once they are read.
+
+    They would count as the process's own until the system runs short. Reading them again is possible, and
+    only costs time.
+    """
+
+    def __init__(self, buffer: memoryview) -> None:
+        mapped = buffer.obj
+        self._mapped = mapped if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise") else None
+        self._released = 0
+
+    def passed(self, byte_offset: int) -> None:
+        """Say that nothing before this will be read soon."""
+        upto = byte_offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
+        if self._mapped is not None and upto - self._released >= _KEPT_BYTES:
+            self._mapped.madvise(mmap.MADV_DONTNEED, self._released, upto - self._released)
+            self._released = upto

@@ -9,11 +9,14 @@ ignores and the peer skips (it takes unknown unit types for errors).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from nnr_codec.errors import MalformedBitstream
 from nnr_codec.model import TopologyStorageFormat, TopologyUnit
+
+T = TypeVar("T")
 
 _KEY = "nnr_codec.source"
 
@@ -130,3 +133,33 @@ def describe(names: Mapping[str, tuple[str, tuple[int, ...]]], kind: str, metada
         if shape == ():
             description.scalars.append(name)
     return description
+
+
+def in_source_order(
+    coded: Iterable[tuple[str, T]], description: SourceDescription, empty: Mapping[str, T]
+) -> Iterator[tuple[str, T]]:
+    """Yield what is in the units, and the empty tensors, which are in none, where the source had them.
+
+    Parameters
+    ----------
+    coded : iterable of (name, anything)
+        In the order of the units.
+    description : SourceDescription
+    empty : mapping of name to anything
+        The empty tensors that are wanted.
+    """
+    order = iter(description.order)
+    known = frozenset(description.order)
+    for name, value in coded:
+        if name in known:
+            for earlier in order:
+                if earlier == name:
+                    break
+                if earlier in empty:
+                    yield earlier, empty[earlier]
+        yield name, value
+        # A loop's variable would keep a tensor while the next one is decoded.
+        del value
+    for name in order:
+        if name in empty:
+            yield name, empty[name]

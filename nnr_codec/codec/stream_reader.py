@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from nnr_codec.codec.source import PagesRead
 from nnr_codec.codec.source_description import SourceDescription
 from nnr_codec.codec.unit_layout import PlannedTensor, plan_unit
 from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream, UnsupportedBitstream
 from nnr_codec.model import AggregateUnit, AnyUnit, DataUnit, DataUnitHeader, Limits, ModelParameterSet, Quantization, TopologyUnit
-from nnr_codec.syntax import SyntaxState, UnitSpan, iter_units
+from nnr_codec.syntax import SyntaxState, UnitSpan, iter_unit_spans, iter_units, quick_name
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class StreamReader:
     limits : Limits
     dimensions : mapping of str to tuple of int
         Shapes of tensors whose dimensions are not in the stream.
+    wanted : set of str, optional
+        Only these tensors are: units that certainly hold none of them are passed by unread.
+    places : list of (offset, size, number), optional
+        Where the units with the wanted tensors are, and the parameter sets before them; no others are looked at.
 
     Attributes
     ----------
@@ -66,8 +71,19 @@ class StreamReader:
         All units that are no data units.
     """
 
-    def __init__(self, buffer: memoryview, limits: Limits, dimensions: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self,
+        buffer: memoryview,
+        limits: Limits,
+        dimensions: Mapping[str, tuple[int, ...]],
+        *,
+        wanted: set[str] | None = None,
+        places: list[tuple[int, int, int]] | None = None,
+    ) -> None:
         self._buffer = buffer
+        self._pages = PagesRead(buffer)
+        self._wanted = None if wanted is None else {unit.encode() for name in wanted for unit in unit_names(name)}
+        self._places = places
         self._limits = limits
         self._dimensions = dimensions
         self._deadline = None if limits.max_seconds is None else time.monotonic() + limits.max_seconds
@@ -84,7 +100,7 @@ class StreamReader:
 
         Clause: format 2, 3
         """
-        for span, unit, state in iter_units(self._buffer, limits=self._limits):
+        for span, unit, state in iter_units(self._buffer, limits=self._limits, spans=self._spans()):
             self.check_time(span.path)
             self.state = state
             if isinstance(unit, DataUnit):
@@ -106,6 +122,33 @@ class StreamReader:
                     )
             self.state = self.state.after(unit)
 
+    def _spans(self) -> Iterator[UnitSpan]:
+        if self._places is not None:
+            for start, size, index in self._places:
+                yield from iter_unit_spans(self._buffer, self._limits, start=start, end=start + size, index=index)
+            return
+        for span in iter_unit_spans(self._buffer, self._limits):
+            if self._wanted is not None:
+                self._pages.passed(span.byte_offset)
+                if self._tells_names and not self._may_hold_wanted(span):
+                    continue
+            yield span
+
+    def _may_hold_wanted(self, span: UnitSpan) -> bool:
+        name = quick_name(self._buffer, span)
+        return name is None or self._wanted is None or name in self._wanted
+
+    @property
+    def _tells_names(self) -> bool:
+        """Whether units can be told by the names in them: not if they are numbers, nor if later updates need them all."""
+        mps = self.state.mps
+        return mps is not None and not mps.topology_indexed_reference_flag and not mps.parent_signalling_enabled_flag
+
+    def passed(self, unit: DataUnitInStream) -> None:
+        """Give back the memory of all units up to this one, which is decoded."""
+        if not isinstance(unit.payload, bytes):
+            self._pages.passed(unit.payload_bit_offset // 8 + len(unit.payload))
+
     def check_time(self, path: str) -> None:
         """Raise LimitExceeded when the caller's time is over."""
         if self._deadline is not None and time.monotonic() > self._deadline:
@@ -120,7 +163,7 @@ class StreamReader:
         header = unit.header
         # A unit joined from parts lies in several places; the first one's start stands for it.
         payload_bit_offset = 8 * (span.byte_offset + max(0, span.size_bytes - len(unit.payload)))
-        names = header.topology_elem_ids or self._names_by_index(header, span)
+        names = tensor_names(header, self.state, span)
         shape = header.tensor_dimensions
         if shape is None:
             shape = self._dimensions.get(names[0])
@@ -147,15 +190,32 @@ class StreamReader:
             self.state.quantization,
         )
 
-    def _names_by_index(self, header: DataUnitHeader, span: UnitSpan) -> tuple[str, ...]:
-        names = self.state.reference_list
-        for index in header.topology_elem_id_indices:
-            if index >= len(names):
-                raise MalformedBitstream(
-                    f"index {index} into a list of {len(names)} topology elements",
-                    path=f"{span.path}.topology_elem_id_index",
-                    bit_offset=8 * span.byte_offset,
-                    element="topology_elem_id_index",
-                    clause="format 3",
-                )
-        return tuple(names[index] for index in header.topology_elem_id_indices)
+
+def unit_names(name: str) -> tuple[str, ...]:
+    """Return the names under which a tensor may be sent: its own, or those of a weight's two factors."""
+    return name, f"{name}_G", f"{name}_H"
+
+
+def tensor_names(header: DataUnitHeader, state: SyntaxState, span: UnitSpan) -> tuple[str, ...]:
+    """Return the names of a unit's tensors, which it gives or refers to.
+
+    Raises
+    ------
+    MalformedBitstream
+        An index beyond the list.
+
+    Clause: format 3
+    """
+    if header.topology_elem_ids:
+        return header.topology_elem_ids
+    names = state.reference_list
+    for index in header.topology_elem_id_indices:
+        if index >= len(names):
+            raise MalformedBitstream(
+                f"index {index} into a list of {len(names)} topology elements",
+                path=f"{span.path}.topology_elem_id_index",
+                bit_offset=8 * span.byte_offset,
+                element="topology_elem_id_index",
+                clause="format 3",
+            )
+    return tuple(names[index] for index in header.topology_elem_id_indices)

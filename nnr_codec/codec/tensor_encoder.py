@@ -81,15 +81,14 @@ def _encode_reals(job: TensorJob, header: DataUnitHeader, array: NDArray[Any]) -
     finite = bool(np.isfinite(weights).all())
     if not finite and bool(np.isfinite(weights).sum() < np.isfinite(array).sum()):
         raise NotEncodable(f"the format holds float32; this {array.dtype} tensor has finite values beyond it")
-    raw = _raw(header, weights)
     if not finite:
-        return raw
+        return _raw(header, weights)
     if job.config.preset.passes > 0 and weights.any():
         coded = _optimised(job, header, weights)
     else:
         coded = _plain(job, header, weights)
-    if coded is None or (job.config.raw_when_smaller and len(raw.unit.payload) <= len(coded.unit.payload)):
-        return raw
+    if coded is None or (job.config.raw_when_smaller and weights.nbytes <= len(coded.unit.payload)):
+        return _raw(header, weights)
     return coded
 
 

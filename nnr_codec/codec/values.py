@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnr_codec.codec.dtype_tags import FORMATS
 from nnr_codec.codec.source_description import SourceDescription
 from nnr_codec.codec.stream_reader import DataUnitInStream
 from nnr_codec.codec.tensors import QuantizedTensor
 from nnr_codec.codec.unit_decoder import UnitTensor
 from nnr_codec.errors import MalformedBitstream
-from nnr_codec.model import DecompressedDataFormat
 
 # The types NumPy has; bfloat16 and the 8-bit floats stay float32, which holds each of their values.
 _NUMPY_TYPES: dict[str, type[np.generic]] = {
@@ -21,20 +21,6 @@ _NUMPY_TYPES: dict[str, type[np.generic]] = {
     "U64": np.uint64, "I64": np.int64, "F16": np.float16, "F32": np.float32, "F64": np.float64, "BF16": np.float32,
     "F8_E4M3": np.float32, "F8_E5M2": np.float32,
 }  # fmt: skip
-
-# NumPy type and, for integers, the bits of the format's own.
-_FORMATS: dict[DecompressedDataFormat, tuple[str, int]] = {
-    DecompressedDataFormat.INT32: ("I32", 32),
-    DecompressedDataFormat.FLOAT32: ("F32", 0),
-    DecompressedDataFormat.INT2: ("I8", 2),
-    DecompressedDataFormat.INT3: ("I8", 3),
-    DecompressedDataFormat.INT4: ("I8", 4),
-    DecompressedDataFormat.INT8: ("I8", 8),
-    DecompressedDataFormat.INT16: ("I16", 16),
-    DecompressedDataFormat.INT64: ("I64", 64),
-    DecompressedDataFormat.FLOAT16: ("F16", 0),
-    DecompressedDataFormat.FLOAT64: ("F64", 0),
-}
 
 
 def source_values(
@@ -59,7 +45,7 @@ def source_values(
                 return restored(values, description.dtypes[name], name)
         declared = unit.header.decompressed_data_format
         if declared is not None:
-            tag, bits = _FORMATS[declared]
+            tag, bits = FORMATS[declared]
             return restored(values, tag, name, bits)
     except MalformedBitstream as error:
         error.path, error.bit_offset = f"{unit.path} ({name})", unit.payload_bit_offset

@@ -31,7 +31,8 @@ def dequantize(
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         step32 = np.float32(step)
         if codebook is None:
-            values: NDArray[np.float32] = step32 * levels.astype(np.float32)
+            values: NDArray[np.float32] = np.asarray(levels.astype(np.float32))
+            np.multiply(values, step32, out=values)
         else:
             values = (codebook[levels + zero_offset] * np.float64(step32)).astype(np.float32)
     return values

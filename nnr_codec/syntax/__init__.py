@@ -3,7 +3,7 @@
 
 from nnr_codec.syntax.parts import iter_units, join_parts, split_unit
 from nnr_codec.syntax.state import SyntaxState
-from nnr_codec.syntax.stream import UnitSpan, iter_unit_spans
+from nnr_codec.syntax.stream import UnitSpan, iter_unit_spans, quick_name
 from nnr_codec.syntax.trace import Trace, TraceEvent
 from nnr_codec.syntax.unit import NNR_UNIT
 from nnr_codec.syntax.walk import build_tree, build_unit, parse_tree, parse_unit
@@ -21,5 +21,6 @@ __all__ = [
     "join_parts",
     "parse_tree",
     "parse_unit",
+    "quick_name",
     "split_unit",
 ]

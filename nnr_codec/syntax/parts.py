@@ -10,7 +10,7 @@ counters go down by one to 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from nnr_codec.errors import LimitExceeded, MalformedBitstream, NotEncodable, TruncatedBitstream
@@ -117,9 +117,23 @@ def split_unit(unit: bytes, payload_bytes: int, part_bytes: int) -> list[bytes]:
 
 
 def iter_units(
-    buffer: Any, *, state: SyntaxState | None = None, limits: Limits | None = None
+    buffer: Any,
+    *,
+    state: SyntaxState | None = None,
+    limits: Limits | None = None,
+    spans: Iterable[UnitSpan] | None = None,
 ) -> Iterator[tuple[UnitSpan, AnyUnit, SyntaxState]]:
     """Parse all units of a stream, joining parts.
+
+    Parameters
+    ----------
+    buffer : bytes-like
+        The whole stream.
+    state : SyntaxState, optional
+        What the units before the first said.
+    limits : Limits, optional
+    spans : iterable of UnitSpan, optional
+        The units to parse, instead of all.
 
     Yields
     ------
@@ -132,7 +146,7 @@ def iter_units(
     """
     state = state or SyntaxState()
     parts: list[UnitSpan] = []
-    for span in iter_unit_spans(buffer, limits):
+    for span in iter_unit_spans(buffer, limits) if spans is None else spans:
         if is_part(buffer, span):
             counter = _counter(buffer, span)
             if parts and counter != _counter(buffer, parts[-1]) - 1:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnr_codec.errors import LimitExceeded, MalformedBitstream, NotEncodable, TruncatedBitstream
-from nnr_codec.model import Limits
+from nnr_codec.model import Limits, NnrUnitType
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,9 @@ class UnitSpan:
         return f"nnr_unit[{self.index}]"
 
 
-def iter_unit_spans(buffer: Any, limits: Limits | None = None) -> Iterator[UnitSpan]:
+def iter_unit_spans(
+    buffer: Any, limits: Limits | None = None, *, start: int = 0, end: int | None = None, index: int = 0
+) -> Iterator[UnitSpan]:
     """Go through the units by their sizes.
 
     Parameters
@@ -47,6 +49,10 @@ def iter_unit_spans(buffer: Any, limits: Limits | None = None) -> Iterator[UnitS
     buffer : bytes-like
         The whole stream; a memory map is only touched at the first bytes of units.
     limits : Limits, optional
+    start, end : int
+        Bytes between which to look, where it is known that units start and end there.
+    index : int
+        The number of the unit at `start`.
 
     Yields
     ------
@@ -65,11 +71,11 @@ def iter_unit_spans(buffer: Any, limits: Limits | None = None) -> Iterator[UnitS
     """
     limits = limits or Limits()
     view = memoryview(buffer).cast("B")
-    end = len(view)
-    _limit(end, limits.max_stream_bytes, "max_stream_bytes", "nnr_bitstream", 0)
+    _limit(len(view), limits.max_stream_bytes, "max_stream_bytes", "nnr_bitstream", 0)
+    end = len(view) if end is None else end
     if end == 0:
         raise MalformedBitstream("the stream is empty", path="nnr_bitstream", bit_offset=0, clause="format 2")
-    offset = index = 0
+    offset = start
     while offset < end:
         path = f"nnr_unit[{index}]"
         field_bytes = 4 if view[offset] & 0x80 else 2
@@ -104,6 +110,35 @@ def iter_unit_spans(buffer: Any, limits: Limits | None = None) -> Iterator[UnitS
         yield UnitSpan(index, offset, size, view[offset + field_bytes] >> 2, field_bytes)
         offset += size
         index += 1
+
+
+def quick_name(buffer: Any, span: UnitSpan) -> bytes | None:
+    """Read the name of a unit's only tensor, without the grammar: a hundred times faster, to look for one.
+
+    Returns
+    -------
+    bytes or None
+        None when it takes the grammar to tell: another type of unit, several tensors, a part of a unit, a
+        name that does not end. In a stream that refers to its tensors by index the answer means nothing.
+
+    Clause: format 3
+    """
+    start = span.byte_offset + span.header_offset
+    end = span.byte_offset + span.size_bytes
+    if span.nnr_unit_type != NnrUnitType.NNR_NDU or start + 2 >= end:
+        return None
+    # partial_data_counter_present_flag, and nnr_multiple_topology_elements_present_flag.
+    if buffer[start] & 0x01 or buffer[start + 1] & 0x04:
+        return None
+    reach = 64
+    while True:
+        head = bytes(buffer[start + 2 : min(end, start + 2 + reach)])
+        length = head.find(0)
+        if length >= 0:
+            return head[:length]
+        if start + 2 + reach >= end:
+            return None
+        reach *= 8
 
 
 def size_field(n_bytes: int) -> bytes:

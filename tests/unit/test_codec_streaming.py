@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models larger than memory: how many tensors are held at a time, counted rather than measured."""
+
+import io
+import weakref
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnr_codec
+from nnr_codec import Decoder, NotEncodable, decode, encode
+from nnr_codec.codec import decoder, in_flight
+from nnr_codec.codec.in_flight import in_order
+from nnr_codec.codec.unit_decoder import UnitTensor
+
+SIZES = [3000, 10, 5000, 5000, 20, 5000, 4000, 5000, 1, 5000]
+LARGEST = max(SIZES)
+
+
+class Counted:
+    """Counts the elements of arrays that are still alive."""
+
+    def __init__(self) -> None:
+        self.alive = 0
+        self.most = 0
+
+    def add(self, array: Any) -> Any:
+        self.alive += array.size
+        self.most = max(self.most, self.alive)
+        weakref.finalize(array, self._gone, array.size)
+        return array
+
+    def _gone(self, size: int) -> None:
+        self.alive -= size
+
+
+class LazyModel(Mapping[str, Any]):
+    """Makes a tensor when it is asked for."""
+
+    def __init__(self, counted: Counted) -> None:
+        self._counted = counted
+
+    def __getitem__(self, name: str) -> Any:
+        return self._counted.add(
+            np.random.default_rng(int(name)).laplace(0, 1, SIZES[int(name)]).astype(np.float32)
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(map(str, range(len(SIZES))))
+
+    def __len__(self) -> int:
+        return len(SIZES)
+
+    def dtype_of(self, name: str) -> str:
+        return "F32"
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        return (SIZES[int(name)],)
+
+
+@pytest.fixture
+def no_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_flight, "ALWAYS_ELEMENTS", 0)
+
+
+@pytest.mark.usefixtures("no_allowance")
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_encoding_holds_few_of_the_largest_tensors(threads: int) -> None:
+    counted = Counted()
+    out = io.BytesIO()
+    encode(LazyModel(counted), file=out, threads=threads, effort="fast")
+    assert counted.alive == 0
+    # One more than the threads work on has been read and waits for room.
+    assert counted.most <= (threads + (threads > 1)) * LARGEST
+    assert out.getvalue() == encode(dict(LazyModel(Counted())), effort="fast")
+
+
+@pytest.mark.usefixtures("no_allowance")
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_decoding_holds_few_of_the_largest_tensors(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = encode(dict(LazyModel(Counted())), effort="fast")
+    expected = decode(stream)
+    counted = Counted()
+    plain = decoder.decode_unit
+
+    def counting(*arguments: Any, **options: Any) -> list[UnitTensor]:
+        tensors = plain(*arguments, **options)
+        for tensor in tensors:
+            counted.add(tensor.value.levels)
+        return tensors
+
+    monkeypatch.setattr(decoder, "decode_unit", counting)
+    names = []
+    for name, array in Decoder(threads=threads).iterate(stream):
+        assert np.array_equal(array, expected[name])
+        names.append(name)
+        del array
+    assert names == list(expected)
+    assert counted.alive == 0
+    assert counted.most <= (threads + (threads > 1)) * LARGEST
+
+
+class LazyExecutor(Executor):
+    """Does a job when its result is asked for."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.most = 0
+
+    def submit(self, function: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        executor = self
+
+        class Lazy(Future[Any]):
+            def result(self, timeout: float | None = None) -> Any:
+                executor.waiting -= 1
+                return function(*arguments, **options)
+
+        return Lazy()
+
+
+def test_small_jobs_are_many_in_flight_and_large_ones_few() -> None:
+    executor = LazyExecutor()
+    small = [(i, 1, i) for i in range(500)]
+    assert [r for _, r in in_order(executor, lambda i: i * i, iter(small), 3)] == [i * i for i in range(500)]
+    assert executor.most == 48
+    executor = LazyExecutor()
+    large = [(i, in_flight.ALWAYS_ELEMENTS, i) for i in range(20)]
+    assert [t for t, _ in in_order(executor, lambda i: i, iter(large), 3)] == list(range(20))
+    assert executor.most == 3
+
+
+def test_an_error_in_a_job_is_raised_and_the_rest_is_given_up() -> None:
+    def fail(i: int) -> int:
+        if i == 2:
+            raise ValueError(i)
+        return i
+
+    with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="2"):
+        list(in_order(pool, fail, ((i, 1, i) for i in range(1000)), 2))
+
+
+def test_what_the_size_field_cannot_say_is_said_with_the_tensors_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def too_large(*_: Any) -> bytes:
+        raise NotEncodable("a unit has less than 2 GiB", element="nnr_unit_size")
+
+    real = nnr_codec.codec.encoder.build_unit
+    monkeypatch.setattr(
+        nnr_codec.codec.encoder,
+        "build_unit",
+        lambda unit, state: too_large() if hasattr(unit, "payload") else real(unit, state),
+    )
+    with pytest.raises(NotEncodable) as caught:
+        encode({"huge": np.ones(3, np.float32)})
+    assert caught.value.path == "huge"
+    assert caught.value.element == "nnr_unit_size"
