@@ -8,6 +8,7 @@ from nnr_codec.frameworks.atomic import replacing
 from nnr_codec.frameworks.door import kind_of_path, open_model, save_model
 from nnr_codec.frameworks.dtypes import tag_of
 from nnr_codec.frameworks.origin import Origin
+from nnr_codec.frameworks.shard_writer import save_shards, shards_by_size
 from nnr_codec.frameworks.source import ModelSource, TensorDescription
 
 __all__ = [
@@ -18,5 +19,7 @@ __all__ = [
     "open_model",
     "replacing",
     "save_model",
+    "save_shards",
+    "shards_by_size",
     "tag_of",
 ]

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 
@@ -42,27 +42,85 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
             with open(target, "wb") as in_place:
                 yield in_place
             return
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(21, "Is a directory", os.fspath(path))
-        if not overwrite:
-            raise _exists(path)
-    beside = os.path.join(
-        os.path.dirname(target), f".{os.path.basename(target)[:200]}.{secrets.token_hex(4)}.part"
-    )
+    _refuse_existing(target, path, overwrite)
+    beside = _name_beside(target)
     try:
         with open(beside, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if overwrite:
-            if os.path.exists(target):
-                shutil.copymode(target, beside)
-            os.replace(beside, target)
-        else:
-            _rename_to_new(beside, target, path)
+        _give_name(beside, target, path, overwrite)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
+
+
+@contextlib.contextmanager
+def replacing_all(
+    paths: Sequence[str | os.PathLike[str]], *, overwrite: bool = False
+) -> Iterator[Callable[[int], BinaryIO]]:
+    """Write several files beside their destinations and rename all of them when everything went well.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Destinations. They get their names in this order: let the one that refers to the others be the last.
+    overwrite : bool
+        Replace existing files.
+
+    Yields
+    ------
+    callable of int
+        Creates the file of so many-th of `paths`; the caller closes it. Each is to be created once.
+
+    Raises
+    ------
+    FileExistsError
+        As `replacing`; a file that appears meanwhile may be noticed when those before it have their names.
+    """
+    targets = [os.path.realpath(os.fspath(path)) for path in paths]
+    for target, path in zip(targets, paths, strict=True):
+        _refuse_existing(target, path, overwrite)
+    besides = [_name_beside(target) for target in targets]
+    placed: list[str] = []
+    try:
+        yield lambda index: open(besides[index], "xb")
+        for beside in besides:
+            with open(beside, "rb+") as file:
+                os.fsync(file.fileno())
+        for beside, target, path in zip(besides, targets, paths, strict=True):
+            _give_name(beside, target, path, overwrite)
+            placed.append(target)
+    except BaseException:
+        # What was overwritten is gone; what is only new would be half a set.
+        for target in placed if not overwrite else ():
+            os.unlink(target)
+        raise
+    finally:
+        for beside in besides:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(beside)
+
+
+def _refuse_existing(target: str, path: str | os.PathLike[str], overwrite: bool) -> None:
+    if os.path.isdir(target):
+        raise IsADirectoryError(21, "Is a directory", os.fspath(path))
+    if os.path.exists(target) and not overwrite:
+        raise _exists(path)
+
+
+def _name_beside(target: str) -> str:
+    name = f".{os.path.basename(target)[:200]}.{secrets.token_hex(4)}.part"
+    return os.path.join(os.path.dirname(target), name)
+
+
+def _give_name(beside: str, target: str, path: str | os.PathLike[str], overwrite: bool) -> None:
+    if overwrite:
+        if os.path.exists(target):
+            shutil.copymode(target, beside)
+        os.replace(beside, target)
+    else:
+        _rename_to_new(beside, target, path)
 
 
 def _rename_to_new(beside: str, target: str, path: str | os.PathLike[str]) -> None:

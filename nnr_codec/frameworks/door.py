@@ -12,6 +12,7 @@ from nnr_codec.frameworks.atomic import replacing
 from nnr_codec.frameworks.dtypes import Array, tag_of
 from nnr_codec.frameworks.source import ModelSource, TensorDescription
 
+_INDEX_SUFFIX = ".index.json"
 _KIND_OF_SUFFIX = {
     ".safetensors": "safetensors",
     ".npz": "npz",
@@ -26,10 +27,11 @@ _KIND_OF_SUFFIX = {
 def kind_of_path(path: str | os.PathLike[str]) -> str | None:
     """Tell a file's kind by its name; None when the name says nothing.
 
-    >>> kind_of_path("resnet.PTH")
-    'pytorch'
+    >>> kind_of_path("resnet.PTH"), kind_of_path("model.safetensors.index.json")
+    ('pytorch', 'safetensors')
     """
-    return _KIND_OF_SUFFIX.get(os.path.splitext(os.fspath(path))[1].lower())
+    name = os.fspath(path).removesuffix(_INDEX_SUFFIX)
+    return _KIND_OF_SUFFIX.get(os.path.splitext(name)[1].lower())
 
 
 def open_model(path: str | os.PathLike[str]) -> ModelSource:
@@ -57,7 +59,7 @@ def open_model(path: str | os.PathLike[str]) -> ModelSource:
     name = os.fspath(path)
     if os.path.isdir(name):
         name = _model_in_folder(name)
-    if name.endswith(".index.json"):
+    if name.endswith(_INDEX_SUFFIX):
         from nnr_codec.frameworks.sharded import ShardedSource
 
         return ShardedSource(name, open_model)
@@ -173,6 +175,7 @@ def _checked(
             raise NotEncodable("the tensor arrives otherwise than announced", path=name)
         del missing[name]
         yield name, array
+        del array
     if missing:
         raise NotEncodable("an announced tensor did not arrive", path=next(iter(missing)))
 

@@ -96,6 +96,8 @@ def write_npz(
                 raise NotEncodable("an NPZ archive cannot hold a tensor of this name", path=name)
             with archive.open(member, "w", force_zip64=True) as out:
                 npy.write_array(out, np.asarray(narrow(array, tag, name)), allow_pickle=False)
+            # A loop's variable would keep it while the next one is made.
+            del array
 
 
 def tag_in_npz(tag: str) -> str:

@@ -2,7 +2,8 @@
 """What a stream remembers of the file it was made from, beside its tensors' types.
 
 The codec carries a file's kind and free-form metadata. Which names share elements, and an ONNX model's graph,
-are put among the metadata under names of our own and taken out again on decoding.
+are put among the metadata under names of our own and taken out again on decoding; likewise which of a set's
+files holds which tensor.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from nnr_codec.errors import LimitExceeded, MalformedBitstream
 from nnr_codec.frameworks.source import ModelSource
 
 _TIED = "nnr_codec.tied"
 _TOPOLOGY = "nnr_codec.topology"
+_SHARDS = "nnr_codec.shards"
 #: A bound on the inflated topology, against deflate bombs.
 MAX_TOPOLOGY_BYTES = 1 << 28
 
@@ -34,18 +37,24 @@ class Origin:
     )  #: names that are not coded, with the coded tensor's name
     order: tuple[str, ...] = ()  #: all names as the file has them, where some are tied
     topology: bytes | None = None  #: the model without its weights, what ``save_model`` takes as template
+    shards: tuple[
+        tuple[int, int], ...
+    ] = ()  #: file number and how many tensors in a row lie in it; no set: empty
 
     @classmethod
     def of(cls, source: ModelSource) -> Origin:
         """Collect what a model file would lose in a stream."""
         order = source.names() if source.tied else ()
-        return cls(source.kind, source.metadata, source.tied, order, source.topology())
+        shards = tuple((number, len(list(run))) for number, run in groupby(source.shards))
+        return cls(source.kind, source.metadata, source.tied, order, source.topology(), shards)
 
     def to_metadata(self) -> dict[str, str]:
         """Give the metadata for a stream to carry."""
         metadata = dict(self.metadata)
         if self.tied:
             metadata[_TIED] = json.dumps([self.tied, self.order], separators=(",", ":"))
+        if self.shards:
+            metadata[_SHARDS] = json.dumps(self.shards, separators=(",", ":"))
         if self.topology is not None:
             metadata[_TOPOLOGY] = base64.b64encode(zlib.compress(self.topology, 9)).decode()
         return metadata
@@ -63,8 +72,10 @@ class Origin:
         """
         plain = dict(metadata)
         packed_tied, packed_topology = plain.pop(_TIED, "[{},[]]"), plain.pop(_TOPOLOGY, None)
+        packed_shards = plain.pop(_SHARDS, "[]")
         try:
             tied, order = json.loads(packed_tied)
+            shards = tuple((_count(number), _count(length)) for number, length in json.loads(packed_shards))
             topology = (
                 None
                 if packed_topology is None
@@ -77,7 +88,23 @@ class Origin:
         texts = isinstance(tied, dict) and isinstance(order, list) and [*tied.values(), *order]
         if texts is False or not all(isinstance(text, str) for text in texts):
             raise MalformedBitstream("the description of tied tensors is damaged", path="metadata")
-        return cls(kind, plain, tied, tuple(order), topology)
+        return cls(kind, plain, tied, tuple(order), topology, shards)
+
+    def shard_numbers(self, n_tensors: int) -> list[int] | None:
+        """Return each tensor's file number; None when the source was no set, or not of so many tensors.
+
+        >>> Origin(shards=((0, 2), (1, 1))).shard_numbers(3)
+        [0, 0, 1]
+        """
+        if not self.shards or sum(length for _, length in self.shards) != n_tensors:
+            return None
+        return [number for number, length in self.shards for _ in range(length)]
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < 1 << 32:
+        raise ValueError(f"{value!r} is no number of files or tensors")
+    return value
 
 
 def _inflate(packed: bytes) -> bytes:

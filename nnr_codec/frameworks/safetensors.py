@@ -91,53 +91,73 @@ class SafetensorsSource(ModelSource):
         self._file.close()
 
 
+class SafetensorsWriter:
+    """Writes a file's header from what is known beforehand, then tensor by tensor as they come.
+
+    Parameters
+    ----------
+    file : binary file
+    descriptions : mapping of name to TensorDescription
+        What will come, in this order.
+    metadata : mapping of str to str
+
+    Raises
+    ------
+    NotEncodable
+        Also by the methods: a tensor is missing, unannounced, or not of the announced shape or type.
+    """
+
+    def __init__(
+        self, file: BinaryIO, descriptions: Mapping[str, TensorDescription], metadata: Mapping[str, str]
+    ) -> None:
+        self._file = file
+        self._descriptions = descriptions
+        self._expected = iter(descriptions)
+        header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+        offset = 0
+        for name, description in descriptions.items():
+            if name == "__metadata__":
+                raise NotEncodable("safetensors reserves this name", path=name)
+            if description.dtype not in STORAGE:
+                raise NotEncodable(f"tensors of type {description.dtype} are not supported", path=name)
+            end = offset + description.size_bytes
+            header[name] = {
+                "dtype": description.dtype,
+                "shape": list(description.shape),
+                "data_offsets": [offset, end],
+            }
+            offset = end
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        text += b" " * (-len(text) % 8)
+        file.write(len(text).to_bytes(8, "little") + text)
+
+    def write(self, name: str, array: Array) -> None:
+        """Write the next tensor."""
+        if next(self._expected, None) != name or array.shape != self._descriptions[name].shape:
+            raise NotEncodable("the tensor arrives otherwise than announced", path=name)
+        stored = narrow(array, self._descriptions[name].dtype, name)
+        self._file.write(np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data)
+
+    def finish(self) -> None:
+        """Check that everything announced came."""
+        missing = next(self._expected, None)
+        if missing is not None:
+            raise NotEncodable("an announced tensor did not arrive", path=missing)
+
+
 def write_safetensors(
     file: BinaryIO,
     tensors: Iterable[tuple[str, Array]],
     descriptions: Mapping[str, TensorDescription],
     metadata: Mapping[str, str],
 ) -> None:
-    """Write the header from what is known beforehand, then the tensors as they come.
-
-    Parameters
-    ----------
-    file : binary file
-    tensors : iterable of (name, ndarray)
-        In the order and with the shapes of ``descriptions``.
-    descriptions : mapping of name to TensorDescription
-    metadata : mapping of str to str
-
-    Raises
-    ------
-    NotEncodable
-        A tensor is missing, unannounced, or not of the announced shape or type.
-    """
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    offset = 0
-    for name, description in descriptions.items():
-        if name == "__metadata__":
-            raise NotEncodable("safetensors reserves this name", path=name)
-        if description.dtype not in STORAGE:
-            raise NotEncodable(f"tensors of type {description.dtype} are not supported", path=name)
-        end = offset + description.size_bytes
-        header[name] = {
-            "dtype": description.dtype,
-            "shape": list(description.shape),
-            "data_offsets": [offset, end],
-        }
-        offset = end
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    file.write(len(text).to_bytes(8, "little") + text)
-    expected = iter(descriptions)
+    """Write a file of tensors as they come; parameters and errors are those of `SafetensorsWriter`."""
+    writer = SafetensorsWriter(file, descriptions, metadata)
     for name, array in tensors:
-        if next(expected, None) != name or array.shape != descriptions[name].shape:
-            raise NotEncodable("the tensor arrives otherwise than announced", path=name)
-        stored = narrow(array, descriptions[name].dtype, name)
-        file.write(np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data)
-    missing = next(expected, None)
-    if missing is not None:
-        raise NotEncodable("an announced tensor did not arrive", path=missing)
+        writer.write(name, array)
+        # A loop's variable would keep it while the next one is made.
+        del array
+    writer.finish()
 
 
 def _parse_header(text: bytes, path: str) -> dict[str, Any]:

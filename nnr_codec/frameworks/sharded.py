@@ -39,6 +39,8 @@ class ShardedSource(ModelSource):
                 if name not in self._shards[file_name]:
                     raise NotEncodable(f"the shard {file_name} lacks this tensor", path=f"{path}: {name}")
                 self._descriptions[name] = self._shards[file_name].describe(name)
+            numbers = {file_name: number for number, file_name in enumerate(self._shards)}
+            self.shards = tuple(numbers[file_name] for file_name in weight_map.values())
         except BaseException:
             self.close()
             raise

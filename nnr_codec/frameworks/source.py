@@ -52,6 +52,8 @@ class ModelSource(Mapping[str, npt.NDArray[Any]]):
         Names that share all their elements with an earlier name: ``{"decoder.weight": "encoder.weight"}``.
     left_out : tuple[str, ...]
         Entries of the file that are no tensors of the model, such as a checkpoint's optimizer state.
+    shards : tuple[int, ...]
+        For each name the number of the file that holds it, from 0; empty when there is only one file.
     """
 
     kind: str = ""
@@ -61,6 +63,7 @@ class ModelSource(Mapping[str, npt.NDArray[Any]]):
         self.metadata: dict[str, str] = {}
         self.tied: dict[str, str] = {}
         self.left_out: tuple[str, ...] = ()
+        self.shards: tuple[int, ...] = ()
         self._descriptions = descriptions
 
     @abstractmethod
