@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dump": ("nnr_codec.cli.dump", "Show every bit of a stream, and where the bits went."),
     "diff": ("nnr_codec.cli.diff", "Compare two streams: elements, levels, values, sizes."),
     "explain": ("nnr_codec.cli.explain", "Say what a syntax element is, where it stands and what it may be."),
+    "index": ("nnr_codec.cli.index", "Store where each tensor lies, for fetching one of many."),
     "demo": ("nnr_codec.cli.demo", "Compress a small trained network that comes with the package."),
     "conformance": ("nnr_codec.cli.conformance", "Check decoders and streams against the conformance vectors."),
 }

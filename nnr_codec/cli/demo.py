@@ -48,7 +48,7 @@ def command(qp: int | None) -> None:
         with open(path, "wb") as file:
             file.write(stream.getvalue())
         before_decoding = time.perf_counter()
-        restored = port.decode(path, None, threads=1, on_tensor=ignore).tensors
+        restored = dict(port.decode(path, None, threads=1, on_tensor=ignore))
         decoded = time.perf_counter()
 
     weights = sum(array.size for array in original.values())

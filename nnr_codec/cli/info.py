@@ -3,89 +3,51 @@
 
 from __future__ import annotations
 
-import math
-import os
-
 import click
 
 from nnr_codec.cli import port
 from nnr_codec.cli.terminal import printable, size, table
-from nnr_codec.model import CompressedParameterTypes, DataUnit, DataUnitHeader, NnrUnitType, StartUnit
-
-#: How many one-dimensional tensors, as long as the weight's first dimension, each parameter adds to a block.
-_ONE_DIMENSIONAL = {
-    CompressedParameterTypes.LS: 1,
-    CompressedParameterTypes.BN: 4,
-    CompressedParameterTypes.BI: 1,
-}
 
 
 @click.command("info", epilog="\b\nExamples:\n  nnr info model.nnr\n  nnr info model.nnr | head")
 @click.argument("source", metavar="FILE")
 def command(source: str) -> None:
     """Show a stream's units and tensors, from headers only."""
-    rows, profile, total_weights, n_tensors = [], "?", 0, 0
-    for placed in port.read_units(source):
-        unit = placed.unit
-        names: tuple[str, ...] = ()
-        shape, weights, kind = "", 0, ""
-        if isinstance(unit, StartUnit):
-            profile = str(unit.general_profile_idc)
-        if isinstance(unit, DataUnit):
-            names = placed.names
-            kind = unit.header.payload_type.name.removeprefix("NNR_PT_")
-            if unit.header.tensor_dimensions is not None:
-                shape = "x".join(map(str, unit.header.tensor_dimensions))
-                weights = n_weights(unit.header)
-            n_tensors += len(names)
-            total_weights += weights
+    summary = port.describe(source)
+    rows = []
+    for unit in summary.units:
+        # The shape is the first tensor's; a block's other tensors follow from it.
+        first = unit.tensors[0] if unit.tensors else None
+        kind = first.payload_type.name if first is not None and first.payload_type is not None else ""
+        weights = sum(tensor.n_elements for tensor in unit.tensors)
         rows.append(
             (
-                str(placed.byte_offset),
-                str(placed.size_bytes),
-                unit_name(unit),
-                kind,
-                shape,
-                f"{placed.size_bytes * 8 / weights:.2f}" if weights else "",
-                printable(", ".join(names)),
+                str(unit.byte_offset),
+                str(unit.size_bytes),
+                unit_name(unit.nnr_unit_type),
+                kind.removeprefix("NNR_PT_"),
+                "x".join(map(str, first.shape)) if first is not None and first.shape is not None else "",
+                f"{unit.size_bytes * 8 / weights:.2f}" if weights else "",
+                printable(", ".join(tensor.name for tensor in unit.tensors)),
             )
         )
-    n_bytes = os.path.getsize(source)
+    n_bytes, profile = summary.size_bytes, summary.general_profile_idc
     click.echo(f"{printable(source)}: profile {profile}, {len(rows)} units, {size(n_bytes)}")
     header = ("offset", "bytes", "unit", "payload", "shape", "bits/weight", "tensors")
     for line in table(header, rows, (True, True, False, False, True, True, False)):
         click.echo(line)
-    if total_weights:
-        rate = n_bytes * 8 / total_weights
-        click.echo(f"{n_tensors} tensors, {total_weights:,} weights, {rate:.2f} bits per weight in all")
+    total = sum(tensor.n_elements for tensor in summary.tensors)
+    if total:
+        rate = n_bytes * 8 / total
+        click.echo(f"{len(summary.tensors)} tensors, {total:,} weights, {rate:.2f} bits per weight in all")
 
 
-def n_weights(header: DataUnitHeader) -> int:
-    """Count the elements of all tensors a unit carries; 0 when its dimensions are not sent."""
-    dimensions = header.tensor_dimensions
-    if not dimensions:
-        return 0 if dimensions is None else 1
-    extra = sum(n for kind, n in _ONE_DIMENSIONAL.items() if kind in header.compressed_parameter_types)
-    return math.prod(dimensions) + extra * dimensions[0]
+def unit_name(nnr_unit_type: int) -> str:
+    """Give a type of unit its short name, in the standard's spelling.
 
-
-def unit_name(unit: object) -> str:
-    """Give a unit's short name, in the standard's spelling.
-
-    >>> unit_name(StartUnit())
-    'NNR_STR'
+    >>> unit_name(0), unit_name(40)
+    ('NNR_STR', 'type 40')
     """
-    names = {
-        "StartUnit": NnrUnitType.NNR_STR,
-        "ModelParameterSet": NnrUnitType.NNR_MPS,
-        "LayerParameterSet": NnrUnitType.NNR_LPS,
-        "TopologyUnit": NnrUnitType.NNR_TPL,
-        "QuantizationUnit": NnrUnitType.NNR_QNT,
-        "DataUnit": NnrUnitType.NNR_NDU,
-        "AggregateUnit": NnrUnitType.NNR_AGG,
-    }
-    known = names.get(type(unit).__name__)
-    number = getattr(unit, "nnr_unit_type", None)
-    if known is None:
-        return number.name if isinstance(number, NnrUnitType) else f"type {number}"
-    return known.name
+    from nnr_codec.model import NnrUnitType
+
+    return NnrUnitType(nnr_unit_type).name if nnr_unit_type in set(NnrUnitType) else f"type {nnr_unit_type}"

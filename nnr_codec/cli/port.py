@@ -7,7 +7,6 @@ The codec is imported when it is used: help and usage errors do not wait for Num
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -15,37 +14,8 @@ import click
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from nnr_codec.codec import EncoderConfig
-    from nnr_codec.model import AnyUnit
-
-
-@dataclass(frozen=True)
-class PlacedUnit:
-    """A unit with its headers parsed, and where it lies."""
-
-    byte_offset: int
-    size_bytes: int
-    unit: AnyUnit
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Tensors that the unit carries."""
-        header = getattr(self.unit, "header", None)
-        return (
-            ()
-            if header is None
-            else header.topology_elem_ids or tuple(map("#{}".format, header.topology_elem_id_indices))
-        )
-
-
-@dataclass
-class DecodedModel:
-    """Tensors, and what the stream says of the file they came from."""
-
-    tensors: dict[str, npt.NDArray[Any]]
-    kind: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
-    dtypes: dict[str, str] = field(default_factory=dict)
+    from nnr_codec.codec import EncoderConfig, StreamSummary
+    from nnr_codec.codec.source_description import SourceDescription
 
 
 def configure(options: Mapping[str, Any]) -> EncoderConfig:
@@ -102,42 +72,43 @@ def encode_to_target(
 
 def decode(
     path: str, names: Sequence[str] | None, *, threads: int, on_tensor: Callable[[str], None]
-) -> DecodedModel:
-    """Decode a stream, or the named tensors alone."""
+) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Decode a stream, or the named tensors alone, one by one."""
     from nnr_codec.codec import Decoder
 
-    decoder = Decoder(threads=threads)
-    tensors = {}
-    for name, array in decoder.iterate(path, names=names):
-        tensors[name] = array
+    for name, array in Decoder(threads=threads).iterate(path, names=names):
+        yield name, array
+        # A loop's variable would keep it while the next one is decoded.
+        del array
         on_tensor(name)
-    description = decoder.description
-    return DecodedModel(tensors, description.kind, description.metadata, description.dtypes)
 
 
-def describe(path: str) -> DecodedModel:
-    """Read a stream's description of its source, without its tensors."""
+def describe(path: str) -> StreamSummary:
+    """Read what a stream holds, from its headers."""
+    from nnr_codec.codec import describe_stream
+
+    return describe_stream(path)
+
+
+def describe_source(path: str) -> SourceDescription:
+    """Read what a stream says of the file it was made from, without walking over its tensors."""
+    from nnr_codec.codec.source import opened
     from nnr_codec.codec.source_description import SourceDescription
     from nnr_codec.model import DataUnit, TopologyUnit
-
-    for placed in read_units(path):
-        if isinstance(placed.unit, TopologyUnit):
-            found = SourceDescription.from_unit(placed.unit)
-            if found is not None:
-                return DecodedModel({}, found.kind, found.metadata, found.dtypes)
-        if isinstance(placed.unit, DataUnit):
-            break
-    return DecodedModel({})
-
-
-def read_units(path: str) -> Iterator[PlacedUnit]:
-    """Walk over a stream's units without decoding payloads."""
-    from nnr_codec.codec.source import opened
-    from nnr_codec.syntax import SyntaxState, iter_unit_spans, parse_unit
+    from nnr_codec.syntax import iter_units
 
     with opened(path) as buffer:
-        state = SyntaxState()
-        for span in iter_unit_spans(buffer):
-            unit = parse_unit(buffer, span, state)
-            state = state.after(unit)
-            yield PlacedUnit(span.byte_offset, span.size_bytes, unit)
+        for _, unit, _ in iter_units(buffer):
+            found = SourceDescription.from_unit(unit) if isinstance(unit, TopologyUnit) else None
+            if found is not None:
+                return found
+            if isinstance(unit, DataUnit):
+                break
+    return SourceDescription()
+
+
+def write_index(path: str, file: BinaryIO) -> int:
+    """Write the index of a stream's units; the number of names."""
+    from nnr_codec.codec import UnitIndex
+
+    return UnitIndex.write(path, file)

@@ -19,9 +19,11 @@ import pytest
 
 from nnr_codec import __version__
 from nnr_codec.cli import main, port
+from nnr_codec.codec.source_description import SourceDescription
+from nnr_codec.codec.summary import StreamSummary, TensorSummary, UnitSummary
 from nnr_codec.errors import InternalError, MalformedBitstream
-from nnr_codec.frameworks import open_model, save_model
-from nnr_codec.model import DataUnit, DataUnitHeader, StartUnit, TopologyUnit
+from nnr_codec.frameworks import open_model, save_model, tag_of
+from nnr_codec.model import NnrUnitType, PayloadType
 
 MODEL = {
     "conv.weight": np.arange(8, dtype=np.float32).reshape(2, 2, 2),
@@ -58,38 +60,45 @@ class CopyingCodec:
 
     def decode(
         self, path: str, names: Sequence[str] | None, *, threads: int, on_tensor: Callable[[str], None]
-    ) -> port.DecodedModel:
+    ) -> Iterator[tuple[str, Any]]:
         self.decoded = names
         if self.failure is not None:
             raise self.failure
         with np.load(path) as stream:
-            wanted = [n for n in stream.files if n != "<origin>"] if names is None else names
-            arrays = {name: stream[name] for name in wanted}
-        return port.DecodedModel(
-            {n: a.astype(np.float32) if a.dtype.kind == "f" else a for n, a in arrays.items()}
-        )
+            for name in [n for n in stream.files if n != "<origin>"] if names is None else names:
+                array = stream[name]
+                yield name, array.astype(np.float32) if array.dtype.kind == "f" else array
 
     def configure(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
-    def describe(self, path: str) -> port.DecodedModel:
+    def describe_source(self, path: str) -> SourceDescription:
         with np.load(path) as stream:
-            return port.DecodedModel({}, *json.loads(stream["<origin>"].tobytes()))
+            kind, metadata, dtypes = json.loads(stream["<origin>"].tobytes())
+        return SourceDescription(kind, metadata, dtypes)
 
-    def read_units(self, path: str) -> Iterator[port.PlacedUnit]:
+    def describe(self, path: str) -> StreamSummary:
+        source = self.describe_source(path)
+        tensors = []
         with np.load(path) as stream:
-            yield port.PlacedUnit(0, 4, StartUnit(general_profile_idc=1))
-            yield port.PlacedUnit(4, 9, TopologyUnit())
             for name in stream.files:
                 if name != "<origin>":
-                    header = DataUnitHeader(topology_elem_ids=(name,), tensor_dimensions=stream[name].shape)
-                    yield port.PlacedUnit(13, 20, DataUnit(header=header))
+                    dtype = source.dtypes.get(name) or tag_of(stream[name].dtype) or ""
+                    shape = stream[name].shape
+                    tensors.append(TensorSummary(name, shape, dtype, PayloadType.NNR_PT_FLOAT, 2, 13, 20))
+        units = [
+            UnitSummary(0, 0, 4, NnrUnitType.NNR_STR),
+            UnitSummary(1, 4, 9, NnrUnitType.NNR_TPL),
+            *(UnitSummary(2, 13, 20, NnrUnitType.NNR_NDU, (tensor,)) for tensor in tensors),
+        ]
+        size = os.path.getsize(path)
+        return StreamSummary(size, 1, False, source.kind, source.metadata, tuple(units), tuple(tensors))
 
 
 @pytest.fixture
 def codec(monkeypatch: pytest.MonkeyPatch) -> CopyingCodec:
     fake = CopyingCodec()
-    for name in ("encode", "decode", "read_units", "describe", "configure"):
+    for name in ("encode", "decode", "describe", "describe_source", "configure"):
         monkeypatch.setattr(port, name, getattr(fake, name))
     return fake
 

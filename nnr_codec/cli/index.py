@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nnr index``."""
+
+from __future__ import annotations
+
+import click
+
+from nnr_codec.cli import port
+from nnr_codec.cli.terminal import note
+
+
+@click.command(
+    "index", epilog="\b\nExamples:\n  nnr index model.nnr                     # writes model.nnr.idx"
+)
+@click.argument("source", metavar="FILE")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
+def command(source: str, quiet: bool) -> None:
+    """Store where each tensor lies, beside the stream.
+
+    Decoding single tensors (--only) then takes the same time however large the model is. An index that does
+    not belong to the stream as it is now is never used; make it anew after copying or changing the stream.
+    """
+    from nnr_codec.frameworks.atomic import replacing
+
+    target = source + ".idx"
+    with replacing(target, overwrite=True) as file:
+        count = port.write_index(source, file)
+    note(f"{target}: {count} tensors", quiet=quiet)
