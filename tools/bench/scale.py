@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models larger than memory: peak memory and throughput of both commands, one tensor of many, and start-up.
+
+    python tools/bench/scale.py [--gigabytes 4] [--threads 2] [--effort fast] [--units 100000]
+
+Everything runs in processes of its own, whose largest resident memory the system reports. Times of start-up
+are processor time, the least of many: other work on the machine only ever adds. The last line of each part says
+what was wanted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnr_codec.frameworks import open_model, save_model
+
+WANTED_MB = 600
+#: A block of a transformer of width 2048: its feed-forward layers have 16.8 million weights each.
+WIDTH = 2048
+LAYERS = {
+    "attention.q": (WIDTH, WIDTH),
+    "attention.k": (WIDTH // 4, WIDTH),
+    "attention.v": (WIDTH // 4, WIDTH),
+    "attention.out": (WIDTH, WIDTH),
+    "feed_forward.up": (4 * WIDTH, WIDTH),
+    "feed_forward.down": (WIDTH, 4 * WIDTH),
+    "norm": (WIDTH,),
+}
+#: What is timed with only a processor's time in mind: the commands of the table of start-up.
+STARTS = {
+    "python -c pass": ["-c", "pass"],
+    "import numpy": ["-c", "import numpy"],
+    "import nnr_codec": ["-c", "import nnr_codec"],
+    "import nnr_codec; nnr_codec.decode": ["-c", "import nnr_codec; nnr_codec.decode"],
+    "nnr --help": ["-m", "nnr_codec.cli", "--help"],
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a process took."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+# A process of its own: a child's peak starts with what its parent holds, and this one holds whole tensors.
+_LAUNCHER = """
+import json, os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen([sys.executable, *sys.argv[1:]], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+cpu = usage.ru_utime + usage.ru_stime
+print(json.dumps([process.returncode, time.perf_counter() - started, cpu, usage.ru_maxrss]))
+"""
+
+
+def measured(arguments: list[str], *, env: dict[str, str] | None = None) -> Run:
+    """Run this Python with arguments and say what it took."""
+    command = [sys.executable, "-S", "-c", _LAUNCHER, *arguments]
+    code, seconds, cpu, peak = json.loads(
+        subprocess.run(command, env=env, capture_output=True, check=True).stdout
+    )
+    if code != 0:
+        raise SystemExit(f"exit code {code}: {arguments}")
+    # Kilobytes of 1024 bytes, except on macOS.
+    return Run(seconds, cpu, peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6)
+
+
+def shapes(n_weights: int) -> dict[str, tuple[int, ...]]:
+    """Blocks of layers until there are enough weights."""
+    found: dict[str, tuple[int, ...]] = {}
+    block = 0
+    while sum(map(np.prod, found.values())) < n_weights:
+        found |= {f"blocks.{block}.{name}.weight": shape for name, shape in LAYERS.items()}
+        block += 1
+    return found
+
+
+def tensors(model: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, np.ndarray]]:
+    """Weights with the long tails and the many small values of trained ones, six of ten pruned."""
+    rng = np.random.default_rng(7)
+    for name, shape in model.items():
+        weights = rng.standard_normal(shape, np.float32)
+        weights *= np.float32(0.02) * np.abs(weights)
+        if len(shape) > 1:
+            weights *= rng.random(shape, np.float32) > 0.6
+        yield name, weights
+        del weights
+
+
+def large_model(folder: Path, gigabytes: float, threads: int, effort: str) -> None:
+    """Encode and decode a model larger than the memory that is allowed."""
+    model = shapes(int(gigabytes * 1e9 / 4))
+    n_weights = sum(int(np.prod(shape)) for shape in model.values())
+    original, stream, restored = (
+        folder / "model.safetensors",
+        folder / "model.nnr",
+        folder / "back.safetensors",
+    )
+    largest = max(map(np.prod, model.values()))
+    save_model(original, tensors(model), shapes=model, dtypes=dict.fromkeys(model, "F32"), overwrite=True)
+    print(
+        f"\n## {original.stat().st_size / 1e9:.1f} GB, {len(model)} tensors, {n_weights / 1e6:.0f} M weights,"
+    )
+    print(f"   the largest of {largest * 4 / 1e6:.0f} MB; {threads} threads, effort {effort}\n")
+    common = ["--threads", str(threads), "--quiet", "--force"]
+    encoding = ["-m", "nnr_codec.cli", "encode", str(original), str(stream), "--effort", effort, *common]
+    runs = {
+        "nnr encode": measured(encoding),
+        "nnr decode": measured(["-m", "nnr_codec.cli", "decode", str(stream), str(restored), *common]),
+        "nnr info": measured(["-m", "nnr_codec.cli", "info", str(stream)]),
+    }
+    print("| command | peak memory | seconds | M weights a second | of one core |")
+    print("|---|---|---|---|---|")
+    for name, run in runs.items():
+        rate = "" if name == "nnr info" else f"{n_weights / run.seconds / 1e6:.1f}"
+        core = "" if name == "nnr info" else f"{n_weights / run.cpu_seconds / 1e6:.1f}"
+        print(f"| `{name}` | {run.peak_mb:.0f} MB | {run.seconds:.1f} | {rate} | {core} |")
+    size = stream.stat().st_size
+    print(f"\n{size / 1e6:.0f} MB of stream, {size * 8 / n_weights:.2f} bits per weight.", end=" ")
+    print(f"Relative error {relative_error(original, restored):.2%}.")
+    print(f"Wanted: at most {WANTED_MB} MB each.")
+    for path in (original, restored):
+        path.unlink()
+    start_up(stream)
+
+
+def relative_error(original: Path, restored: Path) -> float:
+    """Compare two files tensor by tensor."""
+    error = energy = 0.0
+    with open_model(original) as a, open_model(restored) as b:
+        for name in a:
+            x, y = a[name].ravel(), b[name].ravel()
+            error += float(np.dot(x - y, x - y))
+            energy += float(np.dot(x, x))
+    return float((error / energy) ** 0.5)
+
+
+def one_of_many(folder: Path, n_units: int) -> None:
+    """Fetch one tensor of many, with and without the index."""
+    import nnr_codec
+
+    path = folder / "many.nnr"
+    weights = np.random.default_rng(1).laplace(0, 0.05, 64).astype(np.float32)
+    with open(path, "wb") as file:
+        nnr_codec.encode({f"layers.{i // 100}.part.{i % 100}": weights for i in range(n_units)}, file=file)
+    wanted = f"layers.{n_units // 200}.part.7"
+    without = least(lambda: nnr_codec.decode(path, names=[wanted]), 3)
+    started = time.process_time()
+    with open(f"{path}.idx", "wb") as file:
+        nnr_codec.UnitIndex.write(path, file)
+    building = time.process_time() - started
+    with_index = least(lambda: nnr_codec.decode(path, names=[wanted]), 30)
+    print(f"\n## One tensor of {n_units}\n")
+    print(
+        f"without an index {without * 1e3:.1f} ms, with it {with_index * 1e3:.2f} ms; it takes {building:.2f} s"
+    )
+
+
+def least(function: Callable[[], object], times: int) -> float:
+    """Return the least processor time of several calls."""
+    found = []
+    for _ in range(times):
+        started = time.process_time()
+        function()
+        found.append(time.process_time() - started)
+    return min(found)
+
+
+def start_up(stream: Path) -> None:
+    """Time what a user waits for before anything happens, with compiled modules cached as usual."""
+    with tempfile.TemporaryDirectory() as cache:
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {
+            "PYTHONPYCACHEPREFIX": cache
+        }
+        starts = STARTS | {"nnr info (of the stream above)": ["-m", "nnr_codec.cli", "info", str(stream)]}
+        print(
+            "\n## Start-up, milliseconds of processor time\n\n| | least of 15 | without Python |\n|---|---|---|"
+        )
+        plain = 0.0
+        for name, arguments in starts.items():
+            taken = min(measured(arguments, env=env).cpu_seconds for _ in range(15)) * 1e3
+            plain = plain or taken
+            print(f"| `{name}` | {taken:.0f} | {taken - plain:.0f} |")
+    print("\nWanted: importing the package under 150 ms, `nnr info` of a large file under 200 ms.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--gigabytes", type=float, default=4.0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--effort", default="fast", help="The encoder's.")
+    parser.add_argument("--units", type=int, default=100_000)
+    parser.add_argument(
+        "--folder", type=Path, help="Where the files go; the system's place for temporary ones else."
+    )
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        one_of_many(Path(folder), arguments.units)
+        large_model(Path(folder), arguments.gigabytes, arguments.threads, arguments.effort)
+
+
+if __name__ == "__main__":
+    main()
