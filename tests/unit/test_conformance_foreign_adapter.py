@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from nnr_conformance.cli import main as checker
 
 ROOT = Path(__file__).parents[2]

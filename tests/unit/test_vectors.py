@@ -4,12 +4,12 @@
 import random
 
 import pytest
-
 from nnr_conformance.cli import main as checker
 from nnr_conformance.suite import find_suites
+
 from spec.model import Session, decode
 from tools.vectors import draft as d
-from tools.vectors.core_cases import one
+from tools.vectors.plain import one
 from tools.vectors.damage import written_over
 from tools.vectors.random_streams import draw_streams
 from tools.vectors.resource_cases import deflate_bomb

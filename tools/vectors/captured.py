@@ -149,7 +149,7 @@ def own_cases() -> Iterator[Case]:
         )
         yield Case(
             f"{'extended' if profile else 'core'}/nnr-codec/{name}", "A decoder that cannot read what this repository's encoder writes.",
-            profile, tuple(features), [stream], tool="nnr_codec.encode", options={k: v for k, v in chosen.items()},
+            profile, tuple(features), [stream], tool="nnr_codec.encode", options=dict(chosen),
         )  # fmt: skip
     for name, chosen in {
         "updates": {},

@@ -6,7 +6,8 @@ from __future__ import annotations
 import sys
 
 from tools.vectors.case import Collection
-from tools.vectors.coverage import GrammarMap, Item, reached_by
+from tools.vectors.coverage import reached_by
+from tools.vectors.grammar_map import GrammarMap, Item
 from tools.vectors.random_streams import draw_streams
 
 KINDS = ((0, 1), (1, 1), (1, 3))

@@ -10,7 +10,8 @@ from nnr_codec.model import DataUnit
 from nnr_codec.syntax import iter_units
 from tools.vectors import draft as d
 from tools.vectors.case import Collection, rng_of
-from tools.vectors.core_cases import add_shared, one, ramp
+from tools.vectors.core_cases import add_shared
+from tools.vectors.plain import one, ramp
 from tools.vectors.script import TensorScript, drawn_initialisations, drawn_values
 
 Values = Sequence[int] | Callable[[int], int]

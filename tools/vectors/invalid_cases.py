@@ -7,10 +7,10 @@ from typing import Any
 
 from tools.vectors import draft as d
 from tools.vectors.case import Collection, rng_of
-from tools.vectors.core_cases import one
 from tools.vectors.damage import PLAIN0, Damager, Parents, events_of, resized
 from tools.vectors.invalid_framing import add_framing
 from tools.vectors.invalid_headers import add_data_units, add_headers, add_parameter_sets, add_topology
+from tools.vectors.plain import one
 from tools.vectors.script import TensorScript, drawn_values
 
 
@@ -112,7 +112,7 @@ def overflowing(unit: d.UnitDraft, *, loose: bool = False) -> bytes:
     reconstruct = model_stream._StreamDecoder._reconstruct
     coded = tensor_data.TensorData._magnitude
     tensor_data.INT32_MIN, tensor_data.INT32_MAX = -(1 << 40), 1 << 40
-    model_stream._StreamDecoder._reconstruct = lambda *arguments: None  # type: ignore[assignment,method-assign]
+    model_stream._StreamDecoder._reconstruct = lambda *_arguments: None  # type: ignore[assignment,method-assign]
     if loose:
         tensor_data.TensorData._magnitude = lambda self, *rest: (coded(self, *rest), 1)[1]  # type: ignore[method-assign]
     try:

@@ -109,7 +109,7 @@ def add_parameter_sets(m: Damager) -> None:
 
 def beyond_maximum(stream: bytes, index: int, element: str, value: int) -> bytes:
     """Build a unit with an Exp-Golomb value above its largest."""
-    from tools.vectors.coverage import walk_grammar
+    from tools.vectors.grammar_map import walk_grammar
 
     declared = [member for _, member in walk_grammar() if getattr(member, "name", None) == element]
     kept = [member.maximum for member in declared]
@@ -251,7 +251,7 @@ def add_data_units(m: Damager) -> None:
           parent=PLAIN0, mutation="topology_elem_id of a byte ff", element="topology_elem_id", clauses=("1.3",))  # fmt: skip
     stream = rebuilt(m.of("core/shape/7x1"), 2, no_shape)
     m.add("data-unit/no-dimensions", "A decoder that invents the shape that nobody gives.", "external-dimensions", stream, "malformed", "header",
-          parent="core/shape/7x1", mutation="tensor_dimensions_flag=0", element="tensor_dimensions")  # fmt: skip
+          parent="core/shape/7x1", mutation="tensor_dimensions_flag=0", comment="Decision 0019.", element="tensor_dimensions")  # fmt: skip
     stream = rebuilt(m.of("core/shape/7x1"), 2, no_input_parameters)
     m.add("data-unit/no-input-parameters", "A decoder that invents the shape that nobody gives.", "external-dimensions", stream, "malformed",
           "header", parent="core/shape/7x1", mutation="input_parameters_present_flag=0", element="tensor_dimensions")  # fmt: skip

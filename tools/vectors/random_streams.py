@@ -124,7 +124,7 @@ class _Plan:
             )
         state = SyntaxState(general_profile_idc=self.profile)
         variables = state.variables()
-        tree = Walker(rng, lambda element, scope: settled.get(element)).tree(NNR_UNIT, variables)
+        tree = Walker(rng, lambda element, _scope: settled.get(element)).tree(NNR_UNIT, variables)
         return d.UnitDraft(_unsized(tree))
 
     def _data_unit(self, index: int, shape: tuple[int, ...], number: int) -> d.UnitDraft:
@@ -165,14 +165,14 @@ class _Plan:
             "mps_topology_indexed_reference_flag": int(self.indexed),
             "mps_parent_signalling_enabled_flag": self.parents,
         }
-        tree = _unsized(Walker(rng, lambda element, scope: settled.get(element)).tree(NNR_UNIT, variables))
+        tree = _unsized(Walker(rng, lambda element, _scope: settled.get(element)).tree(NNR_UNIT, variables))
         tree.pop("cabac_entry_point", None)
         unit = d.UnitDraft(tree, long_form=rng.random() < 0.1)
         n_tensors = _names_in_block(types) if kind == d.BLOCK else 1
-        unit.scripts = [self._script(tree, shape, last=k == n_tensors - 1) for k in range(n_tensors)]
+        unit.scripts = [self._script(tree, last=k == n_tensors - 1) for k in range(n_tensors)]
         if types & 1 and kind == d.BLOCK:
-            unit.scripts[-2] = self._script(tree, shape, last=True)
-            unit.scripts[-1] = self._script(tree, shape, last=True, book="second_codebook")
+            unit.scripts[-2] = self._script(tree, last=True)
+            unit.scripts[-1] = self._script(tree, last=True, book="second_codebook")
         if rng.random() < 0.1:
             unit.part_bytes = rng.randint(1, 40)
         return unit
@@ -181,7 +181,7 @@ class _Plan:
         return self.rng.randrange(3) if index in self.digests else 0
 
     def _script(
-        self, tree: Tree, shape: tuple[int, ...], *, last: bool, book: str = "codebook"
+        self, tree: Tree, *, last: bool, book: str = "codebook"
     ) -> TensorScript:
         rng = self.rng
         largest, smallest = self.largest, -self.largest

@@ -8,7 +8,7 @@ from typing import Any
 
 from tools.vectors import draft as d
 from tools.vectors.case import Collection, Fault
-from tools.vectors.core_cases import one
+from tools.vectors.plain import one
 from tools.vectors.script import TensorScript
 
 _MIB = 1 << 20

@@ -122,8 +122,7 @@ def drawn_values(rng: random.Random, density: float, largest: int, *, smallest: 
         if rng.random() >= density:
             return 0
         bound = rng.choice((1, 1, 2, 3, 8, max(largest, -lowest)))
-        drawn = rng.randint(max(lowest, -bound), min(largest, bound))
-        return drawn
+        return rng.randint(max(lowest, -bound), min(largest, bound))
 
     return value
 

@@ -39,7 +39,7 @@ class Walker:
 
     def __init__(self, rng: random.Random, forced: Forced | None = None) -> None:
         self.rng = rng
-        self.forced = forced or (lambda element, scope: None)
+        self.forced = forced or (lambda _element, _scope: None)
 
     def tree(self, table: Syntax, variables: Mapping[str, Any]) -> Tree:
         """Draw the elements of a table."""
@@ -91,7 +91,7 @@ class Walker:
         if forced is not None:
             return forced
         if isinstance(element, unsupported):
-            raise ValueError(f"{element.name} cannot be drawn")
+            raise TypeError(f"{element.name} cannot be drawn")
         for _ in range(_TRIES):
             value = self._draw(element, scope)
             if element.rule is None or element.rule({**scope, element.name or "": value}):
