@@ -9,8 +9,8 @@ from nnr_conformance.suite import find_suites
 
 from spec.model import Session, decode
 from tools.vectors import draft as d
-from tools.vectors.plain import one
 from tools.vectors.damage import written_over
+from tools.vectors.plain import one
 from tools.vectors.random_streams import draw_streams
 from tools.vectors.resource_cases import deflate_bomb
 from tools.vectors.script import TensorScript, drawn_initialisations, drawn_values
