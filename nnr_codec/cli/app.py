@@ -27,7 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("nnr_codec.cli.explain", "Say what a syntax element is, where it stands and what it may be."),
     "index": ("nnr_codec.cli.index", "Store where each tensor lies, for fetching one of many."),
     "demo": ("nnr_codec.cli.demo", "Compress a small trained network that comes with the package."),
-    "conformance": ("nnr_codec.cli.conformance", "Check decoders and streams against the conformance vectors."),
+    "conformance": (
+        "nnr_codec.cli.conformance",
+        "Check decoders and streams against the conformance vectors.",
+    ),
 }
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -35,7 +38,7 @@ EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_BROKEN_PIPE = 141
 
 
-class ReaderGone(Exception):  # noqa: N818 - it is no error
+class ReaderGone(Exception):
     """Whoever read our output has closed it, as ``head`` does."""
 
 

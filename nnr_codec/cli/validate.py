@@ -14,7 +14,8 @@ from nnr_codec.codec.validate import Finding, Severity, validate
 
 @click.command(
     "validate",
-    epilog="\b\nSeveral streams are a sequence of updates. Exit codes: 0 valid, 1 not valid, 2 valid with warnings under --strict.",
+    epilog="\b\nSeveral streams are a sequence of updates.\n"
+    "Exit codes: 0 valid, 1 not valid, 2 valid with warnings under --strict.",
 )
 @click.argument(
     "streams", nargs=-1, required=True, metavar="STREAM...", type=click.Path(exists=True, dir_okay=False)

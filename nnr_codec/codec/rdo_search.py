@@ -263,6 +263,7 @@ def _error(weights: NDArray[np.float32], levels: NDArray[np.int32], step: float)
 
 
 def sample_of(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Return about `size` values, in pieces from all over; all of them when there are few."""
     if values.size <= 3 * size // 2:
         return values
     piece = size // _SAMPLE_PIECES

@@ -26,7 +26,9 @@ class Recomposer:
     def __init__(self) -> None:
         self._waiting: dict[str, dict[Role, tuple[str, NDArray[Any]]]] = {}
 
-    def recompose(self, unit: DataUnitInStream, tensors: Sequence[UnitTensor], by_name: dict[str, Any]) -> dict[str, Any]:
+    def recompose(
+        self, unit: DataUnitInStream, tensors: Sequence[UnitTensor], by_name: dict[str, Any]
+    ) -> dict[str, Any]:
         """Return a unit's tensors with its weight whole; `by_name` holds them as they were sent."""
         roles = {t.planned.role: unit.names[t.planned.name_index] for t in tensors}
         rest = dict(by_name)

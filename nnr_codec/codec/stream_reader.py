@@ -13,7 +13,16 @@ from nnr_codec.codec.source import PagesRead
 from nnr_codec.codec.source_description import SourceDescription
 from nnr_codec.codec.unit_layout import PlannedTensor, plan_unit
 from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream, UnsupportedBitstream
-from nnr_codec.model import AggregateUnit, AnyUnit, DataUnit, DataUnitHeader, Limits, ModelParameterSet, Quantization, TopologyUnit
+from nnr_codec.model import (
+    AggregateUnit,
+    AnyUnit,
+    DataUnit,
+    DataUnitHeader,
+    Limits,
+    ModelParameterSet,
+    Quantization,
+    TopologyUnit,
+)
 from nnr_codec.syntax import SyntaxState, UnitSpan, iter_unit_spans, iter_units, quick_name
 
 
@@ -82,7 +91,9 @@ class StreamReader:
     ) -> None:
         self._buffer = buffer
         self._pages = PagesRead(buffer)
-        self._wanted = None if wanted is None else {unit.encode() for name in wanted for unit in unit_names(name)}
+        self._wanted = (
+            None if wanted is None else {unit.encode() for name in wanted for unit in unit_names(name)}
+        )
         self._places = places
         self._limits = limits
         self._dimensions = dimensions
@@ -125,7 +136,9 @@ class StreamReader:
     def _spans(self) -> Iterator[UnitSpan]:
         if self._places is not None:
             for start, size, index in self._places:
-                yield from iter_unit_spans(self._buffer, self._limits, start=start, end=start + size, index=index)
+                yield from iter_unit_spans(
+                    self._buffer, self._limits, start=start, end=start + size, index=index
+                )
             return
         for span in iter_unit_spans(self._buffer, self._limits):
             if self._wanted is not None:
@@ -142,7 +155,11 @@ class StreamReader:
     def _tells_names(self) -> bool:
         """Whether units can be told by the names in them: not if they are numbers, nor if later updates need them all."""
         mps = self.state.mps
-        return mps is not None and not mps.topology_indexed_reference_flag and not mps.parent_signalling_enabled_flag
+        return (
+            mps is not None
+            and not mps.topology_indexed_reference_flag
+            and not mps.parent_signalling_enabled_flag
+        )
 
     def passed(self, unit: DataUnitInStream) -> None:
         """Give back the memory of all units up to this one, which is decoded."""

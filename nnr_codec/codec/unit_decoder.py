@@ -49,7 +49,10 @@ class UnitTensor:
 
 
 def tensor_coding(
-    header: DataUnitHeader, planned: PlannedTensor, general_profile_idc: int, quantization: Quantization | None
+    header: DataUnitHeader,
+    planned: PlannedTensor,
+    general_profile_idc: int,
+    quantization: Quantization | None,
 ) -> TensorCoding:
     """Return what the entropy coder must know of a tensor.
 
@@ -123,7 +126,9 @@ def decode_unit(
         )
     decoded = decode_payload(payload, jobs, bit_offset=bit_offset, path=path)
     return [
-        UnitTensor(planned, _quantized(header, planned, tensor, context.quantization, bit_offset, path), tensor)
+        UnitTensor(
+            planned, _quantized(header, planned, tensor, context.quantization, bit_offset, path), tensor
+        )
         for planned, tensor in zip(plan, decoded, strict=True)
     ]
 
@@ -163,7 +168,11 @@ def _quantized(
         zero = planned.codebook.zero_offset
         if levels.size and not (-zero <= int(levels.min()) and int(levels.max()) < codebook.size - zero):
             raise MalformedBitstream(
-                "a level lies outside the codebook", path=path, bit_offset=bit_offset, element="payload", clause="format 4"
+                "a level lies outside the codebook",
+                path=path,
+                bit_offset=bit_offset,
+                element="payload",
+                clause="format 4",
             )
     return QuantizedTensor(
         levels,

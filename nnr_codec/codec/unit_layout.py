@@ -40,10 +40,12 @@ class PlannedTensor:
 
     @property
     def rows(self) -> int:
+        """First dimension."""
         return self.shape[0] if self.shape else 1
 
     @property
     def width(self) -> int:
+        """Product of the other dimensions."""
         return math.prod(self.shape[1:])
 
 
@@ -59,10 +61,22 @@ def _roles_by_name(types: CompressedParameterTypes) -> list[Role]:
 
 
 # A block's data come in this order, its names in that of _roles_by_name.
-_DATA_ORDER = [Role.LOCAL_SCALING, Role.BIAS, Role.BETA, Role.GAMMA, Role.MEAN, Role.VAR, Role.WEIGHT, Role.G, Role.H]
+_DATA_ORDER = [
+    Role.LOCAL_SCALING,
+    Role.BIAS,
+    Role.BETA,
+    Role.GAMMA,
+    Role.MEAN,
+    Role.VAR,
+    Role.WEIGHT,
+    Role.G,
+    Role.H,
+]
 
 
-def factor_shapes(shape: tuple[int, ...], g_number_of_rows: int, rank: int) -> tuple[tuple[int, int], tuple[int, int]]:
+def factor_shapes(
+    shape: tuple[int, ...], g_number_of_rows: int, rank: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return the shapes of G and H for a weight of `shape`.
 
     Raises
@@ -107,7 +121,9 @@ def plan_unit(header: DataUnitHeader, shape: tuple[int, ...], names: tuple[str, 
             raise MalformedBitstream("a unit of one tensor names several", clause="format 3")
         role, own_shape = Role.WEIGHT, shape
         if decomposed:
-            g_shape, h_shape = factor_shapes(shape, header.g_number_of_rows or 0, header.decomposition_rank or 0)
+            g_shape, h_shape = factor_shapes(
+                shape, header.g_number_of_rows or 0, header.decomposition_rank or 0
+            )
             if not names[0].endswith(("_G", "_H")):
                 raise MalformedBitstream(
                     "the name of a low-rank factor outside a block ends in _G or _H",
@@ -119,9 +135,13 @@ def plan_unit(header: DataUnitHeader, shape: tuple[int, ...], names: tuple[str, 
         return [PlannedTensor(role, 0, own_shape, True, header.codebook)]
 
     if not shape:
-        raise MalformedBitstream("the weight of a block has no dimensions", element="count_tensor_dimensions", clause="format 3")
+        raise MalformedBitstream(
+            "the weight of a block has no dimensions", element="count_tensor_dimensions", clause="format 3"
+        )
     if len(set(names)) < len(names):
-        raise MalformedBitstream("a block names two tensors alike", element="topology_elem_id_list", clause="format 3")
+        raise MalformedBitstream(
+            "a block names two tensors alike", element="topology_elem_id_list", clause="format 3"
+        )
     roles = _roles_by_name(types)
     if len(names) != len(roles):
         raise MalformedBitstream(
@@ -131,11 +151,15 @@ def plan_unit(header: DataUnitHeader, shape: tuple[int, ...], names: tuple[str, 
         )
     shapes: dict[Role, tuple[int, ...]] = {Role.WEIGHT: shape}
     if decomposed:
-        shapes[Role.G], shapes[Role.H] = factor_shapes(shape, header.g_number_of_rows or 0, header.decomposition_rank or 0)
+        shapes[Role.G], shapes[Role.H] = factor_shapes(
+            shape, header.g_number_of_rows or 0, header.decomposition_rank or 0
+        )
     codebooks = {Role.WEIGHT: header.codebook, Role.G: header.codebook, Role.H: header.second_codebook}
     weights = (Role.WEIGHT, Role.G, Role.H)
     return [
-        PlannedTensor(role, roles.index(role), shapes.get(role, shape[:1]), role in weights, codebooks.get(role))
+        PlannedTensor(
+            role, roles.index(role), shapes.get(role, shape[:1]), role in weights, codebooks.get(role)
+        )
         for role in _DATA_ORDER
         if role in roles
     ]

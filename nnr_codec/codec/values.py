@@ -69,7 +69,9 @@ def restored(values: NDArray[Any], tag: str, name: str, bits: int = 0) -> NDArra
         The type is unknown, or an integer type cannot hold the values.
     """
     if tag not in _NUMPY_TYPES:
-        raise MalformedBitstream(f"{name} is said to be of an unknown type {tag[:32]!r}", element="topology_data")
+        raise MalformedBitstream(
+            f"{name} is said to be of an unknown type {tag[:32]!r}", element="topology_data"
+        )
     wanted = np.dtype(_NUMPY_TYPES[tag])
     if wanted.kind in "iu":
         rounded = values if values.dtype.kind == "i" else np.rint(values.astype(np.float64))
@@ -78,7 +80,9 @@ def restored(values: NDArray[Any], tag: str, name: str, bits: int = 0) -> NDArra
             low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
         # Written so that NaN fails too.
         if values.size and not (float(rounded.min()) >= low and float(rounded.max()) <= high):
-            raise MalformedBitstream(f"{name} has values that {tag} cannot hold", element="nnr_decompressed_data_format")
+            raise MalformedBitstream(
+                f"{name} has values that {tag} cannot hold", element="nnr_decompressed_data_format"
+            )
         return rounded.astype(wanted)
     with np.errstate(over="ignore"):
         return values.astype(wanted, copy=False)

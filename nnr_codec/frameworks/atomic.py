@@ -84,7 +84,7 @@ def replacing_all(
     besides = [_name_beside(target) for target in targets]
     placed: list[str] = []
     try:
-        yield lambda index: open(besides[index], "xb")
+        yield lambda index: open(besides[index], "xb")  # noqa: SIM115 - whoever writes the file closes it
         for beside in besides:
             with open(beside, "rb+") as file:
                 os.fsync(file.fileno())

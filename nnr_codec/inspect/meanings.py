@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What syntax elements are for, in a sentence each. All else about them comes from the syntax tables."""
 
-# ruff: noqa: E501
-
 from __future__ import annotations
 
 MEANINGS = {

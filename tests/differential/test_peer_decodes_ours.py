@@ -80,7 +80,9 @@ def test_random_models_and_options(peer: Any) -> None:
             "relative_error": float(10 ** rng.uniform(-3, 0)),
             "codebook": not dependent and bool(rng.integers(2)),
         }
-        values = (rng.laplace(0, 1, shape) * (rng.random((shape[0], *[1] * (len(shape) - 1))) < 0.7)).astype(np.float32)
+        values = (rng.laplace(0, 1, shape) * (rng.random((shape[0], *[1] * (len(shape) - 1))) < 0.7)).astype(
+            np.float32
+        )
         stream = encode({"w": values}, **options)
         assert_same(decode(stream), peer.decode(stream).values)
 

@@ -105,7 +105,7 @@ def drawn(draw: Any) -> tuple[SyntaxState, dict[str, Any]]:
     for _ in range(100):
         try:
             return state, draw_table(NNR_UNIT, state.variables(), draw, {})
-        except NnrError:  # noqa: PERF203 - a table that depends on a name's ending, or one whose syntax is not known
+        except NnrError:
             continue
     raise AssertionError
 
@@ -120,7 +120,7 @@ def test_parsing_inverts_building(case: tuple[SyntaxState, dict[str, Any]]) -> N
     try:
         octets = build_tree(tree, state)
     except NnrError as error:
-        assert "not implemented" in str(error) or error.element == "topology_tensor_dimension_mapping"  # noqa: PT017
+        assert "not implemented" in str(error) or error.element == "topology_tensor_dimension_mapping"
         return
     (span,) = iter_unit_spans(octets)
     trace = Trace()
@@ -132,8 +132,8 @@ def test_parsing_inverts_building(case: tuple[SyntaxState, dict[str, Any]]) -> N
     try:
         unit = parse_unit(octets, span, state)
     except NnrError as error:
-        assert not isinstance(error, InternalError)  # noqa: PT017
-        assert error.bit_offset is not None  # noqa: PT017
+        assert not isinstance(error, InternalError)
+        assert error.bit_offset is not None
         return
     if not tree["partial_data_counter_present_flag"]:
         again = build_unit(unit, state)
@@ -150,15 +150,15 @@ def test_any_bytes_are_a_unit_or_an_error(body: bytes, state: SyntaxState, kind:
     try:
         parse_unit(octets, span, state)
     except NnrError as error:
-        assert not isinstance(error, InternalError)  # noqa: PT017
-        assert error.path is not None  # noqa: PT017
-        assert error.path.startswith("nnr_unit[0]")  # noqa: PT017
-        assert 0 <= (error.bit_offset or 0) <= 8 * len(octets)  # noqa: PT017
-        assert error.clause  # noqa: PT017
+        assert not isinstance(error, InternalError)
+        assert error.path is not None
+        assert error.path.startswith("nnr_unit[0]")
+        assert 0 <= (error.bit_offset or 0) <= 8 * len(octets)
+        assert error.clause
     try:
         tree = parse_tree(octets, span, state, trace=trace)
     except NnrError as error:
-        assert trace[-1].fault is error  # noqa: PT017
+        assert trace[-1].fault is error
     else:
         claimed = sum(event.n_bits for event in trace)
         assert build_tree(tree, state) == octets[: claimed // 8]
@@ -170,5 +170,5 @@ def test_any_bytes_are_a_stream_or_an_error(octets: bytes) -> None:
     try:
         list(iter_units(b"\x00\x04\x02\x01" + octets))
     except NnrError as error:
-        assert not isinstance(error, InternalError)  # noqa: PT017
-        assert error.bit_offset is not None  # noqa: PT017
+        assert not isinstance(error, InternalError)
+        assert error.bit_offset is not None

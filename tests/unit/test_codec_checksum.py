@@ -33,7 +33,11 @@ def test_no_flipped_bit_passes() -> None:
 
 
 def test_no_truncation_and_no_addition_passes() -> None:
-    for damaged in [*(STREAM[:length] for length in range(len(STREAM))), STREAM + b"\0\3\x80", STREAM + STREAM]:
+    for damaged in [
+        *(STREAM[:length] for length in range(len(STREAM))),
+        STREAM + b"\0\3\x80",
+        STREAM + STREAM,
+    ]:
         with pytest.raises(BitstreamError):
             decode(damaged, require_checksum=True)
 

@@ -9,12 +9,16 @@ from nnr_codec.syntax import iter_unit_spans
 
 RNG = np.random.default_rng(7)
 STREAMS = {
-    "dependent": encode({"w": RNG.laplace(0, 0.1, (9, 8)).astype(np.float32), "b": np.ones(4, np.float32)}, qp=-16),
+    "dependent": encode(
+        {"w": RNG.laplace(0, 0.1, (9, 8)).astype(np.float32), "b": np.ones(4, np.float32)}, qp=-16
+    ),
     "blocks": encode({"w": RNG.laplace(0, 0.1, (20, 11)).astype(np.float32)}, qp=-16, scan_order=1),
     "codebook": encode(
         {"w": RNG.choice([0.0, 0.25, -0.5], (9, 8)).astype(np.float32)}, qp=-8, dependent=False, codebook=True
     ),
-    "described": encode({"i": np.arange(5, dtype=np.int8), "s": np.float16(0.5), "n": np.array([np.nan], np.float32)}),
+    "described": encode(
+        {"i": np.arange(5, dtype=np.int8), "s": np.float16(0.5), "n": np.array([np.nan], np.float32)}
+    ),
 }
 
 

@@ -24,7 +24,12 @@ def updates(count: int = 5) -> list[dict[str, np.ndarray]]:
 @pytest.mark.parametrize("scan_order", [0, 1])
 def test_a_series_comes_back(temporal: bool, history: bool, scan_order: int) -> None:
     config = EncoderConfig(
-        incremental=True, qp=-12, qp_1d=-12, temporal_context=temporal, history_context=history, scan_order=scan_order
+        incremental=True,
+        qp=-12,
+        qp_1d=-12,
+        temporal_context=temporal,
+        history_context=history,
+        scan_order=scan_order,
     )
     encoder, decoder = Encoder(config), Decoder()
     for number, update in enumerate(updates()):

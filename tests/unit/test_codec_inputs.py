@@ -64,7 +64,9 @@ def test_doubles_beyond_float32_are_refused() -> None:
     assert caught.value.path == "w"
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (3, 1), (1, 3), (0,), (3, 0), (0, 3), (2, 1, 3), (1, 0, 2)])
+@pytest.mark.parametrize(
+    "shape", [(), (1,), (1, 1), (3, 1), (1, 3), (0,), (3, 0), (0, 3), (2, 1, 3), (1, 0, 2)]
+)
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
 def test_shapes_come_back(shape: tuple[int, ...], dtype: str) -> None:
     array = np.ones(shape, dtype)
@@ -97,7 +99,14 @@ def test_arrays_in_any_layout_are_read_as_they_mean() -> None:
 
 
 @pytest.mark.parametrize(
-    "array", [np.array(["text"]), np.array([1 + 2j]), np.array([None]), np.zeros(2, "datetime64[s]"), np.zeros(2, "S3")]
+    "array",
+    [
+        np.array(["text"]),
+        np.array([1 + 2j]),
+        np.array([None]),
+        np.zeros(2, "datetime64[s]"),
+        np.zeros(2, "S3"),
+    ],
 )
 def test_what_is_no_tensor_is_refused(array: np.ndarray[Any, Any]) -> None:
     with pytest.raises(NotEncodable) as caught:
@@ -114,7 +123,9 @@ def test_metadata_comes_back() -> None:
     from nnr_codec import Decoder
 
     decoder = Decoder()
-    decoder.decode(encode({"a": np.ones(2, np.float32)}, kind="safetensors", metadata={"format": "pt", "é": "\0x"}))
+    decoder.decode(
+        encode({"a": np.ones(2, np.float32)}, kind="safetensors", metadata={"format": "pt", "é": "\0x"})
+    )
     assert decoder.description.kind == "safetensors"
     assert decoder.description.metadata == {"format": "pt", "é": "\0x"}
 

@@ -21,7 +21,9 @@ def model() -> dict[str, np.ndarray[Any, Any]]:
 
 
 @pytest.mark.parametrize("allocation", ["relative", "squared"])
-@pytest.mark.parametrize("target", [{"ratio": 10}, {"ratio": 25}, {"bits": 4}, {"bits": 1}, {"max_error": 0.05}])
+@pytest.mark.parametrize(
+    "target", [{"ratio": 10}, {"ratio": 25}, {"bits": 4}, {"bits": 1}, {"max_error": 0.05}]
+)
 def test_targets_are_met(target: dict[str, float], allocation: str) -> None:
     tensors = model()
     seen: list[str] = []
@@ -34,14 +36,16 @@ def test_targets_are_met(target: dict[str, float], allocation: str) -> None:
     assert report.bits_per_weight == pytest.approx(8 * len(stream) / sum(t.size for t in tensors.values()))
     assert set(seen) == {"estimating", "encoding"}
     found = decode(stream)
-    squared = sum(float(((found[n].astype(float) - tensors[n]) ** 2).sum()) for n in ("a[0].weight", "b", "b.bias"))
+    squared = sum(
+        float(((found[n].astype(float) - tensors[n]) ** 2).sum()) for n in ("a[0].weight", "b", "b.bias")
+    )
     energy = sum(float((tensors[n].astype(float) ** 2).sum()) for n in ("a[0].weight", "b", "b.bias"))
     assert report.relative_error == pytest.approx((squared / energy) ** 0.5, rel=1e-3)
 
 
 def test_one_target_is_given_and_it_must_have_weights() -> None:
     for target in ({}, {"ratio": 5, "bits": 3}, {"bits": -1}):
-        with pytest.raises(ValueError, match="target|given|positive"):
+        with pytest.raises(ValueError, match=r"target|given|positive"):
             compress_to_target(model(), **target)
     with pytest.raises(NotEncodable):
         compress_to_target({"i": np.arange(5)}, ratio=2)

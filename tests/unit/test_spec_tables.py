@@ -14,7 +14,9 @@ def test_pages_show_the_declared_tables(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_page_that_differs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for page in spec_tables.PAGES.glob("*.md"):
-        text = page.read_text(encoding="utf-8").replace("put_node_depth           ", "put_node_depths          ")
+        text = page.read_text(encoding="utf-8").replace(
+            "put_node_depth           ", "put_node_depths          "
+        )
         (tmp_path / page.name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(spec_tables, "PAGES", tmp_path)
     assert spec_tables.main(["--check"]) == 1

@@ -20,6 +20,8 @@ _BLOCK = 500  # weights; the free choice of the last state is worth less than 0.
 
 @dataclass(frozen=True)
 class Point:
+    """What a quantiser reaches at one step."""
+
     bits: float  # entropy of the coded values given the state, per weight
     mse: float
 

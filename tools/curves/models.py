@@ -20,6 +20,8 @@ Tensors = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Measured:
+    """One stream of one encoder."""
+
     qp: int
     size_bytes: int
     squared_error: float

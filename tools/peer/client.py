@@ -32,7 +32,7 @@ class PeerError(Exception):
         self.error, self.message, self.where = error, message, where
 
 
-class PeerCrash(PeerError):  # noqa: N818 - "crash" says it better than "error"
+class PeerCrash(PeerError):
     """The peer's process died or did not answer in time; the next call starts a new one, without state."""
 
 

@@ -180,9 +180,7 @@ class _Plan:
     def _parent_type(self, index: int) -> int:
         return self.rng.randrange(3) if index in self.digests else 0
 
-    def _script(
-        self, tree: Tree, *, last: bool, book: str = "codebook"
-    ) -> TensorScript:
+    def _script(self, tree: Tree, *, last: bool, book: str = "codebook") -> TensorScript:
         rng = self.rng
         largest, smallest = self.largest, -self.largest
         table = tree.get(book) if last else None
