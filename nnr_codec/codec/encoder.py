@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnr_codec.codec.checksum import checksum_unit
 from nnr_codec.codec.config import EncoderConfig
+from nnr_codec.codec.importance import Importance, importance_of
 from nnr_codec.codec.source_description import describe
 from nnr_codec.codec.tensor_encoder import encode_tensor
 from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
@@ -89,6 +90,7 @@ class Encoder:
         metadata: Mapping[str, str] | None = None,
         dtypes: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        importance: Mapping[str, Importance] | None = None,
     ) -> bytes:
         """Encode one stream.
 
@@ -104,6 +106,10 @@ class Encoder:
             Data types in safetensors' spelling, for tensors whose array is wider than what it stands for (bfloat16).
         progress : callable, optional
             Called after each tensor.
+        importance : mapping of str to float, array or Curvature, optional
+            What squared errors are worth, for the tensors it names: a number against other tensors; an array against each
+            other (it broadcasts to the tensor's shape); a layer's `Curvature` for quantisation with error feedback.
+            `nnr_codec.frameworks.torch_importance` computes them.
 
         Raises
         ------
@@ -115,7 +121,9 @@ class Encoder:
         out: BinaryIO = io.BytesIO() if file is None else file
         written = 0
         digest = hashlib.sha256()
-        for name, n_elements, unit in self._units(tensors, kind, dict(metadata or {}), dict(dtypes or {})):
+        for name, n_elements, unit in self._units(
+            tensors, kind, dict(metadata or {}), dict(dtypes or {}), importance
+        ):
             out.write(unit)
             written += len(unit)
             if self.config.checksum:
@@ -127,7 +135,8 @@ class Encoder:
         return out.getvalue() if isinstance(out, io.BytesIO) and file is None else b""
 
     def _units(
-        self, tensors: Mapping[str, ArrayLike], kind: str, metadata: dict[str, str], dtypes: dict[str, str]
+        self, tensors: Mapping[str, ArrayLike], kind: str, metadata: dict[str, str], dtypes: dict[str, str],
+        importance: Mapping[str, Importance] | None,
     ) -> Iterator[tuple[str | None, int, bytes]]:
         config = self.config
         state = SyntaxState()
@@ -152,7 +161,9 @@ class Encoder:
             for name in tensors:
                 array = _as_array(name, tensors[name])
                 if array.size:
-                    yield self._job(name, _widened(array), quantization)
+                    job = self._job(name, _widened(array), quantization)
+                    given = importance_of(name, array.shape, importance)
+                    yield replace(job, importance=given.by_weight, curvature=given.curvature, worth=given.worth)
 
         for job, encoded in self._encoded(jobs()):
             if self._is_left_out(job, encoded):
@@ -265,6 +276,7 @@ def encode(
     threads: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    importance: Mapping[str, Importance] | None = None,
     **options: Any,
 ) -> bytes:
     """Encode a model into an NNC stream.
@@ -290,4 +302,4 @@ def encode(
     """
     config = replace(config or EncoderConfig(), **options)
     encoder = Encoder(config, threads=threads, executor=executor)
-    return encoder.encode(tensors, file=file, kind=kind, metadata=metadata, dtypes=dtypes, progress=progress)
+    return encoder.encode(tensors, file=file, kind=kind, metadata=metadata, dtypes=dtypes, progress=progress, importance=importance)

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.codebook import codebook_for_levels
+from nnr_codec.codec.effort import EFFORTS
+from nnr_codec.codec.feedback_search import can_feed_back, quantize_with_curvature
+from nnr_codec.codec.importance import without_feedback
 from nnr_codec.codec.rdo_search import RdoSearch
-from nnr_codec.codec.steps import choose_aim, choose_qp
+from nnr_codec.codec.steps import choose_aim, choose_qp, weighed
 from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.entropy import encode_payload, rate
 from nnr_codec.errors import NotEncodable
@@ -84,7 +87,8 @@ def _encode_reals(job: TensorJob, header: DataUnitHeader, array: NDArray[Any]) -
     raw = _raw(header, weights)
     if not finite:
         return raw
-    if job.config.preset.passes > 0 and weights.any():
+    weighted = job.importance is not None or job.curvature is not None or job.worth != 1
+    if (job.config.preset.passes > 0 or (weighted and job.config.bit_depth is None)) and weights.any():
         coded = _optimised(job, header, weights)
     else:
         coded = _plain(job, header, weights)
@@ -107,8 +111,16 @@ def _checked_qp_value(job: TensorJob, qp: int) -> int | None:
 
 
 def _optimised(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor | None:
-    aim = choose_aim(job.name, weights, len(job.array.shape), job.config, job.quantization.qp_density)
-    found = RdoSearch(job, _float_header(job, header), weights, aim, job.config.preset).run()
+    density = job.quantization.qp_density
+    aim = weighed(choose_aim(job.name, weights, len(job.array.shape), job.config, density), job.worth, density)
+    header = _float_header(job, header)
+    if job.curvature is not None and can_feed_back(job, header):
+        found = quantize_with_curvature(job, header, weights, aim, job.curvature)
+    else:
+        if job.curvature is not None:
+            job = replace(job, importance=without_feedback(job.curvature, job.array.shape))
+        effort = job.config.preset if job.config.preset.passes > 0 else EFFORTS["medium"]
+        found = RdoSearch(job, header, weights, aim, effort).run()
     qp_value = _checked_qp_value(job, found.qp)
     return None if qp_value is None else _with_codebook(job, found.header, found.levels, qp_value)
 

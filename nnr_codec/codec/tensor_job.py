@@ -14,6 +14,7 @@ from nnr_codec.codec.unit_decoder import Predecessor, tensor_coding
 from nnr_codec.codec.unit_layout import PlannedTensor, Role
 from nnr_codec.entropy import TensorCoding, TensorToEncode
 from nnr_codec.model import DataUnit, DataUnitHeader, ParentNode, Quantization
+from nnr_codec.quant import Curvature
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class TensorJob:
     importance: NDArray[np.float32] | None = (
         None  # of each weight's squared error, in the array's shape, around 1
     )
+    curvature: Curvature | None = None  # for error feedback
+    worth: float = 1.0  # of the whole tensor's squared error, against other tensors
 
     def coding(self, header: DataUnitHeader) -> TensorCoding:
         """Return how the entropy coder sees this tensor under a header."""

@@ -38,6 +38,15 @@ class Curvature:
         if not self.damping > 0:
             raise ValueError("damping is positive")
 
+    def of_rows(self, row_weights: NDArray[np.floating] | None) -> Curvature:
+        """Return the same curvature with other row weights, scaled as here."""
+        if row_weights is None:
+            return self
+        other = Curvature(self.matrix, row_weights, self.damping)
+        # The factor is the costly part and the same.
+        other.__dict__.update({key: self.__dict__[key] for key in ("damped", "factor") if key in self.__dict__})
+        return other
+
     @property
     def width(self) -> int:
         """Inputs of the layer."""
