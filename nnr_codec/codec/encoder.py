@@ -34,6 +34,7 @@ from nnr_codec.model import (
     StartUnit,
 )
 from nnr_codec.syntax import SyntaxState, build_unit
+from nnr_codec.transform import Block
 
 Progress = Callable[[str, int, int], None]  # name, elements done, stream bytes so far
 
@@ -83,7 +84,7 @@ class Encoder:
 
     def encode(
         self,
-        tensors: Mapping[str, ArrayLike],
+        tensors: Mapping[str, ArrayLike | Block],
         *,
         file: BinaryIO | None = None,
         kind: str = "",
@@ -135,7 +136,7 @@ class Encoder:
         return out.getvalue() if isinstance(out, io.BytesIO) and file is None else b""
 
     def _units(
-        self, tensors: Mapping[str, ArrayLike], kind: str, metadata: dict[str, str], dtypes: dict[str, str],
+        self, tensors: Mapping[str, ArrayLike | Block], kind: str, metadata: dict[str, str], dtypes: dict[str, str],
         importance: Mapping[str, Importance] | None,
     ) -> Iterator[tuple[str | None, int, bytes]]:
         config = self.config
@@ -159,9 +160,10 @@ class Encoder:
 
         def jobs() -> Iterator[TensorJob]:
             for name in tensors:
-                array = _as_array(name, tensors[name])
+                value = tensors[name]
+                array = value if isinstance(value, Block) else _widened(_as_array(name, value))
                 if array.size:
-                    job = self._job(name, _widened(array), quantization)
+                    job = self._job(name, array, quantization)
                     given = importance_of(name, array.shape, importance)
                     yield replace(job, importance=given.by_weight, curvature=given.curvature, worth=given.worth)
 
@@ -180,7 +182,7 @@ class Encoder:
         wanted = [qp for qp in (self.config.qp, self.config.qp_1d) if qp is not None]
         return 0 if all(-half <= qp < half for qp in wanted) else wanted[0]
 
-    def _job(self, name: str, array: NDArray[Any], quantization: Quantization) -> TensorJob:
+    def _job(self, name: str, array: NDArray[Any] | Block, quantization: Quantization) -> TensorJob:
         if not self.config.incremental:
             return TensorJob(name, array, self.config, quantization)
         parameter_id = self._parameter_ids.setdefault(name, len(self._parameter_ids))
@@ -244,12 +246,15 @@ def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:
 
 
 def _described(
-    name: str, tensors: Mapping[str, ArrayLike], dtypes: Mapping[str, str]
+    name: str, tensors: Mapping[str, ArrayLike | Block], dtypes: Mapping[str, str]
 ) -> tuple[str, tuple[int, ...]]:
     """Return data type and shape, without reading the tensor where the source knows them."""
     if isinstance(tensors, DescribedTensors):
         return dtypes.get(name) or tensors.dtype_of(name), tuple(tensors.shape_of(name))
-    array = _as_array(name, tensors[name])
+    value = tensors[name]
+    if isinstance(value, Block):
+        return "F32", value.shape
+    array = _as_array(name, value)
     tag = _DTYPE_TAGS.get(array.dtype.name)
     if tag is None:
         raise NotEncodable(f"arrays of {array.dtype} have no place in the format", path=name)
@@ -266,7 +271,7 @@ def _widened(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def encode(
-    tensors: Mapping[str, ArrayLike],
+    tensors: Mapping[str, ArrayLike | Block],
     config: EncoderConfig | None = None,
     *,
     file: BinaryIO | None = None,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.rdo_search import Quantised
+from nnr_codec.codec.rdo_search import USUAL_SLOPE, Quantised
 from nnr_codec.codec.steps import Aim, nearest_qp
 from nnr_codec.codec.tensor_job import TensorJob
 from nnr_codec.entropy import TensorCoding, TensorToEncode, rate
@@ -52,7 +52,7 @@ def quantize_with_curvature(
         gain = math.sqrt(curvature.worth(feedback=False) / curvature.worth())
         qp = nearest_qp(aim.error * gain / math.sqrt(mse), density)
     step = step_size(qp, density)
-    slope = job.config.lambda_scale * matched_lambda(mse)
+    slope = USUAL_SLOPE * job.config.lambda_scale * matched_lambda(mse)
     passes = max(job.config.preset.passes, 1)
     survivors = _SURVIVORS.get(passes, 4) if header.dq_flag else _UNIFORM_SURVIVORS
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnr_codec.codec.block_encoder import encode_block
 from nnr_codec.codec.codebook import codebook_for_levels
 from nnr_codec.codec.effort import EFFORTS
 from nnr_codec.codec.feedback_search import can_feed_back, quantize_with_curvature
@@ -21,6 +22,7 @@ from nnr_codec.entropy import encode_payload, rate
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import Codebook, DataUnit, DataUnitHeader, EntryPoint, PayloadType
 from nnr_codec.quant import quantize_dependent, quantize_uniform, step_size
+from nnr_codec.transform import Block
 
 _INT32 = np.iinfo(np.int32)
 
@@ -39,6 +41,8 @@ def encode_tensor(job: TensorJob) -> EncodedTensor:
 
     Clause: format 3, 4, 5
     """
+    if isinstance(job.array, Block):
+        return encode_block(job, job.array)
     array = job.array
     shape = array.shape or (1,)
     header = replace(job.header, topology_elem_ids=(job.name,), tensor_dimensions=shape)

@@ -15,6 +15,7 @@ from nnr_codec.codec.unit_layout import PlannedTensor, Role
 from nnr_codec.entropy import TensorCoding, TensorToEncode
 from nnr_codec.model import DataUnit, DataUnitHeader, ParentNode, Quantization
 from nnr_codec.quant import Curvature
+from nnr_codec.transform import Block
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class TensorJob:
     """A tensor and all that decides how it is coded; can be pickled."""
 
     name: str
-    array: NDArray[Any]
+    array: NDArray[Any] | Block
     config: EncoderConfig
     quantization: Quantization
     header: DataUnitHeader = DataUnitHeader()  # node and parent, in incremental streams
