@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nnr_codec._version import __version__
 
 if TYPE_CHECKING:
-    from nnr_codec.codec import Decoder, Encoder, EncoderConfig, QuantizedTensor, decode, encode
+    from nnr_codec.codec import Curvature, Decoder, Encoder, EncoderConfig, QuantizedTensor, compress_to, decode, encode
     from nnr_codec.entropy import rate
     from nnr_codec.errors import (
         BitstreamError,
@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from nnr_codec.model import Limits
 
 _ROOMS = {
-    "nnr_codec.codec": ("Decoder", "Encoder", "EncoderConfig", "QuantizedTensor", "decode", "encode"),
+    "nnr_codec.codec": (
+        "Curvature",
+        "Decoder",
+        "Encoder",
+        "EncoderConfig",
+        "QuantizedTensor",
+        "compress_to",
+        "decode",
+        "encode",
+    ),
     "nnr_codec.entropy": ("rate",),
     "nnr_codec.errors": (
         "BitstreamError",
@@ -46,6 +55,7 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "BitstreamError",
+    "Curvature",
     "Decoder",
     "Encoder",
     "EncoderConfig",
@@ -59,6 +69,7 @@ __all__ = [
     "TruncatedBitstream",
     "UnsupportedBitstream",
     "__version__",
+    "compress_to",
     "decode",
     "encode",
     "rate",
