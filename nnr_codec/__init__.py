@@ -15,6 +15,7 @@ from nnr_codec._version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nnr_codec.codec import (
+        Curvature,
         Decoder,
         Encoder,
         EncoderConfig,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         TargetReport,
         TensorSummary,
         UnitIndex,
+        compress_to,
         compress_to_target,
         decode,
         encode,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "nnr_codec.codec": (
+        "Curvature",
         "Decoder",
         "Encoder",
         "EncoderConfig",
@@ -51,6 +54,7 @@ _ROOMS = {
         "TargetReport",
         "TensorSummary",
         "UnitIndex",
+        "compress_to",
         "compress_to_target",
         "decode",
         "encode",
@@ -73,6 +77,7 @@ _NAME_THERE = {"describe": "describe_stream"}
 
 __all__ = [
     "BitstreamError",
+    "Curvature",
     "Decoder",
     "Encoder",
     "EncoderConfig",
@@ -90,6 +95,7 @@ __all__ = [
     "UnitIndex",
     "UnsupportedBitstream",
     "__version__",
+    "compress_to",
     "compress_to_target",
     "decode",
     "describe",

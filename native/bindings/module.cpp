@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "nnr/feedback.hpp"
 #include "nnr/payload.hpp"
 #include "nnr/quantizer.hpp"
 #include "nnr/rate_estimate.hpp"
@@ -241,6 +242,24 @@ std::size_t quantize_rdo(const Weights& weights, double step, const Reference& t
   return nnr::quantize_rdo(span_of(weights), step, coding, settings, levels.data());
 }
 
+std::size_t quantize_feedback(const Weights& weights, double step, const nnr::TensorCoding& coding, const MutableLevels& levels,
+                              double lambda, const Weights& coefficients, const Weights& column_weights,
+                              const std::optional<Weights>& row_weights, const std::optional<Bytes>& initialisations,
+                              int survivors, int interval) {
+  require_size(weights.size(), coding);
+  require_size(levels.size(), coding);
+  const bool valid = lambda >= 0 && survivors >= 1 && survivors <= 16 && interval >= 8 && interval <= 1 << 16 &&
+                     column_weights.size() == coding.width && coefficients.size() == coding.width * coding.width &&
+                     (!row_weights || row_weights->size() == coding.rows) && coding.codebook_size == 0 &&
+                     coding.block_side() == 0;
+  if (!valid) throw nb::value_error("setting out of range");
+  nnr::FeedbackSettings settings{lambda, coefficients.data(), column_weights.data(), row_weights ? row_weights->data() : nullptr,
+                                 survivors, interval};
+  settings.initialisations = checked_initialisations(initialisations);
+  const nb::gil_scoped_release release;
+  return nnr::quantize_feedback(span_of(weights), step, coding, settings, levels.data());
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -302,4 +321,7 @@ NB_MODULE(_native, m) {
         "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,
         "interval"_a = 64, "delay"_a = 32);
   register_probe(m);
+  m.def("quantize_feedback", &quantize_feedback, "weights"_a, "step"_a, "coding"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
+        "coefficients"_a, "column_weights"_a, "row_weights"_a = nb::none(), "initialisations"_a = nb::none(), "survivors"_a = 1,
+        "interval"_a = 32);
 }

@@ -20,6 +20,7 @@ from nnr_codec.errors import InternalError, NnrError
 #: Name, module with a click command called ``command``, a line of help. A new command is a module and a row.
 COMMANDS: dict[str, tuple[str, str]] = {
     "encode": ("nnr_codec.cli.encode", "Compress a model file to an NNR stream."),
+    "compress": ("nnr_codec.cli.compress", "Search the smallest stream that keeps a score of yours."),
     "decode": ("nnr_codec.cli.decode", "Decompress an NNR stream to a model file."),
     "info": ("nnr_codec.cli.info", "Show a stream's units and tensors, from headers only."),
     "dump": ("nnr_codec.cli.dump", "Show every bit of a stream, and where the bits went."),

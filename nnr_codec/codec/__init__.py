@@ -10,15 +10,25 @@ import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from nnr_codec.codec.allocation import allocate
+    from nnr_codec.codec.compress_to import compress_to
     from nnr_codec.codec.config import EncoderConfig
     from nnr_codec.codec.decoder import Decoder, decode
     from nnr_codec.codec.encoder import Encoder, encode
+    from nnr_codec.codec.search_report import Point, SearchReport, Settings
     from nnr_codec.codec.summary import StreamSummary, TensorSummary, describe_stream
     from nnr_codec.codec.targets import TargetReport, TensorReport, compress_to_target
     from nnr_codec.codec.tensors import QuantizedTensor
     from nnr_codec.codec.unit_index import UnitIndex
+    from nnr_codec.quant import Curvature
 
 _MODULE_OF = {
+    "Curvature": "tensor_job",
+    "Point": "search_report",
+    "SearchReport": "search_report",
+    "Settings": "search_report",
+    "allocate": "allocation",
+    "compress_to": "compress_to",
     "Decoder": "decoder",
     "Encoder": "encoder",
     "EncoderConfig": "config",
@@ -35,15 +45,21 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "Curvature",
     "Decoder",
     "Encoder",
     "EncoderConfig",
+    "Point",
     "QuantizedTensor",
+    "SearchReport",
+    "Settings",
     "StreamSummary",
     "TargetReport",
     "TensorReport",
     "TensorSummary",
     "UnitIndex",
+    "allocate",
+    "compress_to",
     "compress_to_target",
     "decode",
     "describe_stream",

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnr_codec.codec.checksum import checksum_unit
 from nnr_codec.codec.config import EncoderConfig
+from nnr_codec.codec.importance import Importance, importance_of
 from nnr_codec.codec.in_flight import in_order
 from nnr_codec.codec.source_description import describe
 from nnr_codec.codec.tensor_encoder import encode_tensor
@@ -33,6 +34,7 @@ from nnr_codec.model import (
     StartUnit,
 )
 from nnr_codec.syntax import SyntaxState, build_unit
+from nnr_codec.transform import Block
 
 Progress = Callable[[str, int, int], None]  # name, elements done, stream bytes so far
 
@@ -82,13 +84,14 @@ class Encoder:
 
     def encode(
         self,
-        tensors: Mapping[str, ArrayLike],
+        tensors: Mapping[str, ArrayLike | Block],
         *,
         file: BinaryIO | None = None,
         kind: str = "",
         metadata: Mapping[str, str] | None = None,
         dtypes: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        importance: Mapping[str, Importance] | None = None,
     ) -> bytes:
         """Encode one stream.
 
@@ -104,6 +107,10 @@ class Encoder:
             Data types in safetensors' spelling, for tensors whose array is wider than what it stands for (bfloat16).
         progress : callable, optional
             Called after each tensor.
+        importance : mapping of str to float, array or Curvature, optional
+            What squared errors are worth, for the tensors it names: a number against other tensors; an array against each
+            other (it broadcasts to the tensor's shape); a layer's `Curvature` for quantisation with error feedback.
+            `nnr_codec.frameworks.torch_importance` computes them.
 
         Raises
         ------
@@ -115,7 +122,9 @@ class Encoder:
         out: BinaryIO = io.BytesIO() if file is None else file
         written = 0
         digest = hashlib.sha256()
-        for name, n_elements, unit in self._units(tensors, kind, dict(metadata or {}), dict(dtypes or {})):
+        for name, n_elements, unit in self._units(
+            tensors, kind, dict(metadata or {}), dict(dtypes or {}), importance
+        ):
             out.write(unit)
             written += len(unit)
             if self.config.checksum:
@@ -127,7 +136,12 @@ class Encoder:
         return out.getvalue() if isinstance(out, io.BytesIO) and file is None else b""
 
     def _units(
-        self, tensors: Mapping[str, ArrayLike], kind: str, metadata: dict[str, str], dtypes: dict[str, str]
+        self,
+        tensors: Mapping[str, ArrayLike | Block],
+        kind: str,
+        metadata: dict[str, str],
+        dtypes: dict[str, str],
+        importance: Mapping[str, Importance] | None,
     ) -> Iterator[tuple[str | None, int, bytes]]:
         config = self.config
         state = SyntaxState()
@@ -150,10 +164,18 @@ class Encoder:
 
         def jobs() -> Iterator[TensorJob]:
             for name in tensors:
-                array = _as_array(name, tensors[name])
+                value = tensors[name]
+                array = value if isinstance(value, Block) else _widened(_as_array(name, value))
                 if array.size:
-                    yield self._job(name, _widened(array), quantization)
-                del array
+                    given = importance_of(name, array.shape, importance)
+                    yield replace(
+                        self._job(name, array, quantization),
+                        importance=given.by_weight,
+                        curvature=given.curvature,
+                        worth=given.worth,
+                    )
+                # Few tensors are in flight; this loop must not hold one more.
+                del array, value
 
         for ticket, encoded in self._encoded(jobs()):
             if self._is_left_out(ticket, encoded):
@@ -170,7 +192,7 @@ class Encoder:
         wanted = [qp for qp in (self.config.qp, self.config.qp_1d) if qp is not None]
         return 0 if all(-half <= qp < half for qp in wanted) else wanted[0]
 
-    def _job(self, name: str, array: NDArray[Any], quantization: Quantization) -> TensorJob:
+    def _job(self, name: str, array: NDArray[Any] | Block, quantization: Quantization) -> TensorJob:
         if not self.config.incremental:
             return TensorJob(name, array, self.config, quantization)
         parameter_id = self._parameter_ids.setdefault(name, len(self._parameter_ids))
@@ -251,12 +273,15 @@ def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:
 
 
 def _described(
-    name: str, tensors: Mapping[str, ArrayLike], dtypes: Mapping[str, str]
+    name: str, tensors: Mapping[str, ArrayLike | Block], dtypes: Mapping[str, str]
 ) -> tuple[str, tuple[int, ...]]:
     """Return data type and shape, without reading the tensor where the source knows them."""
     if isinstance(tensors, DescribedTensors):
         return dtypes.get(name) or tensors.dtype_of(name), tuple(tensors.shape_of(name))
-    array = _as_array(name, tensors[name])
+    value = tensors[name]
+    if isinstance(value, Block):
+        return "F32", value.shape
+    array = _as_array(name, value)
     tag = _DTYPE_TAGS.get(array.dtype.name)
     if tag is None:
         raise NotEncodable(f"arrays of {array.dtype} have no place in the format", path=name)
@@ -273,7 +298,7 @@ def _widened(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def encode(
-    tensors: Mapping[str, ArrayLike],
+    tensors: Mapping[str, ArrayLike | Block],
     config: EncoderConfig | None = None,
     *,
     file: BinaryIO | None = None,
@@ -283,6 +308,7 @@ def encode(
     threads: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    importance: Mapping[str, Importance] | None = None,
     **options: Any,
 ) -> bytes:
     """Encode a model into an NNC stream.
@@ -308,4 +334,12 @@ def encode(
     """
     config = replace(config or EncoderConfig(), **options)
     encoder = Encoder(config, threads=threads, executor=executor)
-    return encoder.encode(tensors, file=file, kind=kind, metadata=metadata, dtypes=dtypes, progress=progress)
+    return encoder.encode(
+        tensors,
+        file=file,
+        kind=kind,
+        metadata=metadata,
+        dtypes=dtypes,
+        progress=progress,
+        importance=importance,
+    )

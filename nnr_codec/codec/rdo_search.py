@@ -224,7 +224,8 @@ class RdoSearch:
         if self._aim.error is None:
             return qp
         step = step_size(qp, self._density)
-        ratio = self._aim.error / max(_error(weights, levels, step), 1e-30)
+        importance = self._sample_importance if weights is self._sample else self._importance
+        ratio = self._aim.error / max(_error(weights, levels, step, importance), 1e-30)
         if abs(math.log(ratio)) <= _TOLERANCE:
             return qp
         # A few weights may happen to lie on levels: their error says little about the step.
@@ -247,7 +248,7 @@ class RdoSearch:
             sized.append((bits + (0 if length == _UNSTATED_UNARY_LENGTH else 8), header))
         bits, header = min(sized, key=lambda choice: choice[0])
         step = step_size(found.qp, self._density)
-        error = _error(self._weights, levels, step)
+        error = _error(self._weights, levels, step, self._importance)
         if self._aim.error is not None:
             # Errors differ a little between candidates: by the bound's slope, 1 bit a weight is a factor of 2.
             # An error far below is luck, which a tensor of few weights may have, and buys nothing.
@@ -258,8 +259,14 @@ class RdoSearch:
         return bits, replace(found, header=header)
 
 
-def _error(weights: NDArray[np.float32], levels: NDArray[np.int32], step: float) -> float:
-    return root_mean_square(weights - np.float32(step) * levels.astype(np.float32))
+def _error(
+    weights: NDArray[np.float32],
+    levels: NDArray[np.int32],
+    step: float,
+    importance: NDArray[np.float32] | None = None,
+) -> float:
+    error = weights - np.float32(step) * levels.astype(np.float32)
+    return root_mean_square(error if importance is None else error * np.sqrt(importance))
 
 
 def sample_of(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:

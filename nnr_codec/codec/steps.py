@@ -56,6 +56,15 @@ def choose_aim(
     return Aim(error=error)
 
 
+def weighed(aim: Aim, worth: float, qp_density: int) -> Aim:
+    """Return the aim of a tensor whose squared error is worth so much more."""
+    if worth == 1:
+        return aim
+    if aim.error is not None:
+        return Aim(error=aim.error / math.sqrt(worth))
+    return Aim(aim.qp - round(math.log2(worth) / 2 * (1 << qp_density)))
+
+
 def nearest_qp(step: float, qp_density: int) -> int:
     """Return the QP whose step size is nearest to `step`, as a ratio."""
     qp = qp_for_step(step, qp_density)

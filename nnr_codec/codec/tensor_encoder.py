@@ -10,14 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnr_codec.codec.block_encoder import encode_block
 from nnr_codec.codec.codebook import codebook_for_levels
+from nnr_codec.codec.effort import EFFORTS
+from nnr_codec.codec.feedback_search import can_feed_back, quantize_with_curvature
+from nnr_codec.codec.importance import without_feedback
 from nnr_codec.codec.rdo_search import RdoSearch
-from nnr_codec.codec.steps import choose_aim, choose_qp
+from nnr_codec.codec.steps import choose_aim, choose_qp, weighed
 from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.entropy import encode_payload, rate
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import Codebook, DataUnit, DataUnitHeader, EntryPoint, PayloadType
 from nnr_codec.quant import quantize_dependent, quantize_uniform, step_size
+from nnr_codec.transform import Block
 
 _INT32 = np.iinfo(np.int32)
 
@@ -36,6 +41,8 @@ def encode_tensor(job: TensorJob) -> EncodedTensor:
 
     Clause: format 3, 4, 5
     """
+    if isinstance(job.array, Block):
+        return encode_block(job, job.array)
     array = job.array
     shape = array.shape or (1,)
     header = replace(job.header, topology_elem_ids=(job.name,), tensor_dimensions=shape)
@@ -83,7 +90,8 @@ def _encode_reals(job: TensorJob, header: DataUnitHeader, array: NDArray[Any]) -
         raise NotEncodable(f"the format holds float32; this {array.dtype} tensor has finite values beyond it")
     if not finite:
         return _raw(header, weights)
-    if job.config.preset.passes > 0 and weights.any():
+    weighted = job.importance is not None or job.curvature is not None or job.worth != 1
+    if (job.config.preset.passes > 0 or (weighted and job.config.bit_depth is None)) and weights.any():
         coded = _optimised(job, header, weights)
     else:
         coded = _plain(job, header, weights)
@@ -106,8 +114,18 @@ def _checked_qp_value(job: TensorJob, qp: int) -> int | None:
 
 
 def _optimised(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor | None:
-    aim = choose_aim(job.name, weights, len(job.array.shape), job.config, job.quantization.qp_density)
-    found = RdoSearch(job, _float_header(job, header), weights, aim, job.config.preset).run()
+    density = job.quantization.qp_density
+    aim = weighed(
+        choose_aim(job.name, weights, len(job.array.shape), job.config, density), job.worth, density
+    )
+    header = _float_header(job, header)
+    if job.curvature is not None and can_feed_back(job, header):
+        found = quantize_with_curvature(job, header, weights, aim, job.curvature)
+    else:
+        if job.curvature is not None:
+            job = replace(job, importance=without_feedback(job.curvature, job.array.shape))
+        effort = job.config.preset if job.config.preset.passes > 0 else EFFORTS["medium"]
+        found = RdoSearch(job, header, weights, aim, effort).run()
     qp_value = _checked_qp_value(job, found.qp)
     return None if qp_value is None else _with_codebook(job, found.header, found.levels, qp_value)
 

@@ -14,6 +14,8 @@ from nnr_codec.codec.unit_decoder import Predecessor, tensor_coding
 from nnr_codec.codec.unit_layout import PlannedTensor, Role
 from nnr_codec.entropy import TensorCoding, TensorToEncode
 from nnr_codec.model import DataUnit, DataUnitHeader, ParentNode, Quantization
+from nnr_codec.quant import Curvature
+from nnr_codec.transform import Block
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class TensorJob:
     """A tensor and all that decides how it is coded; can be pickled."""
 
     name: str
-    array: NDArray[Any]
+    array: NDArray[Any] | Block
     config: EncoderConfig
     quantization: Quantization
     header: DataUnitHeader = DataUnitHeader()  # node and parent, in incremental streams
@@ -32,6 +34,8 @@ class TensorJob:
     importance: NDArray[np.float32] | None = (
         None  # of each weight's squared error, in the array's shape, around 1
     )
+    curvature: Curvature | None = None  # for error feedback
+    worth: float = 1.0  # of the whole tensor's squared error, against other tensors
 
     def coding(self, header: DataUnitHeader) -> TensorCoding:
         """Return how the entropy coder sees this tensor under a header."""

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a PyTorch model's weights are worth, from a few batches of inputs.
+
+>>> from nnr_codec.frameworks import torch_importance
+>>> importance = torch_importance.layer_curvatures(model, batches)        # doctest: +SKIP
+>>> stream = nnr_codec.encode(tensors, importance=importance)             # doctest: +SKIP
+
+torch is imported when a function is called. Keys are the state dict's names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnr_codec.quant import Curvature
+
+Importances = dict[str, NDArray[np.float32]]
+Run = Callable[[Any, Any], Any]  # model, batch -> outputs, or losses
+
+
+def call(model: Any, batch: Any) -> Any:
+    """Call the model on a batch: a tensor, a dict of keywords, or a tuple of arguments."""
+    if isinstance(batch, Mapping):
+        return model(**batch)
+    if isinstance(batch, (tuple, list)):
+        return model(*batch)
+    return model(batch)
+
+
+def fisher_information(model: Any, batches: Iterable[Any], loss: Run) -> Importances:
+    """Return the empirical diagonal Fisher information: the mean over samples of the squared gradient.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    batches : iterable
+        Of whatever `loss` takes. Some hundreds of samples do.
+    loss : callable of (model, batch)
+        Returns one negative log likelihood for each sample, a tensor of shape [samples].
+
+    Returns
+    -------
+    dict of str to float32 array
+        In the parameters' shapes.
+
+    Clause: JSTSP 2020 (DeepCABAC)
+    """
+    import torch
+
+    parameters = _parameters(model)
+    sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in parameters.items()}
+    n_samples = 0
+    with _evaluating(model):
+        for batch in batches:
+            losses = loss(model, batch)
+            if losses.dim() != 1:
+                raise ValueError("the loss of each sample is needed: use reduction='none'")
+            for i in range(len(losses)):
+                gradients = torch.autograd.grad(
+                    losses[i], list(parameters.values()), retain_graph=i + 1 < len(losses), allow_unused=True
+                )
+                _add_squares(sums, gradients)
+            n_samples += len(losses)
+    return {name: (total / max(n_samples, 1)).float().numpy() for name, total in sums.items()}
+
+
+def output_sensitivity(
+    model: Any, batches: Iterable[Any], run: Run = call, *, probes: int = 4, seed: int = 0
+) -> Importances:
+    """Return the mean squared derivative of the outputs by each weight, summed over a sample's outputs.
+
+    The diagonal of the Gauss-Newton matrix, without labels: ``sum(importance * error**2)`` predicts the squared change of a
+    sample's outputs. Gradients of random combinations of outputs, independent between samples, give it without bias.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    batches : iterable
+    run : callable of (model, batch)
+        Returns outputs of shape [samples, ...].
+    probes : int
+        Random combinations for each batch.
+
+    Returns
+    -------
+    dict of str to float32 array
+        In the parameters' shapes.
+    """
+    import torch
+
+    parameters = _parameters(model)
+    sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in parameters.items()}
+    generator = torch.Generator().manual_seed(seed)
+    n_samples = 0
+    with _evaluating(model):
+        for batch in batches:
+            outputs = run(model, batch)
+            for probe in range(probes):
+                combined = (outputs * torch.randn(outputs.shape, generator=generator)).sum() / math.sqrt(
+                    probes
+                )
+                gradients = torch.autograd.grad(
+                    combined, list(parameters.values()), retain_graph=probe + 1 < probes, allow_unused=True
+                )
+                _add_squares(sums, gradients)
+            n_samples += len(outputs)
+    return {name: (total / max(n_samples, 1)).float().numpy() for name, total in sums.items()}
+
+
+def inverse_variances(snapshots: Iterable[Mapping[str, Any]], *, prior_samples: float = 1.0) -> Importances:
+    """Return 1 / variance of each weight over a training trajectory: weights that training holds fast matter.
+
+    Parameters
+    ----------
+    snapshots : iterable of state dicts
+        After several steps of training at a steady learning rate each.
+    prior_samples : float
+        How many snapshots the tensor's mean variance counts for, so that a weight that stood still is not infinitely dear.
+
+    Clause: JSTSP 2020 (DeepCABAC)
+    """
+    count = 0
+    means: dict[str, NDArray[np.float64]] = {}
+    squares: dict[str, NDArray[np.float64]] = {}
+    for snapshot in snapshots:
+        count += 1
+        for name, value in snapshot.items():
+            array = np.array(value.detach().cpu() if hasattr(value, "detach") else value, np.float64)
+            if name not in means:
+                means[name], squares[name] = np.zeros_like(array), np.zeros_like(array)
+            difference = array - means[name]
+            means[name] += difference / count
+            squares[name] += difference * (array - means[name])
+    if count < 2:
+        raise ValueError("a variance needs two snapshots or more")
+    result = {}
+    for name, square in squares.items():
+        mean = float(square.mean()) / count
+        if mean > 0:
+            result[name] = ((count + prior_samples) / (square + prior_samples * mean)).astype(np.float32)
+    return result
+
+
+def layer_curvatures(
+    model: Any,
+    batches: Iterable[Any],
+    run: Run = call,
+    *,
+    by_output: bool = True,
+    damping: float = 0.01,
+    seed: int = 0,
+    largest_width: int = 8192,
+) -> dict[str, Curvature | NDArray[np.float32]]:
+    """Return the curvature X'X of every Linear and convolution, and the worth of every row of an Embedding.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    batches : iterable
+    run : callable of (model, batch)
+        Returns outputs of shape [samples, ...].
+    by_output : bool
+        Weigh each layer's outputs by the mean square of the model's derivative there, which also makes layers comparable;
+        costs a backward pass for each batch.
+    damping : float
+        See `Curvature`.
+    largest_width : int
+        Layers of more inputs are left out: their matrix would take too much memory.
+
+    Returns
+    -------
+    dict of str to Curvature, or to float32[rows, 1] for an Embedding
+    """
+    import torch
+
+    collectors = {}
+    for name, module in model.named_modules():
+        collector = _collector_for(module, largest_width)
+        if collector is not None:
+            collectors[f"{name}.weight" if name else "weight"] = collector, module
+    generator = torch.Generator().manual_seed(seed)
+    n_samples = 0
+    hooks = []
+    try:
+        for collector, module in collectors.values():
+            hooks.append(module.register_forward_hook(collector.on_forward))
+        with _evaluating(model), torch.set_grad_enabled(by_output):
+            for batch in batches:
+                outputs = run(model, batch)
+                n_samples += len(outputs)
+                if by_output:
+                    (outputs * torch.randn(outputs.shape, generator=generator)).sum().backward()
+                    model.zero_grad(set_to_none=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    found = {
+        name: collector.result(max(n_samples, 1), damping) for name, (collector, _) in collectors.items()
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+class _LayerCollector:
+    """Sums over the inputs of a layer, and over the gradients at its outputs."""
+
+    def __init__(self, rows_of: Callable[[Any, Any], Any], outputs_of: Callable[[Any], Any]) -> None:
+        self._rows_of, self._outputs_of = rows_of, outputs_of
+        self._products: Any = None
+        self._squares: Any = None
+        self._n_rows = 0
+
+    def on_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        rows = self._rows_of(module, inputs[0].detach())
+        product = (rows.T @ rows).double()
+        self._products = product if self._products is None else self._products + product
+        self._n_rows += len(rows)
+        if output.requires_grad:
+            output.register_hook(self._on_gradient)
+
+    def _on_gradient(self, gradient: Any) -> None:
+        squares = self._outputs_of(gradient.detach()).double().square().sum(0)
+        self._squares = squares if self._squares is None else self._squares + squares
+
+    def result(self, n_samples: int, damping: float) -> Curvature | None:
+        if self._products is None:
+            return None
+        matrix = (self._products / self._n_rows).numpy()
+        rows = None if self._squares is None else (self._squares / n_samples).numpy()
+        if rows is not None and rows.max() > 0:
+            # An output that never mattered in few samples is not free.
+            rows = np.maximum(rows, 1e-3 * rows.mean())
+        else:
+            rows = None
+        return Curvature(matrix, rows, damping)
+
+
+class _EmbeddingCollector:
+    """Counts of each row, and the mean square of the gradient where rows are used."""
+
+    def __init__(self, n_rows: int) -> None:
+        self._counts = np.zeros(n_rows)
+        self._square_sum = 0.0
+        self._with_gradients = False
+
+    def on_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        del module
+        self._counts += np.bincount(inputs[0].detach().reshape(-1).numpy(), minlength=len(self._counts))
+        if output.requires_grad:
+            self._with_gradients = True
+            output.register_hook(self._on_gradient)
+
+    def _on_gradient(self, gradient: Any) -> None:
+        self._square_sum += float(gradient.detach().double().square().mean(-1).sum())
+
+    def result(self, n_samples: int, damping: float) -> NDArray[np.float32] | None:
+        del damping
+        total = self._counts.sum()
+        if total == 0:
+            return None
+        worth = self._square_sum / n_samples if self._with_gradients else 1.0
+        return (worth * smoothed_frequencies(self._counts)).astype(np.float32)[:, None]
+
+
+def smoothed_frequencies(counts: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return how often each row will be used, by how often it was: unseen rows share what Good and Turing leave them.
+
+    >>> smoothed_frequencies(np.array([6.0, 1.0, 1.0, 0.0])).round(3).tolist()
+    [0.562, 0.094, 0.094, 0.25]
+    """
+    total = float(counts.sum())
+    unseen = counts == 0
+    n_unseen = int(unseen.sum())
+    if not n_unseen:
+        return (counts / total).astype(np.float64)
+    # At least one unseen use in twice as many again, at most half of all uses.
+    new_share = min(max(float((counts == 1).sum()), 0.5) / total, 0.5)
+    share: NDArray[np.float64] = np.where(unseen, new_share / n_unseen, (1 - new_share) * counts / total)
+    return share
+
+
+def _collector_for(module: Any, largest_width: int) -> _LayerCollector | _EmbeddingCollector | None:
+    import torch
+
+    if isinstance(module, torch.nn.Linear):
+        if module.in_features > largest_width:
+            return None
+        return _LayerCollector(
+            lambda m, x: x.reshape(-1, m.in_features), lambda g: g.reshape(-1, g.shape[-1])
+        )
+    if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d)):
+        width = module.weight[0].numel()
+        # In a grouped convolution each group of rows has inputs of its own; one matrix does not describe them.
+        if width > largest_width or (module.groups > 1 and module.groups != module.out_channels):
+            return None
+        if module.groups > 1:
+            return None
+        return _LayerCollector(_patches, lambda g: g.movedim(1, -1).reshape(-1, g.shape[1]))
+    if isinstance(module, torch.nn.Embedding):
+        return _EmbeddingCollector(module.num_embeddings)
+    return None
+
+
+def _patches(module: Any, x: Any) -> Any:
+    import torch
+
+    if isinstance(module.padding, str) or module.padding_mode != "zeros":
+        x = torch.nn.functional.pad(
+            x,
+            module._reversed_padding_repeated_twice,
+            "constant" if module.padding_mode == "zeros" else module.padding_mode,
+        )
+        padding: tuple[int, ...] = (0,) * len(module.kernel_size)
+    else:
+        padding = module.padding
+    settings = [module.kernel_size, module.dilation, padding, module.stride]
+    if len(module.kernel_size) == 1:
+        x = x.unsqueeze(2)
+        settings = [
+            (1, module.kernel_size[0]),
+            (1, module.dilation[0]),
+            (0, padding[0]),
+            (1, module.stride[0]),
+        ]
+    patches = torch.nn.functional.unfold(
+        x, settings[0], dilation=settings[1], padding=settings[2], stride=settings[3]
+    )
+    return patches.movedim(1, 2).reshape(-1, patches.shape[1])
+
+
+def _parameters(model: Any) -> dict[str, Any]:
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def _add_squares(sums: dict[str, Any], gradients: Iterable[Any]) -> None:
+    for total, gradient in zip(sums.values(), gradients, strict=True):
+        if gradient is not None:
+            total += gradient.detach().double().square()
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """Put dropout and batch norm to rest, and back as they were."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Other forms of a model's tensors that the format carries and takes fewer bits for.
+
+Each function makes arrays or `Block` values for `nnr_codec.encode`; ``decode(recompose=True)`` undoes what has an inverse.
+"""
+
+from nnr_codec.transform.batch_norm import BatchNorm, fold_batch_norm, unfold_batch_norm
+from nnr_codec.transform.block import Block
+from nnr_codec.transform.local_scaling import fit_scaling, scale_rows
+from nnr_codec.transform.low_rank import choose_rank, decompose
+from nnr_codec.transform.sparsify import prune_rows, sparsify
+
+__all__ = [
+    "BatchNorm",
+    "Block",
+    "choose_rank",
+    "decompose",
+    "fit_scaling",
+    "fold_batch_norm",
+    "prune_rows",
+    "scale_rows",
+    "sparsify",
+    "unfold_batch_norm",
+]

