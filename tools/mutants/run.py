@@ -72,9 +72,7 @@ def prepare(sources: Sources, cases: list[Case]) -> None:
     statements_of(sources, cases, MODULES)
 
 
-def judged(
-    sources: Sources, cases: list[Case], mutant: Mutant, quick: bool = False
-) -> tuple[str, str, int]:
+def judged(sources: Sources, cases: list[Case], mutant: Mutant, quick: bool = False) -> tuple[str, str, int]:
     """Show a mutant vectors; returns what gave it away, by which vector, after how many."""
     place = MODULES.index(mutant.module) << 16 | mutant.line
     table = mutant.module == "tables" or mutant.function == "module"
