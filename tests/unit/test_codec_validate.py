@@ -4,10 +4,10 @@
 import json
 
 import pytest
+from nnr_conformance.suite import find_suites
 
 from nnr_codec.cli.validate import command
 from nnr_codec.codec.validate import Severity, validate
-from nnr_conformance.suite import find_suites
 
 SUITES = {suite.name: suite for suite in find_suites()}
 
