@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Entropy coding and quantisation of whole tensors."""
 
 from collections.abc import Sequence

@@ -86,6 +86,10 @@ def _digest_in(buffer: memoryview, span: UnitSpan, limits: Limits) -> str | None
         unit = parse_unit(buffer, span, SyntaxState(general_profile_idc=1), limits=limits)
         content = json.loads(bytes(unit.topology_data)) if isinstance(unit, TopologyUnit) else None
         digest = content.get(_KEY) if isinstance(content, dict) else None
-        return digest if isinstance(digest, str) and len(bytes.fromhex(digest)) == hashlib.sha256().digest_size else None
+        return (
+            digest
+            if isinstance(digest, str) and len(bytes.fromhex(digest)) == hashlib.sha256().digest_size
+            else None
+        )
     except (BitstreamError, ValueError, RecursionError):
         return None

@@ -81,7 +81,12 @@ class Decoder:
 
     @overload
     def decode(
-        self, source: StreamSource, *, names: Collection[str] | None = ..., dequantize: bool, recompose: bool = ...
+        self,
+        source: StreamSource,
+        *,
+        names: Collection[str] | None = ...,
+        dequantize: bool,
+        recompose: bool = ...,
     ) -> dict[str, QuantizedTensor | NDArray[Any]]: ...
 
     def decode(
@@ -172,7 +177,9 @@ class Decoder:
             by_name: dict[str, Any] = {}
             for tensor in sorted(tensors, key=lambda t: t.planned.name_index):
                 name = unit.names[tensor.planned.name_index]
-                by_name[name] = source_values(tensor, unit, reader.description, name) if dequantize else tensor.value
+                by_name[name] = (
+                    source_values(tensor, unit, reader.description, name) if dequantize else tensor.value
+                )
             if recomposer is not None:
                 by_name = recomposer.recompose(unit, tensors, by_name)
             for name in list(by_name):
@@ -202,7 +209,11 @@ class Decoder:
 
     def _is_needed(self, unit: DataUnitInStream, reader: StreamReader, wanted: set[str] | None) -> bool:
         # Later updates may need any unit of an incremental stream.
-        return wanted is None or reader.parent_signalling or any(_is_part_of(name, wanted) for name in unit.names)
+        return (
+            wanted is None
+            or reader.parent_signalling
+            or any(_is_part_of(name, wanted) for name in unit.names)
+        )
 
     def _decode_in_turn(self, unit: DataUnitInStream, reader: StreamReader) -> list[UnitTensor]:
         """Decode a unit that may build on earlier ones, and remember it for later ones."""

@@ -85,17 +85,22 @@ class SourceDescription:
         MalformedBitstream
             It starts like a description and is none.
         """
-        data = bytes(unit.topology_data)
-        if unit.storage_format != TopologyStorageFormat.NNR_TPL_UNREC or not data.startswith(f'{{"{_KEY}":'.encode()):
+        text = bytes(unit.topology_data)
+        if unit.storage_format != TopologyStorageFormat.NNR_TPL_UNREC or not text.startswith(
+            f'{{"{_KEY}":'.encode()
+        ):
             return None
         try:
-            content = json.loads(data)[_KEY]
+            content = json.loads(text)[_KEY]
             return cls(
                 kind=_text(content.get("kind", "")),
                 metadata={_text(k): _text(v) for k, v in content.get("metadata", {}).items()},
                 dtypes={_text(n): _text(d) for d, names in content.get("dtypes", {}).items() for n in names},
                 scalars=[_text(n) for n in content.get("scalars", [])],
-                empty={_text(n): (_text(d), _empty_shape(shape)) for n, (d, *shape) in content.get("empty", {}).items()},
+                empty={
+                    _text(n): (_text(d), _empty_shape(shape))
+                    for n, (d, *shape) in content.get("empty", {}).items()
+                },
                 order=[_text(n) for n in content.get("order", [])],
             )
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
@@ -121,7 +126,9 @@ def _empty_shape(shape: list[object]) -> tuple[int, ...]:
     return extents
 
 
-def describe(names: Mapping[str, tuple[str, tuple[int, ...]]], kind: str, metadata: Mapping[str, str]) -> SourceDescription:
+def describe(
+    names: Mapping[str, tuple[str, tuple[int, ...]]], kind: str, metadata: Mapping[str, str]
+) -> SourceDescription:
     """Return the description of tensors given as name to (dtype, shape)."""
     description = SourceDescription(kind=kind, metadata=dict(metadata), order=list(names))
     for name, (dtype, shape) in names.items():

@@ -95,7 +95,9 @@ class UpdateTree:
                 self._dropped[key] = max(oldest, self._dropped.get(key, -1))
         self._remember_digests(header.topology_elem_ids, payload, record)
 
-    def _remember_digests(self, names: tuple[str, ...], payload: bytes | memoryview, record: list[Predecessor]) -> None:
+    def _remember_digests(
+        self, names: tuple[str, ...], payload: bytes | memoryview, record: list[Predecessor]
+    ) -> None:
         kept = self._digests.setdefault(names, [])
         for digest in (hashlib.sha256(payload).digest(), hashlib.sha512(payload).digest()):
             self._by_digest[digest] = record

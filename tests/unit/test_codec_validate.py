@@ -33,7 +33,9 @@ def streams_of(name: str) -> list[bytes]:
 )
 def test_an_odd_choice_is_told_with_its_place(name: str, element: str, clause: str) -> None:
     found = validate(streams_of(name))
-    assert [f for f in found if f.path.endswith(element) and f.clause == clause and f.bit_offset is not None], found
+    assert [
+        f for f in found if f.path.endswith(element) and f.clause == clause and f.bit_offset is not None
+    ], found
     assert all(finding.severity is Severity.WARNING for finding in found)
 
 
