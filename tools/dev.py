@@ -109,6 +109,8 @@ def stubs(rest: list[str]) -> None:
     """Write the native module's type stub anew."""
     make_environment("dev")
     run(PYTHON, "-m", "nanobind.stubgen", "-m", "nnr_codec._native", "-o", "nnr_codec/_native.pyi", *rest)
+    stub = ROOT / "nnr_codec/_native.pyi"
+    stub.write_text(f"# SPDX-License-Identifier: Apache-2.0\n{stub.read_text()}")
 
 
 def peer(rest: list[str]) -> None:

@@ -85,13 +85,13 @@ class SourceDescription:
         MalformedBitstream
             It starts like a description and is none.
         """
-        data = bytes(unit.topology_data)
-        if unit.storage_format != TopologyStorageFormat.NNR_TPL_UNREC or not data.startswith(
+        text = bytes(unit.topology_data)
+        if unit.storage_format != TopologyStorageFormat.NNR_TPL_UNREC or not text.startswith(
             f'{{"{_KEY}":'.encode()
         ):
             return None
         try:
-            content = json.loads(data)[_KEY]
+            content = json.loads(text)[_KEY]
             return cls(
                 kind=_text(content.get("kind", "")),
                 metadata={_text(k): _text(v) for k, v in content.get("metadata", {}).items()},

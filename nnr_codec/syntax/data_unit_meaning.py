@@ -30,9 +30,9 @@ _DIGESTS = {
 }
 
 
-def data_unit(tree: Tree, **common: Any) -> DataUnit:
+def data_unit(tree: Tree, **every_unit: Any) -> DataUnit:
     """Return the meaning of a parsed unit."""
-    return DataUnit(data_unit_header(tree), tree["nnr_compressed_data_unit_payload"], **common)
+    return DataUnit(data_unit_header(tree), tree["nnr_compressed_data_unit_payload"], **every_unit)
 
 
 def data_unit_header(tree: Tree) -> DataUnitHeader:

@@ -47,14 +47,14 @@ NNR_LAYER_PARAMETER_SET_UNIT_PAYLOAD = Syntax(
 )
 
 
-def layer_parameter_set(tree: Tree, **common: Any) -> LayerParameterSet:
+def layer_parameter_set(tree: Tree, **every_unit: Any) -> LayerParameterSet:
     """Return the meaning of a parsed unit."""
     return LayerParameterSet(
         self_contained_flag=bool(tree["lps_self_contained_flag"]),
         quantization_methods=QuantizationMethods(tree["lps_quantization_method_flags"]),
         quantization=quantization(tree, "lps"),
         performance_maps=performance_maps(tree),
-        **common,
+        **every_unit,
     )
 
 

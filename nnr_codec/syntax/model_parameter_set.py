@@ -93,7 +93,7 @@ def quantization_tree(unit: Any, prefix: str) -> Tree:
     return tree
 
 
-def model_parameter_set(tree: Tree, **common: Any) -> ModelParameterSet:
+def model_parameter_set(tree: Tree, **every_unit: Any) -> ModelParameterSet:
     """Return the meaning of a parsed unit."""
     return ModelParameterSet(
         topology_carriage_flag=bool(tree["topology_carriage_flag"]),
@@ -107,7 +107,7 @@ def model_parameter_set(tree: Tree, **common: Any) -> ModelParameterSet:
         parent_signalling_enabled_flag=bool(tree.get("mps_parent_signalling_enabled_flag", 0)),
         nnr_pre_flag=bool(tree.get("nnr_pre_flag", 0)),
         performance_maps=performance_maps(tree),
-        **common,
+        **every_unit,
     )
 
 

@@ -27,7 +27,7 @@ NNR_QUANTIZATION_UNIT_PAYLOAD = Syntax(
 )
 
 
-def quantization_unit(tree: Tree, limits: Limits, **common: Any) -> QuantizationUnit:
+def quantization_unit(tree: Tree, limits: Limits, **every_unit: Any) -> QuantizationUnit:
     """Return the meaning of a parsed unit."""
     compression = TopologyCompressionFormat(tree["quantization_compression_format"])
     content = tree["quantization_data"]
@@ -35,7 +35,7 @@ def quantization_unit(tree: Tree, limits: Limits, **common: Any) -> Quantization
         content = inflate(content, limits, "quantization_data")
     else:
         content = content.encode()
-    return QuantizationUnit(tree["quantization_storage_format"], compression, content, **common)
+    return QuantizationUnit(tree["quantization_storage_format"], compression, content, **every_unit)
 
 
 def quantization_unit_tree(unit: QuantizationUnit) -> Tree:

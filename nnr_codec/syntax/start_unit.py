@@ -18,9 +18,9 @@ NNR_START_UNIT_HEADER = Syntax(
 NNR_START_UNIT_PAYLOAD = Syntax("nnr_start_unit_payload", clause="format 2")
 
 
-def start_unit(tree: Tree, **common: Any) -> StartUnit:
+def start_unit(tree: Tree, **every_unit: Any) -> StartUnit:
     """Return the meaning of a parsed unit."""
-    return StartUnit(tree["general_profile_idc"], **common)
+    return StartUnit(tree["general_profile_idc"], **every_unit)
 
 
 def start_unit_tree(unit: StartUnit) -> Tree:

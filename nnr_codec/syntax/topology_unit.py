@@ -67,7 +67,7 @@ def without_terminator(octets: bytes | memoryview) -> bytes:
     return bytes(octets[:-1] if len(octets) and octets[-1] == 0 else octets)
 
 
-def topology_unit(tree: Tree, limits: Limits, **common: Any) -> TopologyUnit:
+def topology_unit(tree: Tree, limits: Limits, **every_unit: Any) -> TopologyUnit:
     """Return the meaning of a parsed unit."""
     compression = TopologyCompressionFormat(tree["topology_compression_format"])
     names: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ def topology_unit(tree: Tree, limits: Limits, **common: Any) -> TopologyUnit:
     else:
         content = bytes(tree["nnr_pruning_topology_container"])
     storage = TopologyStorageFormat(tree["topology_storage_format"])
-    return TopologyUnit(storage, compression, content, names, **common)
+    return TopologyUnit(storage, compression, content, names, **every_unit)
 
 
 def topology_unit_tree(unit: TopologyUnit) -> Tree:

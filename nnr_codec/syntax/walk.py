@@ -160,24 +160,24 @@ def _locate(error: BitstreamError, buffer: Any, span: UnitSpan, state: SyntaxSta
 
 def _meaning(tree: Tree, limits: Limits) -> AnyUnit:
     kind = tree["nnr_unit_type"]
-    common = {"independently_decodable_flag": bool(tree["independently_decodable_flag"])}
+    every_unit = {"independently_decodable_flag": bool(tree["independently_decodable_flag"])}
     if tree["partial_data_counter_present_flag"]:
-        return PartialUnit(kind, tree["partial_data_counter"], tree["nnr_partial_unit_payload"], **common)
+        return PartialUnit(kind, tree["partial_data_counter"], tree["nnr_partial_unit_payload"], **every_unit)
     if kind == NnrUnitType.NNR_NDU:
-        return data_unit(tree, **common)
+        return data_unit(tree, **every_unit)
     if kind == NnrUnitType.NNR_STR:
-        return start_unit(tree, **common)
+        return start_unit(tree, **every_unit)
     if kind == NnrUnitType.NNR_MPS:
-        return model_parameter_set(tree, **common)
+        return model_parameter_set(tree, **every_unit)
     if kind == NnrUnitType.NNR_LPS:
-        return layer_parameter_set(tree, **common)
+        return layer_parameter_set(tree, **every_unit)
     if kind == NnrUnitType.NNR_TPL:
-        return topology_unit(tree, limits, **common)
+        return topology_unit(tree, limits, **every_unit)
     if kind == NnrUnitType.NNR_QNT:
-        return quantization_unit(tree, limits, **common)
+        return quantization_unit(tree, limits, **every_unit)
     if kind == NnrUnitType.NNR_AGG:
-        return AggregateUnit(tree["nnr_aggregate_unit_body"], **common)
-    return UnknownUnit(kind, tree["nnr_unit_payload"], **common)
+        return AggregateUnit(tree["nnr_aggregate_unit_body"], **every_unit)
+    return UnknownUnit(kind, tree["nnr_unit_payload"], **every_unit)
 
 
 def build_tree(tree: Tree, state: SyntaxState, *, strict: bool = False) -> bytes:

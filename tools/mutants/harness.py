@@ -123,10 +123,13 @@ def run(model: ModuleType, case: Case) -> Said:
     """Decode a case. Anything but a verdict of the model is an exception of this function."""
     said = Said()
     log: list[Any] = []
+    states: list[Any] = []
+    _watch(model, states)
     session = model.Session(log=log)
     try:
         for stream in case.streams:
             log.clear()
+            states.clear()
             decoded = session.decode(stream)
             said.values.append(
                 {name: (t.shape, t.dtype, t.value_bytes) for name, t in decoded.tensors.items()}
@@ -136,6 +139,7 @@ def run(model: ModuleType, case: Case) -> Said:
                     {name: t.levels for name, t in decoded.tensors.items()},
                     decoded.units,
                     [unit.topology_data for unit in decoded.topology],
+                    list(states),
                     [
                         (f.path.rpartition(".")[2].partition("[")[0], f.bit_offset, f.n_bits, repr(f.value))
                         for f in log
@@ -150,6 +154,21 @@ def run(model: ModuleType, case: Case) -> Said:
     except model.StreamError as error:
         said.rejected = (error.verdict, error.bit_offset)
     return said
+
+
+def _watch(model: ModuleType, states: list[Any]) -> None:
+    """Note the arithmetic decoder's state behind each tensor."""
+    names = vars(sys.modules[f"{model.__name__}.stream"])
+    plain = names.setdefault("_PlainTensorData", names["TensorData"])
+
+    class Watched(plain):  # type: ignore[misc, valid-type]
+        def decode(self) -> Any:
+            levels = super().decode()
+            engine = self.engine
+            states.append((engine.range, engine.offset, [(c.s0, c.s1) for c in self.contexts.models]))
+            return levels
+
+    names["TensorData"] = Watched
 
 
 def verdict_on(model: ModuleType, case: Case) -> str:

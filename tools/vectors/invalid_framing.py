@@ -81,6 +81,16 @@ def _parts(m: Damager) -> None:
           element="nnr_compressed_data_unit_payload")  # fmt: skip
     m.add("parts/something-between", "A decoder that accepts a unit between parts.", "partial-units",
           with_unit(stream, last, d_topology()), "malformed", "framing", parent=parent, mutation="topology unit between parts")  # fmt: skip
+    m.add(
+        "parts/unknown-unit-between",
+        "A decoder that passes over a unit of unknown type between parts.",
+        "partial-units reserved-units",
+        with_unit(stream, last, bytes([0, 3, 40 << 2])),
+        "malformed",
+        "framing",
+        parent=parent,
+        mutation="unit of type 40 between parts",
+    )
     octets, bits = written_over(stream, f"nnr_unit[{last}].partial_data_counter", 1)
     m.add("parts/counter-repeats", "A decoder that counts parts itself.", "partial-units", octets, "malformed", "framing", parent=parent,
           mutation="partial_data_counter=1 in the last", element="partial_data_counter", bits=bits)  # fmt: skip

@@ -77,6 +77,22 @@ def add_parameter_sets(m: Damager) -> None:
     stream = rebuilt_mask(m.of(mask))
     m.add("exp-golomb/class-bitmask-too-large", "A decoder that follows an Exp-Golomb prefix without end.", "performance-maps", stream,
           "malformed truncated", "header", parent=mask, mutation="prefix of zeros", element="spm_class_bitmask", comment="Decision 0004.")  # fmt: skip
+    body = bytes([5 << 2 | 2, 0b00001001]) + b"w\0" + b"\x80" + bytes(8)
+    head = m.of(PLAIN1)
+    head = head[: list(iter_unit_spans(head))[2].byte_offset]
+    m.add(
+        "exp-golomb/zeros-to-the-end",
+        "A decoder that follows a prefix beyond the largest value, to the end of the unit.",
+        "node-ids",
+        head + (len(body) + 2).to_bytes(2, "big") + body,
+        "malformed",
+        "header",
+        parent=PLAIN1,
+        mutation="device_id of zeros up to the unit's end",
+        element="device_id",
+        clauses=("1.2",),
+        comment="Decision 0004.",
+    )
     for element, value, owner, index in (
         ("device_id", 1 << 32, "extended/nodes/large", 2),
         ("put_node_depth", (1 << 32) + 1, "extended/nodes/large", 2),

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said of other encoders' streams."""
+
+import json
+
+import pytest
+from nnr_conformance.suite import find_suites
+
+from nnr_codec.cli.validate import command
+from nnr_codec.codec.validate import Severity, validate
+
+SUITES = {suite.name: suite for suite in find_suites()}
+
+
+def streams_of(name: str) -> list[bytes]:
+    suite = SUITES[name.partition("/")[0]]
+    [vector] = [vector for vector in suite.manifest.vectors if vector.id == name]
+    return [suite.read(file) for file in vector.streams]
+
+
+@pytest.mark.parametrize(
+    ("name", "element", "clause"),
+    [
+        ("core/framing/long-size-of-a-small-unit", "nnr_unit_size_flag", "2.2"),
+        ("core/framing/unit-type-63", "nnr_unit_type", "2.11"),
+        ("core/mps/topology-carriage-without-topology", "topology_carriage_flag", "2.5"),
+        ("core/integers/dq-flag-scan-0", "dq_flag", "5.4"),
+        ("core/shape/column-with-entry-points", "scan_order", "5.5"),
+        ("invalid/either/wrong-entry-points-profile-1", "cabac_offset_value", "5.5.2"),
+        ("extended/shape/dimension-shift-3", "first_tensor_dimension_shift", "3.2"),
+        ("extended/incremental/temporal-without-predecessor", "temporal_context_modeling_flag", "5.6.2"),
+    ],
+)
+def test_an_odd_choice_is_told_with_its_place(name: str, element: str, clause: str) -> None:
+    found = validate(streams_of(name))
+    assert [
+        f for f in found if f.path.endswith(element) and f.clause == clause and f.bit_offset is not None
+    ], found
+    assert all(finding.severity is Severity.WARNING for finding in found)
+
+
+def test_a_plain_stream_is_not_warned_of() -> None:
+    assert validate(streams_of("core/framing/plain")) == []
+
+
+def test_true_entry_points_are_not_warned_of() -> None:
+    for name in ("core/scan/1-17x20-dq", "core/block/types-09-scan-1", "core/block/types-15-scan-1"):
+        assert not [finding for finding in validate(streams_of(name)) if finding.clause == "5.5.2"]
+
+
+def test_a_fault_ends_the_matter(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
+    [finding] = validate(streams_of("invalid/reserved/mps-profile-0-bit-3"))
+    assert finding.severity is Severity.ERROR
+    assert finding.bit_offset == 65
+    path = SUITES["invalid"].folder / "vectors" / "reserved.mps-profile-0-bit-3.nnc"
+    assert command.main([str(path), "--json"], standalone_mode=False) == 1
+    assert json.loads(capsys.readouterr().out)[0]["severity"] == "error"
