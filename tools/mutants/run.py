@@ -137,11 +137,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--every", type=int, default=1, metavar="N", help="only every Nth mutant, for a quick look"
     )
+    parser.add_argument(
+        "--offset", type=int, default=0, metavar="K", help="with --every, begin at the Kth mutant"
+    )
     parser.add_argument("--quick", action="store_true", help="give a mutant up after some hundred vectors")
     parser.add_argument("--list", action="store_true", help="list the mutants and stop")
     parser.add_argument("--log", type=Path, help="write what became of each")
     options = parser.parse_args(arguments)
-    mutants = [mutant for mutant in all_mutants() if options.only in mutant.key][:: options.every]
+    mutants = [mutant for mutant in all_mutants() if options.only in mutant.key][
+        options.offset :: options.every
+    ]
     if options.list:
         print("\n".join(mutant.key for mutant in mutants))
         return 0
