@@ -301,6 +301,16 @@ def _parents(suite: Collection) -> None:
     made.update(1)
     add("parent/depth-zero", "A decoder that fails on a first update at depth 0, whose parent would be at -1.", "parent-node incremental",
         made.streams)  # fmt: skip
+    made = _Sequence("back to depth zero")
+    made.update(1)
+    made.update(0, temporal=0)
+    add(
+        "parent/back-to-depth-zero",
+        "A decoder that looks for a parent at depth -1 among known updates.",
+        "parent-node incremental",
+        made.streams,
+        requirement="should",
+    )
     twice = [d.data_unit("w", (5, 6), TensorScript(drawn_values(rng_of("twice"), 0.5, 4)), node=(0, 0, depth), parents=1,
                          parent=d.child_of() if depth > 1 else None) for depth in (1, 2)]  # fmt: skip
     add("parent/in-the-same-stream", "A decoder that keeps updates only at the end of a stream.", "parent-node incremental",

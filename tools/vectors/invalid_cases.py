@@ -10,7 +10,7 @@ from tools.vectors.case import Collection, rng_of
 from tools.vectors.damage import PLAIN0, Damager, Parents, events_of, resized
 from tools.vectors.invalid_framing import add_framing
 from tools.vectors.invalid_headers import add_data_units, add_headers, add_parameter_sets, add_topology
-from tools.vectors.plain import one
+from tools.vectors.plain import one, ramp
 from tools.vectors.script import TensorScript, drawn_values
 
 
@@ -73,8 +73,40 @@ def _codewords(m: Damager) -> None:
         m.add(f"codeword/offset-{name}", "A decoder that starts with an offset outside its range.", "arithmetic-engine", octets, "malformed", "payload",
               parent=PLAIN0, mutation=f"codeword begins {head.hex()}", element="nnr_compressed_data_unit_payload", clauses=("5.1.1",),
               bits=(payload.bit_offset, payload.bit_offset + 9))  # fmt: skip
+    m.add(
+        "codeword/terminating-bin-0",
+        "A decoder that looks at the stop bit and not at the bin before it.",
+        "arithmetic-engine",
+        _without_end(),
+        "malformed",
+        "payload",
+        parent=PLAIN0,
+        mutation="the terminating bin is 0",
+        element="nnr_compressed_data_unit_payload",
+        clauses=("5.1.6", "5.1.7"),
+    )
     _escapes(m)
     _block_rows(m)
+
+
+def _without_end() -> bytes:
+    """A codeword that ends as it should but for its terminating bin, which is 0."""
+    from tools.vectors.codeword import CodewordWriter
+
+    kept = CodewordWriter.finish
+
+    def finish(self: CodewordWriter) -> None:
+        self.range -= 2
+        self._renormalise()
+        value, n_bits = self.low | 1, self.n_shifts + 9
+        padding = -n_bits % 8
+        self.octets = (value << padding).to_bytes((n_bits + padding) // 8, "big")
+
+    CodewordWriter.finish = finish  # type: ignore[method-assign]
+    try:
+        return one(d.data_unit("w", (3, 4), ramp(), profile=0))
+    finally:
+        CodewordWriter.finish = kept  # type: ignore[method-assign]
 
 
 def _escapes(m: Damager) -> None:
