@@ -3,14 +3,17 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <stdexcept>
+#include <tuple>
 #include <vector>
 
+#include "nnr/dequantizer.hpp"
 #include "nnr/feedback.hpp"
 #include "nnr/payload.hpp"
 #include "nnr/quantizer.hpp"
@@ -97,6 +100,58 @@ nb::tuple decode_payload(const Bytes& payload, const std::vector<Reference>& ten
   return nb::make_tuple(status_tuple(status), side_list);
 }
 
+// One payload of a batch, with all that its job points to.
+struct Batched {
+  std::vector<nnr::TensorCoding> codings;
+  std::vector<std::int32_t*> levels;
+  std::vector<nnr::TensorSideData> side;
+  std::optional<nnr::Quantization> quantization;
+
+  // Turns the levels of tensors without a codebook into values, in place.
+  void dequantize() const {
+    for (std::size_t i = 0; quantization && i < codings.size(); ++i) {
+      const double step = nnr::step_size(side[i].qp_value + quantization->quantization_parameter, quantization->qp_density);
+      if (codings[i].codebook_size == 0) nnr::dequantize({levels[i], codings[i].size()}, step, levels[i]);
+    }
+  }
+};
+
+// (payload, codings, levels, quantization): without quantization the levels stay what they are.
+using BatchEntry =
+    std::tuple<Bytes, std::vector<nnr::TensorCoding>, std::vector<MutableLevels>, std::optional<nnr::Quantization>>;
+
+// Per payload its status and its tensors' qp_value.
+nb::list decode_payloads(const std::vector<BatchEntry>& entries) {
+  std::vector<Batched> batch(entries.size());
+  std::vector<nnr::PayloadJob> jobs(entries.size());
+  for (std::size_t n = 0; n < entries.size(); ++n) {
+    const auto& [payload, codings, levels, quantization] = entries[n];
+    if (codings.empty() || codings.size() != levels.size()) throw nb::value_error("one levels array per tensor is needed");
+    Batched& own = batch[n];
+    for (std::size_t i = 0; i < codings.size(); ++i) {
+      require_size(levels[i].size(), codings[i]);
+      own.levels.push_back(levels[i].data());
+    }
+    own.codings = codings;
+    own.side.resize(codings.size());
+    own.quantization = quantization;
+    jobs[n] = {span_of(payload), own.codings, own.levels, own.side};
+  }
+  {
+    const nb::gil_scoped_release release;
+    nnr::decode_payloads(jobs);
+    for (std::size_t n = 0; n < jobs.size(); ++n)
+      if (jobs[n].status.ok()) batch[n].dequantize();
+  }
+  nb::list results;
+  for (std::size_t n = 0; n < jobs.size(); ++n) {
+    nb::list qp_values;
+    for (const nnr::TensorSideData& side : batch[n].side) qp_values.append(side.qp_value);
+    results.append(nb::make_tuple(jobs[n].status.ok() ? nb::object(nb::none()) : nb::object(status_tuple(jobs[n].status)), qp_values));
+  }
+  return results;
+}
+
 struct Choices {
   std::int32_t qp_value = 0;
   bool history_enabled = false;
@@ -133,6 +188,12 @@ nb::tuple encode_payload(const std::vector<Reference>& tensors, const std::vecto
   nb::list starts;
   for (const auto& tensor_starts : encoded.block_row_starts) starts.append(starts_list(tensor_starts));
   return nb::make_tuple(status_tuple(status), bytes_of(encoded.bytes), starts);
+}
+
+void dequantize(const Levels& levels, double step, const Array<float>& values) {
+  if (levels.size() != values.size()) throw nb::value_error("levels and values differ in size");
+  const nb::gil_scoped_release release;
+  nnr::dequantize(span_of(levels), step, values.data());
 }
 
 std::size_t quantize_uniform(const Weights& weights, double step, const MutableLevels& levels) {
@@ -291,6 +352,7 @@ NB_MODULE(_native, m) {
            },
            nb::kw_only(), "rows"_a, "width"_a, "scan_order"_a = 0, "unary_length"_a = 10, "dependent"_a = false,
            "profile1"_a = true, "parent_present"_a = false, "qp_bits"_a = 0, "codebook_size"_a = 0, "codebook_zero"_a = 0)
+      .def_prop_ro("size", &nnr::TensorCoding::size)
       .def_ro("rows", &nnr::TensorCoding::rows)
       .def_ro("width", &nnr::TensorCoding::width)
       .def_ro("dependent", &nnr::TensorCoding::dependent);
@@ -302,6 +364,14 @@ NB_MODULE(_native, m) {
            },
            "coding"_a, "base"_a = nb::none(), "history"_a = nb::none());
 
+  nb::class_<nnr::Quantization>(m, "Quantization")
+      .def("__init__",
+           [](nnr::Quantization* self, int qp_density, std::int32_t quantization_parameter) {
+             if (qp_density < 0 || qp_density > 7) throw nb::value_error("qp_density is 0..7");
+             new (self) nnr::Quantization{qp_density, quantization_parameter};
+           },
+           "qp_density"_a, "quantization_parameter"_a);
+
   nb::class_<Choices>(m, "Choices")
       .def("__init__",
            [](Choices* self, std::int32_t qp_value, bool history_enabled, bool row_skip, bool search) {
@@ -310,6 +380,9 @@ NB_MODULE(_native, m) {
            nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true);
 
   m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a, "plainly"_a = false);
+  m.def("decode_payloads", &decode_payloads, "entries"_a);
+  m.def("step_size", &nnr::step_size, "qp"_a, "qp_density"_a);
+  m.def("dequantize", &dequantize, "levels"_a, "step"_a, "values"_a);
   m.def("encode_payload", &encode_payload, "tensors"_a, "levels"_a, "choices"_a);
   m.def("quantize_uniform", &quantize_uniform, "weights"_a, "step"_a, "levels"_a);
   m.def("quantize_dependent", &quantize_dependent, "weights"_a, "step"_a, "coding"_a, "levels"_a);

@@ -19,11 +19,12 @@ from nnr_codec.codec.source import StreamSource, opened
 from nnr_codec.codec.source_description import SourceDescription, in_source_order
 from nnr_codec.codec.stream_reader import DataUnitInStream, StreamReader
 from nnr_codec.codec.tensors import QuantizedTensor
-from nnr_codec.codec.unit_decoder import UnitContext, UnitTensor, decode_unit
+from nnr_codec.codec.unit_batches import UnitBatch, batched
+from nnr_codec.codec.unit_decoder import UnitContext, UnitTensor, decode_unit, decode_units
 from nnr_codec.codec.unit_index import UnitIndex
 from nnr_codec.codec.update_tree import UpdateTree
 from nnr_codec.codec.values import restored, source_values
-from nnr_codec.errors import MalformedBitstream
+from nnr_codec.errors import BitstreamError, MalformedBitstream
 from nnr_codec.model import Limits
 
 DecodedTensors = dict[str, NDArray[Any]]
@@ -173,7 +174,7 @@ class Decoder:
         self, reader: StreamReader, wanted: set[str] | None, dequantize: bool, recompose: bool
     ) -> Iterator[tuple[str, Any]]:
         recomposer = Recomposer() if recompose and dequantize else None
-        for unit, tensors in self._decoded(reader, wanted):
+        for unit, tensors in self._decoded(reader, wanted, dequantize):
             by_name: dict[str, Any] = {}
             for tensor in sorted(tensors, key=lambda t: t.planned.name_index):
                 name = unit.names[tensor.planned.name_index]
@@ -192,20 +193,39 @@ class Decoder:
             yield from recomposer.left_over()
 
     def _decoded(
-        self, reader: StreamReader, wanted: set[str] | None
+        self, reader: StreamReader, wanted: set[str] | None, dequantize: bool
     ) -> Iterator[tuple[DataUnitInStream, list[UnitTensor]]]:
         needed = (unit for unit in reader.data_units() if self._is_needed(unit, reader, wanted))
         # The parameter sets say which way it goes, and come before the first data unit.
         first = next(needed, None)
-        jobs = chain([] if first is None else [first], needed)
-        if reader.parent_signalling or (self._executor is None and self._threads == 1):
-            for unit in jobs:
+        units = chain([] if first is None else [first], needed)
+        if reader.parent_signalling:
+            for unit in units:
                 yield unit, self._decode_in_turn(unit, reader)
-        elif self._executor is not None:
-            yield from self._side_by_side(self._executor, jobs, reader)
+            return
+        batches = self._decoded_batches(batched(units), dequantize)
+        for batch, results in batches:
+            for unit in batch.units:
+                result = results.pop(0)
+                if isinstance(result, BitstreamError):
+                    raise result
+                reader.check_time(unit.path)
+                yield unit, result
+                del result
+
+    def _decoded_batches(
+        self, batches: Iterator[UnitBatch], dequantize: bool
+    ) -> Iterator[tuple[UnitBatch, list[list[UnitTensor] | BitstreamError]]]:
+        if self._executor is None and self._threads == 1:
+            for batch in batches:
+                yield batch, decode_units(batch.units, dequantize=dequantize)
+            return
+        jobs = ((batch, batch.n_elements, (batch, dequantize)) for batch in batches)
+        if self._executor is not None:
+            yield from in_order(self._executor, _decode_batch, jobs, self._threads)
         else:
             with ThreadPoolExecutor(self._threads) as pool:
-                yield from self._side_by_side(pool, jobs, reader)
+                yield from in_order(pool, _decode_batch, jobs, self._threads)
 
     def _is_needed(self, unit: DataUnitInStream, reader: StreamReader, wanted: set[str] | None) -> bool:
         # Later updates may need any unit of an incremental stream.
@@ -228,32 +248,18 @@ class Decoder:
                 clause="format 5.6",
             )
         context = UnitContext(unit.general_profile_idc, unit.quantization, before)
-        tensors = _decode(unit, context)
+        tensors = decode_unit(
+            unit.header, unit.plan, unit.payload, context, bit_offset=unit.payload_bit_offset, path=unit.path
+        )
         coded = [t.coded.levels for t in tensors if t.coded is not None]
         if reader.parent_signalling and coded:
             self._updates.remember(unit.header, unit.payload, coded, [t.shape for t in unit.plan])
         return tensors
 
-    def _side_by_side(
-        self, executor: Executor, units: Iterator[DataUnitInStream], reader: StreamReader
-    ) -> Iterator[tuple[DataUnitInStream, list[UnitTensor]]]:
-        def jobs() -> Iterator[tuple[DataUnitInStream, int, tuple[DataUnitInStream, UnitContext]]]:
-            for unit in units:
-                reader.check_time(unit.path)
-                context = UnitContext(unit.general_profile_idc, unit.quantization)
-                yield unit, sum(t.rows * t.width for t in unit.plan), (unit, context)
 
-        yield from in_order(executor, _decode_job, jobs(), self._threads)
-
-
-def _decode_job(job: tuple[DataUnitInStream, UnitContext]) -> list[UnitTensor]:
-    return _decode(*job)
-
-
-def _decode(unit: DataUnitInStream, context: UnitContext) -> list[UnitTensor]:
-    return decode_unit(
-        unit.header, unit.plan, unit.payload, context, bit_offset=unit.payload_bit_offset, path=unit.path
-    )
+def _decode_batch(job: tuple[UnitBatch, bool]) -> list[list[UnitTensor] | BitstreamError]:
+    batch, dequantize = job
+    return decode_units(batch.units, dequantize=dequantize)
 
 
 def _is_part_of(name: str, wanted: set[str]) -> bool:

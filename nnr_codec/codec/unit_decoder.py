@@ -10,10 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnr_codec.codec.stream_reader import DataUnitInStream
 from nnr_codec.codec.tensors import QuantizedTensor
 from nnr_codec.codec.unit_layout import PlannedTensor, Role
-from nnr_codec.entropy import DecodedTensor, TensorCoding, TensorToDecode, decode_payload
-from nnr_codec.errors import MalformedBitstream
+from nnr_codec.entropy import (
+    DecodedPayload,
+    DecodedTensor,
+    PayloadToDecode,
+    TensorCoding,
+    TensorToDecode,
+    decode_payload,
+    decode_payloads,
+)
+from nnr_codec.entropy import Quantization as PayloadQuantization
+from nnr_codec.errors import BitstreamError, MalformedBitstream
 from nnr_codec.model import DataUnitHeader, PayloadType, Quantization
 from nnr_codec.quant import step_size
 
@@ -44,8 +54,9 @@ class UnitTensor:
     """One decoded tensor of a unit."""
 
     planned: PlannedTensor
-    value: QuantizedTensor | NDArray[np.float32]  # raw float units have no levels
-    coded: DecodedTensor | None
+    #: Values where they were asked for, and in raw float units, which have no levels.
+    value: QuantizedTensor | NDArray[np.float32] | NDArray[np.int32]
+    coded: DecodedTensor | None = None  # where later units may build on this one
 
 
 def tensor_coding(
@@ -103,15 +114,8 @@ def decode_unit(
     Clause: format 3 (payload), 4, 5
     """
     if header.payload_type is PayloadType.NNR_PT_RAW_FLOAT:
-        return [UnitTensor(plan[0], _raw_values(plan[0], payload, bit_offset, path), None)]
-    if header.payload_type is not PayloadType.NNR_PT_INT and context.quantization is None:
-        raise MalformedBitstream(
-            "a quantised unit without a quantisation parameter in its parameter sets",
-            path=path,
-            bit_offset=bit_offset,
-            element="mps_quantization_method_flags",
-            clause="format 4",
-        )
+        return [UnitTensor(plan[0], _raw_values(plan[0], payload, bit_offset, path))]
+    _require_quantization(header, context.quantization, bit_offset, path)
     temporal = header.parent is not None and header.parent.temporal_context_modeling_flag
     jobs = []
     for index, planned in enumerate(plan):
@@ -127,10 +131,105 @@ def decode_unit(
     decoded = decode_payload(payload, jobs, bit_offset=bit_offset, path=path)
     return [
         UnitTensor(
-            planned, _quantized(header, planned, tensor, context.quantization, bit_offset, path), tensor
+            planned,
+            _quantized(header, planned, tensor.levels, tensor.qp_value, context.quantization, bit_offset, path),
+            tensor,
         )
         for planned, tensor in zip(plan, decoded, strict=True)
     ]
+
+
+def decode_units(
+    units: Sequence[DataUnitInStream], *, dequantize: bool
+) -> list[list[UnitTensor] | BitstreamError]:
+    """Decode units that build on no others, all of them in one call of the native core.
+
+    Parameters
+    ----------
+    units : sequence of DataUnitInStream
+    dequantize : bool
+        Whether values are wanted instead of `QuantizedTensor`. They then take the levels' place in memory.
+
+    Returns
+    -------
+    list
+        Per unit what `decode_unit` returns, but for `UnitTensor.coded`, or the error that it raises.
+
+    Clause: format 3 (payload), 4, 5
+    """
+    results: list[list[UnitTensor] | BitstreamError] = []
+    jobs: list[PayloadToDecode] = []
+    waiting: list[int] = []  # per job the place of its unit
+    for unit in units:
+        try:
+            if unit.header.payload_type is PayloadType.NNR_PT_RAW_FLOAT:
+                planned = unit.plan[0]
+                values = _raw_values(planned, unit.payload, unit.payload_bit_offset, unit.path)
+                results.append([UnitTensor(planned, values)])
+                continue
+            job = _payload_job(unit, dequantize)
+        except BitstreamError as error:
+            results.append(error)
+            continue
+        waiting.append(len(results))
+        jobs.append(job)
+        results.append([])
+    for place, job, decoded in zip(waiting, jobs, decode_payloads(jobs), strict=True):
+        try:
+            results[place] = (
+                decoded
+                if isinstance(decoded, BitstreamError)
+                else _unit_tensors(units[place], job, decoded, dequantize)
+            )
+        except BitstreamError as error:
+            results[place] = error
+    return results
+
+
+def _payload_job(unit: DataUnitInStream, dequantize: bool) -> PayloadToDecode:
+    header, quantization = unit.header, unit.quantization
+    _require_quantization(header, quantization, unit.payload_bit_offset, unit.path)
+    codings = [tensor_coding(header, planned, unit.general_profile_idc, quantization) for planned in unit.plan]
+    in_place = None
+    if (
+        dequantize
+        and quantization is not None
+        and header.payload_type is not PayloadType.NNR_PT_INT
+        and header.codebook is None
+        and header.second_codebook is None
+    ):
+        in_place = PayloadQuantization(quantization.qp_density, quantization.quantization_parameter)
+    return PayloadToDecode(unit.payload, codings, in_place, unit.payload_bit_offset, unit.path)
+
+
+def _unit_tensors(
+    unit: DataUnitInStream, job: PayloadToDecode, decoded: DecodedPayload, dequantize: bool
+) -> list[UnitTensor]:
+    if job.quantization is not None:
+        return [
+            UnitTensor(planned, values.reshape(planned.shape))
+            for planned, values in zip(unit.plan, decoded.arrays, strict=True)
+        ]
+    tensors = []
+    for planned, levels, qp_value in zip(unit.plan, *decoded, strict=True):
+        value = _quantized(
+            unit.header, planned, levels, qp_value, unit.quantization, unit.payload_bit_offset, unit.path
+        )
+        tensors.append(UnitTensor(planned, value.dequantize() if dequantize else value))
+    return tensors
+
+
+def _require_quantization(
+    header: DataUnitHeader, quantization: Quantization | None, bit_offset: int, path: str | None
+) -> None:
+    if header.payload_type is not PayloadType.NNR_PT_INT and quantization is None:
+        raise MalformedBitstream(
+            "a quantised unit without a quantisation parameter in its parameter sets",
+            path=path,
+            bit_offset=bit_offset,
+            element="mps_quantization_method_flags",
+            clause="format 4",
+        )
 
 
 def _raw_values(
@@ -152,15 +251,16 @@ def _raw_values(
 def _quantized(
     header: DataUnitHeader,
     planned: PlannedTensor,
-    tensor: DecodedTensor,
+    levels: NDArray[np.int32],
+    qp_value: int,
     quantization: Quantization | None,
     bit_offset: int,
     path: str | None,
 ) -> QuantizedTensor:
-    levels = tensor.levels.reshape(planned.shape)
+    levels = levels.reshape(planned.shape)
     if header.payload_type is PayloadType.NNR_PT_INT or quantization is None:
         return QuantizedTensor(levels)
-    qp = tensor.qp_value + quantization.quantization_parameter
+    qp = qp_value + quantization.quantization_parameter
     codebook = None
     zero = 0
     if planned.codebook is not None:
@@ -185,4 +285,4 @@ def _quantized(
     )
 
 
-__all__ = ["Predecessor", "Role", "UnitContext", "UnitTensor", "decode_unit", "tensor_coding"]
+__all__ = ["Predecessor", "Role", "UnitContext", "UnitTensor", "decode_unit", "decode_units", "tensor_coding"]

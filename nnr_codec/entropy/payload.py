@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,32 @@ class DecodedTensor:
 
 
 @dataclass(frozen=True)
+class PayloadToDecode:
+    """One payload of a batch.
+
+    Attributes
+    ----------
+    quantization : Quantization or None
+        Turns levels into values, in their own memory; None leaves them levels. Not for tensors with a codebook.
+    bit_offset, path
+        The payload's place in the stream, for errors.
+    """
+
+    payload: bytes | memoryview
+    codings: Sequence[_native.TensorCoding]
+    quantization: _native.Quantization | None = None
+    bit_offset: int = 0
+    path: str | None = None
+
+
+class DecodedPayload(NamedTuple):
+    """What a batch gives of one payload: per tensor, in coding order, its array and its ``qp_value``."""
+
+    arrays: list[NDArray[Any]]  # int32[rows * width] levels, or the float32 values made of them
+    qp_values: list[int]
+
+
+@dataclass(frozen=True)
 class TensorToEncode:
     """A tensor's levels and the encoder's choices for it."""
 
@@ -127,15 +153,48 @@ def decode_payload(
         np.frombuffer(payload, np.uint8), native, levels
     )
     if outcome != _Outcome.OK:
-        error, message, clause = _DECODING_FAULTS[outcome]
-        # Bits past the end do not exist; the fault is at the first of them.
-        position = min(position, 8 * len(payload))
-        place = f"{path}.tensor[{index}]" if path is not None else f"tensor[{index}]"
-        raise error(message, path=place, bit_offset=bit_offset + position, element="payload", clause=clause)
+        raise _decoding_fault(outcome, position, index, payload, bit_offset, path)
     return [
         DecodedTensor(array, qp, hist, skip, flags, inits, tuple(BlockRowStart(*s) for s in starts))
         for array, (qp, hist, skip, flags, inits, starts) in zip(levels, side, strict=True)
     ]
+
+
+def decode_payloads(jobs: Sequence[PayloadToDecode]) -> list[DecodedPayload | BitstreamError]:
+    """Decode the payloads of several units that build on no others, in one call.
+
+    Returns
+    -------
+    list
+        Per job what was decoded, or the error that `decode_payload` would raise.
+
+    Clause: format 3 (payload), 4, 5.
+    """
+    arrays = [[np.empty(coding.size, np.int32) for coding in job.codings] for job in jobs]
+    entries = [(job.payload, job.codings, own, job.quantization) for job, own in zip(jobs, arrays, strict=True)]
+    results: list[DecodedPayload | BitstreamError] = []
+    for job, own, (status, qp_values) in zip(jobs, arrays, _native.decode_payloads(entries), strict=True):
+        if status is not None:
+            results.append(_decoding_fault(*status, job.payload, job.bit_offset, job.path))
+        else:
+            values = own if job.quantization is None else [array.view(np.float32) for array in own]
+            results.append(DecodedPayload(values, qp_values))
+    return results
+
+
+def _decoding_fault(
+    outcome: _native.Outcome,
+    position: int,
+    index: int,
+    payload: bytes | memoryview,
+    bit_offset: int,
+    path: str | None,
+) -> BitstreamError:
+    error, message, clause = _DECODING_FAULTS[outcome]
+    # Bits past the end do not exist; the fault is at the first of them.
+    position = min(position, 8 * len(payload))
+    place = f"{path}.tensor[{index}]" if path is not None else f"tensor[{index}]"
+    return error(message, path=place, bit_offset=bit_offset + position, element="payload", clause=clause)
 
 
 def encode_payload(tensors: Sequence[TensorToEncode]) -> EncodedPayload:

@@ -105,7 +105,7 @@ def _allowed_values(element: Element) -> str:
         return "a one, then zeros up to the byte boundary"
     if element.symbols is not None and element.values is not None:
         symbols: list[Any] = list(element.symbols)
-        separator = " | " if element._allowed is None else ", "
+        separator = " | " if element.allowed is None else ", "
         return separator.join(f"{int(symbol)} {symbol.name}" for symbol in symbols)
     if element.rule is not None:
         return str(element.rule)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nnr_codec import _native
+
 
 def dequantize(
     levels: NDArray[np.int32], step: float, codebook: NDArray[np.int32] | None = None, zero_offset: int = 0
@@ -28,11 +30,9 @@ def dequantize(
 
     Clause: format 4
     """
+    if codebook is None:
+        values = np.empty(levels.shape, np.float32)
+        _native.dequantize(np.ascontiguousarray(levels).reshape(-1), step, values.reshape(-1))
+        return values
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        step32 = np.float32(step)
-        if codebook is None:
-            values: NDArray[np.float32] = np.asarray(levels.astype(np.float32))
-            np.multiply(values, step32, out=values)
-        else:
-            values = (codebook[levels + zero_offset] * np.float64(step32)).astype(np.float32)
-    return values
+        return (codebook[levels + zero_offset] * np.float64(np.float32(step))).astype(np.float32)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+from nnr_codec import _native
+
 
 def step_size(qp: int, qp_density: int) -> float:
     """Return the step size of a quantisation parameter; exact in binary64, infinite beyond it.
@@ -22,10 +24,7 @@ def step_size(qp: int, qp_density: int) -> float:
     >>> step_size(-38, 2)
     0.00146484375
     """
-    k = 1 << qp_density
-    if (qp >> qp_density) > 1000:
-        return math.inf
-    return math.ldexp(k + (qp & (k - 1)), (qp >> qp_density) - qp_density)
+    return _native.step_size(qp, qp_density)
 
 
 def qp_for_step(step: float, qp_density: int) -> int:

@@ -56,6 +56,11 @@ class Element(Named, Construct):  # type: ignore[misc]
         What a value outside ``values`` is.
     symbols : enumeration, optional
         Names of values, where ``values`` is not an enumeration.
+
+    Attributes
+    ----------
+    allowed : container or None
+        The values that the format allows; None for all.
     """
 
     def __init__(
@@ -83,7 +88,7 @@ class Element(Named, Construct):  # type: ignore[misc]
         self.min_bits = min_bits
         self.clause: str | None = None
         self.fixed = isinstance(values, int)
-        self._allowed = _allowed(values)
+        self.allowed = _allowed(values)
         self._guarded = values is not None or limit is not None or rule is not None
 
     # What a descriptor defines.
@@ -134,7 +139,7 @@ class Element(Named, Construct):  # type: ignore[misc]
         return self.values
 
     def _check(self, value: Any, start: int, scope: Scope) -> None:  # noqa: ARG002
-        if self._allowed is not None and value not in self._allowed:
+        if self.allowed is not None and value not in self.allowed:
             raise self.refusal(f"{self.name} is {value}, and the format allows {self.allowed_text}")
         if self.rule is not None and not self.rule(scope):
             raise self.refusal(f"{self.name} is {value}, and {self.rule} does not hold")

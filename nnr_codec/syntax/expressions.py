@@ -12,8 +12,8 @@ from nnr_codec.model import CompressedParameterTypes, NnrUnitType, ParentNodeIdT
 
 Scope = Mapping[str, Any]
 
-# What an expression may name beside syntax elements. Nothing of Python is reachable from one.
-_NAMES: dict[str, Any] = {
+#: What an expression may name beside syntax elements. Nothing of Python is reachable from one.
+EXPRESSION_NAMES: dict[str, Any] = {
     "__builtins__": {},
     **{member.name: member.value for member in (*PayloadType, *NnrUnitType, *ParentNodeIdType)},
     **{f"NNR_CPT_{member.name}": member.value for member in CompressedParameterTypes},
@@ -45,12 +45,12 @@ class Expression:
     def __call__(self, scope: Scope) -> Any:
         """Evaluate over the elements read so far."""
         # Only constants of this package get here: declarations are made when it is imported.
-        return eval(self._code, _NAMES, scope)  # noqa: S307
+        return eval(self._code, EXPRESSION_NAMES, scope)  # noqa: S307
 
     @property
     def element_names(self) -> tuple[str, ...]:
         """The syntax elements that the expression reads."""
-        return tuple(name for name in self._code.co_names if name not in _NAMES)
+        return tuple(name for name in self._code.co_names if name not in EXPRESSION_NAMES)
 
     def __str__(self) -> str:
         return self.text.replace(" and ", " && ").replace(" or ", " || ").replace("not ", "!")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from nnr_codec.errors import LimitExceeded, MalformedBitstream, NotEncodable, TruncatedBitstream
 from nnr_codec.model import Limits, NnrUnitType
@@ -76,40 +76,47 @@ def iter_unit_spans(
     if end == 0:
         raise MalformedBitstream("the stream is empty", path="nnr_bitstream", bit_offset=0, clause="format 2")
     offset = start
+    max_units = end if limits.max_units is None else limits.max_units
+    max_unit_bytes = end if limits.max_unit_bytes is None else limits.max_unit_bytes
     while offset < end:
-        path = f"nnr_unit[{index}]"
         field_bytes = 4 if view[offset] & 0x80 else 2
-        if offset + field_bytes + 1 > end:
-            raise TruncatedBitstream(
-                f"a unit's size and type take {field_bytes + 1} bytes and {end - offset} are left",
-                path=f"{path}.nnr_unit_size",
-                bit_offset=8 * offset,
-                element="nnr_unit_size",
-                clause="format 2",
-            )
         size = int.from_bytes(view[offset : offset + field_bytes], "big")
         size &= (1 << (8 * field_bytes - 1)) - 1  # without nnr_unit_size_flag
-        if size <= field_bytes:
-            raise MalformedBitstream(
-                f"nnr_unit_size is {size}, less than the unit's own header",
-                path=f"{path}.nnr_unit_size",
-                bit_offset=8 * offset + 1,
-                element="nnr_unit_size",
-                clause="format 2",
-            )
-        _limit(index + 1, limits.max_units, "max_units", path, 8 * offset)
-        _limit(size, limits.max_unit_bytes, "max_unit_bytes", path, 8 * offset)
-        if size > end - offset:
-            raise TruncatedBitstream(
-                f"nnr_unit_size is {size} and {end - offset} bytes are left",
-                path=f"{path}.nnr_unit_size",
-                bit_offset=8 * offset + 1,
-                element="nnr_unit_size",
-                clause="format 2",
-            )
+        fits = field_bytes < size <= end - offset and offset + field_bytes < end
+        if not fits or index >= max_units or size > max_unit_bytes:
+            _refuse(index, offset, end, field_bytes, size, limits)
         yield UnitSpan(index, offset, size, view[offset + field_bytes] >> 2, field_bytes)
         offset += size
         index += 1
+
+
+def _refuse(index: int, offset: int, end: int, field_bytes: int, size: int, limits: Limits) -> NoReturn:
+    path = f"nnr_unit[{index}]"
+    if offset + field_bytes + 1 > end:
+        raise TruncatedBitstream(
+            f"a unit's size and type take {field_bytes + 1} bytes and {end - offset} are left",
+            path=f"{path}.nnr_unit_size",
+            bit_offset=8 * offset,
+            element="nnr_unit_size",
+            clause="format 2",
+        )
+    if size <= field_bytes:
+        raise MalformedBitstream(
+            f"nnr_unit_size is {size}, less than the unit's own header",
+            path=f"{path}.nnr_unit_size",
+            bit_offset=8 * offset + 1,
+            element="nnr_unit_size",
+            clause="format 2",
+        )
+    _limit(index + 1, limits.max_units, "max_units", path, 8 * offset)
+    _limit(size, limits.max_unit_bytes, "max_unit_bytes", path, 8 * offset)
+    raise TruncatedBitstream(
+        f"nnr_unit_size is {size} and {end - offset} bytes are left",
+        path=f"{path}.nnr_unit_size",
+        bit_offset=8 * offset + 1,
+        element="nnr_unit_size",
+        clause="format 2",
+    )
 
 
 def quick_name(buffer: Any, span: UnitSpan) -> bytes | None:

@@ -30,6 +30,7 @@ from nnr_codec.syntax.data_unit_meaning import data_unit, data_unit_tree
 from nnr_codec.syntax.grammar import Tree
 from nnr_codec.syntax.layer_parameter_set import layer_parameter_set, layer_parameter_set_tree
 from nnr_codec.syntax.model_parameter_set import model_parameter_set, model_parameter_set_tree
+from nnr_codec.syntax.plain_parser import parse_plainly
 from nnr_codec.syntax.quantization_unit import quantization_unit, quantization_unit_tree
 from nnr_codec.syntax.start_unit import start_unit, start_unit_tree
 from nnr_codec.syntax.state import SyntaxState
@@ -130,7 +131,13 @@ def parse_unit(
     limits = limits or _DEFAULT_LIMITS
     try:
         state.check_order(span.nnr_unit_type)
-        tree = _parse(_reader(buffer, span, limits, True, trace), span, state)
+        tree = None
+        # Of other units there are few.
+        if trace is None and span.nnr_unit_type == NnrUnitType.NNR_NDU:
+            end = span.byte_offset + span.size_bytes
+            tree = parse_plainly(memoryview(buffer), span.byte_offset, end, span.nnr_unit_type, state, limits)
+        if tree is None:
+            tree = _parse(_reader(buffer, span, limits, True, trace), span, state)
         unit = _meaning(tree, limits)
         if isinstance(unit, DataUnit):
             state.check_size(

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data units in batches: a call into the native core costs as much as a small tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nnr_codec.codec.stream_reader import DataUnitInStream
+from nnr_codec.errors import BitstreamError
+
+#: Elements of a batch of several units: some hundred microseconds of work, and little memory.
+BATCH_ELEMENTS = 1 << 15
+#: Units of a batch, however small.
+_BATCH_UNITS = 64
+
+
+@dataclass(frozen=True)
+class UnitBatch:
+    """Units to be decoded in one call."""
+
+    units: tuple[DataUnitInStream, ...]
+    n_elements: int  # of all their tensors
+
+
+def batched(units: Iterator[DataUnitInStream]) -> Iterator[UnitBatch]:
+    """Group units, in order: small ones together, a large one alone.
+
+    An error of `units` comes out behind the units before it, as if they were taken one by one.
+    """
+    batch: list[DataUnitInStream] = []
+    n_elements = 0
+    error: BitstreamError | None = None
+    while True:
+        try:
+            unit = next(units, None)
+            size = 0 if unit is None else sum(t.rows * t.width for t in unit.plan)
+        except BitstreamError as fault:
+            unit, size, error = None, 0, fault
+        if batch and (unit is None or n_elements + size > BATCH_ELEMENTS or len(batch) == _BATCH_UNITS):
+            yield UnitBatch(tuple(batch), n_elements)
+            batch, n_elements = [], 0
+        if error is not None:
+            raise error
+        if unit is None:
+            return
+        batch.append(unit)
+        n_elements += size
