@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only file that knows Python. Arrays are checked here and in nnr_codec.entropy; the GIL is released around the work.
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -13,6 +12,7 @@
 #include <tuple>
 #include <vector>
 
+#include "buffer.hpp"
 #include "nnr/dequantizer.hpp"
 #include "nnr/feedback.hpp"
 #include "nnr/payload.hpp"
@@ -28,7 +28,7 @@ using namespace nb::literals;
 namespace {
 
 template <class T>
-using Array = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Array = nnr_bindings::Array<T>;
 using Bytes = Array<const std::uint8_t>;
 using Levels = Array<const std::int32_t>;
 using MutableLevels = Array<std::int32_t>;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe.hpp"
 
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
 
@@ -11,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "buffer.hpp"
 #include "nnr/probe.hpp"
 
 namespace nb = nanobind;
@@ -19,7 +19,7 @@ using namespace nb::literals;
 namespace {
 
 template <class T>
-using Array = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Array = nnr_bindings::Array<T>;
 
 nb::tuple price_tuple(const nnr::Price& price) { return nb::make_tuple(price.bins, price.ones, price.bits); }
 

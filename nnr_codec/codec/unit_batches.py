@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nnr_codec.codec.stream_reader import DataUnitInStream
 from nnr_codec.errors import BitstreamError
@@ -15,8 +15,7 @@ BATCH_ELEMENTS = 1 << 15
 _BATCH_UNITS = 64
 
 
-@dataclass(frozen=True)
-class UnitBatch:
+class UnitBatch(NamedTuple):
     """Units to be decoded in one call."""
 
     units: tuple[DataUnitInStream, ...]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +50,7 @@ class UnitContext:
     predecessors: Sequence[Predecessor | None] = ()  # per tensor in data order; empty for none
 
 
-@dataclass(frozen=True)
-class UnitTensor:
+class UnitTensor(NamedTuple):
     """One decoded tensor of a unit."""
 
     planned: PlannedTensor

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from nnr_codec.errors import MalformedBitstream
 from nnr_codec.model import Codebook, CompressedParameterTypes, DataUnitHeader, PayloadType
@@ -25,8 +25,7 @@ class Role(Enum):
     BIAS = "bias"
 
 
-@dataclass(frozen=True)
-class PlannedTensor:
+class PlannedTensor(NamedTuple):
     """One tensor of a unit.
 
     `name` is empty when the unit refers to its tensors by index.
@@ -59,6 +58,8 @@ def _roles_by_name(types: CompressedParameterTypes) -> list[Role]:
         roles.append(Role.BIAS)
     return roles
 
+
+_NOTHING_BESIDE = CompressedParameterTypes(0)
 
 # A block's data come in this order, its names in that of _roles_by_name.
 _DATA_ORDER = [
@@ -115,7 +116,8 @@ def plan_unit(header: DataUnitHeader, shape: tuple[int, ...], names: tuple[str, 
     Clause: format 3
     """
     types = header.compressed_parameter_types
-    decomposed = bool(types & CompressedParameterTypes.DC)
+    # Operations on flags take their time, and most units have none.
+    decomposed = types is not _NOTHING_BESIDE and CompressedParameterTypes.DC in types
     if header.payload_type is not PayloadType.NNR_PT_BLOCK:
         if len(names) != 1:
             raise MalformedBitstream("a unit of one tensor names several", clause="format 3")

@@ -70,8 +70,7 @@ class DecodedTensor:
     block_row_starts: tuple[BlockRowStart, ...]
 
 
-@dataclass(frozen=True)
-class PayloadToDecode:
+class PayloadToDecode(NamedTuple):
     """One payload of a batch.
 
     Attributes

@@ -95,6 +95,8 @@ def tensor_sizes(header: DataUnitHeader) -> list[int]:
         return []
     weight = math.prod(dimensions)
     sizes = [weight]
+    if header.g_number_of_rows is None and header.payload_type is not PayloadType.NNR_PT_BLOCK:
+        return sizes
     if header.g_number_of_rows is not None and header.decomposition_rank is not None:
         g_rows = header.g_number_of_rows
         if g_rows == 0 or weight % g_rows:
