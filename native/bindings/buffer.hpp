@@ -59,7 +59,7 @@ constexpr auto type_name() {
   else if constexpr (std::is_same_v<Value, std::int32_t>)
     return nanobind::detail::const_name("numpy.typing.NDArray[numpy.int32]");
   else
-    return nanobind::detail::const_name("collections.abc.Buffer");
+    return nanobind::detail::const_name("bytes | memoryview | numpy.typing.NDArray[numpy.uint8]");
 }
 
 }  // namespace nnr_bindings

@@ -165,9 +165,9 @@ class Decoder:
             for name, (dtype, shape) in description.empty.items()
             if wanted is None or name in wanted
         }
-        coded = chain([] if first is None else [first], named)
+        coded = [] if first is None else [first]
         del first
-        yield from in_source_order(coded, description, empty)
+        yield from in_source_order(_drained(coded, named), description, empty)
         self.description = reader.description or SourceDescription()
 
     def _named(
@@ -260,6 +260,13 @@ class Decoder:
 def _decode_batch(job: tuple[UnitBatch, bool]) -> list[list[UnitTensor] | BitstreamError]:
     batch, dequantize = job
     return decode_units(batch.units, dequantize=dequantize)
+
+
+def _drained(first: list[tuple[str, Any]], rest: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield what is in `first`, keeping none of it as `chain` would, and then the rest."""
+    while first:
+        yield first.pop(0)
+    yield from rest
 
 
 def _is_part_of(name: str, wanted: set[str]) -> bool:

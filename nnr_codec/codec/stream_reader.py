@@ -45,7 +45,14 @@ class DataUnitInStream:
 
     def __reduce__(self) -> tuple[object, ...]:
         # Views of a stream cannot go to another process; its piece can.
-        own = (self.path, self.unit_bytes, self.payload_bit_offset, self.header, bytes(self.payload), self.names)
+        own = (
+            self.path,
+            self.unit_bytes,
+            self.payload_bit_offset,
+            self.header,
+            bytes(self.payload),
+            self.names,
+        )
         return DataUnitInStream, (*own, self.shape, self.general_profile_idc, self.quantization)
 
     @property

@@ -132,7 +132,9 @@ def decode_unit(
     return [
         UnitTensor(
             planned,
-            _quantized(header, planned, tensor.levels, tensor.qp_value, context.quantization, bit_offset, path),
+            _quantized(
+                header, planned, tensor.levels, tensor.qp_value, context.quantization, bit_offset, path
+            ),
             tensor,
         )
         for planned, tensor in zip(plan, decoded, strict=True)
@@ -189,7 +191,9 @@ def decode_units(
 def _payload_job(unit: DataUnitInStream, dequantize: bool) -> PayloadToDecode:
     header, quantization = unit.header, unit.quantization
     _require_quantization(header, quantization, unit.payload_bit_offset, unit.path)
-    codings = [tensor_coding(header, planned, unit.general_profile_idc, quantization) for planned in unit.plan]
+    codings = [
+        tensor_coding(header, planned, unit.general_profile_idc, quantization) for planned in unit.plan
+    ]
     in_place = None
     if (
         dequantize

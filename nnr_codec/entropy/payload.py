@@ -170,11 +170,14 @@ def decode_payloads(jobs: Sequence[PayloadToDecode]) -> list[DecodedPayload | Bi
     Clause: format 3 (payload), 4, 5.
     """
     arrays = [[np.empty(coding.size, np.int32) for coding in job.codings] for job in jobs]
-    entries = [(job.payload, job.codings, own, job.quantization) for job, own in zip(jobs, arrays, strict=True)]
+    entries = [
+        (job.payload, job.codings, own, job.quantization) for job, own in zip(jobs, arrays, strict=True)
+    ]
     results: list[DecodedPayload | BitstreamError] = []
     for job, own, (status, qp_values) in zip(jobs, arrays, _native.decode_payloads(entries), strict=True):
         if status is not None:
-            results.append(_decoding_fault(*status, job.payload, job.bit_offset, job.path))
+            outcome, position, index = status
+            results.append(_decoding_fault(outcome, position, index, job.payload, job.bit_offset, job.path))
         else:
             values = own if job.quantization is None else [array.view(np.float32) for array in own]
             results.append(DecodedPayload(values, qp_values))

@@ -35,4 +35,5 @@ def dequantize(
         _native.dequantize(np.ascontiguousarray(levels).reshape(-1), step, values.reshape(-1))
         return values
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return (codebook[levels + zero_offset] * np.float64(np.float32(step))).astype(np.float32)
+        products = codebook[levels + zero_offset] * np.float64(np.float32(step))
+        return np.asarray(products, np.float32)

@@ -83,7 +83,9 @@ class _Translator:
 
     def function(self, table: Syntax) -> str:
         """Return the source of ``parse(view, start, end, limits, names)``."""
-        self._say("__w = __n = 0", "__tree = {}", *(f"{name} = {value}" for name, value in self._known.items()))
+        self._say(
+            "__w = __n = 0", "__tree = {}", *(f"{name} = {value}" for name, value in self._known.items())
+        )
         self._table(table, "__tree")
         self._say("return __tree if __at == __end and __n == 0 else None")
         return "\n".join(["def parse(__view, __at, __end, __limits, _reference_list):", *self._lines])
@@ -123,13 +125,16 @@ class _Translator:
 
     def _run(self, run: list[u | i], tree: str) -> None:
         """Write how elements of fixed size are parsed: taken together, and then apart."""
-        left = sum(member.n_bits for member in run)
+        sizes = [member.min_bits for member in run]
+        left = sum(sizes)
         self._need(left)
         self._say(f"__n -= {left}", f"__bits = __w >> __n & {(1 << left) - 1}")
-        for member in run:
-            name, size = str(member.name), member.n_bits
+        for member, size in zip(run, sizes, strict=True):
+            name = str(member.name)
             left -= size
-            self._say(f"{name} = __bits >> {left} & {(1 << size) - 1}" if len(run) > 1 else f"{name} = __bits")
+            self._say(
+                f"{name} = __bits >> {left} & {(1 << size) - 1}" if len(run) > 1 else f"{name} = __bits"
+            )
             if isinstance(member, i):
                 self._say(f"{name} = ({name} ^ {1 << size >> 1}) - {1 << size >> 1}")
             self._check(member, name)
@@ -145,7 +150,10 @@ class _Translator:
             if member.otherwise is not None:
                 self._inside("else:", member.otherwise, tree)
         elif isinstance(member, Choice):
-            self._table(member.choose(self._known), tree)
+            if set(member.selector.element_names) <= set(self._known):
+                self._table(member.choose(self._known), tree)
+            else:
+                self._say("return None")  # in no unit of which there are many
         elif isinstance(member, Derived):
             formula = member.formula
             text = formula.text if isinstance(formula, Expression) else f"{self._new(formula)}(locals())"
@@ -197,18 +205,25 @@ class _Translator:
                 self._say(f"{name} = ({name} ^ (1 << __size >> 1)) - (1 << __size >> 1)")
         elif isinstance(element, ue):
             order = element.order
-            self._read_exp_golomb(order.text if isinstance(order, Expression) else order, element.maximum, name)
+            self._read_exp_golomb(
+                order.text if isinstance(order, Expression) else order, element.maximum, name
+            )
         elif isinstance(element, ie):
             self._read_exp_golomb(element.order, _LARGEST, name)
             self._say(f"{name} = ({name} + 1) >> 1 if {name} & 1 else -({name} >> 1)")
         elif isinstance(element, st):
             self._read_text(name)
         elif isinstance(element, byte_alignment):
-            self._look_ahead(8)
-            self._say("__size = __n & 7 or 8", "__n -= __size", f"{name} = __w >> __n & (1 << __size) - 1")
-            self._say(f"if __n < 0 or {name} != 1 << (__size - 1): return None")
+            self._say("__size = __n & 7 or 8")
+            self._need("__size")
+            self._say("__n -= __size", f"{name} = __w >> __n & (1 << __size) - 1")
+            self._say(f"if {name} != 1 << (__size - 1): return None")
         elif isinstance(element, bs):
-            self._say("if __n & 7: return None", f"{name} = __view[__at - (__n >> 3) : __end]", "__at = __end; __n = 0")
+            self._say(
+                "if __n & 7: return None",
+                f"{name} = __view[__at - (__n >> 3) : __end]",
+                "__at = __end; __n = 0",
+            )
         else:
             self._say(f"{name} = 0", "return None")
 
@@ -225,7 +240,9 @@ class _Translator:
         self._say("if __n & 7: return None", "__start = __at - (__n >> 3)")
         self._say(f"__piece = bytes(__view[__start : min(__start + {_NAME_WINDOW}, __end)])")
         self._say("__size = __piece.find(0)", "if __size < 0: return None")
-        self._say("__limit = __limits.max_name_bytes", "if __limit is not None and __size > __limit: return None")
+        self._say(
+            "__limit = __limits.max_name_bytes", "if __limit is not None and __size > __limit: return None"
+        )
         self._say(f"{name} = __piece[:__size].decode()", "__at = __start + __size + 1; __n = 0")
 
     def _check(self, element: Element, name: str) -> None:

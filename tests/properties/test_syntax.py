@@ -3,15 +3,18 @@
 
 from typing import Any
 
+import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from nnr_codec.errors import InternalError, NnrError
-from nnr_codec.model import ModelParameterSet
+from nnr_codec import encode
+from nnr_codec.errors import BitstreamError, InternalError, NnrError
+from nnr_codec.model import DataUnit, Limits, ModelParameterSet
 from nnr_codec.syntax import (
     NNR_UNIT,
     SyntaxState,
     Trace,
+    UnitSpan,
     build_tree,
     build_unit,
     iter_unit_spans,
@@ -22,6 +25,7 @@ from nnr_codec.syntax import (
 from nnr_codec.syntax.descriptors import bs, byte_alignment, flt, i, ie, st, u, ue, unsupported
 from nnr_codec.syntax.element import Element
 from nnr_codec.syntax.grammar import Choice, Derived, IfPresent, Repeat, Syntax
+from nnr_codec.syntax.plain_parser import parse_plainly
 
 STATES = [
     SyntaxState(general_profile_idc=profile).after(
@@ -139,6 +143,45 @@ def test_parsing_inverts_building(case: tuple[SyntaxState, dict[str, Any]]) -> N
         again = build_unit(unit, state)
         (span,) = iter_unit_spans(again)
         assert parse_unit(again, span, state) == unit
+
+
+@RELAXED
+@given(drawn(), some.data())
+def test_the_fast_walk_gives_up_or_finds_the_same(
+    case: tuple[SyntaxState, dict[str, Any]], data: Any
+) -> None:
+    state, tree = case
+    try:
+        octets = bytearray(build_tree(tree, state))
+    except NnrError:
+        return
+    for _ in range(data.draw(some.integers(0, 2))):
+        octets[data.draw(some.integers(2, len(octets) - 1))] ^= 1 << data.draw(some.integers(0, 7))
+    keep = data.draw(some.one_of(some.just(len(octets)), some.integers(1, len(octets))))
+    span = (
+        UnitSpan(0, 0, keep, octets[4 if octets[0] & 0x80 else 2] >> 2)
+        if keep > 4
+        else UnitSpan(0, 0, keep, 5)
+    )
+    try:
+        expected = parse_tree(octets, span, state, strict=True)
+    except BitstreamError:
+        expected = None
+    found = parse_plainly(memoryview(octets), 0, keep, span.nnr_unit_type, state, Limits())
+    assert found in (None, expected)
+
+
+def test_the_fast_walk_takes_what_encoders_write() -> None:
+    weights = {f"layer{i}.weight": np.ones((3, i + 1), np.float32) for i in range(3)}
+    stream = memoryview(encode({**weights, "bias": np.ones(4, np.float32), "ids": np.arange(6)}))
+    found = 0
+    for span, unit, state in iter_units(stream):
+        if isinstance(unit, DataUnit):
+            end = span.byte_offset + span.size_bytes
+            tree = parse_plainly(stream, span.byte_offset, end, span.nnr_unit_type, state, Limits())
+            assert tree == parse_tree(stream, span, state)
+            found += 1
+    assert found == 5
 
 
 @RELAXED

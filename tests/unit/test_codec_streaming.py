@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import nnr_codec
-from nnr_codec import Decoder, NotEncodable, decode, encode
-from nnr_codec.codec import decoder, in_flight
+from nnr_codec import BitstreamError, Decoder, NotEncodable, decode, encode
+from nnr_codec.codec import decoder, in_flight, unit_batches
 from nnr_codec.codec.in_flight import in_order
 from nnr_codec.codec.unit_decoder import UnitTensor
 
@@ -64,6 +64,7 @@ class LazyModel(Mapping[str, Any]):
 @pytest.fixture
 def no_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_flight, "ALWAYS_ELEMENTS", 0)
+    monkeypatch.setattr(unit_batches, "BATCH_ELEMENTS", 0)
 
 
 @pytest.mark.usefixtures("no_allowance")
@@ -84,21 +85,24 @@ def test_decoding_holds_few_of_the_largest_tensors(threads: int, monkeypatch: py
     stream = encode(dict(LazyModel(Counted())), effort="fast")
     expected = decode(stream)
     counted = Counted()
-    plain = decoder.decode_unit
+    plain = decoder.decode_units
 
-    def counting(*arguments: Any, **options: Any) -> list[UnitTensor]:
-        tensors = plain(*arguments, **options)
-        for tensor in tensors:
-            counted.add(tensor.value.levels)
-        return tensors
+    def counting(*arguments: Any, **options: Any) -> list[list[UnitTensor] | BitstreamError]:
+        results = plain(*arguments, **options)
+        for tensors in results:
+            assert not isinstance(tensors, BitstreamError)
+            for tensor in tensors:
+                counted.add(tensor.value)
+        return results
 
-    monkeypatch.setattr(decoder, "decode_unit", counting)
+    monkeypatch.setattr(decoder, "decode_units", counting)
     names = []
     for name, array in Decoder(threads=threads).iterate(stream):
         assert np.array_equal(array, expected[name])
         names.append(name)
         del array
     assert names == list(expected)
+    assert counted.most > 0
     assert counted.alive == 0
     assert counted.most <= (threads + (threads > 1)) * LARGEST
 
