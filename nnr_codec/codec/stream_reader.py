@@ -129,7 +129,7 @@ class StreamReader:
                 self.other_units.append((span, unit))
                 if isinstance(unit, TopologyUnit) and self.description is None:
                     self.description = SourceDescription.from_unit(
-                        unit, path=span.path, bit_offset=8 * span.byte_offset
+                        unit, limits=self._limits, path=span.path, bit_offset=8 * span.byte_offset
                     )
             self.state = self.state.after(unit)
 
