@@ -15,7 +15,7 @@ from tools.vectors.random_streams import draw_streams
 from tools.vectors.resource_cases import deflate_bomb
 from tools.vectors.script import TensorScript, drawn_initialisations, drawn_values
 
-MIB = 1 << 20
+MB = 1_000_000
 
 
 @pytest.mark.parametrize("scan", range(5))
@@ -75,7 +75,7 @@ def test_the_suites_are_as_large_as_promised() -> None:
     assert sum(len(vector.streams) for suite in suites for vector in suite.manifest.vectors) >= 250
     assert (
         sum(path.stat().st_size for suite in suites for path in suite.folder.rglob("*") if path.is_file())
-        < 8 * MIB
+        < 8 * MB
     )
 
 
