@@ -180,7 +180,9 @@ def _laid_out(value: Any, newline: str) -> str:
     inner = newline + " "
     if isinstance(value, list):
         return f"[{inner}{f',{inner}'.join(_laid_out(part, inner) for part in value)}{newline}]"
-    parts = [f"{json.dumps(key, ensure_ascii=False)}: {_laid_out(part, inner)}" for key, part in value.items()]
+    parts = [
+        f"{json.dumps(key, ensure_ascii=False)}: {_laid_out(part, inner)}" for key, part in value.items()
+    ]
     return f"{{{inner}{f',{inner}'.join(parts)}{newline}}}"
 
 

@@ -32,7 +32,9 @@ def command(streams: tuple[str, ...], as_json: bool, strict: bool) -> int:
         for finding in findings:
             click.echo(printable(_line(finding, streams)))
         counts = Counter(finding.severity for finding in findings)
-        click.echo(f"{_verdict(counts)}: {counts[Severity.ERROR]} errors, {counts[Severity.WARNING]} warnings")
+        click.echo(
+            f"{_verdict(counts)}: {counts[Severity.ERROR]} errors, {counts[Severity.WARNING]} warnings"
+        )
     severities = {finding.severity for finding in findings}
     if Severity.ERROR in severities:
         return 1

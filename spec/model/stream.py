@@ -229,7 +229,9 @@ class _StreamDecoder:
         for plan, levels, qp, quantisation in decoded:
             self._reconstruct(plan, levels, qp, quantisation, payload)
         if self.mps is not None and self.mps.parent_signalling:
-            self.session.tree.remember(header, payload.source, [levels for _, levels, _, _ in decoded], before)
+            self.session.tree.remember(
+                header, payload.source, [levels for _, levels, _, _ in decoded], before
+            )
 
     def _predecessor(self, header: du.DataUnitHeader, payload: BitReader) -> Predecessor | None:
         before = self.session.tree.predecessor(header.parent, payload.path)

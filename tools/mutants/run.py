@@ -4,8 +4,9 @@
 
 Each mutant is the model with one change, made by ``operators.py``. It is shown the vectors that reach the change until
 one gives it away: first the one that did so in an earlier run (``caught.json``, which makes a run that was interrupted
-go on, and the next one quick; it decides nothing), then those that gave its neighbours away, then cheap ones. Survivors have to be in ``survivors.json`` with the reason why no stream can tell
-them from the model; any other makes the exit code 1, and so does an entry that is caught.
+go on, and the next one quick; it decides nothing), then those that gave its neighbours away, then cheap ones.
+Survivors have to be in ``survivors.json`` with the reason why no stream can tell them from the model; any other makes
+the exit code 1, and so does an entry that is caught.
 """
 
 from __future__ import annotations

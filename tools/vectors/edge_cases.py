@@ -32,7 +32,10 @@ def _block_rows_without_bins(suite: Collection, profile: int) -> None:
 
 def _factors(suite: Collection, p: int) -> None:
     rng = rng_of("edges of factors")
-    for name, kind, scripts in (("raw", d.RAW, rng.randbytes(48)), ("int", d.INT, TensorScript(drawn_values(rng, 0.7, 6)))):
+    for name, kind, scripts in (
+        ("raw", d.RAW, rng.randbytes(48)),
+        ("int", d.INT, TensorScript(drawn_values(rng, 0.7, 6))),
+    ):
         unit = d.data_unit("w_G", (4, 5), scripts, kind=kind, profile=p, types=1, rank=3, g_rows=4)  # type: ignore[arg-type]
         suite.add(f"low-rank/outside-a-block-{name}", "A decoder that takes only quantised tensors for factors.",
                   "low-rank " + ("raw-float" if kind == d.RAW else "integer-payload"), one(unit, profile=p), clauses=("3.4",))  # fmt: skip
@@ -70,7 +73,9 @@ def _nothing_to_code(suite: Collection) -> None:
         suite.add(f"codebook/one-entry-scan-1{'-dq' if dq else ''}",
                   "A decoder that starts no block rows where a codebook of one entry leaves nothing to code.",
                   "codebook block-scan entry-points", one(unit, d.mps(1, methods=2), profile=1), clauses=("5.5.1",))  # fmt: skip
-    skipped = TensorScript(drawn_values(rng_of("skipped block row"), 0.6, 4), row_skip=True, skipped_rows=range(8, 16))
+    skipped = TensorScript(
+        drawn_values(rng_of("skipped block row"), 0.6, 4), row_skip=True, skipped_rows=range(8, 16)
+    )
     suite.add("row-skip/a-whole-block-row", "A decoder that starts no block row where every row of it is skipped.",
               "row-skip block-scan entry-points dependent-quantization",
               one(d.data_unit("w", (20, 9), skipped, scan=1, dq=1), profile=1), clauses=("5.5.1",))  # fmt: skip
