@@ -23,7 +23,7 @@ from nnr_codec.codec.unit_decoder import UnitContext, UnitTensor, decode_unit
 from nnr_codec.codec.unit_index import UnitIndex
 from nnr_codec.codec.update_tree import UpdateTree
 from nnr_codec.codec.values import restored, source_values
-from nnr_codec.errors import MalformedBitstream
+from nnr_codec.errors import BitstreamError, MalformedBitstream
 from nnr_codec.model import Limits
 
 DecodedTensors = dict[str, NDArray[Any]]
@@ -218,7 +218,10 @@ class Decoder:
     def _decode_in_turn(self, unit: DataUnitInStream, reader: StreamReader) -> list[UnitTensor]:
         """Decode a unit that may build on earlier ones, and remember it for later ones."""
         reader.check_time(unit.path)
-        before = self._updates.predecessors(unit.header) or ()
+        try:
+            before = self._updates.predecessors(unit.header) or ()
+        except BitstreamError as error:
+            raise reader.located(error) from None
         if before and [p.shape for p in before] != [t.shape for t in unit.plan]:
             raise MalformedBitstream(
                 "the unit updates one of another shape",

@@ -23,7 +23,7 @@ from nnr_codec.model import (
     Quantization,
     TopologyUnit,
 )
-from nnr_codec.syntax import SyntaxState, UnitSpan, iter_unit_spans, iter_units, quick_name
+from nnr_codec.syntax import SyntaxState, Trace, UnitSpan, iter_unit_spans, iter_units, parse_tree, quick_name
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ class StreamReader:
         self._dimensions = dimensions
         self._deadline = None if limits.max_seconds is None else time.monotonic() + limits.max_seconds
         self.state = SyntaxState()
+        self._span: UnitSpan | None = None
         self.description: SourceDescription | None = None
         self.other_units: list[tuple[UnitSpan, AnyUnit]] = []
 
@@ -113,7 +114,7 @@ class StreamReader:
         """
         for span, unit, state in iter_units(self._buffer, limits=self._limits, spans=self._spans()):
             self.check_time(span.path)
-            self.state = state
+            self.state, self._span = state, span
             if isinstance(unit, DataUnit):
                 yield self._data_unit(span, unit)
             elif isinstance(unit, AggregateUnit):
@@ -170,6 +171,16 @@ class StreamReader:
         """Raise LimitExceeded when the caller's time is over."""
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise LimitExceeded(f"max_seconds, which is {self._limits.max_seconds}, are over", path=path)
+
+    def located(self, error: BitstreamError) -> BitstreamError:
+        """Say where the element that an error names stands in the unit read last."""
+        if self._span is not None and error.bit_offset is None:
+            trace = Trace()
+            parse_tree(self._buffer, self._span, self.state, trace=trace, limits=self._limits)
+            for event in trace:
+                if event.element == error.element:
+                    error.path, error.bit_offset = event.path, event.bit_offset
+        return error
 
     @property
     def parent_signalling(self) -> bool:
