@@ -20,6 +20,7 @@ from nnr_conformance.errors import RecordError
 T = TypeVar("T")
 _SCALARS: dict[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _MISSING = dataclasses.MISSING
+_LINE_LENGTH = 110
 
 
 def item(
@@ -168,8 +169,21 @@ def load_record(cls: type[T], path: Path) -> T:
 
 def save_record(record: Any, path: Path) -> None:
     """Write one record to a JSON file, the same bytes for the same record."""
-    text = json.dumps(write_record(record), indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(_laid_out(write_record(record), "\n") + "\n", encoding="utf-8")
+
+
+def _laid_out(value: Any, newline: str) -> str:
+    """JSON that has a line for each part of what does not fit into one."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(line) <= _LINE_LENGTH or not isinstance(value, dict | list):
+        return line
+    inner = newline + " "
+    if isinstance(value, list):
+        return f"[{inner}{f',{inner}'.join(_laid_out(part, inner) for part in value)}{newline}]"
+    parts = [
+        f"{json.dumps(key, ensure_ascii=False)}: {_laid_out(part, inner)}" for key, part in value.items()
+    ]
+    return f"{{{inner}{f',{inner}'.join(parts)}{newline}}}"
 
 
 # --- schema ---------------------------------------------------------------------------------------

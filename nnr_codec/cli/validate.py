@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from nnr_codec.codec.validate import Finding, Severity, validate
 @click.command(
     "validate",
     epilog="\b\nSeveral streams are a sequence of updates.\n"
-    "Exit codes: 0 valid, 1 not valid, 2 valid with warnings under --strict.",
+    "Exit codes: 0 valid, 1 not valid, 2 valid with warnings under --strict, 3 not checked to the end.",
 )
 @click.argument(
     "streams", nargs=-1, required=True, metavar="STREAM...", type=click.Path(exists=True, dir_okay=False)
@@ -30,12 +31,22 @@ def command(streams: tuple[str, ...], as_json: bool, strict: bool) -> int:
     else:
         for finding in findings:
             click.echo(printable(_line(finding, streams)))
-        n_errors = sum(finding.severity is Severity.ERROR for finding in findings)
-        n_warnings = len(findings) - n_errors
-        click.echo(f"{'not valid' if n_errors else 'valid'}: {n_errors} errors, {n_warnings} warnings")
-    if any(finding.severity is Severity.ERROR for finding in findings):
+        counts = Counter(finding.severity for finding in findings)
+        click.echo(
+            f"{_verdict(counts)}: {counts[Severity.ERROR]} errors, {counts[Severity.WARNING]} warnings"
+        )
+    severities = {finding.severity for finding in findings}
+    if Severity.ERROR in severities:
         return 1
+    if Severity.UNCHECKED in severities:
+        return 3
     return 2 if strict and findings else 0
+
+
+def _verdict(counts: Counter[Severity]) -> str:
+    if counts[Severity.ERROR]:
+        return "not valid"
+    return "not checked to the end" if counts[Severity.UNCHECKED] else "valid"
 
 
 def _line(finding: Finding, streams: tuple[str, ...]) -> str:

@@ -238,7 +238,10 @@ class Decoder:
     def _decode_in_turn(self, unit: DataUnitInStream, reader: StreamReader) -> list[UnitTensor]:
         """Decode a unit that may build on earlier ones, and remember it for later ones."""
         reader.check_time(unit.path)
-        before = self._updates.predecessors(unit.header) or ()
+        try:
+            before = self._updates.predecessors(unit.header) or ()
+        except BitstreamError as error:
+            raise reader.located(error) from None
         if before and [p.shape for p in before] != [t.shape for t in unit.plan]:
             raise MalformedBitstream(
                 "the unit updates one of another shape",

@@ -3,18 +3,22 @@
 
 The format knows float32 values and 32-bit integers. Everything else a model file has to say - half precision, scalars,
 empty tensors, free-form metadata - goes as JSON into a topology unit of unrecognised format, which a conforming decoder
-ignores and the peer skips (it takes unknown unit types for errors).
+ignores and the peer skips (it takes unknown unit types for errors). The content is an object, or, where names repeat so that
+it is shorter, a text: the same object deflated, in base 85, because the peer reads every topology as UTF-8.
 """
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from nnr_codec.errors import MalformedBitstream
-from nnr_codec.model import TopologyStorageFormat, TopologyUnit
+from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream
+from nnr_codec.model import Limits, TopologyStorageFormat, TopologyUnit
+from nnr_codec.syntax import inflate
 
 T = TypeVar("T")
 
@@ -71,12 +75,17 @@ class SourceDescription:
         ):
             if value:
                 content[key] = value
-        text = json.dumps({_KEY: content}, separators=(",", ":"))
+        text = min((_as_json(content), _as_json(_packed(content))), key=len)
         return TopologyUnit(storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=text.encode())
 
     @classmethod
     def from_unit(
-        cls, unit: TopologyUnit, *, path: str | None = None, bit_offset: int | None = None
+        cls,
+        unit: TopologyUnit,
+        *,
+        limits: Limits | None = None,
+        path: str | None = None,
+        bit_offset: int | None = None,
     ) -> SourceDescription | None:
         """Return the description in a topology unit, or None when it carries something else.
 
@@ -84,6 +93,8 @@ class SourceDescription:
         ------
         MalformedBitstream
             It starts like a description and is none.
+        LimitExceeded
+            It inflates to more than ``max_topology_bytes``.
         """
         text = bytes(unit.topology_data)
         if unit.storage_format != TopologyStorageFormat.NNR_TPL_UNREC or not text.startswith(
@@ -92,6 +103,8 @@ class SourceDescription:
             return None
         try:
             content = json.loads(text)[_KEY]
+            if isinstance(content, str):
+                content = _unpacked(content, limits or Limits())
             return cls(
                 kind=_text(content.get("kind", "")),
                 metadata={_text(k): _text(v) for k, v in content.get("metadata", {}).items()},
@@ -103,14 +116,31 @@ class SourceDescription:
                 },
                 order=[_text(n) for n in content.get("order", [])],
             )
-        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-            raise MalformedBitstream(
+        except (BitstreamError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            wrong = LimitExceeded if isinstance(error, LimitExceeded) else MalformedBitstream
+            raise wrong(
                 f"the source description cannot be read: {error}",
                 path=None if path is None else f"{path}.topology_data",
                 bit_offset=bit_offset,
                 element="topology_data",
                 clause="format 2",
             ) from error
+
+
+def _as_json(content: object) -> str:
+    return json.dumps({_KEY: content}, separators=(",", ":"))
+
+
+def _packed(content: object) -> str:
+    text = json.dumps(content, separators=(",", ":"))
+    return base64.b85encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def _unpacked(text: str, limits: Limits) -> dict[str, Any]:
+    content = json.loads(inflate(base64.b85decode(text), limits, "topology_data"))
+    if not isinstance(content, dict):
+        raise TypeError("it is no object")
+    return content
 
 
 def _text(value: object) -> str:

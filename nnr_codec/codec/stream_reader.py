@@ -22,7 +22,7 @@ from nnr_codec.model import (
     Quantization,
     TopologyUnit,
 )
-from nnr_codec.syntax import SyntaxState, UnitSpan, iter_unit_spans, iter_units, quick_name
+from nnr_codec.syntax import SyntaxState, Trace, UnitSpan, iter_unit_spans, iter_units, parse_tree, quick_name
 
 
 @dataclass(slots=True)
@@ -113,6 +113,7 @@ class StreamReader:
         self._dimensions = dimensions
         self._deadline = None if limits.max_seconds is None else time.monotonic() + limits.max_seconds
         self.state = SyntaxState()
+        self._span: UnitSpan | None = None
         self.description: SourceDescription | None = None
         self.other_units: list[tuple[UnitSpan, AnyUnit]] = []
 
@@ -128,7 +129,7 @@ class StreamReader:
         for span, unit, state in iter_units(self._buffer, limits=self._limits, spans=self._spans()):
             if self._deadline is not None:
                 self.check_time(span.path)
-            self.state = state
+            self.state, self._span = state, span
             if isinstance(unit, DataUnit):
                 yield self._data_unit(span, unit)
                 continue
@@ -145,7 +146,7 @@ class StreamReader:
                 self.other_units.append((span, unit))
                 if isinstance(unit, TopologyUnit) and self.description is None:
                     self.description = SourceDescription.from_unit(
-                        unit, path=span.path, bit_offset=8 * span.byte_offset
+                        unit, limits=self._limits, path=span.path, bit_offset=8 * span.byte_offset
                     )
             self.state = self.state.after(unit)
 
@@ -187,6 +188,16 @@ class StreamReader:
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise LimitExceeded(f"max_seconds, which is {self._limits.max_seconds}, are over", path=path)
 
+    def located(self, error: BitstreamError) -> BitstreamError:
+        """Say where the element that an error names stands in the unit read last."""
+        if self._span is not None and error.bit_offset is None:
+            trace = Trace()
+            parse_tree(self._buffer, self._span, self.state, trace=trace, limits=self._limits)
+            for event in trace:
+                if event.element == error.element:
+                    error.path, error.bit_offset = event.path, event.bit_offset
+        return error
+
     @property
     def parent_signalling(self) -> bool:
         """Whether the stream is one of a series of updates."""
@@ -195,7 +206,6 @@ class StreamReader:
     def _data_unit(self, span: UnitSpan, unit: DataUnit) -> DataUnitInStream:
         header = unit.header
         # A unit joined from parts lies in several places; the first one's start stands for it.
-        path = span.path
         payload_bit_offset = 8 * (span.byte_offset + max(0, span.size_bytes - len(unit.payload)))
         names = tensor_names(header, self.state, span)
         shape = header.tensor_dimensions
@@ -213,7 +223,7 @@ class StreamReader:
             if limit is not None and math.prod(shape) > limit:
                 raise LimitExceeded(f"a tensor of {math.prod(shape)} elements", path=span.path)
         return DataUnitInStream(
-            path,
+            span.path,
             span.size_bytes,
             payload_bit_offset,
             header,

@@ -132,7 +132,9 @@ def describe_stream(
             else:
                 walked.append((span, None, ()))
             if isinstance(unit, TopologyUnit) and found is None:
-                found = SourceDescription.from_unit(unit, path=span.path, bit_offset=8 * span.byte_offset)
+                found = SourceDescription.from_unit(
+                    unit, limits=limits, path=span.path, bit_offset=8 * span.byte_offset
+                )
             state = state.after(unit)
         size_bytes = len(buffer)
     description = found or SourceDescription()

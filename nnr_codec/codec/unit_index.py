@@ -179,7 +179,9 @@ def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[b
         else:
             walked.append((span, None))
         if isinstance(unit, TopologyUnit) and description is None:
-            description = SourceDescription.from_unit(unit, path=span.path, bit_offset=8 * span.byte_offset)
+            description = SourceDescription.from_unit(
+                unit, limits=limits, path=span.path, bit_offset=8 * span.byte_offset
+            )
         state = state.after(unit)
     records, others = [], []
     ends = [span.byte_offset for span, _ in walked[1:]] + [len(buffer)]

@@ -14,7 +14,7 @@ from nnr_codec.codec.decoder import Decoder
 from nnr_codec.codec.stream_reader import DataUnitInStream, StreamReader
 from nnr_codec.codec.unit_decoder import UnitContext, UnitTensor, decode_unit
 from nnr_codec.codec.update_tree import UpdateTree
-from nnr_codec.errors import BitstreamError
+from nnr_codec.errors import BitstreamError, LimitExceeded, UnsupportedBitstream
 from nnr_codec.model import Limits, NnrUnitType, PayloadType
 from nnr_codec.quant import step_size
 from nnr_codec.syntax import SyntaxState, Trace, TraceEvent, iter_unit_spans, parse_tree, parse_unit
@@ -25,10 +25,11 @@ _DEFAULT_UNARY_MINUS1 = 9
 
 
 class Severity(Enum):
-    """An error makes the stream invalid; a warning does not."""
+    """An error makes the stream invalid, a warning does not; unchecked is where nothing more could be said."""
 
     ERROR = "error"
     WARNING = "warning"
+    UNCHECKED = "unchecked"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def validate(streams: Sequence[bytes], *, limits: Limits | None = None) -> list[
     Returns
     -------
     list of Finding
-        Errors end a stream: what is behind the first is not looked at. Warnings come in stream order.
+        Errors end the check: what is behind the first is not looked at. So does what is beyond the limits or what
+        the specification does not describe; the stream may be valid. Warnings come in stream order.
 
     Clause: format 2 to 5
     """
@@ -82,9 +84,11 @@ def validate(streams: Sequence[bytes], *, limits: Limits | None = None) -> list[
         try:
             decoder.decode(stream, dequantize=False)
         except BitstreamError as error:
+            beyond = isinstance(error, LimitExceeded | UnsupportedBitstream)
             findings.append(
                 Finding(
-                    Severity.ERROR, f"{type(error).__name__}: {error.message}", error.path or "nnr_bitstream", error.bit_offset,
+                    Severity.UNCHECKED if beyond else Severity.ERROR,
+                    f"{type(error).__name__}: {error.message}", error.path or "nnr_bitstream", error.bit_offset,
                     (error.clause or "").removeprefix("format "), number,
                 )
             )  # fmt: skip

@@ -4,6 +4,7 @@
 from nnr_codec.syntax.parts import iter_units, join_parts, split_unit
 from nnr_codec.syntax.state import SyntaxState
 from nnr_codec.syntax.stream import UnitSpan, iter_unit_spans, quick_name
+from nnr_codec.syntax.topology_unit import inflate
 from nnr_codec.syntax.trace import Trace, TraceEvent
 from nnr_codec.syntax.unit import NNR_UNIT
 from nnr_codec.syntax.walk import build_tree, build_unit, parse_tree, parse_unit
@@ -16,6 +17,7 @@ __all__ = [
     "UnitSpan",
     "build_tree",
     "build_unit",
+    "inflate",
     "iter_unit_spans",
     "iter_units",
     "join_parts",

@@ -228,7 +228,10 @@ class _StreamDecoder:
         engine.finish()
         for plan, levels, qp, quantisation in decoded:
             self._reconstruct(plan, levels, qp, quantisation, payload)
-        self.session.tree.remember(header, payload.source, [levels for _, levels, _, _ in decoded], before)
+        if self.mps is not None and self.mps.parent_signalling:
+            self.session.tree.remember(
+                header, payload.source, [levels for _, levels, _, _ in decoded], before
+            )
 
     def _predecessor(self, header: du.DataUnitHeader, payload: BitReader) -> Predecessor | None:
         before = self.session.tree.predecessor(header.parent, payload.path)

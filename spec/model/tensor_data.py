@@ -65,8 +65,8 @@ class TensorData:
         self.levels = [0] * (coding.rows * coding.width)
         self.skipped = [False] * coding.rows
         self.history = False
-        one_row_or_column = coding.rows == 1 or coding.width == 1
-        self.scan_order = 0 if one_row_or_column else coding.scan_order
+        has_blocks = coding.rows > 1 and coding.width > 1
+        self.scan_order = coding.scan_order if has_blocks else 0
         self.state = 0  # of dependent quantisation; stays 0 without it
         self.previous = 0  # the value decoded just before, as coded
         size, zero = coding.codebook_size, coding.zero_offset

@@ -92,12 +92,14 @@ def test_a_raw_tensor_at_the_end(peer: Any) -> None:
     assert_same(decode(stream), peer.decode(stream).values)
 
 
-def test_a_described_source_does_not_disturb(peer: Any) -> None:
-    tensors = {"half": np.linspace(-1, 1, 30).astype(np.float16).reshape(5, 6), "n": np.int64(3)}
-    stream = encode(tensors, kind="safetensors", metadata={"format": "pt"})
+@pytest.mark.parametrize("n_counters", [1, 40])  # 40 names are packed
+def test_a_described_source_does_not_disturb(peer: Any, n_counters: int) -> None:
+    half = np.linspace(-1, 1, 30).astype(np.float16).reshape(5, 6)
+    counters = {f"layers.{i}.count": np.int64(i) for i in range(n_counters)}
+    stream = encode({"half": half, **counters}, kind="safetensors", metadata={"format": "pt"})
     ours, theirs = decode(stream), peer.decode(stream).values
     assert np.array_equal(ours["half"], theirs["half"].astype(np.float16))
-    assert int(ours["n"]) == int(theirs["n"].reshape(()))
+    assert all(int(ours[name]) == int(theirs[name].reshape(())) == counters[name] for name in counters)
 
 
 @pytest.mark.parametrize("temporal", [False, True])

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many faulty decoders do the suites catch: ``nice python tools/mutants/run.py``.
 
-Each mutant is the model with one change, made by ``operators.py``. It is shown the vectors that reach the change, cheap
-ones first, until one gives it away. Survivors have to be in ``survivors.json`` with the reason why no stream can tell
-them from the model; any other makes the exit code 1, and so does an entry that is caught.
+Each mutant is the model with one change, made by ``operators.py``. It is shown the vectors that reach the change until
+one gives it away: first the one that did so in an earlier run (``caught.json``, which makes a run that was interrupted
+go on, and the next one quick; it decides nothing), then those that gave its neighbours away, then cheap ones.
+Survivors have to be in ``survivors.json`` with the reason why no stream can tell them from the model; any other makes
+the exit code 1, and so does an entry that is caught.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from tools.mutants.harness import Case, Sources, run, statements_of, verdict_on 
 from tools.mutants.operators import MODULES, Mutant, all_mutants  # noqa: E402
 
 SURVIVORS = Path(__file__).with_name("survivors.json")
-_CHEAP, _TRIED = 8, 260
+CAUGHT = Path(__file__).with_name("caught.json")
+_NEIGHBOURS, _CHEAP, _TRIED = 12, 8, 260
 _LARGEST_BYTES = 6000
 _MEMORY_BYTES = 4 << 30
 
@@ -72,7 +75,28 @@ def prepare(sources: Sources, cases: list[Case]) -> None:
     statements_of(sources, cases, MODULES)
 
 
-def judged(sources: Sources, cases: list[Case], mutant: Mutant, quick: bool = False) -> tuple[str, str, int]:
+class Catchers:
+    """Which vectors gave mutants away: the best ones to show first."""
+
+    def __init__(self, of_mutant: dict[str, str] | None = None) -> None:
+        self.of_mutant = dict(of_mutant or {})
+        self.of_function: dict[str, Counter[str]] = {}
+
+    def note(self, mutant: Mutant, vector: str) -> None:
+        """Remember a catch."""
+        self.of_mutant[mutant.key] = vector
+        self.of_function.setdefault(f"{mutant.module}.{mutant.function}", Counter())[vector] += 1
+
+    def likely(self, mutant: Mutant) -> list[str]:
+        """The ids worth trying first."""
+        near = self.of_function.get(f"{mutant.module}.{mutant.function}", Counter[str]())
+        own = self.of_mutant.get(mutant.key)
+        return ([own] if own else []) + [vector for vector, _ in near.most_common(_NEIGHBOURS)]
+
+
+def judged(
+    sources: Sources, cases: list[Case], mutant: Mutant, catchers: Catchers, quick: bool = False
+) -> tuple[str, str, int]:
     """Show a mutant vectors; returns what gave it away, by which vector, after how many."""
     place = MODULES.index(mutant.module) << 16 | mutant.line
     table = mutant.module == "tables" or mutant.function == "module"
@@ -80,7 +104,9 @@ def judged(sources: Sources, cases: list[Case], mutant: Mutant, quick: bool = Fa
     reaching = cases if table else [case for case in cases if place in case.statements]
     if not reaching and not table:
         reaching = _nearest(cases, place)
-    ordered = sorted(reaching, key=lambda case: (case.seconds, case.id))
+    by_id = {case.id: case for case in reaching}
+    first = [by_id.pop(vector) for vector in dict.fromkeys(catchers.likely(mutant)) if vector in by_id]
+    ordered = sorted(by_id.values(), key=lambda case: (case.seconds, case.id))
     rest = ordered[_CHEAP:]
     random.Random(mutant.key).shuffle(rest)
     rest.sort(key=lambda case: case.seconds > 0.05)
@@ -89,11 +115,12 @@ def judged(sources: Sources, cases: list[Case], mutant: Mutant, quick: bool = Fa
     with _model(sources, mutant) as model:
         if model is None:
             return "crash on import", "", 0
-        for number, case in enumerate([*ordered[:_CHEAP], *rest], 1):
+        for number, case in enumerate([*first, *ordered[:_CHEAP], *rest], 1):
             found = verdict_on(model, case)
             if found:
+                catchers.note(mutant, case.id)
                 return found, case.id, number
-    return "", "", len(ordered)
+    return "", "", len(reaching)
 
 
 def _nearest(cases: list[Case], place: int) -> list[Case]:
@@ -126,7 +153,28 @@ _STATE: dict[str, Any] = {}
 
 
 def _work(index: int) -> tuple[int, tuple[str, str, int]]:
-    return index, judged(_STATE["sources"], _STATE["cases"], _STATE["mutants"][index], _STATE["quick"])
+    state = _STATE
+    return index, judged(
+        state["sources"], state["cases"], state["mutants"][index], state["catchers"], state["quick"]
+    )
+
+
+def load_caught() -> dict[str, str]:
+    """Read which vector gave which mutant away, by the mutant's key."""
+    if not CAUGHT.exists():
+        return {}
+    by_vector: dict[str, list[str]] = json.loads(CAUGHT.read_text(encoding="utf-8"))
+    return {key: vector for vector, keys in by_vector.items() for key in keys}
+
+
+def save_caught(caught: dict[str, str]) -> None:
+    """Write it, whole or not at all."""
+    by_vector: dict[str, list[str]] = {}
+    for key in sorted(caught):
+        by_vector.setdefault(caught[key], []).append(key)
+    beside = CAUGHT.with_suffix(".new")
+    beside.write_text(json.dumps(by_vector, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    beside.replace(CAUGHT)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -154,13 +202,23 @@ def main(arguments: list[str] | None = None) -> int:
     sources, cases = Sources(), load_cases()
     prepare(sources, cases)
     _STATE.update(sources=sources, cases=cases, mutants=mutants, quick=options.quick)
+    caught = load_caught()
+    _STATE["catchers"] = Catchers(caught)
     results: dict[int, tuple[str, str, int]] = {}
     with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
         for done, (index, result) in enumerate(pool.imap_unordered(_work, range(len(mutants)), 8), 1):
             results[index] = result
+            if result[1]:
+                caught[mutants[index].key] = result[1]
+            else:
+                caught.pop(mutants[index].key, None)
             if done % 100 == 0:
+                save_caught(caught)
                 print(f"{done} of {len(mutants)}", file=sys.stderr, flush=True)
-    return report(mutants, results, options.log, complete=not options.only and options.every == 1)
+    complete = not options.only and options.every == 1
+    keys = {mutant.key for mutant in mutants}
+    save_caught({key: vector for key, vector in caught.items() if key in keys or not complete})
+    return report(mutants, results, options.log, complete=complete)
 
 
 def report(

@@ -95,7 +95,7 @@ def _rows(suite: Collection) -> None:
               "row-skip codebook", one(one_entry, d.mps(1, methods=2), profile=1))  # fmt: skip
 
 
-class _Sequence:
+class Updates:
     """Writes updates of one parameter, each with what it needs to name its parent."""
 
     def __init__(self, name: str, shape: Sequence[int] = (18, 13), **choices: object) -> None:
@@ -140,7 +140,7 @@ def _sequences(suite: Collection) -> None:
         for scan in (0, 1):
             for history in (False, True):
                 name = f"incremental/temporal{'-dq' if dq else ''}{f'-scan-{scan}' if scan else ''}{'-history' if history else ''}"
-                made = _Sequence(name, dq=dq, scan=scan, unary=3)
+                made = Updates(name, dq=dq, scan=scan, unary=3)
                 for depth in (1, 2, 3, 4):
                     made.update(depth, history=history, rows=depth > 2)
                 features = "incremental temporal-context parent-node" + " history-context" * history
@@ -148,58 +148,58 @@ def _sequences(suite: Collection) -> None:
                 add(name, "A decoder with the wrong contexts of a base or a history: their order, their indices, or where they are off.",
                     features, made.streams, clauses=("5.2", "5.5.1"),
                     comment="Decisions 0013 and 0014." if history or scan else "")  # fmt: skip
-    made = _Sequence("history without temporal", dq=1)
+    made = Updates("history without temporal", dq=1)
     for depth in (1, 2, 3):
         made.update(depth, history=True, temporal=0)
     add("incremental/history-without-temporal", "A decoder that uses the history only together with the temporal context.",
         "incremental history-context parent-node", made.streams)  # fmt: skip
-    made = _Sequence("history flag at the start")
+    made = Updates("history flag at the start")
     made.update(1, history=True)
     add("incremental/history-without-predecessor", "A decoder that does not read initialisations for a history that is empty.",
         "incremental history-context parent-node", made.streams, clauses=("5.6.3",))  # fmt: skip
-    made = _Sequence("temporal flag at the start", dq=1)
+    made = Updates("temporal flag at the start", dq=1)
     made.update(1, temporal=1)
     made.update(2)
     add("incremental/temporal-without-predecessor", "A decoder that wants a base for the first update.",
         "incremental temporal-context parent-node", made.streams, clauses=("5.6.1",))  # fmt: skip
-    made = _Sequence("left out", dq=1)
+    made = Updates("left out", dq=1)
     made.update(1)
     made.update(2)
     made.zero_update()
     made.update(3)
     add("incremental/zero-update-left-out", "A decoder that forgets the last update when one stream has none.",
         "incremental temporal-context", made.streams, comment="Decision 0015.")  # fmt: skip
-    made = _Sequence("long", (6, 5), dq=1)
+    made = Updates("long", (6, 5), dq=1)
     for depth in range(1, 13):
         made.update(depth, history=depth % 2 == 0)
     add("incremental/twelve-updates", "A decoder that forgets where early updates were not zero.", "incremental history-context",
         made.streams)  # fmt: skip
-    made = _Sequence("vector", (40,), dq=1)
+    made = Updates("vector", (40,), dq=1)
     for depth in (1, 2, 3):
         made.update(depth)
     add("incremental/one-dimension", "A decoder that drops the temporal context of one-dimensional tensors.",
         "incremental temporal-context", made.streams)  # fmt: skip
-    made = _Sequence("bases", (12, 12), unary=4)
+    made = Updates("bases", (12, 12), unary=4)
     made.update(1, drawn_values(made.rng, 0.8, 7))
     made.update(2, drawn_values(made.rng, 0.8, 7))
     made.update(3, drawn_values(made.rng, 0.8, 9), history=True)
     add("incremental/large-bases", "A decoder that compares the base's magnitude with the flag's index wrongly.",
         "incremental temporal-context greater-flags", made.streams)  # fmt: skip
     book = d.codebook([-30, -8, -3, 0, 1, 4, 9, 20], 3)
-    made = _Sequence("codebook updates", (10, 9), book=book)
+    made = Updates("codebook updates", (10, 9), book=book)
     for depth in (1, 2, 3):
         made.update(depth, drawn_values(made.rng, 0.6, 4, smallest=-3), history=depth == 3)
     add("incremental/codebook", "A decoder with the wrong presence of temporal contexts under a codebook.",
         "incremental temporal-context codebook", made.streams)  # fmt: skip
     for name, values, zero in (("right", [0, 2, 3, 9], 0), ("left", [-9, -4, -1, 0], 3), ("two", [0, 1], 0)):
-        made = _Sequence(f"codebook one-sided {name}", (10, 9), book=d.codebook(values, zero), unary=1)
+        made = Updates(f"codebook one-sided {name}", (10, 9), book=d.codebook(values, zero), unary=1)
         for depth in (1, 2):
             made.update(
                 depth, drawn_values(made.rng, 0.6, len(values) - 1 - zero, smallest=-zero), history=depth == 2
             )
         add(f"incremental/codebook-one-sided-{name}", "A decoder that codes signs of a one-sided codebook's values in updates.",
             "incremental temporal-context codebook codebook-one-sided", made.streams)  # fmt: skip
-    made = _Sequence("block updates", (10, 9))
+    made = Updates("block updates", (10, 9))
     names = ["w", "ls", "b"]
     for depth in (1, 2, 3):
         scripts = [
@@ -224,7 +224,7 @@ def _sequences(suite: Collection) -> None:
         made.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit], made.streams))
     add("incremental/block", "A decoder that gives a tensor of a block another's base.", "incremental temporal-context block-payload",
         made.streams)  # fmt: skip
-    made = _Sequence("integers")
+    made = Updates("integers")
     for depth in (1, 2, 3):
         made.update(depth, kind=d.INT, history=depth == 3)
     add("incremental/integers", "A decoder that keeps no base of integers.", "incremental temporal-context integer-payload",
@@ -234,13 +234,13 @@ def _sequences(suite: Collection) -> None:
 def _parents(suite: Collection) -> None:
     add = suite.add
     for name, digest in (("sha256", hashlib.sha256), ("sha512", hashlib.sha512)):
-        made = _Sequence(name, dq=1)
+        made = Updates(name, dq=1)
         made.update(1)
         made.update(2, digest=digest, history=True)
         made.update(3, digest=digest)
         add(f"parent/{name}", "A decoder that takes the digest over other bytes than the payload.", "parent-node incremental temporal-context",
             made.streams, elements=(f"parent_node_payload_{name}",))  # fmt: skip
-    made = _Sequence("unknown digest")
+    made = Updates("unknown digest")
     made.update(1)
     unit = d.data_unit("w", made.shape, TensorScript(drawn_values(made.rng, 0.5, 4)), node=(0, 4, 2), parents=1,
                        parent=d.child_of_digest(bytes(32)))  # fmt: skip
@@ -266,7 +266,7 @@ def _parents(suite: Collection) -> None:
         d.write_stream([d.start(), d.mps(parents=1), zeros]),
         elements=("parent_node_payload_sha512",),
     )
-    made = _Sequence("without node")
+    made = Updates("without node")
     made.update(1)
     for number, temporal in enumerate((1, 1)):
         own = {"parameter_id": 4, "put_node_depth": 2}
@@ -275,7 +275,7 @@ def _parents(suite: Collection) -> None:
         made.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit], made.streams))
     add("parent/without-node-id", "A decoder that takes put_node_depth of a unit without node identifier for its parent's.",
         "parent-node incremental temporal-context", made.streams, requirement="should", comment="Decision 0012.")  # fmt: skip
-    made = _Sequence("two devices")
+    made = Updates("two devices")
     made.update(1)
     made.update(2)
     other = d.data_unit(
@@ -290,18 +290,18 @@ def _parents(suite: Collection) -> None:
     made.streams.append(d.write_stream([d.start(), d.mps(parents=1), other], made.streams))
     add("parent/of-another-device", "A decoder that looks for the parent on the unit's own device.", "parent-node node-ids incremental",
         made.streams, elements=("parent_device_id",))  # fmt: skip
-    made = _Sequence("no parent named")
+    made = Updates("no parent named")
     made.update(1)
     made.update(2, parent=False)
     made.update(3)
     add("parent/none-named", "A decoder that takes the last update for the parent where none is named.", "parent-node incremental",
         made.streams)  # fmt: skip
-    made = _Sequence("depth zero")
+    made = Updates("depth zero")
     made.update(0)
     made.update(1)
     add("parent/depth-zero", "A decoder that fails on a first update at depth 0, whose parent would be at -1.", "parent-node incremental",
         made.streams)  # fmt: skip
-    made = _Sequence("back to depth zero")
+    made = Updates("back to depth zero")
     made.update(1)
     made.update(0, temporal=0)
     add(
@@ -323,7 +323,7 @@ def _unary_256(suite: Collection) -> None:
     def every(at: int) -> int:
         return (-1) ** (at // 257) * (at % 257 + 1)
 
-    made = _Sequence("unary 256", (22, 24), unary=256)
+    made = Updates("unary 256", (22, 24), unary=256)
     for depth, values in enumerate(
         (every, lambda at: (-1) ** at, every, lambda at: 257 * (-1) ** at, every), 1
     ):

@@ -27,6 +27,7 @@ from nnr_conformance.suite import Suite  # noqa: E402
 from tools.vectors.captured import add_captured, capture, nncodec_cases, own_cases  # noqa: E402
 from tools.vectors.case import Case, Collection  # noqa: E402
 from tools.vectors.core_cases import add_core  # noqa: E402
+from tools.vectors.edge_cases import add_edges  # noqa: E402
 from tools.vectors.extended_cases import add_extended  # noqa: E402
 from tools.vectors.golden import Disagreement, vector_of  # noqa: E402
 from tools.vectors.invalid_cases import add_invalid  # noqa: E402
@@ -51,6 +52,7 @@ def all_cases(folder: Path = SUITES) -> dict[str, Collection]:
     suites = {name: Collection(name, int(name == "extended")) for name in TITLES}
     add_core(suites["core"])
     add_extended(suites["extended"])
+    add_edges(suites)
     for profile, n_streams, seed in json.loads(CHOSEN.read_text()) if CHOSEN.exists() else ():
         suite = suites["extended" if profile else "core"]
         suite.add(

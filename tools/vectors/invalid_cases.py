@@ -203,12 +203,12 @@ def _sequences(m: Damager) -> None:
     m.add("sequence/parent-depth-unknown", "A decoder that takes some other update for the one that is missing.", "incremental parent-node",
           [streams[0], streams[2]], "malformed", "sequence", parent=parent, mutation="second update left out", element="put_node_depth",
           stream=1, comment="Decision 0015.")  # fmt: skip
-    from tools.vectors.extended_cases import _Sequence
+    from tools.vectors.extended_cases import Updates
 
-    made = _Sequence("another shape", (9, 8))
+    made = Updates("another shape", (9, 8))
     made.update(1)
     kept = list(made.streams)
-    other = _Sequence("another shape, too", (8, 9))
+    other = Updates("another shape, too", (8, 9))
     other.update(2)
     m.add("sequence/parent-of-another-shape", "A decoder that reads contexts beyond the end of a smaller base.", "incremental temporal-context",
           [kept[0], other.streams[0]], "malformed", "sequence", parent=parent, mutation="second update of another shape",
