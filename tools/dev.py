@@ -163,9 +163,9 @@ def fuzz(rest: list[str]) -> None:
 
 
 def bench(rest: list[str]) -> None:
-    """Benchmarks, as ratios from one run."""
-    make_environment("dev")
-    run(PYTHON, "-m", "tools.bench.speed", *rest)
+    """Every figure of speed in one run, beside NNCodec and beside the limits; `-- --help` for its options."""
+    engine = native("bench", "-DCMAKE_BUILD_TYPE=Release", "-DNNR_BUILD_BENCH=ON") / "engine_bench"
+    run(PYTHON, "-m", "tools.bench.speed", "--engine", engine, *rest)
 
 
 def curves(rest: list[str]) -> None:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engines against each other, state by state: encoder, reference decoder and fast decoder over the same bins.
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <random>
@@ -8,7 +9,9 @@
 
 #include "nnr/arithmetic_decoder.hpp"
 #include "nnr/arithmetic_encoder.hpp"
+#include "nnr/candidate_courses.hpp"
 #include "nnr/fast_engine.hpp"
+#include "nnr/trellis.hpp"
 
 namespace {
 
@@ -131,9 +134,50 @@ void test_strings_of_bypass_bins() {
   for (std::size_t i = 0; i < counts.size(); ++i) expect(fast.decode_bypass_bins(counts[i]) == values[i], "string", i);
 }
 
+// The vector kernels against their plain statements: every bit of the state, after runs of any length.
+void test_courses_by_vectors() {
+  for (unsigned seed = 0; seed < 40; ++seed) {
+    std::mt19937 random(seed);
+    std::bernoulli_distribution one(0.01 + 0.98 * seed / 39);
+    nnr::CandidateCourses fast;
+    nnr::CandidateCourses plain;
+    for (std::size_t length = 0; length < 300; length += 7) {
+      std::vector<std::uint8_t> bins(length);
+      for (std::uint8_t& bin : bins) bin = one(random) ? 1 : 0;
+      fast.follow(bins.data(), bins.size());
+      plain.follow_plainly(bins.data(), bins.size());
+      for (std::size_t i = 0; i < nnr::kInitialisationCount; ++i)
+        expect(fast.t0[i] == plain.t0[i] && fast.t1[i] == plain.t1[i] && fast.cost[i] == plain.cost[i], "course", i);
+    }
+  }
+}
+
+void test_trellis_by_vectors() {
+  std::mt19937 random(5);
+  for (const float scale : {0.0F, 0.1F, 1.0F, 30.0F, 1e6F}) {
+    std::normal_distribution<float> normal(0, 1);
+    nnr::Trellis fast;
+    nnr::Trellis plain;
+    for (std::size_t length = 0; length < 200; length += 3) {
+      std::vector<float> weights(length);
+      // Multiples of a quarter bring ties.
+      for (std::size_t i = 0; i < length; ++i)
+        weights[i] = scale * (i % 3 == 0 ? std::nearbyint(4 * normal(random)) / 4 : normal(random));
+      std::vector<std::uint8_t> by_vectors(length);
+      std::vector<std::uint8_t> plainly(length);
+      fast.follow(weights.data(), length, 0.75, by_vectors.data());
+      plain.follow_plainly(weights.data(), length, 0.75, plainly.data());
+      expect(by_vectors == plainly, "trellis decisions", length);
+      expect(fast.costs == plain.costs, "trellis costs", length);
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
+  test_courses_by_vectors();
+  test_trellis_by_vectors();
   test_round_trips();
   test_bytes_that_no_encoder_wrote();
   test_carry_through_long_runs();

@@ -1,89 +1,156 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Decoding and encoding beside NNCodec: medians of ratios from one run, as a Markdown table.
+"""Decoding and encoding beside NNCodec and beside their limits: medians of one run, as Markdown tables and a plot.
 
-Processor time, not wall time: other load on the machine disturbs it less. The two codecs take turns.
-``python -m tools.bench.speed [--repeat N] [NAME=MODEL.npz ...]``
+    python -m tools.bench.speed [--repeat N] [--cache FOLDER] [--engine PROGRAM] [--plot FILE.png] [MODEL...]
+
+Figures of one core are processor time, not wall time: other work on the machine disturbs them less. The two codecs
+take turns on the same streams. What two threads gain is wall time, and means something on an idle machine only.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import nnr_codec
+from tools.bench.models import Model, packaged, resnet56, synthetic
 from tools.peer.client import Peer
 
-Model = dict[str, NDArray[Any]]
-
-#: Bits a weight, and the scale of Laplacian weights that takes about so many at a step of 1.
-SYNTHETIC = {"4 bits": 5.0, "2 bits": 1.15, "0.3 bits": 0.17}
-SYNTHETIC_SHAPE = (1000, 1000)
-MODEL_QP = -32
+Figures = dict[str, float]
 
 
-def cpu_seconds(work: Callable[[], object]) -> float:
-    start = time.process_time()
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+    start = clock()
     work()
-    return time.process_time() - start
+    return clock() - start
 
 
-def models(paths: list[str]) -> dict[str, tuple[Model, int]]:
-    """Return the models to measure and their quantisation parameters."""
-    random = np.random.default_rng(0)
-    found: dict[str, tuple[Model, int]] = {
-        name: ({"weight": random.laplace(0, scale, SYNTHETIC_SHAPE).astype(np.float32)}, 0)
-        for name, scale in SYNTHETIC.items()
-    }
-    for entry in paths:
-        name, _, path = entry.partition("=")
-        with np.load(path) as archive:
-            floats = {key: archive[key] for key in archive.files if archive[key].dtype == np.float32}
-        found[name] = (floats, MODEL_QP)
-    return found
+def measure(peer: Peer, model: Model, repeat: int, peer_repeat: int) -> Figures:
+    """Measure one model: medians over repetitions."""
+    stream = peer.encode(model.tensors, qp=model.qp, dependent=True)
+    found: dict[str, list[float]] = {}
 
+    def note(name: str, value: float) -> None:
+        found.setdefault(name, []).append(value)
 
-def row(peer: Peer, name: str, model: Model, qp: int, repeat: int) -> str:
-    """Measure one model; its line of the table."""
-    stream = peer.encode(model, qp=qp, dependent=True)
-    weights = sum(tensor.size for tensor in model.values())
-    figures: dict[str, list[float]] = {
-        key: [] for key in ("decode", "decode C++", "encode", "ours", "ours encoding")
-    }
-    for _ in range(repeat):
+    def encode() -> bytes:
+        return nnr_codec.encode(model.tensors, qp=model.qp, effort="fast")
+
+    values = nnr_codec.decode(stream)
+    for turn in range(repeat):
+        ours = seconds(lambda: nnr_codec.decode(stream))
+        note("decode", model.n_weights / ours / 1e6)
+        encoding = seconds(encode)
+        note("encode", model.n_weights / encoding / 1e6)
+        one = seconds(lambda: nnr_codec.decode(stream), time.perf_counter)
+        two = seconds(lambda: nnr_codec.decode(stream, threads=2), time.perf_counter)
+        note("two threads", one / two)
+        note("copy", model.n_weights / seconds(lambda: [array.copy() for array in values.values()]) / 1e6)
+        if turn >= peer_repeat:
+            continue
         theirs = peer.time_decode(stream, repeat=1)
-        ours = cpu_seconds(lambda: nnr_codec.decode(stream))
-        figures["ours"].append(weights / ours / 1e6)
-        figures["decode"].append(theirs.api_cpu_seconds[0] / ours)
+        note("decode ratio", theirs.api_cpu_seconds[0] / ours)
         # Their compiled part alone against our whole call: the least favourable comparison.
-        figures["decode C++"].append(theirs.native_cpu_seconds[0] / ours)
-        theirs = peer.time_encode(model, repeat=1, qp=qp, dependent=True)
-        ours = cpu_seconds(lambda: nnr_codec.encode(model, qp=qp))
-        figures["ours encoding"].append(weights / ours / 1e6)
-        figures["encode"].append(theirs.api_cpu_seconds[0] / ours)
-    middle = {key: statistics.median(values) for key, values in figures.items()}
+        note("decode C++ ratio", theirs.native_cpu_seconds[0] / ours)
+        note(
+            "encode ratio",
+            peer.time_encode(model.tensors, repeat=1, qp=model.qp, dependent=True).api_cpu_seconds[0]
+            / encoding,
+        )
+    figures = {name: statistics.median(each) for name, each in found.items()}
+    return figures | {"bits": 8 * len(stream) / model.n_weights, "tensors": len(model.tensors)}
+
+
+def row(name: str, f: Figures) -> str:
     return (
-        f"| {name} | {8 * len(stream) / weights:.2f} | {middle['ours']:.1f} | {middle['decode']:.2f} "
-        f"| {middle['decode C++']:.2f} | {middle['ours encoding']:.1f} | {middle['encode']:.2f} |"
+        f"| {name} | {f['tensors']:.0f} | {f['bits']:.2f} | {f['decode']:.1f} | {f['decode ratio']:.2f} "
+        f"| {f['decode C++ ratio']:.2f} | {f['two threads']:.2f} | {f['encode']:.2f} | {f['encode ratio']:.2f} | {f['copy']:.0f} |"
     )
 
 
+HEAD = (
+    "| model | tensors | bits/weight | decode, M weights/s | x NNCodec | x its C++ alone | 2 threads gain "
+    "| encode, M weights/s | x NNCodec | memory copy, M weights/s |\n|" + "---|" * 10
+)
+ENGINE_HEAD = (
+    "| bits/weight | dependent | bins/weight | bare loop, M bins/s | two interleaved | decoder | of the bare loop |\n|"
+    + "---|" * 7
+)
+
+
+def engine_rows(program: Path) -> Iterator[str]:
+    """Run the benchmark of the engine alone."""
+    output = subprocess.run([str(program)], capture_output=True, text=True, check=True).stdout
+    for line in output.splitlines():
+        f: dict[str, Any] = json.loads(line)
+        bare, decoder = f["bare_bins_per_second"] / 1e6, f["decoder_bins_per_second"] / 1e6
+        yield (
+            f"| {f['bits_per_weight']:.2f} | {f['dependent']} | {f['bins_per_weight']:.2f} | {bare:.0f} "
+            f"| {f['interleaved_bins_per_second'] / 1e6:.0f} | {decoder:.0f} | {decoder / bare:.0%} |"
+        )
+
+
+def plot(path: Path, measured: dict[str, Figures]) -> None:
+    """Draw the ratios as bars."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 4))
+    places = np.arange(len(measured))
+    for shift, key in ((-0.2, "decode ratio"), (0.2, "encode ratio")):
+        axes.bar(places + shift, [f[key] for f in measured.values()], 0.38, label=key.removesuffix(" ratio"))
+    axes.set_xticks(places, list(measured), rotation=20)
+    axes.set_ylabel("times NNCodec's speed, one core")
+    axes.axhline(1, color="grey", linewidth=0.8)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("models", nargs="*", metavar="NAME=MODEL.npz")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--peer-repeat", type=int, default=3, help="NNCodec's encoder takes its time.")
+    parser.add_argument("--cache", type=Path, default=Path("build/bench-models"), help="Where packages go.")
+    parser.add_argument("--engine", type=Path, help="The compiled engine_bench.")
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("models", nargs="*", help="Only these, by name.")
     options = parser.parse_args(arguments)
-    print("| model | bits/weight | decode, M weights/s | x peer | x its C++ | encode, M weights/s | x peer |")
-    print("|---|---|---|---|---|---|---|")
-    with Peer() as peer:
-        for name, (model, qp) in models(options.models).items():
-            print(row(peer, name, model, qp, options.repeat), flush=True)
+
+    def models() -> Iterator[Model]:
+        yield from synthetic()
+        small = resnet56()
+        if small is not None:
+            yield small
+        yield from packaged(options.cache)
+
+    measured: dict[str, Figures] = {}
+    print(HEAD)
+    with Peer(timeout_seconds=900) as peer:
+        for model in models():
+            if options.models and model.name not in options.models:
+                continue
+            measured[model.name] = measure(peer, model, options.repeat, options.peer_repeat)
+            print(row(model.name, measured[model.name]), flush=True)
+    if options.engine is not None:
+        print(f"\n{ENGINE_HEAD}")
+        for line in engine_rows(options.engine):
+            print(line)
+    if options.plot is not None:
+        plot(options.plot, measured)
     return 0
 
 
