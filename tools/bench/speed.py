@@ -73,7 +73,8 @@ def measure(peer: Peer, model: Model, repeat: int, peer_repeat: int) -> Figures:
 def row(name: str, f: Figures) -> str:
     return (
         f"| {name} | {f['tensors']:.0f} | {f['bits']:.2f} | {f['decode']:.1f} | {f['decode ratio']:.2f} "
-        f"| {f['decode C++ ratio']:.2f} | {f['two threads']:.2f} | {f['encode']:.2f} | {f['encode ratio']:.2f} | {f['copy']:.0f} |"
+        f"| {f['decode C++ ratio']:.2f} | {f['two threads']:.2f} | {f['encode']:.2f} "
+        f"| {f['encode ratio']:.2f} | {f['copy']:.0f} |"
     )
 
 
