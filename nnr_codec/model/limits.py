@@ -48,7 +48,7 @@ class Limits:
     """
 
     max_stream_bytes: int | None = 1 << 40
-    max_units: int | None = 1_000_000
+    max_units: int | None = 1 << 17
     max_unit_bytes: int | None = (1 << 31) - 1
     max_tensor_elements: int | None = 1 << 35
     max_total_elements: int | None = 1 << 38

@@ -198,13 +198,14 @@ class _StreamDecoder:
     def _data_unit(self, unit: Unit, header: du.DataUnitHeader, payload: BitReader) -> None:
         if len(set(header.names)) != len(header.names):
             raise payload.malformed("a name twice in one unit", "topology_elem_id", 0, "3.2.1")
-        self.elements += sum(tensor.elements for tensor in header.tensors)
+        self.elements += header.elements
         if self.elements > self.limits.stream_elements:
             raise payload.limit(f"{self.elements} elements in all", "tensor_dimensions", 0)
         if header.payload_type == du.NNR_PT_RAW_FLOAT:
             self._raw_floats(header, payload)
             return
         before = self._predecessor(header, payload)
+        quantisation = self._quantisation_in_force(header, payload)
         observe = self.session.observe
         engine = ArithmeticDecoder(
             payload.source,
@@ -217,7 +218,6 @@ class _StreamDecoder:
         for index, plan in enumerate(header.tensors):
             engine.path = f"{unit.path}.{plan.name}"
             qp = None
-            quantisation = self._quantisation_in_force(header, engine)
             if quantisation is not None:
                 engine.element = "qp_value"
                 qp = engine.iae(6 + quantisation.qp_density) + quantisation.quantization_parameter
@@ -236,14 +236,12 @@ class _StreamDecoder:
             raise payload.malformed("the previous update has other shapes", "tensor_dimensions", 0, "5.6")
         return before
 
-    def _quantisation_in_force(
-        self, header: du.DataUnitHeader, engine: ArithmeticDecoder
-    ) -> ps.Quantisation | None:
+    def _quantisation_in_force(self, header: du.DataUnitHeader, payload: BitReader) -> ps.Quantisation | None:
         """4.1 What the latest parameter set that brings quantisation says."""
         if header.payload_type == du.NNR_PT_INT:
             return None
         if self.quantisation is None:
-            raise engine.malformed("no parameter set brought qp_density", "4.1")
+            raise payload.malformed("no parameter set brought qp_density", "qp_value", 0, "4.1")
         return self.quantisation
 
     def _entry_points_of(
