@@ -64,7 +64,6 @@ def check_readable(*paths: str) -> None:
 def paint_for(color: str, width: int | None, *, to_file: bool = False) -> Paint:
     """Return how to write text: in colours on a terminal unless NO_COLOR or TERM=dumb say otherwise."""
     from nnr_codec.inspect import Paint
-    from nnr_codec.model import Limits
 
     terminal = sys.stdout.isatty() and not to_file
     wanted = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 from nnr_codec.codec.deadline import Deadline
 from nnr_codec.codec.source import PagesRead
@@ -97,6 +98,8 @@ def _digest_in(buffer: memoryview, span: UnitSpan, limits: Limits) -> str | None
     if span.nnr_unit_type != NnrUnitType.NNR_TPL:
         return None
     try:
+        # It is not inflated, and a hundred bytes long: what is larger is none.
+        limits = replace(limits, max_topology_bytes=0)
         unit = parse_unit(buffer, span, SyntaxState(general_profile_idc=1), limits=limits)
         content = json.loads(bytes(unit.topology_data)) if isinstance(unit, TopologyUnit) else None
         digest = content.get(_KEY) if isinstance(content, dict) else None

@@ -163,11 +163,15 @@ class Decoder:
         first = next(named, None)
         # The description comes before the first data unit, if there is one.
         description = self.description = reader.description or SourceDescription()
-        empty = {
-            name: restored(np.zeros(shape, np.float32), dtype, name)
-            for name, (dtype, shape) in description.empty.items()
-            if wanted is None or name in wanted
-        }
+        try:
+            empty = {
+                name: restored(np.zeros(shape, np.float32), dtype, name)
+                for name, (dtype, shape) in description.empty.items()
+                if wanted is None or name in wanted
+            }
+        except BitstreamError as error:
+            error.path, error.bit_offset = reader.description_place
+            raise
         coded = chain([] if first is None else [first], named)
         del first
         yield from in_source_order(coded, description, empty)

@@ -96,6 +96,8 @@ class StreamReader:
         Behind the last unit read.
     description : SourceDescription or None
         What the stream says of its source, once read.
+    description_place : (path, bit offset)
+        Where it says so.
     other_units : list of (span, unit)
         All units that are no data units.
     """
@@ -122,6 +124,7 @@ class StreamReader:
         self.state = SyntaxState()
         self._span = UnitSpan(0, 0, 0, 0)
         self.description: SourceDescription | None = None
+        self.description_place = ("nnr_bitstream", 0)
         self.other_units: list[tuple[UnitSpan, AnyUnit]] = []
 
     def data_units(self) -> Iterator[DataUnitInStream]:
@@ -152,6 +155,7 @@ class StreamReader:
             else:
                 self.other_units.append((span, unit))
                 if isinstance(unit, TopologyUnit) and self.description is None:
+                    self.description_place = (f"{span.path}.topology_data", 8 * span.byte_offset)
                     self.description = SourceDescription.from_unit(
                         unit, path=span.path, bit_offset=8 * span.byte_offset
                     )

@@ -140,6 +140,7 @@ class Survey:
 
     def _examined(self, offset: int, index: int, framing: Framing, state: SyntaxState) -> UnitReport:
         size = min(framing.size_bytes, len(self.view) - offset)
+        self._allow(size, "max_unit_bytes", offset)
         span = UnitSpan(index, offset, size, framing.nnr_unit_type, framing.header_offset)
         return examine(self.view, span, state, self._limits)
 

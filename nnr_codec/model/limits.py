@@ -56,7 +56,7 @@ class Limits:
     max_names: int | None = 1 << 16
     max_name_bytes: int | None = 1 << 12
     max_codebook_size: int | None = 1 << 16
-    max_topology_bytes: int | None = 1 << 28
+    max_topology_bytes: int | None = 1 << 22
     max_expansion_ratio: int | None = 1 << 20
     expansion_floor_bytes: int = 1 << 28
     max_nesting: int | None = 8

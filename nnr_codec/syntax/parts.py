@@ -27,7 +27,7 @@ from nnr_codec.model import AnyUnit, Limits, NnrUnitType
 from nnr_codec.syntax.grammar import Tree
 from nnr_codec.syntax.state import SyntaxState
 from nnr_codec.syntax.stream import UnitSpan, iter_unit_spans, size_field
-from nnr_codec.syntax.walk import parse_tree, parse_unit
+from nnr_codec.syntax.walk import check_header, parse_unit
 
 _PART_FLAG = 1
 _TYPE_AND_COUNTER_BYTES = 2
@@ -105,15 +105,14 @@ class PartJoiner:
             The unit would be larger than max_unit_bytes.
         """
         if not is_part(self._buffer, span):
+            if span.nnr_unit_type == NnrUnitType.NNR_NDU:
+                check_header(self._buffer, span, state, self._limits)
             raise self._bad_part(span, "a whole unit comes before the last part of the one before")
-        tree = parse_tree(self._buffer, span, state, limits=self._limits, strict=True)
+        tree = check_header(self._buffer, span, state, self._limits)
         counter = tree["partial_data_counter"]
         if span.nnr_unit_type == NnrUnitType.NNR_STR and counter:
             raise self._bad_part(span, "a start unit does not come in parts")
-        if not self._spans:
-            # Its header says all that can be checked without the payload.
-            parse_unit(self._buffer, span, state, limits=self._limits)
-        elif counter != self._counter - 1:
+        if self._spans and counter != self._counter - 1:
             raise self._bad_part(span, f"part {self._counter - 1} was to follow the part before")
         header = {name: value for name, value in tree.items() if name not in _VARYING}
         if self._spans and header != self._header:

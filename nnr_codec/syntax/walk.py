@@ -136,13 +136,30 @@ def parse_unit(
             state.check_size(
                 unit.header, memoryview(buffer).nbytes if stream_bytes is None else stream_bytes, limits
             )
-        elif isinstance(unit, PartialUnit) and unit.nnr_unit_type == NnrUnitType.NNR_NDU:
-            check_tensor_sizes(data_unit_header(tree), limits)
     except BitstreamError as error:
         if error.bit_offset is None:
             locate(error, buffer, span, state, limits)
         raise
     return unit
+
+
+def check_header(buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits) -> Tree:
+    """Parse a unit that is a part or stands between parts, and check what its header says by itself.
+
+    Raises
+    ------
+    BitstreamError
+        With path, absolute bit offset, element and clause.
+    """
+    try:
+        tree = _parse(_reader(buffer, span, limits, True, None), span, state)
+        if span.nnr_unit_type == NnrUnitType.NNR_NDU:
+            check_tensor_sizes(data_unit_header(tree), limits)
+    except BitstreamError as error:
+        if error.bit_offset is None:
+            locate(error, buffer, span, state, limits)
+        raise
+    return tree
 
 
 def locate(error: BitstreamError, buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits) -> None:

@@ -91,11 +91,10 @@ class DataUnitHeader:
     compressed_parameter_types: int
     decomposition_rank: int
     g_number_of_rows: int
-    tensor_dimensions: tuple[int, ...]
+    tensor_dimensions: tuple[int, ...] | None
     unary_length: int
     scan_order: int
     entry_points: tuple[EntryPoint, ...]
-    tensors: tuple[TensorPlan, ...]
     elements: int
 
 
@@ -112,7 +111,6 @@ def data_unit_header(
     profile: int,
     mps: ModelParameterSet,
     resolve_index: Callable[[int], str | None],
-    dimensions: Mapping[str, tuple[int, ...]],
     limits: Limits,
 ) -> DataUnitHeader:
     """Section 3.2.
@@ -121,8 +119,6 @@ def data_unit_header(
     ----------
     resolve_index : callable
         The name at an index of the reference list; None beyond its end.
-    dimensions : mapping
-        Shapes known from outside the stream, for units that carry none.
     """
     start = types_place = reader.position
     payload_type = reader.u(5, "nnr_compressed_data_unit_payload_type")
@@ -211,21 +207,10 @@ def data_unit_header(
                 "a codebook value does not fit 32 bits", "codebook_zero_value", book.zero_value_place, "3.2.3"
             )
     sizes: list[int] = []
-    if shape is None:
-        if names[0] not in dimensions:
-            raise reader.malformed(
-                "neither the stream nor the caller gives the dimensions",
-                "tensor_dimensions",
-                reader.position,
-                "3.3",
-            )
-        shape = dimensions[names[0]]
-    else:
+    if shape is not None:
         sizes = _sizes(reader, payload_type, types, rank, g_rows, shape, rows_place)
         if max(sizes) > limits.tensor_elements:
             raise reader.limit(f"{max(sizes)} elements", "tensor_dimensions", shape_place)
-    codebooks = (codebook, second_codebook)
-    tensors = plan_tensors(reader, payload_type, names, types, rank, g_rows, shape, codebooks)
     return DataUnitHeader(
         payload_type=payload_type,
         names=names,
@@ -242,7 +227,6 @@ def data_unit_header(
         unary_length=unary_length,
         scan_order=scan_order,
         entry_points=entry_points,
-        tensors=tensors,
         elements=sum(sizes),
     )
 
@@ -398,27 +382,30 @@ def _entry_points(reader: BitReader, count: int, dq_flag: bool, limits: Limits) 
 
 
 def plan_tensors(
-    reader: BitReader,
-    payload_type: int,
-    names: tuple[str, ...],
-    types: int,
-    rank: int,
-    g_rows: int,
-    shape: tuple[int, ...],
-    codebooks: tuple[Codebook | None, Codebook | None],
+    header: DataUnitHeader, dimensions: Mapping[str, tuple[int, ...]], payload: BitReader
 ) -> tuple[TensorPlan, ...]:
-    """3.4 The tensors of a unit in the order of their data."""
-    place = reader.position
+    """3.4 The tensors of a unit in the order of their data.
+
+    Parameters
+    ----------
+    dimensions : mapping
+        Shapes known from outside the stream, for units that carry none.
+    """
+    names, shape = header.names, header.tensor_dimensions
+    types, rank, g_rows = header.compressed_parameter_types, header.decomposition_rank, header.g_number_of_rows
+    codebooks = header.codebook, header.second_codebook
+    if shape is None:
+        if names[0] not in dimensions:
+            raise payload.malformed(
+                "neither the stream nor the caller gives the dimensions", "tensor_dimensions", 0, "3.3"
+            )
+        shape = dimensions[names[0]]
     decomposed = bool(types & NNR_CPT_DC)
     g_shape = h_shape = shape
     if decomposed:
-        total = product(shape)
-        if g_rows == 0 or rank == 0 or total % g_rows:
-            raise reader.malformed(
-                f"{total} weights do not divide into {g_rows} rows", "g_number_of_rows", place, "3.4"
-            )
-        g_shape, h_shape = (g_rows, rank), (rank, total // g_rows)
-    if payload_type != NNR_PT_BLOCK:
+        _sizes(payload, header.payload_type, types, rank, g_rows, shape, 0)
+        g_shape, h_shape = (g_rows, rank), (rank, product(shape) // g_rows)
+    if header.payload_type != NNR_PT_BLOCK:
         name = names[0]
         if not decomposed:
             return (TensorPlan(name, shape, "weight", codebooks[0]),)
@@ -426,7 +413,9 @@ def plan_tensors(
             return (TensorPlan(name, g_shape, "G", codebooks[0]),)
         return (TensorPlan(name, h_shape, "H", codebooks[0]),)
     if not shape:
-        raise reader.malformed("a block's weight has no dimension", "count_tensor_dimensions", place, "3.4")
+        raise payload.malformed("a block's weight has no dimension", "count_tensor_dimensions", 0, "3.4")
+    if len(set(names)) != len(names):
+        raise payload.malformed("a name twice in one unit", "topology_elem_id", 0, "3.2.1")
     name_of = dict(zip(roles_by_name(types), names, strict=True))
     tensors = [
         TensorPlan(name_of[role], shape[:1], role, None)

@@ -63,8 +63,8 @@ class CopyingCodec:
         path: str,
         names: Sequence[str] | None,
         *,
-        on_tensor: Callable[[str], None],  # noqa: ARG002
-        **reading: Any,  # noqa: ARG002
+        on_tensor: Callable[[str], None],
+        **reading: Any,
     ) -> Iterator[tuple[str, Any]]:
         self.decoded = names
         if self.failure is not None:
@@ -77,12 +77,12 @@ class CopyingCodec:
     def configure(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
-    def describe_source(self, path: str, limits: Limits | None = None) -> SourceDescription:  # noqa: ARG002
+    def describe_source(self, path: str, limits: Limits | None = None) -> SourceDescription:
         with np.load(path) as stream:
             kind, metadata, dtypes = json.loads(stream["<origin>"].tobytes())
         return SourceDescription(kind, metadata, dtypes)
 
-    def describe(self, path: str, limits: Limits | None = None) -> StreamSummary:  # noqa: ARG002
+    def describe(self, path: str, limits: Limits | None = None) -> StreamSummary:
         source = self.describe_source(path)
         tensors = []
         with np.load(path) as stream:
