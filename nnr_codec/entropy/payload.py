@@ -127,15 +127,37 @@ def decode_payload(
         np.frombuffer(payload, np.uint8), native, levels
     )
     if outcome != _Outcome.OK:
-        error, message, clause = _DECODING_FAULTS[outcome]
-        # Bits past the end do not exist; the fault is at the first of them.
-        position = min(position, 8 * len(payload))
-        place = f"{path}.tensor[{index}]" if path is not None else f"tensor[{index}]"
-        raise error(message, path=place, bit_offset=bit_offset + position, element="payload", clause=clause)
+        raise decoding_fault((outcome, position, index), payload, bit_offset, path)
     return [
         DecodedTensor(array, qp, hist, skip, flags, inits, tuple(BlockRowStart(*s) for s in starts))
         for array, (qp, hist, skip, flags, inits, starts) in zip(levels, side, strict=True)
     ]
+
+
+def decoding_fault(
+    status: tuple[_native.Outcome, int, int], payload: bytes | memoryview, bit_offset: int, path: str | None
+) -> BitstreamError:
+    """Turn the core's answer about a codeword that does not decode into an error."""
+    outcome, position, index = status
+    error, message, clause = _DECODING_FAULTS[outcome]
+    # Bits past the end do not exist; the fault is at the first of them.
+    position = min(position, 8 * len(payload))
+    if outcome == _Outcome.BAD_STOP_BIT:
+        position = _wrong_bit(payload, position)
+    place = f"{path}.tensor[{index}]" if path is not None else f"tensor[{index}]"
+    return error(message, path=place, bit_offset=bit_offset + position, element="payload", clause=clause)
+
+
+def _wrong_bit(payload: bytes | memoryview, position: int) -> int:
+    """Return the bit at fault where a codeword ends: the stop bit, which was the last one read, or one behind it.
+
+    Clause: format 5.1
+    """
+    tail = payload[(position - 1) >> 3] & (0xFF >> ((position - 1) & 7))
+    stop = 0x80 >> ((position - 1) & 7)
+    if not tail & stop:
+        return position - 1
+    return (position - 1 | 7) - (tail & ~stop).bit_length() + 1
 
 
 def encode_payload(tensors: Sequence[TensorToEncode]) -> EncodedPayload:
