@@ -33,7 +33,7 @@ def call(model: Any, batch: Any) -> Any:
     return model(batch)
 
 
-def fisher_information(model: Any, batches: Iterable[Any], loss: Run) -> Importances:
+def fisher_information(model: Any, batches: Iterable[Any], loss: Run, *, damping: float = 0.1) -> Importances:
     """Return the empirical diagonal Fisher information: the mean over samples of the squared gradient.
 
     Parameters
@@ -43,6 +43,8 @@ def fisher_information(model: Any, batches: Iterable[Any], loss: Run) -> Importa
         Of whatever `loss` takes. Some hundreds of samples do.
     loss : callable of (model, batch)
         Returns one negative log likelihood for each sample, a tensor of shape [samples].
+    damping : float
+        Added to each weight's, as a share of its tensor's mean: what few samples never used is not free.
 
     Returns
     -------
@@ -67,11 +69,17 @@ def fisher_information(model: Any, batches: Iterable[Any], loss: Run) -> Importa
                 )
                 _add_squares(sums, gradients)
             n_samples += len(losses)
-    return {name: (total / max(n_samples, 1)).float().numpy() for name, total in sums.items()}
+    return _means(sums, n_samples, damping)
 
 
 def output_sensitivity(
-    model: Any, batches: Iterable[Any], run: Run = call, *, probes: int = 4, seed: int = 0
+    model: Any,
+    batches: Iterable[Any],
+    run: Run = call,
+    *,
+    probes: int = 4,
+    seed: int = 0,
+    damping: float = 0.1,
 ) -> Importances:
     """Return the mean squared derivative of the outputs by each weight, summed over a sample's outputs.
 
@@ -86,6 +94,8 @@ def output_sensitivity(
         Returns outputs of shape [samples, ...].
     probes : int
         Random combinations for each batch.
+    damping : float
+        As in `fisher_information`.
 
     Returns
     -------
@@ -110,7 +120,7 @@ def output_sensitivity(
                 )
                 _add_squares(sums, gradients)
             n_samples += len(outputs)
-    return {name: (total / max(n_samples, 1)).float().numpy() for name, total in sums.items()}
+    return _means(sums, n_samples, damping)
 
 
 def inverse_variances(snapshots: Iterable[Mapping[str, Any]], *, prior_samples: float = 1.0) -> Importances:
@@ -158,6 +168,8 @@ def layer_curvatures(
     largest_width: int = 8192,
 ) -> dict[str, Curvature | NDArray[np.float32]]:
     """Return the curvature X'X of every Linear and convolution, and the worth of every row of an Embedding.
+
+    With `by_output`, each input counts in X'X by the squared derivative at the outputs it makes.
 
     Parameters
     ----------
@@ -213,24 +225,31 @@ class _LayerCollector:
         self._rows_of, self._outputs_of = rows_of, outputs_of
         self._products: Any = None
         self._squares: Any = None
-        self._n_rows = 0
+        self._weight = 0.0
 
     def on_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
         rows = self._rows_of(module, inputs[0].detach())
-        product = (rows.T @ rows).double()
-        self._products = product if self._products is None else self._products + product
-        self._n_rows += len(rows)
         if output.requires_grad:
-            output.register_hook(self._on_gradient)
+            # Inputs count as much as the outputs they make: a loud input that nothing depends on teaches nothing.
+            output.register_hook(lambda gradient: self._on_gradient(rows, gradient))
+        else:
+            self._add(rows.T @ rows, float(len(rows)))
 
-    def _on_gradient(self, gradient: Any) -> None:
-        squares = self._outputs_of(gradient.detach()).double().square().sum(0)
-        self._squares = squares if self._squares is None else self._squares + squares
+    def _on_gradient(self, rows: Any, gradient: Any) -> None:
+        squares = self._outputs_of(gradient.detach()).square()
+        weights = squares.sum(1)
+        self._add((rows * weights[:, None]).T @ rows, float(weights.sum()))
+        by_output = squares.double().sum(0)
+        self._squares = by_output if self._squares is None else self._squares + by_output
+
+    def _add(self, product: Any, weight: float) -> None:
+        self._products = product.double() if self._products is None else self._products + product.double()
+        self._weight += weight
 
     def result(self, n_samples: int, damping: float) -> Curvature | None:
-        if self._products is None:
+        if self._products is None or not self._weight > 0:
             return None
-        matrix = (self._products / self._n_rows).numpy()
+        matrix = (self._products / self._weight).numpy()
         rows = None if self._squares is None else (self._squares / n_samples).numpy()
         if rows is not None and rows.max() > 0:
             # An output that never mattered in few samples is not free.
@@ -341,6 +360,14 @@ def _add_squares(sums: dict[str, Any], gradients: Iterable[Any]) -> None:
     for total, gradient in zip(sums.values(), gradients, strict=True):
         if gradient is not None:
             total += gradient.detach().double().square()
+
+
+def _means(sums: Mapping[str, Any], n_samples: int, damping: float) -> Importances:
+    # In double precision: a damped mean of many zeros is small against the few values that make it.
+    return {
+        name: ((total + damping * total.mean()) / max(n_samples, 1)).float().numpy()
+        for name, total in sums.items()
+    }
 
 
 @contextmanager
