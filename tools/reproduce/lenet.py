@@ -29,7 +29,7 @@ POOL_COPIES = 12
 # took LeNet-300-100 with seed 0 to 0.534 % at 98.50 %.
 PLANS = {
     "lenet300": Plan(8, 16, 0.03, 3, 5, 0.88, 0.6),
-    "lenet5": Plan(3, 8, 0.018, 4, 2, 0.85, 0.6, channels={"conv1": 12, "conv2": 36}),
+    "lenet5": Plan(3, 12, 0.035, 4, 3, 0.87, 0.6, clean_share=0.5, channels={"conv1": 14, "conv2": 40}),
 }
 # The smallest round whose validation accuracy is at least this is chosen. For MNIST it is the published test
 # accuracy; Fashion-MNIST has no published row to meet.

@@ -138,7 +138,10 @@ def _voice(folder: Path) -> Task:
         quality,
         "mean difference of probabilities",
         "same decisions, %",
-        {"Fisher": lambda: renamed(_sensitivity(network, batches()))},
+        {
+            "Fisher, not damped": lambda: renamed(_sensitivity(network, batches(), damping=0.0)),
+            "Fisher": lambda: renamed(_sensitivity(network, batches())),
+        },
         lambda: renamed(_curvatures(network, batches())),
     )
 
@@ -214,8 +217,8 @@ def _lenet(network: Network, folder: Path, path: Path) -> Task:
     )
 
 
-def _sensitivity(model: nn.Module, batches: list[Any]) -> Importances:
-    return dict(torch_importance.output_sensitivity(model, batches))
+def _sensitivity(model: nn.Module, batches: list[Any], **options: float) -> Importances:
+    return dict(torch_importance.output_sensitivity(model, batches, **options))
 
 
 def _curvatures(model: nn.Module, batches: list[Any]) -> Importances:
