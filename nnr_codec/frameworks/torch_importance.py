@@ -56,7 +56,7 @@ def fisher_information(model: Any, batches: Iterable[Any], loss: Run, *, damping
     import torch
 
     parameters = _parameters(model)
-    sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in parameters.items()}
+    sums = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in parameters.items()}
     n_samples = 0
     with _evaluating(model):
         for batch in batches:
@@ -105,7 +105,7 @@ def output_sensitivity(
     import torch
 
     parameters = _parameters(model)
-    sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in parameters.items()}
+    sums = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in parameters.items()}
     generator = torch.Generator().manual_seed(seed)
     n_samples = 0
     with _evaluating(model):
@@ -167,7 +167,7 @@ def layer_curvatures(
     seed: int = 0,
     largest_width: int = 8192,
 ) -> dict[str, Curvature | NDArray[np.float32]]:
-    """Return the curvature X'X of every Linear and convolution, and the worth of every row of an Embedding.
+    """Return the curvature X'X of every Linear and convolution, and that of an Embedding's rows.
 
     With `by_output`, each input counts in X'X by the squared derivative at the outputs it makes.
 
@@ -187,7 +187,7 @@ def layer_curvatures(
 
     Returns
     -------
-    dict of str to Curvature, or to float32[rows, 1] for an Embedding
+    dict of str to Curvature, or to float32[rows, 1] for an Embedding without `by_output`
     """
     import torch
 
@@ -233,17 +233,20 @@ class _LayerCollector:
             # Inputs count as much as the outputs they make: a loud input that nothing depends on teaches nothing.
             output.register_hook(lambda gradient: self._on_gradient(rows, gradient))
         else:
-            self._add(rows.T @ rows, float(len(rows)))
+            self._add(rows, rows, float(len(rows)))
 
     def _on_gradient(self, rows: Any, gradient: Any) -> None:
         squares = self._outputs_of(gradient.detach()).square()
         weights = squares.sum(1)
-        self._add((rows * weights[:, None]).T @ rows, float(weights.sum()))
+        self._add(rows * weights[:, None], rows, float(weights.sum()))
         by_output = squares.double().sum(0)
         self._squares = by_output if self._squares is None else self._squares + by_output
 
-    def _add(self, product: Any, weight: float) -> None:
-        self._products = product.double() if self._products is None else self._products + product.double()
+    def _add(self, left: Any, right: Any, weight: float) -> None:
+        if self._products is None:
+            self._products = left.T @ right
+        else:
+            self._products.addmm_(left.T, right)
         self._weight += weight
 
     def result(self, n_samples: int, damping: float) -> Curvature | None:
@@ -260,30 +263,35 @@ class _LayerCollector:
 
 
 class _EmbeddingCollector:
-    """Counts of each row, and the mean square of the gradient where rows are used."""
+    """Counts of each row, and the products of the gradients where rows are used.
+
+    The inputs of an embedding pick rows, so that what couples the errors of a row is not X'X but the mean of g g' over the
+    derivatives g at its outputs; how often a row is used weighs it.
+    """
 
     def __init__(self, n_rows: int) -> None:
         self._counts = np.zeros(n_rows)
-        self._square_sum = 0.0
-        self._with_gradients = False
+        self._products: Any = None
 
     def on_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
         del module
         self._counts += np.bincount(inputs[0].detach().reshape(-1).numpy(), minlength=len(self._counts))
         if output.requires_grad:
-            self._with_gradients = True
             output.register_hook(self._on_gradient)
 
     def _on_gradient(self, gradient: Any) -> None:
-        self._square_sum += float(gradient.detach().double().square().mean(-1).sum())
+        rows = gradient.detach().reshape(-1, gradient.shape[-1])
+        product = (rows.T @ rows).double()
+        self._products = product if self._products is None else self._products + product
 
-    def result(self, n_samples: int, damping: float) -> NDArray[np.float32] | None:
-        del damping
+    def result(self, n_samples: int, damping: float) -> Curvature | NDArray[np.float32] | None:
         total = self._counts.sum()
         if total == 0:
             return None
-        worth = self._square_sum / n_samples if self._with_gradients else 1.0
-        return (worth * smoothed_frequencies(self._counts)).astype(np.float32)[:, None]
+        share = smoothed_frequencies(self._counts)
+        if self._products is None or not float(self._products.trace()) > 0:
+            return share.astype(np.float32)[:, None]
+        return Curvature((self._products / total).numpy(), share * (total / n_samples), damping)
 
 
 def smoothed_frequencies(counts: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -359,13 +367,14 @@ def _parameters(model: Any) -> dict[str, Any]:
 def _add_squares(sums: dict[str, Any], gradients: Iterable[Any]) -> None:
     for total, gradient in zip(sums.values(), gradients, strict=True):
         if gradient is not None:
-            total += gradient.detach().double().square()
+            # In place: a copy in double precision of every gradient takes longer than the gradient.
+            single = gradient.detach().float()
+            total.addcmul_(single, single)
 
 
 def _means(sums: Mapping[str, Any], n_samples: int, damping: float) -> Importances:
-    # In double precision: a damped mean of many zeros is small against the few values that make it.
     return {
-        name: ((total + damping * total.mean()) / max(n_samples, 1)).float().numpy()
+        name: ((total + damping * total.mean()) / max(n_samples, 1)).cpu().numpy()
         for name, total in sums.items()
     }
 

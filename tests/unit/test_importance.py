@@ -218,3 +218,17 @@ def test_rows_of_an_embedding_count_by_use() -> None:
     assert found.sum() == pytest.approx(1)
     assert (found[3:] == found[3]).all()
     assert 0 < found[3, 0] < found[2, 0]
+
+
+def test_an_embeddings_curvature_is_that_of_its_derivatives() -> None:
+    torch.manual_seed(8)
+    model = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Linear(4, 3))
+    ids = torch.randint(0, 9, (200, 5))
+    found = torch_importance.layer_curvatures(model, ids.split(1), damping=1e-9)["0.weight"]
+    assert isinstance(found, Curvature)
+    before = model(ids)
+    error = torch.randn(9, 4) * 0.01
+    with torch.no_grad():
+        model[0].weight += error
+    change = float((model(ids) - before).square().sum().detach())
+    assert found.loss(error.numpy()) * len(ids) == pytest.approx(change, rel=0.15)

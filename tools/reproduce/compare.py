@@ -171,12 +171,12 @@ def _weighed(
         if not importance:
             importance.update(compute())
             if rows_of is not None:
-                by_row = (
-                    np.asarray(importance[rows_of], np.float64).reshape(len(tensors[rows_of]), -1).mean(1)
-                )
-                block = scale_rows(tensors[rows_of], by_row)
+                curvature = importance[rows_of]
+                block = scale_rows(tensors[rows_of], curvature.row_weights)
                 tensors[rows_of] = block
-                importance[rows_of] = float((by_row * np.square(block.scaling, dtype=np.float64)).mean())
+                importance[rows_of] = curvature.of_rows(
+                    curvature.row_weights * np.square(block.scaling, dtype=np.float64)
+                )
         arrays = {
             name: value if isinstance(value, np.ndarray) else value.weight for name, value in tensors.items()
         }

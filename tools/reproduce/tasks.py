@@ -6,6 +6,7 @@ The measure compares outputs with the original's: no labels and no tuning.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,14 +99,19 @@ def _sentences(folder: Path) -> Task:
         return Quality(1 - cosine, cosine)
 
     texts = calibration_texts()
+    sensitivity = functools.cache(lambda: _sensitivity(encoder.network, encoder.batches(texts, 8)))
     return Task(
         original,
         quality,
         "1 - cosine",
         "mean cosine",
         # Labels there are none: with Gaussian noise on the outputs the Fisher information is the Gauss-Newton diagonal.
-        {"Fisher": lambda: _sensitivity(encoder.network, encoder.batches(texts, 8))},
-        lambda: _curvatures(encoder.network, encoder.batches(texts)),
+        {"Fisher": sensitivity},
+        # One by one: padding would count among the uses of the vocabulary's rows.
+        lambda: {
+            **sensitivity(),
+            **torch_importance.layer_curvatures(encoder.network, encoder.batches(texts)),
+        },
         rows_of="embeddings.word_embeddings.weight",
     )
 
