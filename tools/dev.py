@@ -125,13 +125,13 @@ def test(rest: list[str]) -> None:
     run(PYTHON, "-m", "pytest", *rest)
 
 
-def native(folder: str, *definitions: str) -> Path:
-    """Configure and compile native/ by itself."""
+def native(folder: str, *definitions: str, targets: tuple[str, ...] = ()) -> Path:
+    """Configure and compile native/ by itself, or some targets of it."""
     make_environment("dev")
     cmake, out = BIN / "cmake", ROOT / "build" / folder
     tools = [f"-DCMAKE_MAKE_PROGRAM={BIN / 'ninja'}", f"-DPython_EXECUTABLE={PYTHON}"]
     run(cmake, "-S", "native", "-B", out, "-G", "Ninja", *tools, *definitions)
-    run(cmake, "--build", out)
+    run(cmake, "--build", out, *(["--target", *targets] if targets else []))
     return out
 
 
@@ -142,24 +142,26 @@ def sanitize(rest: list[str]) -> None:
     run(BIN / "ctest", "--test-dir", out, "--output-on-failure", "--no-tests=error", *rest)
 
 
+def fuzzers() -> list[str]:
+    """Build the C++ fuzzers where Clang can, and say which options find them."""
+    source = 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
+    probe = ["clang++", "-fsanitize=fuzzer,address,undefined", "-x", "c++", "-", "-o", os.devnull]
+    if (
+        shutil.which("clang++") is None
+        or subprocess.run(probe, input=source.encode(), check=False).returncode
+    ):
+        print("no clang++ with libFuzzer here: the C++ fuzzers are not run")
+        return []
+    options = ["-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_BUILD_TYPE=Release", "-DNNR_BUILD_FUZZERS=ON"]
+    targets = tuple(path.stem for path in sorted((ROOT / "native/fuzz").glob("fuzz_*.cpp")))
+    out = native("fuzz", *options, targets=targets)
+    return ["--binaries", str(out)]
+
+
 def fuzz(rest: list[str]) -> None:
-    """Property tests with many more examples, then every C++ fuzzer for a minute (needs clang++)."""
+    """Fuzz: `-- TARGET... --seconds N`, by default every target for a minute (C++ ones need clang++)."""
     make_environment("dev")
-    run(
-        PYTHON,
-        "-m",
-        "pytest",
-        "--hypothesis-profile=fuzz",
-        *present("tests/properties", "tests/malformed"),
-        *rest,
-    )
-    if shutil.which("clang++") is None:
-        print("no clang++ here: the C++ fuzzers are not run")
-        return
-    out = native("fuzz", "-DCMAKE_CXX_COMPILER=clang++", "-DNNR_BUILD_FUZZERS=ON")
-    for fuzzer in sorted(out.glob("fuzz_*")):
-        if os.access(fuzzer, os.X_OK):
-            run(fuzzer, "-max_total_time=60", "-timeout=10")
+    run(PYTHON, "-m", "tools.fuzz", *fuzzers(), *rest)
 
 
 def bench(rest: list[str]) -> None:
@@ -182,6 +184,7 @@ def check(rest: list[str]) -> None:
     type_([])
     if (ROOT / "tools/peer/environment.py").exists():
         peer([])
+    fuzz(["--seconds", "3"])
     test(["--benchmark-skip", *rest])
 
 

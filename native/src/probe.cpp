@@ -119,6 +119,8 @@ Status probe_payload(std::span<const std::uint8_t> payload, std::span<const Tens
     probes.resize(begun);
     return Status{outcome, position, static_cast<std::uint32_t>(last)};
   };
+  // As decode_payload: no encoder writes these, and no decoder goes on behind them.
+  if (source.offset() >= 510) return ended(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange);
   for (; begun < codings.size();) {
     source.begin_tensor(codings[begun], static_cast<std::uint32_t>(begun), probes[begun]);
     TensorDecoder decoder(source, codings[begun]);

@@ -91,7 +91,7 @@ std::vector<std::int64_t> magnitude_costs(std::span<const std::int32_t> values, 
       flags[static_cast<std::size_t>(j)][negative].add(magnitude > j + 1);
     for (std::size_t i = 0; i < candidates.size(); ++i) {
       if (magnitude <= candidates[i]) continue;
-      const int k = std::bit_width(static_cast<std::uint64_t>(magnitude - candidates[i])) - 1;
+      const int k = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(magnitude - candidates[i]))) - 1;
       for (int j = 0; j < k; ++j) prefixes[i][static_cast<std::size_t>(j)].add(true);
       if (k < ContextLayout::kPrefixCount) prefixes[i][static_cast<std::size_t>(k)].add(false);
       costs[i] += std::int64_t{k} * kBypassCost;

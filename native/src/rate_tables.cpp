@@ -37,7 +37,7 @@ void RateTables::adapt(Neighbourhood& near, std::int64_t value) {
     if (ones < layout_.unary) {
       update(near.greater(layout_, static_cast<int>(ones), negative), false);
     } else {
-      const int k = std::bit_width(static_cast<std::uint64_t>(magnitude - layout_.unary)) - 1;
+      const int k = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(magnitude - layout_.unary))) - 1;
       for (int j = 0; j < k; ++j) update(layout_.prefix() + j, true);
       if (k < ContextLayout::kPrefixCount) update(layout_.prefix() + k, false);
     }

@@ -3,14 +3,15 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <vector>
 
 #include "nnr/quantizer.hpp"
-#include "nnr/rate_tables.hpp"
 #include "nnr/scan.hpp"
+#include "nnr/survivor_contexts.hpp"
 #include "nnr/tables.hpp"
 
 namespace nnr {
@@ -48,24 +49,9 @@ std::vector<T> in_coding_order(const T* values, const TensorCoding& coding) {
   return ordered;
 }
 
-// The cheapest value of one parity (or of any, without dependent quantisation) other than zero.
-struct Choice {
-  float cost = kUnreachable;
-  bool upper = false;  // of its two candidates, the one farther from zero
-};
-
-// Where a weight lies between candidates: those of a quantiser and a parity are `lower` and lower + spacing. Lower ones than
-// that cost a whole period of the quantiser in distortion; zero is always a candidate of its own.
-template <bool kDependent>
-struct Position {
-  double scaled;        // magnitude in units in which coded values are the integers
-  std::int64_t floor;
-
-  Position(double x, int quantiser) : scaled(kDependent ? 0.5 * (x + quantiser) : x), floor(static_cast<std::int64_t>(scaled)) {}
-
-  static constexpr std::int64_t kSpacing = kDependent ? 2 : 1;
-  [[nodiscard]] std::int64_t lower(int parity) const { return kDependent ? floor - ((floor ^ parity) & 1) : floor; }
-};
+// A path is given up when it lags behind the best by more than this many squared steps, plus as many bits: the best can reach
+// any of its states in three weights for less.
+constexpr float kBeam = 8.0F;
 
 template <bool kDependent>
 class Trellis {
@@ -75,186 +61,237 @@ class Trellis {
         inverse_(1.0 / step),
         coding_(coding),
         settings_(settings),
-        rates_(coding, settings.history_enabled, settings.initialisations),
+        bit_(static_cast<float>(settings.lambda)),
         row_width_(settings.row_skip && coding.has_row_skip_flag() && coding.block_side() == 0 ? coding.width : 0),
-        block_row_size_(coding.block_side() * coding.width) {
+        block_row_size_(coding.block_side() * coding.width),
+        contexts_(coding, settings.history_enabled, settings.initialisations, settings.lambda, kRowSlot + kNodes) {
+    float largest = 1.0F;
+    if (tensor.importance != nullptr) largest = std::max(largest, *std::max_element(tensor.importance, tensor.importance + coding.size()));
+    beam_ = kBeam * (largest + bit_);
     decisions_.reserve(coding.size());
     if (row_width_ != 0) skips_.reserve(coding.rows);
-    path_.resize(static_cast<std::size_t>(settings.interval + settings.delay) + 1);
-    for (auto& costs : costs_) costs.fill(kUnreachable);
-    costs_[0][0] = 0;
-    rates_.refresh(settings.lambda);
+    costs_.fill(kUnreachable);
+    costs_[0] = 0;
+    row_skip_.initialise(0);
   }
 
   // Writes coded values of all weights, in coding order.
   void run(std::int32_t* values) {
     const std::uint64_t size = coding_.size();
-    std::uint64_t next_update = first_update();
     std::uint64_t row_end = row_width_ != 0 ? row_width_ : size + 1;
     for (std::uint64_t n = 0; n < size;) {
-      if (block_row_size_ != 0 && n != 0 && n % block_row_size_ == 0) restart(n);
+      if (block_row_size_ != 0 && n != 0 && n % block_row_size_ == 0) restart();
       if (row_width_ != 0 && n % row_width_ == 0) begin_row();
       advance(n++);
       if (n == row_end) {
         end_row();
         row_end += row_width_;
       }
-      if (n == next_update) next_update = update_rates(n);
+      if (n % kRebaseInterval == 0) rebase();
     }
-    walk_back(size, 0, best(), values);
+    walk_back(size, values);
   }
 
  private:
   static constexpr std::size_t kStates = kDependent ? kTrellisStates : 1;
-  using Costs = std::array<std::array<float, kStates>, 2>;  // by whether the level before was not zero, and state
+  // A node is where paths meet: kStates * (whether the level before was not zero) + state.
+  static constexpr std::size_t kNodes = 2 * kStates;
+  static constexpr std::size_t kParities = kDependent ? 2 : 1;
+  // Contexts live in slots: twice as many as nodes, so that paths can fork; behind them those kept since a row began.
+  static constexpr std::size_t kRowSlot = 2 * kNodes;
+  static constexpr std::uint64_t kRebaseInterval = 64;
+  // Candidates of a weight in each quantiser, beside zero: consecutive values from `first`, kPerParity of each parity. The two
+  // nearest of a parity suffice, as others cost a whole period of the quantiser in distortion.
+  static constexpr std::size_t kPerParity = 2;
+  static constexpr std::size_t kCandidates = kParities * kPerParity;
 
-  struct Node {
-    std::size_t state = 0;
-    std::size_t nonzero = 0;
+  struct Candidates {
+    double scaled = 0;  // magnitude in units in which coded values are the integers
+    std::int64_t first = 0;
+
+    Candidates(double x, std::size_t quantiser)
+        : scaled(kDependent ? 0.5 * (x + static_cast<double>(quantiser)) : x),
+          first(static_cast<std::int64_t>(scaled) - (kDependent ? 1 : 0)) {}
+    [[nodiscard]] std::size_t parity(std::size_t i) const {
+      return kDependent ? static_cast<std::size_t>(first + static_cast<std::int64_t>(i)) & 1U : 0;
+    }
   };
 
-  std::uint64_t first_update() const {
-    return settings_.interval > 0 ? static_cast<std::uint64_t>(settings_.interval) : std::numeric_limits<std::uint64_t>::max();
+  // A value other than zero that a path could take next, of one parity.
+  struct Option {
+    float cost = kUnreachable;
+    std::uint8_t candidate = 0;
+  };
+
+  // How a path goes on: from which node, by which value.
+  struct Move {
+    std::size_t from = 0;
+    std::int64_t magnitude = 0;
+  };
+
+  [[nodiscard]] static std::size_t previous_state(std::size_t parity, std::size_t state) {
+    return kDependent ? kPreviousState[parity][state] : 0;
   }
 
-  // One weight. A decision holds, for each state s: bit s, whether the cheaper way to code zero there comes after a non-zero
-  // level; bit 8 + s, likewise for a non-zero value; bit 16 + t, whether the cheaper way to state t by a non-zero value is
-  // one of odd parity; and from bit 24 which candidate each quantiser and parity takes.
+  // One weight. A decision holds, for each state s: bit s, whether the cheaper path to zero there comes from a non-zero level;
+  // from bit 8 + 3 * s how a non-zero value leads there: whether after a non-zero level, whether it is odd, and which of the
+  // two candidates of its parity it is.
   void advance(std::uint64_t n) {
     const double weight = tensor_.weights[n];
     const bool negative = std::signbit(weight);
     const double x = std::abs(weight * inverse_);
     const float importance = tensor_.importance != nullptr ? tensor_.importance[n] : 1.0F;
-    const std::int64_t base = tensor_.base != nullptr ? tensor_.base[n] : 0;
-    const bool in_history = settings_.history_enabled && tensor_.history != nullptr && tensor_.history[n] != 0;
+    Neighbourhood near;
+    near.base = tensor_.base != nullptr ? tensor_.base[n] : 0;
+    near.history = settings_.history_enabled && tensor_.history != nullptr && tensor_.history[n] != 0;
 
-    std::array<Choice, 4> choices;  // by 2 * quantiser + parity
-    std::uint32_t decision = 0;
-    for (int quantiser = 0; quantiser < (kDependent ? 2 : 1); ++quantiser) {
-      const Position<kDependent> position(x, quantiser);
-      for (int parity = 0; parity < (kDependent ? 2 : 1); ++parity) {
-        const auto set = static_cast<std::size_t>(2 * quantiser + parity);
-        choices[set] = choose(position, position.lower(parity), importance, negative, base);
-        decision |= (choices[set].upper ? 1U : 0U) << (24 + set);
+    std::array<Candidates, 2> candidates{Candidates(x, 0), Candidates(x, 1)};
+    std::array<std::array<float, kCandidates>, 2> distortions{};
+    for (std::size_t quantiser = 0; quantiser < kParities; ++quantiser)
+      for (std::size_t i = 0; i < kCandidates; ++i) {
+        const std::int64_t value = candidates[quantiser].first + static_cast<std::int64_t>(i);
+        const auto error = static_cast<float>((kDependent ? 2.0 : 1.0) * (candidates[quantiser].scaled - static_cast<double>(value)));
+        distortions[quantiser][i] = value < 1 ? kUnreachable : importance * error * error;
       }
-    }
     const float zero_distortion = importance * static_cast<float>(x * x);
 
-    using Kind = RateTables::Kind;
-    const Kind kind_of_base = in_history ? Kind::kHistory : base == 0 ? Kind::kKinds : std::abs(base) > 1 ? Kind::kLargeBase : Kind::kSmallBase;
-    const std::array<Kind, 2> kinds = kind_of_base != Kind::kKinds ? std::array{kind_of_base, kind_of_base}
-                                                                   : std::array{Kind::kAfterZero, kind_after_nonzero_};
-    std::array<float, 2> sign_cost;
-    for (std::size_t p = 0; p < 2; ++p) {
-      const std::size_t kind = base != 0 ? Kind::kSmallBase + (base > 0 ? 1U : 0U) : p == 0 ? Kind::kAfterZero : static_cast<std::size_t>(kind_after_nonzero_);
-      sign_cost[p] = rates_.sign[kind][negative ? 1 : 0];
-    }
-
-    std::array<float, kStates> to_zero;
-    std::array<float, kStates> to_nonzero;
-    const auto& zero0 = rates_.zero[kinds[0]];
-    const auto& zero1 = rates_.zero[kinds[1]];
-    const auto& nonzero0 = rates_.nonzero[kinds[0]];
-    const auto& nonzero1 = rates_.nonzero[kinds[1]];
-    for (std::size_t s = 0; s < kStates; ++s) {
-      const float zero_after_zero = costs_[0][s] + zero0[s];
-      const float zero_after_nonzero = costs_[1][s] + zero1[s];
-      const float nonzero_after_zero = costs_[0][s] + nonzero0[s] + sign_cost[0];
-      const float nonzero_after_nonzero = costs_[1][s] + nonzero1[s] + sign_cost[1];
-      to_zero[s] = std::min(zero_after_zero, zero_after_nonzero) + zero_distortion;
-      to_nonzero[s] = std::min(nonzero_after_zero, nonzero_after_nonzero);
-      decision |= (zero_after_nonzero < zero_after_zero ? 1U : 0U) << s;
-      decision |= (nonzero_after_nonzero < nonzero_after_zero ? 1U : 0U) << (8 + s);
-    }
-    if constexpr (kDependent) {
-      for (std::size_t t = 0; t < kStates; ++t) {
-        const std::size_t even = kPreviousState[0][t];
-        const std::size_t odd = kPreviousState[1][t];
-        const float via_even = to_nonzero[even] + choices[2 * (even & 1)].cost;
-        const float via_odd = to_nonzero[odd] + choices[2 * (odd & 1) + 1].cost;
-        costs_[0][t] = to_zero[even];
-        costs_[1][t] = std::min(via_even, via_odd);
-        decision |= (via_odd < via_even ? 1U : 0U) << (16 + t);
+    std::array<float, kNodes> to_zero;
+    std::array<std::array<Option, kParities>, kNodes> options{};
+    for (std::size_t node = 0; node < kNodes; ++node) {
+      to_zero[node] = kUnreachable;
+      if (costs_[node] == kUnreachable) continue;
+      const std::size_t slot = slots_[node];
+      const std::size_t quantiser = node % kStates & 1U;
+      place(near, node);
+      to_zero[node] = costs_[node] + contexts_.significance(slot, near, false) + zero_distortion;
+      const float nonzero = costs_[node] + contexts_.significance(slot, near, true) + contexts_.sign(slot, near, negative);
+      std::array<float, kCandidates> rates{};
+      contexts_.magnitudes(slot, near, negative, candidates[quantiser].first, rates);
+      for (std::size_t i = 0; i < kCandidates; ++i) {
+        Option& option = options[node][candidates[quantiser].parity(i)];
+        const float cost = nonzero + rates[i] + distortions[quantiser][i];
+        if (cost < option.cost) option = {cost, static_cast<std::uint8_t>(i)};
       }
-    } else {
-      costs_[0][0] = to_zero[0];
-      costs_[1][0] = to_nonzero[0] + choices[0].cost;
     }
+
+    Costs next;
+    std::array<Move, kNodes> moves;
+    std::uint32_t decision = 0;
+    for (std::size_t state = 0; state < kStates; ++state) {
+      const std::size_t before = previous_state(0, state);
+      const bool after_nonzero = to_zero[kStates + before] < to_zero[before];
+      next[state] = to_zero[before + (after_nonzero ? kStates : 0)];
+      moves[state] = {before + (after_nonzero ? kStates : 0), 0};
+      decision |= (after_nonzero ? 1U : 0U) << state;
+
+      float& least = next[kStates + state];
+      least = kUnreachable;
+      for (std::size_t parity = 0; parity < kParities; ++parity)
+        for (std::size_t kind = 0; kind < 2; ++kind) {
+          const std::size_t from = kStates * kind + previous_state(parity, state);
+          const Option& option = options[from][parity];
+          if (!(option.cost < least)) continue;
+          least = option.cost;
+          moves[kStates + state] = {from, candidates[from % kStates & 1U].first + option.candidate};
+          const std::size_t shift = 8 + 3 * state;
+          decision = (decision & ~(7U << shift)) |
+                     static_cast<std::uint32_t>(kind + 2 * parity + 4 * (option.candidate / kParities)) << shift;
+        }
+    }
+    const float limit = *std::min_element(next.begin(), next.end()) + beam_;
+    for (float& cost : next)
+      if (cost > limit) cost = kUnreachable;
+    costs_ = next;
+    if (settings_.adaptive) fork(moves, near, negative);
     decisions_.push_back(decision);
-    kind_after_nonzero_ = negative ? Kind::kAfterNegative : Kind::kAfterPositive;
+    sign_before_ = negative ? -1 : 1;
   }
 
-  Choice choose(const Position<kDependent>& position, std::int64_t lower, float importance, bool negative, std::int64_t base) const {
-    const auto cost = [&](std::int64_t q) {
-      const auto error = static_cast<float>(kDependent ? 2.0 * (position.scaled - static_cast<double>(q))
-                                                       : position.scaled - static_cast<double>(q));
-      return importance * error * error + rates_.magnitude(q, negative, base);
-    };
-    const float upper_cost = cost(lower + Position<kDependent>::kSpacing);
-    if (lower < 1) return {upper_cost, true};
-    const float lower_cost = cost(lower);
-    return upper_cost < lower_cost ? Choice{upper_cost, true} : Choice{lower_cost, false};
+  // What the contexts depend on at a node.
+  void place(Neighbourhood& near, std::size_t node) const {
+    near.previous = node < kStates ? 0 : sign_before_;
+    near.state = static_cast<int>(node % kStates);
   }
 
-  [[nodiscard]] Node best() const {
-    Node node;
-    for (std::size_t p = 0; p < 2; ++p)
-      for (std::size_t s = 0; s < kStates; ++s)
-        if (costs_[p][s] < costs_[node.nonzero][node.state]) node = {s, p};
-    return node;
+  // Takes the contexts along the moves. The first path that leaves a node takes over its slot, others get copies.
+  void fork(const std::array<Move, kNodes>& moves, Neighbourhood& near, bool negative) {
+    std::array<std::uint8_t, kNodes> next{};
+    std::uint32_t used = 0;
+    std::uint32_t reached = 0;
+    for (std::size_t node = 0; node < kNodes; ++node)
+      if (costs_[node] != kUnreachable) {
+        used |= 1U << slots_[moves[node].from];
+        reached |= 1U << node;
+      }
+    std::uint32_t taken = 0;
+    for (std::size_t node = 0; node < kNodes; ++node) {
+      if ((reached >> node & 1U) == 0) continue;
+      const std::uint8_t slot = slots_[moves[node].from];
+      if ((taken >> slot & 1U) == 0) {
+        taken |= 1U << slot;
+        next[node] = slot;
+      } else {
+        next[node] = static_cast<std::uint8_t>(std::countr_one(used));
+        used |= 1U << next[node];
+        contexts_.copy(slot, next[node]);
+      }
+    }
+    for (std::size_t node = 0; node < kNodes; ++node) {
+      if ((reached >> node & 1U) == 0) continue;
+      place(near, moves[node].from);
+      contexts_.adapt(next[node], near, negative ? -moves[node].magnitude : moves[node].magnitude);
+    }
+    slots_ = next;
   }
 
-  // Writes to values[i - begin] the coded value of weight i, for i from end - 1 down to begin, of the path that ends in `node`.
-  // A value of a row given up is kSkipped when asked for, otherwise 0.
-  static constexpr std::int32_t kSkipped = std::numeric_limits<std::int32_t>::min();
-  // Returns the path's state at `begin`.
-  std::size_t walk_back(std::uint64_t end, std::uint64_t begin, Node node, std::int32_t* values, std::int32_t skipped_value = 0) const {
-    std::uint64_t n = end;
-    while (n > begin) {
-      if (row_width_ != 0 && n % row_width_ == 0 && (skips_[n / row_width_ - 1] >> (8 * node.nonzero + node.state) & 1U) != 0) {
-        const std::uint64_t row = n - row_width_;
-        std::fill(values + (std::max(row, begin) - begin), values + (n - begin), skipped_value);
-        node.state = over_skipped_row(node.state, kPreviousState[0]);
-        n = row;
+  [[nodiscard]] std::size_t best() const {
+    return static_cast<std::size_t>(std::min_element(costs_.begin(), costs_.end()) - costs_.begin());
+  }
+
+  // Writes the coded values of the cheapest path.
+  void walk_back(std::uint64_t end, std::int32_t* values) const {
+    std::size_t node = best();
+    for (std::uint64_t n = end; n > 0;) {
+      if (row_width_ != 0 && n % row_width_ == 0 && (skips_[n / row_width_ - 1] >> node & 1U) != 0) {
+        std::fill(values + (n - row_width_), values + n, 0);
+        node = before_skipped_row(node);
+        n -= row_width_;
         continue;
       }
       const std::uint32_t decision = decisions_[--n];
-      if (node.nonzero == 0) {
-        values[n - begin] = 0;
-        if constexpr (kDependent) node.state = kPreviousState[0][node.state];
-        node.nonzero = decision >> node.state & 1U;
+      const std::size_t state = node % kStates;
+      if (node < kStates) {
+        values[n] = 0;
+        node = previous_state(0, state) + ((decision >> state & 1U) != 0 ? kStates : 0);
         continue;
       }
-      int parity = 0;
-      if constexpr (kDependent) {
-        parity = static_cast<int>(decision >> (16 + node.state) & 1U);
-        node.state = kPreviousState[static_cast<std::size_t>(parity)][node.state];
-      }
-      const auto quantiser = static_cast<int>(node.state & 1);
+      const std::uint32_t how = decision >> (8 + 3 * state) & 7U;
+      const std::size_t parity = how >> 1 & 1U;
+      const std::size_t from = previous_state(parity, state);
       const double weight = tensor_.weights[n];
-      const std::int64_t lower = Position<kDependent>(std::abs(weight * inverse_), quantiser).lower(parity);
-      const bool upper = (decision >> (24 + 2 * quantiser + parity) & 1U) != 0;
-      const std::int64_t value = lower + (upper ? Position<kDependent>::kSpacing : 0);
-      values[n - begin] = static_cast<std::int32_t>(std::signbit(weight) ? -value : value);
-      node.nonzero = decision >> (8 + node.state) & 1U;
+      const Candidates candidates(std::abs(weight * inverse_), from & 1U);
+      // The first candidate of the parity, or the one a period above it.
+      const std::size_t lowest = candidates.parity(0) == parity ? 0 : 1;
+      const std::int64_t value = candidates.first + static_cast<std::int64_t>(lowest + kParities * (how >> 2));
+      values[n] = static_cast<std::int32_t>(std::signbit(weight) ? -value : value);
+      node = from + ((how & 1U) != 0 ? kStates : 0);
     }
-    if constexpr (kDependent)  // a row given up may reach beyond `begin`
-      for (; n < begin; ++n) node.state = kNextState[node.state][0];
-    return node.state;
   }
 
-  // The state on the other side of a row given up, by a table of moves over one zero.
-  template <class Table>
-  [[nodiscard]] std::size_t over_skipped_row(std::size_t state, const Table& moves) const {
-    if constexpr (kDependent)
-      // Zeros walk a state through a cycle whose length divides 4.
-      for (std::uint64_t i = 0; i < row_width_ % 4; ++i) state = moves[state];
-    return state;
+  // The node on the other side of a row given up: the level before stays what it was.
+  [[nodiscard]] std::size_t before_skipped_row(std::size_t node) const {
+    std::size_t state = node % kStates;
+    // Zeros walk a state through a cycle whose length divides 4.
+    for (std::uint64_t i = 0; i < row_width_ % 4; ++i) state = previous_state(0, state);
+    return node - node % kStates + state;
   }
 
   void begin_row() {
     row_costs_ = costs_;
     row_begin_ = decisions_.size();
+    if (!settings_.adaptive) return;
+    for (std::size_t node = 0; node < kNodes; ++node)
+      if (costs_[node] != kUnreachable) contexts_.copy(slots_[node], kRowSlot + node);
   }
 
   // At the end of a row, each survivor may be replaced by the one that stood in its place before the row and skips it.
@@ -264,80 +301,65 @@ class Trellis {
       const double x = tensor_.weights[n] * inverse_;
       energy += (tensor_.importance != nullptr ? tensor_.importance[n] : 1.0F) * x * x;
     }
-    const float skipping = static_cast<float>(energy) + rates_.row_skip(true);
-    const float coding = rates_.row_skip(false);
+    const float skipping = static_cast<float>(energy) + contexts_.cost(row_skip_, true);
+    const float coding = contexts_.cost(row_skip_, false);
+    std::uint32_t reached = 0;
+    for (std::size_t node = 0; node < kNodes; ++node) reached |= (costs_[node] != kUnreachable ? 1U : 0U) << node;
     unsigned skips = 0;
-    for (std::size_t p = 0; p < 2; ++p)
-      for (std::size_t s = 0; s < kStates; ++s) {
-        // The costs since the row began are measured from row_costs_, so nothing may be taken off them within a row.
-        const float skipped = row_costs_[p][over_skipped_row(s, kPreviousState[0])] + skipping;
-        const float coded = costs_[p][s] + coding;
-        if (skipped < coded) skips |= 1U << (8 * p + s);
-        costs_[p][s] = std::min(skipped, coded);
+    std::uint32_t used = 0;
+    for (std::size_t node = 0; node < kNodes; ++node)
+      if ((reached >> node & 1U) != 0) used |= 1U << slots_[node];
+    for (std::size_t node = 0; node < kNodes; ++node) {
+      const std::size_t from = before_skipped_row(node);
+      const float skipped = row_costs_[from] + skipping;
+      const float coded = costs_[node] + coding;
+      costs_[node] = std::min(skipped, coded);
+      if (!(skipped < coded)) continue;
+      skips |= 1U << node;
+      if (!settings_.adaptive) continue;
+      if ((reached >> node & 1U) == 0) {
+        slots_[node] = static_cast<std::uint8_t>(std::countr_one(used));
+        used |= 1U << slots_[node];
       }
-    skips_.push_back(static_cast<std::uint16_t>(skips));
-    const Node node = best();
-    rates_.adapt_row_skip((skips >> (8 * node.nonzero + node.state) & 1U) != 0);
-  }
-
-  // Adapts the contexts along the cheapest survivor, up to `delay` weights before n, and makes new tables.
-  std::uint64_t update_rates(std::uint64_t n) {
-    const auto interval = static_cast<std::uint64_t>(settings_.interval);
-    const std::uint64_t until = std::max(adapted_, n - std::min(n / 2, static_cast<std::uint64_t>(settings_.delay)));
-    near_.state = static_cast<int>(walk_back(n, adapted_, best(), path_.data(), kSkipped));
-    for (std::uint64_t i = adapted_; i < until; ++i) adapt(i, path_[i - adapted_]);
-    adapted_ = until;
-    rates_.refresh(settings_.lambda);
-    rebase();
-    return n + interval;
-  }
-
-  void adapt(std::uint64_t i, std::int32_t value) {
-    if (value == kSkipped) {
-      if constexpr (kDependent) near_.state = kNextState[near_.state][0];
-      return;
+      contexts_.copy(kRowSlot + from, slots_[node]);
     }
-    near_.base = tensor_.base != nullptr ? tensor_.base[i] : 0;
-    near_.history = settings_.history_enabled && tensor_.history != nullptr && tensor_.history[i] != 0;
-    rates_.adapt(near_, value);
+    skips_.push_back(static_cast<std::uint16_t>(skips));
+    row_skip_.update((skips >> best() & 1U) != 0);
   }
 
   // Keeps costs small, where a float still tells hundredths of a bit apart.
   void rebase() {
-    const Node node = best();
-    const float least = costs_[node.nonzero][node.state];
-    for (auto* costs : {&costs_, &row_costs_})
-      for (auto& by_state : *costs)
-        for (float& cost : by_state) cost -= least;
+    const float least = costs_[best()];
+    for (Costs* costs : {&costs_, &row_costs_})
+      for (float& cost : *costs) cost -= least;
   }
 
   // A block row starts: contexts start anew, the state goes on, and no level is before the first.
-  void restart(std::uint64_t n) {
-    rates_.reset();
-    rates_.refresh(settings_.lambda);
-    near_ = {};
-    adapted_ = n;
-    kind_after_nonzero_ = RateTables::kAfterZero;
+  void restart() {
+    for (const std::size_t slot : slots_) contexts_.restart(slot);
+    sign_before_ = 0;
   }
+
+  using Costs = std::array<float, kNodes>;
 
   const OrderedTensor& tensor_;
   const double inverse_;
   const TensorCoding& coding_;
   const RdoSettings& settings_;
-  RateTables rates_;
+  const float bit_;
   const std::uint64_t row_width_;       // 0 when no row is given up
   const std::uint64_t block_row_size_;  // 0 without block scans
+  float beam_ = kBeam;
 
   Costs costs_;
   Costs row_costs_{};
+  SurvivorContexts contexts_;
+  std::array<std::uint8_t, kNodes> slots_{};  // of each node that is reached
+  ContextModel row_skip_;
   std::uint64_t row_begin_ = 0;
-  RateTables::Kind kind_after_nonzero_ = RateTables::kAfterZero;  // the sign a non-zero level before would have
+  std::int64_t sign_before_ = 0;  // of the level before where it is not zero
   std::vector<std::uint32_t> decisions_;
-  std::vector<std::uint16_t> skips_;  // per row, bit 8 * nonzero + state: the cheapest way there skips the row
-
-  std::vector<std::int32_t> path_;
-  Neighbourhood near_;
-  std::uint64_t adapted_ = 0;  // weights the contexts have seen
+  std::vector<std::uint16_t> skips_;  // per row, bit by node: the cheapest way there skips the row
 };
 
 template <bool kDependent>

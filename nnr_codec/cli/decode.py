@@ -14,6 +14,7 @@ import click
 import numpy.typing as npt
 
 from nnr_codec.cli import port
+from nnr_codec.cli.limits import limit_option
 from nnr_codec.cli.terminal import ignore, note, printable, progress, size
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks import (
@@ -25,6 +26,7 @@ from nnr_codec.frameworks import (
     shards_by_size,
     tag_of,
 )
+from nnr_codec.model import Limits
 
 Named = tuple[str, npt.NDArray[Any]]
 
@@ -71,6 +73,8 @@ def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int
     help="Write safetensors files of at most this size (5GB, 500MB), and an index beside them.",
 )  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), help="Threads to decode with; by default all cores.")
+@limit_option
+@click.option("--require-checksum", is_flag=True, help="Refuse a stream that does not end with a checksum.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
 def command(
@@ -80,6 +84,8 @@ def command(
     template: str | None,
     shard_bytes: int | None,
     threads: int | None,
+    limits: Limits,
+    require_checksum: bool,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -92,7 +98,7 @@ def command(
     .onnx for the whole model.
     """
     started = time.perf_counter()
-    described = port.describe_source(source)
+    described = port.describe_source(source, limits)
     origin = Origin.from_metadata(described.kind, described.metadata)
     kind, target, in_shards = _where_to(source, target, origin, shard_bytes)
     # Said before the work, and checked again when the file takes its name.
@@ -100,9 +106,13 @@ def command(
         raise FileExistsError(17, "File exists", target)
     if os.path.exists(target) and os.path.samefile(source, target):
         raise NotEncodable("input and output are the same file", path=target)
-    n_threads = threads or os.cpu_count() or 1
+    reading = {
+        "threads": threads or os.cpu_count() or 1,
+        "limits": limits,
+        "require_checksum": require_checksum,
+    }
     if only:
-        found = _some(source, origin, only, n_threads)
+        found = _some(source, origin, only, reading)
         tags = {name: described.dtypes.get(origin.tied.get(name, name)) for name in found}
         descriptions = {
             name: TensorDescription(tags[name] or tag_of(array.dtype) or "F32", array.shape)
@@ -110,7 +120,7 @@ def command(
         }
         sizes: dict[str, int] = {}
     else:
-        summary = port.describe(source)
+        summary = port.describe(source, limits)
         coded = {
             tensor.name: TensorDescription(tensor.dtype, tensor.shape or ()) for tensor in summary.tensors
         }
@@ -124,10 +134,10 @@ def command(
             tensors = iter(found.items())
         elif len(summary.tensors) > len(coded):
             # A name came twice, and the later tensor stands: it is only known at the end.
-            whole = dict(port.decode(source, None, threads=n_threads, on_tensor=on_tensor))
+            whole = dict(port.decode(source, None, on_tensor=on_tensor, **reading))
             tensors = iter([(name, whole[aliases.get(name, name)]) for name in descriptions])
         else:
-            decoded = port.decode(source, None, threads=n_threads, on_tensor=on_tensor)
+            decoded = port.decode(source, None, on_tensor=on_tensor, **reading)
             tensors = _arranged(decoded, list(descriptions), aliases)
         if in_shards:
             numbers = None
@@ -197,15 +207,20 @@ def _arranged(decoded: Iterator[Named], order: Sequence[str], aliases: Mapping[s
     yield from decoded
 
 
-def _some(source: str, origin: Origin, only: Sequence[str], threads: int) -> dict[str, npt.NDArray[Any]]:
+def _some(
+    source: str, origin: Origin, only: Sequence[str], reading: Mapping[str, Any]
+) -> dict[str, npt.NDArray[Any]]:
     """Decode the named tensors alone."""
     names = list(dict.fromkeys(only))
     coded = list(dict.fromkeys(origin.tied.get(name, name) for name in names))
     try:
-        arrays = dict(port.decode(source, coded, threads=threads, on_tensor=ignore))
+        arrays = dict(port.decode(source, coded, on_tensor=ignore, **reading))
         return {name: arrays[origin.tied.get(name, name)] for name in names}
     except KeyError:
-        known = [*(tensor.name for tensor in port.describe(source).tensors), *origin.tied]
+        known = [
+            *(tensor.name for tensor in port.describe(source, reading["limits"]).tensors),
+            *origin.tied,
+        ]
         for name in names:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 3)

@@ -8,6 +8,8 @@ import json
 import click
 
 from nnr_codec.cli.inspection import Inspection, check_readable, opened_streams, paint_for, write_lines
+from nnr_codec.cli.limits import limit_option
+from nnr_codec.model import Limits
 
 
 @click.command(
@@ -23,9 +25,10 @@ from nnr_codec.cli.inspection import Inspection, check_readable, opened_streams,
 @click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in text."
 )
+@limit_option
 @click.pass_context
 def command(
-    ctx: click.Context, before: str, after: str, as_json: bool, width: int | None, color: str
+    ctx: click.Context, before: str, after: str, as_json: bool, width: int | None, color: str, limits: Limits
 ) -> None:
     """Compare two streams: elements and tensors that differ, levels changed, largest error, sizes.
 
@@ -35,8 +38,8 @@ def command(
     from nnr_codec.inspect.difference import compare, difference_lines, difference_record
     from nnr_codec.inspect.survey import Survey
 
-    with opened_streams([before, after]) as (ours, theirs):
-        difference = compare(Survey(ours, keep=True), Survey(theirs, keep=True))
+    with opened_streams([before, after], limits) as (ours, theirs):
+        difference = compare(Survey(ours, keep=True, limits=limits), Survey(theirs, keep=True, limits=limits))
         if as_json:
             write_lines([json.dumps(difference_record(difference), indent=1)], None)
         else:

@@ -16,6 +16,8 @@ from nnr_codec.cli.inspection import (
     paint_for,
     write_lines,
 )
+from nnr_codec.cli.limits import limit_option
+from nnr_codec.model import Limits
 
 VIEWS = ("summary", "tree", "trace", "hex", "units", "tensors", "stats", "contexts", "html")
 FORMATS = ("text", "json", "jsonl", "csv", "markdown")
@@ -52,6 +54,7 @@ FORMATS = ("text", "json", "jsonl", "csv", "markdown")
 @click.option("-o", "--output", metavar="FILE", help="Write there.")
 @click.option("--width", type=click.IntRange(20), help="Columns of text; by default the terminal's.")
 @click.option("--color", type=click.Choice(("auto", "always", "never")), default="auto", help="Colours.")
+@limit_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -69,6 +72,7 @@ def command(
     output: str | None,
     width: int | None,
     color: str,
+    limits: Limits,
 ) -> None:
     """Show every bit of a stream, and where the bits went.
 
@@ -78,17 +82,18 @@ def command(
     """
     check_readable(source, *after)
     if build or edits:
-        _build(source, edits, output, is_dump=build)
+        _build(source, edits, output, limits, is_dump=build)
         return
     from nnr_codec.inspect import EASY_BYTES, Dump, Survey
 
-    with opened_streams([source, *after]) as (buffer, *earlier):
+    with opened_streams([source, *after], limits) as (buffer, *earlier):
         wanted = len(buffer) < EASY_BYTES if payloads is None else payloads
         survey = Survey(
             buffer,
             payloads=wanted or (payloads is None and view in ("tensors", "stats", "contexts", "html")),
             after=earlier,
             watch_bit=at,
+            limits=limits,
         )
         name = "stream" if source == "-" else source
         paint = paint_for(color, width, to_file=output is not None)
@@ -104,17 +109,19 @@ def command(
     ctx.exit(EXIT_MALFORMED if dump.malformed or dump.not_found else 0)
 
 
-def _build(source: str, edits: tuple[str, ...], output: str | None, *, is_dump: bool) -> None:
+def _build(source: str, edits: tuple[str, ...], output: str | None, limits: Limits, *, is_dump: bool) -> None:
     from nnr_codec.inspect import Survey, UnitBuilder, build_stream, records_of, unit_record
 
     if output is None and sys.stdout.isatty():
         raise click.UsageError("a stream does not go to a terminal: give -o FILE")
-    with opened_streams([source]) as (buffer,):
+    with opened_streams([source], limits) as (buffer,):
         if is_dump:
             records = records_of(bytes(buffer).decode("utf-8"))
         else:
             builder = UnitBuilder()
-            records = [unit_record(piece, buffer, builder) for piece in Survey(buffer, payloads=False)]
+            records = [
+                unit_record(piece, buffer, builder) for piece in Survey(buffer, payloads=False, limits=limits)
+            ]
         pieces = build_stream(records, edits)
         if output is None or output == "-":
             for octets in list(pieces):

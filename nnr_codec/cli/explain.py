@@ -16,7 +16,9 @@ from nnr_codec.cli.inspection import (
     paint_for,
     write_lines,
 )
+from nnr_codec.cli.limits import limit_option
 from nnr_codec.cli.terminal import printable
+from nnr_codec.model import Limits
 
 
 @click.command(
@@ -34,6 +36,7 @@ from nnr_codec.cli.terminal import printable
 @click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in text."
 )
+@limit_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -42,6 +45,7 @@ def command(
     as_json: bool,
     width: int | None,
     color: str,
+    limits: Limits,
 ) -> None:
     """Say what a syntax element is: descriptor, condition, range, meaning, clause."""
     from nnr_codec.inspect.explanation import (
@@ -65,15 +69,17 @@ def command(
         click.echo(f"nnr explain: no element is called {element!r}{hint}", err=True)
         ctx.exit(EXIT_USAGE)
     if as_json:
-        record = explanation_record(element) | ({"values_in": _values_in(element, places)} if places else {})
+        record = explanation_record(element) | (
+            {"values_in": _values_in(element, places, limits)} if places else {}
+        )
         write_lines([json.dumps(record, indent=1)], None)
         return
     write_lines(explanation_lines(element, paint), None)
-    for path, found in _values_in(element, places).items():
+    for path, found in _values_in(element, places, limits).items():
         write_lines([f"  {printable(path)}: {', '.join(found)}"], None)
 
 
-def _values_in(element: str, places: tuple[str, ...]) -> dict[str, list[str]]:
+def _values_in(element: str, places: tuple[str, ...], limits: Limits) -> dict[str, list[str]]:
     """Return the element's values in each stream that has it."""
     from nnr_codec.inspect.streams import values_of_element
 
@@ -89,8 +95,8 @@ def _values_in(element: str, places: tuple[str, ...]) -> dict[str, list[str]]:
             paths.append(place)
     found = {}
     for path in sorted(paths):
-        with opened_streams([path]) as (buffer,):
-            values = values_of_element(buffer, element)
+        with opened_streams([path], limits) as (buffer,):
+            values = values_of_element(buffer, element, limits)
         if values:
             found[path] = values
     return found

@@ -6,7 +6,9 @@ from __future__ import annotations
 import click
 
 from nnr_codec.cli import port
+from nnr_codec.cli.limits import limit_option
 from nnr_codec.cli.terminal import note
+from nnr_codec.model import Limits
 
 
 @click.command(
@@ -14,7 +16,8 @@ from nnr_codec.cli.terminal import note
 )
 @click.argument("source", metavar="FILE")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
-def command(source: str, quiet: bool) -> None:
+@limit_option
+def command(source: str, limits: Limits, quiet: bool) -> None:
     """Store where each tensor lies, beside the stream.
 
     Decoding single tensors (--only) then takes the same time however large the model is. An index that does
@@ -24,5 +27,5 @@ def command(source: str, quiet: bool) -> None:
 
     target = source + ".idx"
     with replacing(target, overwrite=True) as file:
-        count = port.write_index(source, file)
+        count = port.write_index(source, file, limits)
     note(f"{target}: {count} tensors", quiet=quiet)

@@ -6,14 +6,17 @@ from __future__ import annotations
 import click
 
 from nnr_codec.cli import port
+from nnr_codec.cli.limits import limit_option
 from nnr_codec.cli.terminal import printable, size, table
+from nnr_codec.model import Limits
 
 
 @click.command("info", epilog="\b\nExamples:\n  nnr info model.nnr\n  nnr info model.nnr | head")
 @click.argument("source", metavar="FILE")
-def command(source: str) -> None:
+@limit_option
+def command(source: str, limits: Limits) -> None:
     """Show a stream's units and tensors, from headers only."""
-    summary = port.describe(source)
+    summary = port.describe(source, limits)
     rows = []
     for unit in summary.units:
         # The shape is the first tensor's; a block's other tensors follow from it.

@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from nnr_codec.inspect import Paint
+    from nnr_codec.model import Limits
 
 EXIT_MALFORMED = 1
 EXIT_USAGE = 3
@@ -104,9 +105,10 @@ def atomic_file(path: str) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def opened_streams(paths: Sequence[str]) -> Iterator[list[memoryview]]:
+def opened_streams(paths: Sequence[str], limits: Limits | None = None) -> Iterator[list[memoryview]]:
     """Map files, or read standard input for ``-``."""
     from nnr_codec.codec.source import opened
 
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(opened(sys.stdin.buffer if path == "-" else path)) for path in paths]
+        most = None if limits is None else limits.max_stream_bytes
+        yield [stack.enter_context(opened(sys.stdin.buffer if path == "-" else path, most)) for path in paths]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from nnr_codec.codec import EncoderConfig, StreamSummary
     from nnr_codec.codec.source_description import SourceDescription
+    from nnr_codec.model import Limits
 
 
 def configure(options: Mapping[str, Any]) -> EncoderConfig:
@@ -71,34 +72,42 @@ def encode_to_target(
 
 
 def decode(
-    path: str, names: Sequence[str] | None, *, threads: int, on_tensor: Callable[[str], None]
+    path: str,
+    names: Sequence[str] | None,
+    *,
+    threads: int,
+    on_tensor: Callable[[str], None],
+    limits: Limits | None = None,
+    require_checksum: bool = False,
 ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """Decode a stream, or the named tensors alone, one by one."""
     from nnr_codec.codec import Decoder
 
-    for name, array in Decoder(threads=threads).iterate(path, names=names):
+    for name, array in Decoder(threads=threads, limits=limits, require_checksum=require_checksum).iterate(
+        path, names=names
+    ):
         yield name, array
         # A loop's variable would keep it while the next one is decoded.
         del array
         on_tensor(name)
 
 
-def describe(path: str) -> StreamSummary:
+def describe(path: str, limits: Limits | None = None) -> StreamSummary:
     """Read what a stream holds, from its headers."""
     from nnr_codec.codec import describe_stream
 
-    return describe_stream(path)
+    return describe_stream(path, limits=limits)
 
 
-def describe_source(path: str) -> SourceDescription:
+def describe_source(path: str, limits: Limits | None = None) -> SourceDescription:
     """Read what a stream says of the file it was made from, without walking over its tensors."""
     from nnr_codec.codec.source import opened
     from nnr_codec.codec.source_description import SourceDescription
     from nnr_codec.model import DataUnit, TopologyUnit
     from nnr_codec.syntax import iter_units
 
-    with opened(path) as buffer:
-        for _, unit, _ in iter_units(buffer):
+    with opened(path, None if limits is None else limits.max_stream_bytes) as buffer:
+        for _, unit, _ in iter_units(buffer, limits=limits):
             found = SourceDescription.from_unit(unit) if isinstance(unit, TopologyUnit) else None
             if found is not None:
                 return found
@@ -107,8 +116,8 @@ def describe_source(path: str) -> SourceDescription:
     return SourceDescription()
 
 
-def write_index(path: str, file: BinaryIO) -> int:
+def write_index(path: str, file: BinaryIO, limits: Limits | None = None) -> int:
     """Write the index of a stream's units; the number of names."""
     from nnr_codec.codec import UnitIndex
 
-    return UnitIndex.write(path, file)
+    return UnitIndex.write(path, file, limits=limits)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import click
 
+from nnr_codec.cli.limits import limit_option
 from nnr_codec.cli.terminal import printable
 from nnr_codec.codec.validate import Finding, Severity, validate
+from nnr_codec.model import Limits
 
 
 @click.command(
@@ -23,9 +25,10 @@ from nnr_codec.codec.validate import Finding, Severity, validate
 )
 @click.option("--json", "as_json", is_flag=True, help="A JSON document instead of lines.")
 @click.option("--strict", is_flag=True, help="Exit with 2 when there are warnings.")
-def command(streams: tuple[str, ...], as_json: bool, strict: bool) -> int:
+@limit_option
+def command(streams: tuple[str, ...], limits: Limits, as_json: bool, strict: bool) -> int:
     """Check a stream of any encoder: syntax, semantics, reserved bits, alignment, entry points, and choices that look odd."""
-    findings = validate([Path(stream).read_bytes() for stream in streams])
+    findings = validate([Path(stream).read_bytes() for stream in streams], limits=limits)
     if as_json:
         click.echo(json.dumps([finding.as_dict() for finding in findings], indent=1))
     else:

@@ -28,8 +28,10 @@ from nnr_codec.model import CompressedParameterTypes, DataUnit, DataUnitHeader, 
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, quantize_dependent, quantize_uniform, step_size
 from nnr_codec.transform import Block
 
-# A factor's error is multiplied into its whole row: finer than a bias's.
+# A factor's error is multiplied into its whole row: finer than a bias's, and relative to the row's own factor. Factors smaller
+# than this share of their root mean square are of rows that hardly matter.
 _SCALING_ERROR = 0.001
+_SMALL_FACTOR = 1 / 64
 
 
 @dataclass(frozen=True)
@@ -187,14 +189,17 @@ def _config_of(config: EncoderConfig, header: DataUnitHeader, role: Role) -> Enc
 def _qp_of_vector(job: TensorJob, part: _Part) -> int:
     density = job.quantization.qp_density
     if part.planned.role is Role.LOCAL_SCALING:
-        powers = np.log2(np.abs(part.weights[part.weights != 0]))
+        magnitudes = np.abs(part.weights[part.weights != 0], dtype=np.float64)
+        powers = np.log2(magnitudes)
         rms = float(np.sqrt(np.mean(np.square(part.weights, dtype=np.float64)))) if part.weights.size else 0.0
         if powers.size and np.array_equal(powers, np.round(powers)):
-            # Powers of two: the smallest as the step makes all of them exact. The trellis needs odd multiples too.
-            step = 2.0 ** float(powers.min()) / (2 if job.config.dependent else 1)
+            # Powers of two: the smallest as the step makes all of them exact. A trellis stays in its first state, whose
+            # reconstructions are even multiples of the step, as long as these multiples are divisible by four.
+            step = 2.0 ** float(powers.min()) / (4 if job.config.dependent else 1)
             return nearest_qp(step, density)
+        smallest = max(float(magnitudes.min(initial=rms)), _SMALL_FACTOR * rms)
         by_name = job.config.qp_for_name(part.name)
-        aim = Aim(error=_SCALING_ERROR * rms) if by_name is None else Aim(by_name)
+        aim = Aim(error=_SCALING_ERROR * smallest) if by_name is None else Aim(by_name)
     else:
         aim = choose_aim(part.name, part.weights, 1, job.config, density)
     if aim.error is None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
+from nnr_codec.codec.deadline import Deadline
 from nnr_codec.codec.source import PagesRead
-from nnr_codec.errors import BitstreamError, MalformedBitstream
+from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream
 from nnr_codec.model import Limits, NnrUnitType, TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import SyntaxState, UnitSpan, build_unit, iter_unit_spans, parse_unit
 
@@ -27,7 +29,7 @@ def checksum_unit(digest: bytes) -> bytes:
     return build_unit(unit, SyntaxState(general_profile_idc=1))
 
 
-def verify_checksum(buffer: memoryview, limits: Limits, *, required: bool) -> bool:
+def verify_checksum(buffer: memoryview, limits: Limits, deadline: Deadline, *, required: bool) -> bool:
     """Check a stream against its checksum.
 
     Parameters
@@ -35,6 +37,7 @@ def verify_checksum(buffer: memoryview, limits: Limits, *, required: bool) -> bo
     buffer : memoryview
         The whole stream.
     limits : Limits
+    deadline : Deadline
     required : bool
         Whether a stream without a checksum is refused.
 
@@ -49,8 +52,17 @@ def verify_checksum(buffer: memoryview, limits: Limits, *, required: bool) -> bo
         The bytes are not those that were written, or there is no checksum and one is required.
     """
     last: UnitSpan | None = None
-    for span in iter_unit_spans(buffer, limits):
-        last = span
+    try:
+        for span in iter_unit_spans(buffer, limits):
+            deadline.check(span.path, span.byte_offset)
+            last = span
+    except LimitExceeded:
+        raise
+    except BitstreamError:
+        # Whoever decodes comes to it in its turn: the first fault in stream order is the one to report.
+        if required:
+            raise
+        return False
     written = _digest_in(buffer, last, limits) if last is not None else None
     if last is None or written is None:
         if required:
@@ -59,7 +71,9 @@ def verify_checksum(buffer: memoryview, limits: Limits, *, required: bool) -> bo
             )
         return False
     unit = bytes(buffer[last.byte_offset : last.byte_offset + last.size_bytes])
-    if _sha256(buffer, last.byte_offset) != written or unit != checksum_unit(bytes.fromhex(written)):
+    if _sha256(buffer, last.byte_offset, deadline) != written or unit != checksum_unit(
+        bytes.fromhex(written)
+    ):
         raise MalformedBitstream(
             "the checksum differs: the stream is damaged",
             path=f"{last.path}.topology_data",
@@ -69,10 +83,11 @@ def verify_checksum(buffer: memoryview, limits: Limits, *, required: bool) -> bo
     return True
 
 
-def _sha256(buffer: memoryview, end: int) -> str:
+def _sha256(buffer: memoryview, end: int, deadline: Deadline) -> str:
     """Hash a stream's start, piece by piece so that a mapped one never lies in memory as a whole."""
     digest, pages = hashlib.sha256(), PagesRead(buffer)
     for start in range(0, end, _PIECE_BYTES):
+        deadline.check("nnr_bitstream", start)
         digest.update(buffer[start : min(end, start + _PIECE_BYTES)])
         pages.passed(start)
     return digest.hexdigest()
@@ -83,6 +98,8 @@ def _digest_in(buffer: memoryview, span: UnitSpan, limits: Limits) -> str | None
     if span.nnr_unit_type != NnrUnitType.NNR_TPL:
         return None
     try:
+        # It is not inflated, and a hundred bytes long: what is larger is none.
+        limits = replace(limits, max_topology_bytes=0)
         unit = parse_unit(buffer, span, SyntaxState(general_profile_idc=1), limits=limits)
         content = json.loads(bytes(unit.topology_data)) if isinstance(unit, TopologyUnit) else None
         digest = content.get(_KEY) if isinstance(content, dict) else None

@@ -38,7 +38,7 @@ _PROBE, _GENTLE_PROBE, _STRONG_PROBE = 1.0, 0.5, 2.0
 _RUIN, _NOTHING = 4.0, 0.1  # as multiples of the loss allowed
 # Groups are moved this many octaves at most against each other.
 _MOST_SHIFT = 2.5
-_LAMBDAS = (0.7, 1.5)
+_LAMBDAS = ((1.5, 2.5, 4.0, 6.0), (0.7,))
 
 
 class _Search:
@@ -70,16 +70,24 @@ class _Search:
             if ratios is not None:
                 found = self._largest_step(replace(found, ratios=ratios), "allocation") or found
         if found is not None:
-            found = self._smallest().settings
-            for lambda_scale in _LAMBDAS:
-                # A bit valued higher leaves more error at the same step: about half an octave for a doubling.
-                shifted = found.scale - math.log2(lambda_scale / found.lambda_scale) / 2
-                self._largest_step(
-                    replace(found, scale=shifted, lambda_scale=lambda_scale), "lambda", first_move=0.25
-                )
+            for lambdas in _LAMBDAS:
+                # Away from the usual value, as long as streams get smaller.
+                for lambda_scale in lambdas:
+                    if not self._helps(lambda_scale):
+                        break
         passing = [point for point in self.report.points if self.report.passes(point.score)]
         best = min(passing, key=lambda point: point.size_bytes) if passing else None
         return replace(self.report, best=best)
+
+    def _helps(self, lambda_scale: float) -> bool:
+        """Search the step once more with a bit worth so much; tell whether that gave the smallest stream so far."""
+        smallest = self._smallest()
+        # A bit valued higher leaves more error at the same step: about half an octave for a doubling.
+        shifted = smallest.settings.scale - math.log2(lambda_scale / smallest.settings.lambda_scale) / 2
+        self._largest_step(
+            replace(smallest.settings, scale=shifted, lambda_scale=lambda_scale), "lambda", first_move=0.25
+        )
+        return self._smallest().size_bytes < smallest.size_bytes
 
     def stream(self, settings: Settings) -> bytes:
         """Encode the whole model."""

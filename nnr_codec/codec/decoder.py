@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.checksum import verify_checksum
+from nnr_codec.codec.deadline import Deadline
 from nnr_codec.codec.in_flight import in_order
 from nnr_codec.codec.recompose import Recomposer
 from nnr_codec.codec.source import StreamSource, opened
@@ -137,12 +138,15 @@ class Decoder:
     ) -> Iterator[tuple[str, Any]]:
         """Yield names and tensors one by one, for models larger than memory; else as `decode`."""
         wanted = None if names is None else set(names)
-        with opened(source) as buffer:
+        deadline = Deadline(self._limits)
+        with opened(source, self._limits.max_stream_bytes) as buffer:
             if wanted is None or self._require_checksum:
-                verify_checksum(buffer, self._limits, required=self._require_checksum)
+                verify_checksum(buffer, self._limits, deadline, required=self._require_checksum)
             index = UnitIndex.beside(source) if wanted and isinstance(source, str | os.PathLike) else None
             places = index.units(buffer, wanted) if index is not None and wanted else None
-            reader = StreamReader(buffer, self._limits, self._dimensions, wanted=wanted, places=places)
+            reader = StreamReader(
+                buffer, self._limits, self._dimensions, wanted=wanted, places=places, deadline=deadline
+            )
             found: set[str] = set()
             for name, tensor in self._in_source_order(reader, wanted, dequantize, recompose):
                 found.add(name)
@@ -160,11 +164,15 @@ class Decoder:
         first = next(named, None)
         # The description comes before the first data unit, if there is one.
         description = self.description = reader.description or SourceDescription()
-        empty = {
-            name: restored(np.zeros(shape, np.float32), dtype, name)
-            for name, (dtype, shape) in description.empty.items()
-            if wanted is None or name in wanted
-        }
+        try:
+            empty = {
+                name: restored(np.zeros(shape, np.float32), dtype, name)
+                for name, (dtype, shape) in description.empty.items()
+                if wanted is None or name in wanted
+            }
+        except BitstreamError as error:
+            error.path, error.bit_offset = reader.description_place
+            raise
         coded = [] if first is None else [first]
         del first
         yield from in_source_order(_drained(coded, named), description, empty)
@@ -208,6 +216,7 @@ class Decoder:
             for unit in batch.units:
                 result = results.pop(0)
                 if isinstance(result, BitstreamError):
+                    unit.locate(result)
                     raise result
                 reader.check_time(unit.path)
                 yield unit, result
@@ -238,25 +247,33 @@ class Decoder:
     def _decode_in_turn(self, unit: DataUnitInStream, reader: StreamReader) -> list[UnitTensor]:
         """Decode a unit that may build on earlier ones, and remember it for later ones."""
         reader.check_time(unit.path)
+        plan = unit.plan
         try:
             before = self._updates.predecessors(unit.header) or ()
         except BitstreamError as error:
-            raise reader.located(error) from None
-        if before and [p.shape for p in before] != [t.shape for t in unit.plan]:
-            raise MalformedBitstream(
+            reader.locate(error)
+            raise
+        if before and [p.shape for p in before] != [t.shape for t in plan]:
+            fault = MalformedBitstream(
                 "the unit updates one of another shape",
                 path=f"{unit.path}.tensor_dimensions",
                 bit_offset=unit.payload_bit_offset,
                 element="tensor_dimensions",
                 clause="format 5.6",
             )
+            unit.locate(fault)
+            raise fault
         context = UnitContext(unit.general_profile_idc, unit.quantization, before)
-        tensors = decode_unit(
-            unit.header, unit.plan, unit.payload, context, bit_offset=unit.payload_bit_offset, path=unit.path
-        )
+        try:
+            tensors = decode_unit(
+                unit.header, plan, unit.payload, context, bit_offset=unit.payload_bit_offset, path=unit.path
+            )
+        except BitstreamError as error:
+            unit.locate(error)
+            raise
         coded = [t.coded.levels for t in tensors if t.coded is not None]
         if reader.parent_signalling and coded:
-            self._updates.remember(unit.header, unit.payload, coded, [t.shape for t in unit.plan])
+            self._updates.remember(unit.header, unit.payload, coded, [t.shape for t in plan])
         return tensors
 
 

@@ -17,6 +17,8 @@ class Effort:
         least squared error.
     sample : int
         Weights of a larger tensor that settle its unary length, initialisations and step before the first pass.
+    sample_share : float
+        And no more than this share of the tensor.
     unary_lengths : tuple of int
         Tried by estimate. 10 costs no byte in the header.
     small : int
@@ -27,6 +29,7 @@ class Effort:
 
     passes: int
     sample: int = 1 << 15
+    sample_share: float = 1.0
     unary_lengths: tuple[int, ...] = (1, 2, 4, 7, 10, 14, 20, 32)
     small: int = 512
     slopes: tuple[float, ...] = (1.0,)
@@ -34,13 +37,13 @@ class Effort:
 
 EFFORTS = {
     "fast": Effort(0),
-    "medium": Effort(1),
+    "medium": Effort(1, sample_share=0.125),
     "slow": Effort(2, small=4096),
     "best": Effort(
         3,
         sample=1 << 17,
         unary_lengths=(1, 2, 3, 4, 5, 7, 10, 12, 14, 17, 20, 25, 32, 48),
         small=8192,
-        slopes=(1.0, 0.45, 0.75, 1.2),
+        slopes=(1.0, 0.8),
     ),
 }

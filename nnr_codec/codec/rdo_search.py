@@ -26,6 +26,7 @@ from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, matched_lambda, quantize
 _UNSTATED_UNARY_LENGTH = 10
 # Pieces a sample is taken in, far enough apart to see all of a tensor.
 _SAMPLE_PIECES = 8
+_SMALLEST_SAMPLE = 1 << 11
 # What a bit is worth at `lambda_scale` 1, in units of the bound's slope at high rate. One number serves all rates: measured
 # from 0.2 to 6 bits a weight the best lies between 0.7 and 1.1 and its neighbourhood is flat. A slope tied to the error a
 # pass leaves would feed on itself.
@@ -84,10 +85,9 @@ class RdoSearch:
         self._importance = (
             None if job.importance is None else np.ascontiguousarray(job.importance, np.float32).reshape(-1)
         )
-        self._sample = sample_of(weights, effort.sample)
-        self._sample_importance = (
-            None if self._importance is None else sample_of(self._importance, effort.sample)
-        )
+        size = min(effort.sample, max(int(effort.sample_share * weights.size), _SMALLEST_SAMPLE))
+        self._sample = sample_of(weights, size)
+        self._sample_importance = None if self._importance is None else sample_of(self._importance, size)
 
     def run(self) -> Quantised:
         """Return the cheapest levels found."""

@@ -169,6 +169,10 @@ class Journal:
                     f"{self._path} is the journal of another model or search: remove it, or name another"
                 )
             self._known = {line["key"]: line for line in lines[1:]}
+            if not self._path.read_text().endswith("\n"):
+                # An interruption cut a line: the next must not be read as its rest.
+                with open(self._path, "a") as file:
+                    file.write("\n")
         else:
             self._append({"fingerprint": fingerprint})
 

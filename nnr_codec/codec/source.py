@@ -13,8 +13,11 @@ StreamSource: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[st
 
 
 @contextmanager
-def opened(source: StreamSource) -> Iterator[memoryview]:
-    """Give the bytes of a stream: a path is mapped, not read; a file object is read from where it stands."""
+def opened(source: StreamSource, max_bytes: int | None = None) -> Iterator[memoryview]:
+    """Give the bytes of a stream: a path is mapped, not read; a file object is read from where it stands.
+
+    Of a file object no more than one byte beyond `max_bytes` is read: enough to see that it is too long.
+    """
     if isinstance(source, bytes | bytearray | memoryview):
         yield memoryview(source).cast("B")
     elif isinstance(source, str | os.PathLike):
@@ -26,9 +29,18 @@ def opened(source: StreamSource) -> Iterator[memoryview]:
             # Not closed here: arrays and errors may still hold views of it; the last one gone unmaps it.
             yield memoryview(mapped)
     elif hasattr(source, "read"):
-        yield memoryview(source.read())
+        yield memoryview(source.read() if max_bytes is None else _read(source, max_bytes + 1))
     else:
         raise TypeError(f"a stream is bytes, a path or a binary file, not {type(source).__name__}")
+
+
+def _read(source: BinaryIO, most: int) -> bytes:
+    # In pieces, since a file object may take the size it is asked for as one to allocate.
+    pieces: list[bytes] = []
+    while most > 0 and (piece := source.read(min(most, 1 << 20))):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
 
 
 #: How much of a mapped stream stays in memory behind the place where reading is.

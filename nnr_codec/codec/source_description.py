@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from nnr_codec.model import Limits, TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import inflate
 
 T = TypeVar("T")
+
+_LARGEST_STRIDES = 1 << 48
 
 _KEY = "nnr_codec.source"
 
@@ -150,8 +153,10 @@ def _text(value: object) -> str:
 
 
 def _empty_shape(shape: list[object]) -> tuple[int, ...]:
-    extents = tuple(extent for extent in shape if isinstance(extent, int) and 0 <= extent < 1 << 31)
-    if len(extents) != len(shape) or 0 not in extents or len(extents) > 32:
+    extents = tuple(extent for extent in shape if type(extent) is int and 0 <= extent < 1 << 31)
+    # NumPy takes no shape whose strides would overflow, though there be nothing in it.
+    strides = math.prod(extent or 1 for extent in extents)
+    if len(extents) != len(shape) or 0 not in extents or len(extents) > 32 or strides > _LARGEST_STRIDES:
         raise ValueError(f"{shape!r} is not the shape of an empty tensor")
     return extents
 

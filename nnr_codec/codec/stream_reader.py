@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from nnr_codec.codec.deadline import Deadline
 from nnr_codec.codec.source import PagesRead
 from nnr_codec.codec.source_description import SourceDescription
 from nnr_codec.codec.unit_layout import PlannedTensor, plan_unit
@@ -19,10 +19,21 @@ from nnr_codec.model import (
     DataUnitHeader,
     Limits,
     ModelParameterSet,
+    NnrUnitType,
+    PartialUnit,
     Quantization,
     TopologyUnit,
 )
-from nnr_codec.syntax import SyntaxState, Trace, UnitSpan, iter_unit_spans, iter_units, parse_tree, quick_name
+from nnr_codec.syntax import (
+    JoinedUnitSpan,
+    PartPlaces,
+    SyntaxState,
+    UnitSpan,
+    iter_unit_spans,
+    iter_units,
+    locate,
+    quick_name,
+)
 
 
 @dataclass(slots=True)
@@ -41,6 +52,7 @@ class DataUnitInStream:
     shape: tuple[int, ...]
     general_profile_idc: int
     quantization: Quantization | None
+    places: PartPlaces | None = None  # of the payload's pieces, where the unit came in parts
     _plan: list[PlannedTensor] | None = field(default=None, compare=False, repr=False)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -53,7 +65,12 @@ class DataUnitInStream:
             bytes(self.payload),
             self.names,
         )
-        return DataUnitInStream, (*own, self.shape, self.general_profile_idc, self.quantization)
+        return DataUnitInStream, (*own, self.shape, self.general_profile_idc, self.quantization, self.places)
+
+    def locate(self, error: BitstreamError) -> None:
+        """Turn a position in a payload joined from parts into its place in the stream."""
+        if self.places is not None and error.bit_offset is not None:
+            error.bit_offset = self.places.absolute(error.bit_offset)
 
     @property
     def plan(self) -> list[PlannedTensor]:
@@ -66,6 +83,7 @@ class DataUnitInStream:
         except BitstreamError as error:
             error.path = self.path if error.path is None else error.path
             error.bit_offset = self.payload_bit_offset if error.bit_offset is None else error.bit_offset
+            self.locate(error)
             raise
 
 
@@ -83,6 +101,8 @@ class StreamReader:
         Only these tensors are: units that certainly hold none of them are passed by unread.
     places : list of (offset, size, number), optional
         Where the units with the wanted tensors are, and the parameter sets before them; no others are looked at.
+    deadline : Deadline, optional
+        When the call that this belongs to began; by default now.
 
     Attributes
     ----------
@@ -90,6 +110,8 @@ class StreamReader:
         What was known before the last data unit, or is behind the last other unit.
     description : SourceDescription or None
         What the stream says of its source, once read.
+    description_place : (path, bit offset)
+        Where it says so.
     other_units : list of (span, unit)
         All units that are no data units.
     """
@@ -102,6 +124,7 @@ class StreamReader:
         *,
         wanted: set[str] | None = None,
         places: list[tuple[int, int, int]] | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
         self._buffer = buffer
         self._pages = PagesRead(buffer)
@@ -111,10 +134,11 @@ class StreamReader:
         self._places = places
         self._limits = limits
         self._dimensions = dimensions
-        self._deadline = None if limits.max_seconds is None else time.monotonic() + limits.max_seconds
+        self._deadline = deadline or Deadline(limits)
         self.state = SyntaxState()
-        self._span: UnitSpan | None = None
+        self._span = UnitSpan(0, 0, 0, 0)
         self.description: SourceDescription | None = None
+        self.description_place = ("nnr_bitstream", 0)
         self.other_units: list[tuple[UnitSpan, AnyUnit]] = []
 
     def data_units(self) -> Iterator[DataUnitInStream]:
@@ -133,7 +157,9 @@ class StreamReader:
             if isinstance(unit, DataUnit):
                 yield self._data_unit(span, unit)
                 continue
-            if isinstance(unit, AggregateUnit):
+            if isinstance(unit, AggregateUnit) or (
+                isinstance(unit, PartialUnit) and unit.nnr_unit_type == NnrUnitType.NNR_AGG
+            ):
                 # What it holds is in no peer's reach and its header is not public: skipping it would lose tensors.
                 raise UnsupportedBitstream(
                     "aggregate units are not decoded",
@@ -145,6 +171,7 @@ class StreamReader:
             else:
                 self.other_units.append((span, unit))
                 if isinstance(unit, TopologyUnit) and self.description is None:
+                    self.description_place = (f"{span.path}.topology_data", 8 * span.byte_offset)
                     self.description = SourceDescription.from_unit(
                         unit, limits=self._limits, path=span.path, bit_offset=8 * span.byte_offset
                     )
@@ -158,6 +185,7 @@ class StreamReader:
                 )
             return
         for span in iter_unit_spans(self._buffer, self._limits):
+            self._deadline.check(span.path, span.byte_offset)
             if self._wanted is not None:
                 self._pages.passed(span.byte_offset)
                 if self._tells_names and not self._may_hold_wanted(span):
@@ -178,25 +206,18 @@ class StreamReader:
             and not mps.parent_signalling_enabled_flag
         )
 
+    def locate(self, error: BitstreamError) -> None:
+        """Complete an error about an element of the unit read last."""
+        locate(error, self._buffer, self._span, self.state, self._limits)
+
     def passed(self, unit: DataUnitInStream) -> None:
         """Give back the memory of all units up to this one, which is decoded."""
-        if not isinstance(unit.payload, bytes):
+        if unit.places is None:
             self._pages.passed(unit.payload_bit_offset // 8 + len(unit.payload))
 
     def check_time(self, path: str) -> None:
         """Raise LimitExceeded when the caller's time is over."""
-        if self._deadline is not None and time.monotonic() > self._deadline:
-            raise LimitExceeded(f"max_seconds, which is {self._limits.max_seconds}, are over", path=path)
-
-    def located(self, error: BitstreamError) -> BitstreamError:
-        """Say where the element that an error names stands in the unit read last."""
-        if self._span is not None and error.bit_offset is None:
-            trace = Trace()
-            parse_tree(self._buffer, self._span, self.state, trace=trace, limits=self._limits)
-            for event in trace:
-                if event.element == error.element:
-                    error.path, error.bit_offset = event.path, event.bit_offset
-        return error
+        self._deadline.check(path, self._span.byte_offset)
 
     @property
     def parent_signalling(self) -> bool:
@@ -205,8 +226,12 @@ class StreamReader:
 
     def _data_unit(self, span: UnitSpan, unit: DataUnit) -> DataUnitInStream:
         header = unit.header
-        # A unit joined from parts lies in several places; the first one's start stands for it.
-        payload_bit_offset = 8 * (span.byte_offset + max(0, span.size_bytes - len(unit.payload)))
+        places = span.places if isinstance(span, JoinedUnitSpan) else None
+        # In a unit joined from parts positions count from its own start, until they are told.
+        start = 0 if places is not None else span.byte_offset
+        size = span.joined_bytes if isinstance(span, JoinedUnitSpan) else span.size_bytes
+        payload_bit_offset = 8 * (start + size - len(unit.payload))
+        place = payload_bit_offset if places is None else places.absolute(payload_bit_offset)
         names = tensor_names(header, self.state, span)
         shape = header.tensor_dimensions
         if shape is None:
@@ -215,13 +240,15 @@ class StreamReader:
                 raise MalformedBitstream(
                     "the stream does not give this tensor's dimensions and nobody else did",
                     path=f"{span.path}.tensor_dimensions_flag",
-                    bit_offset=payload_bit_offset,
+                    bit_offset=place,
                     element="tensor_dimensions",
                     clause="format 3",
                 )
             limit = self._limits.max_tensor_elements
             if limit is not None and math.prod(shape) > limit:
-                raise LimitExceeded(f"a tensor of {math.prod(shape)} elements", path=span.path)
+                raise LimitExceeded(
+                    f"a tensor of {math.prod(shape)} elements", path=span.path, bit_offset=place
+                )
         return DataUnitInStream(
             span.path,
             span.size_bytes,
@@ -232,6 +259,7 @@ class StreamReader:
             shape,
             self.state.general_profile_idc or 0,
             self.state.quantization,
+            places,
         )
 
 

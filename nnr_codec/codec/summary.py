@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nnr_codec.codec.deadline import Deadline
 from nnr_codec.codec.dtype_tags import dtype_tag
 from nnr_codec.codec.source import PagesRead, StreamSource, opened
 from nnr_codec.codec.source_description import SourceDescription, in_source_order
@@ -123,9 +124,11 @@ def describe_stream(
     found: SourceDescription | None = None
     walked: list[tuple[UnitSpan, DataUnitHeader | None, tuple[str, ...]]] = []
     state = SyntaxState()
-    with opened(source) as buffer:
+    deadline = Deadline(limits)
+    with opened(source, limits.max_stream_bytes) as buffer:
         pages = PagesRead(buffer)
         for span, unit, state in iter_units(buffer, limits=limits):
+            deadline.check(span.path, span.byte_offset)
             pages.passed(span.byte_offset)
             if isinstance(unit, DataUnit):
                 walked.append((span, unit.header, tensor_names(unit.header, state, span)))

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from nnr_codec.codec.deadline import Deadline
 from nnr_codec.codec.source import PagesRead, opened
 from nnr_codec.codec.source_description import SourceDescription
 from nnr_codec.codec.stream_reader import tensor_names, unit_names
@@ -160,11 +161,12 @@ def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[b
     walked: list[tuple[UnitSpan, tuple[bytes, ...] | None]] = []
     state = SyntaxState()
     description: SourceDescription | None = None
-    pages = PagesRead(buffer)
+    pages, deadline = PagesRead(buffer), Deadline(limits)
 
     def spans() -> Iterator[UnitSpan]:
         """Yield the units that take the grammar, and note the others."""
         for span in iter_unit_spans(buffer, limits):
+            deadline.check(span.path, span.byte_offset)
             pages.passed(span.byte_offset)
             indexed = state.mps is None or state.mps.topology_indexed_reference_flag
             name = None if indexed else quick_name(buffer, span)

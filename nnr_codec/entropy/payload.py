@@ -152,7 +152,7 @@ def decode_payload(
         np.frombuffer(payload, np.uint8), native, levels
     )
     if outcome != _Outcome.OK:
-        raise _decoding_fault(outcome, position, index, payload, bit_offset, path)
+        raise decoding_fault((outcome, position, index), payload, bit_offset, path)
     return [
         DecodedTensor(array, qp, hist, skip, flags, inits, tuple(BlockRowStart(*s) for s in starts))
         for array, (qp, hist, skip, flags, inits, starts) in zip(levels, side, strict=True)
@@ -176,27 +176,37 @@ def decode_payloads(jobs: Sequence[PayloadToDecode]) -> list[DecodedPayload | Bi
     results: list[DecodedPayload | BitstreamError] = []
     for job, own, (status, qp_values) in zip(jobs, arrays, _native.decode_payloads(entries), strict=True):
         if status is not None:
-            outcome, position, index = status
-            results.append(_decoding_fault(outcome, position, index, job.payload, job.bit_offset, job.path))
+            results.append(decoding_fault(status, job.payload, job.bit_offset, job.path))
         else:
             values = own if job.quantization is None else [array.view(np.float32) for array in own]
             results.append(DecodedPayload(values, qp_values))
     return results
 
 
-def _decoding_fault(
-    outcome: _native.Outcome,
-    position: int,
-    index: int,
-    payload: bytes | memoryview,
-    bit_offset: int,
-    path: str | None,
+def decoding_fault(
+    status: tuple[_native.Outcome, int, int], payload: bytes | memoryview, bit_offset: int, path: str | None
 ) -> BitstreamError:
+    """Turn the core's answer about a codeword that does not decode into an error."""
+    outcome, position, index = status
     error, message, clause = _DECODING_FAULTS[outcome]
     # Bits past the end do not exist; the fault is at the first of them.
     position = min(position, 8 * len(payload))
+    if outcome == _Outcome.BAD_STOP_BIT:
+        position = _wrong_bit(payload, position)
     place = f"{path}.tensor[{index}]" if path is not None else f"tensor[{index}]"
     return error(message, path=place, bit_offset=bit_offset + position, element="payload", clause=clause)
+
+
+def _wrong_bit(payload: bytes | memoryview, position: int) -> int:
+    """Return the bit at fault where a codeword ends: the stop bit, which was the last one read, or one behind it.
+
+    Clause: format 5.1
+    """
+    tail = payload[(position - 1) >> 3] & (0xFF >> ((position - 1) & 7))
+    stop = 0x80 >> ((position - 1) & 7)
+    if not tail & stop:
+        return position - 1
+    return (position - 1 | 7) - (tail & ~stop).bit_length() + 1
 
 
 def encode_payload(tensors: Sequence[TensorToEncode]) -> EncodedPayload:

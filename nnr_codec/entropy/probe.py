@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec import _native
-from nnr_codec.entropy.payload import _DECODING_FAULTS, TensorToDecode
+from nnr_codec.entropy.payload import TensorToDecode, decoding_fault
 from nnr_codec.errors import BitstreamError
 
 #: What bins outside the context models are for, in the native module's order.
@@ -125,10 +125,8 @@ def probe_payload(
     )
     fault = None
     if outcome != _native.Outcome.OK:
-        error, message, clause = _DECODING_FAULTS[outcome]
-        place = f"{path}.tensor[{index}]" if path is not None else f"tensor[{index}]"
+        fault = decoding_fault((outcome, position, index), payload, bit_offset, path)
         position = min(position, 8 * len(payload))
-        fault = error(message, path=place, bit_offset=bit_offset + position, element="payload", clause=clause)
     return ProbedPayload(
         tuple(_probed(array, *probe) for array, probe in zip(levels, probes, strict=False)),
         position,

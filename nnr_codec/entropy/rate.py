@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What levels cost, without producing a stream: for encoders and for people who write quantisers of their own.
 
+A quantiser of your own asks what levels would take, and what the next value would cost after those already chosen:
+
 >>> import numpy as np
 >>> from nnr_codec import rate
->>> levels = np.zeros(10000, np.int32)
->>> bits = rate.estimate_bits(levels, rate.TensorCoding(rows=100, width=100))
->>> bits.total < 100
-True
+>>> weights = np.random.default_rng(1).laplace(0, 1, (100, 100))
+>>> coding = rate.TensorCoding(rows=100, width=100)
+>>> rounded = np.rint(weights / 0.5).astype(np.int32)
+>>> shrunk = np.trunc(weights / 0.5 + 0.25 * np.sign(weights)).astype(np.int32)
+>>> bits = [rate.estimate_bits(levels, coding).total / weights.size for levels in (rounded, shrunk)]
+>>> [f"{b:.1f}" for b in bits]
+['3.5', '3.3']
+>>> after = rate.cost_tables(shrunk[:50], coding, largest=4)
+>>> [f"{b:.1f}" for b in after.nonzero[0] + after.sign[0, 0] + after.magnitude[0]]
+['2.7', '3.6', '4.5', '5.6']
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def call(model: Any, batch: Any) -> Any:
     return model(batch)
 
 
-def fisher_information(model: Any, batches: Iterable[Any], loss: Run) -> Importances:
+def fisher_information(model: Any, batches: Iterable[Any], loss: Run, *, damping: float = 0.1) -> Importances:
     """Return the empirical diagonal Fisher information: the mean over samples of the squared gradient.
 
     Parameters
@@ -43,6 +43,8 @@ def fisher_information(model: Any, batches: Iterable[Any], loss: Run) -> Importa
         Of whatever `loss` takes. Some hundreds of samples do.
     loss : callable of (model, batch)
         Returns one negative log likelihood for each sample, a tensor of shape [samples].
+    damping : float
+        Added to each weight's, as a share of its tensor's mean: what few samples never used is not free.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def fisher_information(model: Any, batches: Iterable[Any], loss: Run) -> Importa
     import torch
 
     parameters = _parameters(model)
-    sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in parameters.items()}
+    sums = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in parameters.items()}
     n_samples = 0
     with _evaluating(model):
         for batch in batches:
@@ -67,11 +69,17 @@ def fisher_information(model: Any, batches: Iterable[Any], loss: Run) -> Importa
                 )
                 _add_squares(sums, gradients)
             n_samples += len(losses)
-    return {name: (total / max(n_samples, 1)).float().numpy() for name, total in sums.items()}
+    return _means(sums, n_samples, damping)
 
 
 def output_sensitivity(
-    model: Any, batches: Iterable[Any], run: Run = call, *, probes: int = 4, seed: int = 0
+    model: Any,
+    batches: Iterable[Any],
+    run: Run = call,
+    *,
+    probes: int = 4,
+    seed: int = 0,
+    damping: float = 0.1,
 ) -> Importances:
     """Return the mean squared derivative of the outputs by each weight, summed over a sample's outputs.
 
@@ -86,6 +94,8 @@ def output_sensitivity(
         Returns outputs of shape [samples, ...].
     probes : int
         Random combinations for each batch.
+    damping : float
+        As in `fisher_information`.
 
     Returns
     -------
@@ -95,7 +105,7 @@ def output_sensitivity(
     import torch
 
     parameters = _parameters(model)
-    sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in parameters.items()}
+    sums = {name: torch.zeros_like(p, dtype=torch.float32) for name, p in parameters.items()}
     generator = torch.Generator().manual_seed(seed)
     n_samples = 0
     with _evaluating(model):
@@ -110,7 +120,7 @@ def output_sensitivity(
                 )
                 _add_squares(sums, gradients)
             n_samples += len(outputs)
-    return {name: (total / max(n_samples, 1)).float().numpy() for name, total in sums.items()}
+    return _means(sums, n_samples, damping)
 
 
 def inverse_variances(snapshots: Iterable[Mapping[str, Any]], *, prior_samples: float = 1.0) -> Importances:
@@ -157,7 +167,9 @@ def layer_curvatures(
     seed: int = 0,
     largest_width: int = 8192,
 ) -> dict[str, Curvature | NDArray[np.float32]]:
-    """Return the curvature X'X of every Linear and convolution, and the worth of every row of an Embedding.
+    """Return the curvature X'X of every Linear and convolution, and that of an Embedding's rows.
+
+    With `by_output`, each input counts in X'X by the squared derivative at the outputs it makes.
 
     Parameters
     ----------
@@ -175,7 +187,7 @@ def layer_curvatures(
 
     Returns
     -------
-    dict of str to Curvature, or to float32[rows, 1] for an Embedding
+    dict of str to Curvature, or to float32[rows, 1] for an Embedding without `by_output`
     """
     import torch
 
@@ -213,24 +225,34 @@ class _LayerCollector:
         self._rows_of, self._outputs_of = rows_of, outputs_of
         self._products: Any = None
         self._squares: Any = None
-        self._n_rows = 0
+        self._weight = 0.0
 
     def on_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
         rows = self._rows_of(module, inputs[0].detach())
-        product = (rows.T @ rows).double()
-        self._products = product if self._products is None else self._products + product
-        self._n_rows += len(rows)
         if output.requires_grad:
-            output.register_hook(self._on_gradient)
+            # Inputs count as much as the outputs they make: a loud input that nothing depends on teaches nothing.
+            output.register_hook(lambda gradient: self._on_gradient(rows, gradient))
+        else:
+            self._add(rows, rows, float(len(rows)))
 
-    def _on_gradient(self, gradient: Any) -> None:
-        squares = self._outputs_of(gradient.detach()).double().square().sum(0)
-        self._squares = squares if self._squares is None else self._squares + squares
+    def _on_gradient(self, rows: Any, gradient: Any) -> None:
+        squares = self._outputs_of(gradient.detach()).square()
+        weights = squares.sum(1)
+        self._add(rows * weights[:, None], rows, float(weights.sum()))
+        by_output = squares.double().sum(0)
+        self._squares = by_output if self._squares is None else self._squares + by_output
+
+    def _add(self, left: Any, right: Any, weight: float) -> None:
+        if self._products is None:
+            self._products = left.T @ right
+        else:
+            self._products.addmm_(left.T, right)
+        self._weight += weight
 
     def result(self, n_samples: int, damping: float) -> Curvature | None:
-        if self._products is None:
+        if self._products is None or not self._weight > 0:
             return None
-        matrix = (self._products / self._n_rows).numpy()
+        matrix = (self._products / self._weight).numpy()
         rows = None if self._squares is None else (self._squares / n_samples).numpy()
         if rows is not None and rows.max() > 0:
             # An output that never mattered in few samples is not free.
@@ -241,30 +263,35 @@ class _LayerCollector:
 
 
 class _EmbeddingCollector:
-    """Counts of each row, and the mean square of the gradient where rows are used."""
+    """Counts of each row, and the products of the gradients where rows are used.
+
+    The inputs of an embedding pick rows, so that what couples the errors of a row is not X'X but the mean of g g' over the
+    derivatives g at its outputs; how often a row is used weighs it.
+    """
 
     def __init__(self, n_rows: int) -> None:
         self._counts = np.zeros(n_rows)
-        self._square_sum = 0.0
-        self._with_gradients = False
+        self._products: Any = None
 
     def on_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
         del module
         self._counts += np.bincount(inputs[0].detach().reshape(-1).numpy(), minlength=len(self._counts))
         if output.requires_grad:
-            self._with_gradients = True
             output.register_hook(self._on_gradient)
 
     def _on_gradient(self, gradient: Any) -> None:
-        self._square_sum += float(gradient.detach().double().square().mean(-1).sum())
+        rows = gradient.detach().reshape(-1, gradient.shape[-1])
+        product = (rows.T @ rows).double()
+        self._products = product if self._products is None else self._products + product
 
-    def result(self, n_samples: int, damping: float) -> NDArray[np.float32] | None:
-        del damping
+    def result(self, n_samples: int, damping: float) -> Curvature | NDArray[np.float32] | None:
         total = self._counts.sum()
         if total == 0:
             return None
-        worth = self._square_sum / n_samples if self._with_gradients else 1.0
-        return (worth * smoothed_frequencies(self._counts)).astype(np.float32)[:, None]
+        share = smoothed_frequencies(self._counts)
+        if self._products is None or not float(self._products.trace()) > 0:
+            return share.astype(np.float32)[:, None]
+        return Curvature((self._products / total).numpy(), share * (total / n_samples), damping)
 
 
 def smoothed_frequencies(counts: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -340,7 +367,16 @@ def _parameters(model: Any) -> dict[str, Any]:
 def _add_squares(sums: dict[str, Any], gradients: Iterable[Any]) -> None:
     for total, gradient in zip(sums.values(), gradients, strict=True):
         if gradient is not None:
-            total += gradient.detach().double().square()
+            # In place: a copy in double precision of every gradient takes longer than the gradient.
+            single = gradient.detach().float()
+            total.addcmul_(single, single)
+
+
+def _means(sums: Mapping[str, Any], n_samples: int, damping: float) -> Importances:
+    return {
+        name: ((total + damping * total.mean()) / max(n_samples, 1)).cpu().numpy()
+        for name, total in sums.items()
+    }
 
 
 @contextmanager

@@ -9,11 +9,12 @@ from nnr_codec.inspect.examine import UnitReport
 from nnr_codec.inspect.meanings import CODED
 from nnr_codec.inspect.paint import value_text
 from nnr_codec.inspect.survey import Survey
+from nnr_codec.model import Limits
 
 _MOST_VALUES = 8
 
 
-def values_of_element(buffer: Any, element: str) -> list[str]:
+def values_of_element(buffer: Any, element: str, limits: Limits | None = None) -> list[str]:
     """Return the different values that an element has in a stream, in order of appearance.
 
     Of an element inside codewords, how many bins it takes.
@@ -21,7 +22,7 @@ def values_of_element(buffer: Any, element: str) -> list[str]:
     coded = element in CODED
     found: dict[str, None] = {}
     n_bins = 0
-    for piece in Survey(buffer, payloads=coded):
+    for piece in Survey(buffer, payloads=coded, limits=limits):
         if not isinstance(piece, UnitReport):
             continue
         for event in piece.events:

@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from nnr_codec.errors import BitstreamError
+from nnr_codec.codec.deadline import Deadline
+from nnr_codec.errors import BitstreamError, LimitExceeded
 from nnr_codec.inspect.examine import StrayBytes, UnitReport, examine, state_after
 from nnr_codec.inspect.fault import Fault, fault_of
 from nnr_codec.inspect.payload import PayloadReader, PayloadReport
@@ -84,9 +85,13 @@ class Survey:
         state = SyntaxState()
         parts: list[UnitReport] = []
         offset = index = 0
+        deadline = Deadline(self._limits)
         if not self.view:
             yield StrayBytes(0, 0, [_fault("the stream is empty", 0, "a start unit", "nothing")])
+        self._allow(len(self.view), "max_stream_bytes", 0)
         while offset < len(self.view):
+            deadline.check(f"nnr_unit[{index}]", offset)
+            self._allow(index + 1, "max_units", offset)
             piece = self._piece_at(offset, index, state)
             if isinstance(piece, UnitReport):
                 index += 1
@@ -98,6 +103,13 @@ class Survey:
             self._release(offset)
         if parts:
             _end_parts(parts, "the stream ends before the last part of a unit")
+
+    def _allow(self, value: int, name: str, offset: int) -> None:
+        bound = getattr(self._limits, name)
+        if bound is not None and value > bound:
+            raise LimitExceeded(
+                f"{value} is beyond {name}, which is {bound}", path="nnr_bitstream", bit_offset=8 * offset
+            )
 
     # Where units are.
 
@@ -128,6 +140,7 @@ class Survey:
 
     def _examined(self, offset: int, index: int, framing: Framing, state: SyntaxState) -> UnitReport:
         size = min(framing.size_bytes, len(self.view) - offset)
+        self._allow(size, "max_unit_bytes", offset)
         span = UnitSpan(index, offset, size, framing.nnr_unit_type, framing.header_offset)
         return examine(self.view, span, state, self._limits)
 

@@ -48,7 +48,7 @@ class Limits:
     """
 
     max_stream_bytes: int | None = 1 << 40
-    max_units: int | None = 1_000_000
+    max_units: int | None = 1 << 17
     max_unit_bytes: int | None = (1 << 31) - 1
     max_tensor_elements: int | None = 1 << 35
     max_total_elements: int | None = 1 << 38
@@ -56,7 +56,7 @@ class Limits:
     max_names: int | None = 1 << 16
     max_name_bytes: int | None = 1 << 12
     max_codebook_size: int | None = 1 << 16
-    max_topology_bytes: int | None = 1 << 28
+    max_topology_bytes: int | None = 1 << 22
     max_expansion_ratio: int | None = 1 << 20
     expansion_floor_bytes: int = 1 << 28
     max_nesting: int | None = 8

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bitstream's grammar: units in, bytes out, and back, with a trace of every element on request."""
 
-from nnr_codec.syntax.parts import iter_units, join_parts, split_unit
+from nnr_codec.syntax.parts import JoinedUnitSpan, PartPlaces, iter_units, join_parts, split_unit
 from nnr_codec.syntax.state import SyntaxState
 from nnr_codec.syntax.stream import UnitSpan, iter_unit_spans, quick_name
 from nnr_codec.syntax.topology_unit import inflate
 from nnr_codec.syntax.trace import Trace, TraceEvent
 from nnr_codec.syntax.unit import NNR_UNIT
-from nnr_codec.syntax.walk import build_tree, build_unit, parse_tree, parse_unit
+from nnr_codec.syntax.walk import build_tree, build_unit, locate, parse_tree, parse_unit
 
 __all__ = [
     "NNR_UNIT",
+    "JoinedUnitSpan",
+    "PartPlaces",
     "SyntaxState",
     "Trace",
     "TraceEvent",
@@ -21,6 +23,7 @@ __all__ = [
     "iter_unit_spans",
     "iter_units",
     "join_parts",
+    "locate",
     "parse_tree",
     "parse_unit",
     "quick_name",

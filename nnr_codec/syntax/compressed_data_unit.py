@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from nnr_codec.errors import MalformedBitstream
+from nnr_codec.errors import MalformedBitstream, UnsupportedBitstream
 from nnr_codec.model import (
     CompressedParameterTypes,
     DecompressedDataFormat,
@@ -12,7 +12,7 @@ from nnr_codec.model import (
 )
 from nnr_codec.syntax.descriptors import bs, byte_alignment, ie, st, u, ue, unsupported
 from nnr_codec.syntax.expressions import Expression, Scope
-from nnr_codec.syntax.grammar import Derived, IfPresent, Repeat, Syntax
+from nnr_codec.syntax.grammar import Check, Derived, IfPresent, Repeat, Syntax
 from nnr_codec.syntax.topology_elements import TOPOLOGY_ELEMENTS_IDS_LIST, TOPOLOGY_ELEMENTS_INDEX_LIST
 
 CODEBOOK = Syntax(
@@ -56,7 +56,7 @@ def low_rank_factor(scope: Scope) -> str:
     if name[-2:] not in ("_G", "_H"):
         raise MalformedBitstream(
             "the name of a low-rank factor outside a block ends in _G or _H",
-            element="topology_elem_id",
+            element="topology_elem_id" if index is None else "topology_elem_id_index",
             clause="format 3",
         )
     return str(name[-2:])
@@ -65,7 +65,14 @@ def low_rank_factor(scope: Scope) -> str:
 NNR_COMPRESSED_DATA_UNIT_HEADER = Syntax(
     "nnr_compressed_data_unit_header",
     "nnr_compressed_data_unit_payload_type" / u(5, PayloadType),
-    "nnr_multiple_topology_elements_present_flag" / u(1),
+    # What several names outside a block mean, topology_tensor_dimension_mapping() says, whose syntax is not known.
+    "nnr_multiple_topology_elements_present_flag"
+    / u(
+        1,
+        rule="nnr_multiple_topology_elements_present_flag == 0"
+        " or nnr_compressed_data_unit_payload_type == NNR_PT_BLOCK",
+        refusal=UnsupportedBitstream,
+    ),
     "nnr_decompressed_data_format_present_flag" / u(1),
     "input_parameters_present_flag" / u(1),
     IfPresent(
@@ -81,7 +88,7 @@ NNR_COMPRESSED_DATA_UNIT_HEADER = Syntax(
             "mps_topology_indexed_reference_flag == 0",
             "topology_elem_id" / st(),
         ).or_else(
-            "topology_elem_id_index" / ue(7),
+            "topology_elem_id_index" / ue(7, rule="topology_elem_id_index < NumReferences"),
         ),
     ),
     IfPresent(
@@ -136,6 +143,7 @@ NNR_COMPRESSED_DATA_UNIT_HEADER = Syntax(
             "compressed_parameter_types & NNR_CPT_DC",
             "decomposition_rank" / ue(3),
             "g_number_of_rows" / ue(3),
+            IfPresent("nnr_compressed_data_unit_payload_type != NNR_PT_BLOCK", Check(low_rank_factor)),
         ),
         IfPresent(
             "tensor_dimensions_flag == 1",

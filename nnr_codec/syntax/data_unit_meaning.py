@@ -45,7 +45,9 @@ def data_unit_header(tree: Tree) -> DataUnitHeader:
         raise MalformedBitstream(
             f"a block with these compressed_parameter_types has {tensors_in_block(types)} tensors, "
             f"and {len(names) + len(indices)} are named",
-            path="compressed_parameter_types",
+            path="compressed_parameter_types"
+            if "compressed_parameter_types" in tree
+            else "nnr_compressed_data_unit_payload_type",
             clause="format 3",
         )
     dimensions = get("tensor_dimensions")
@@ -99,9 +101,9 @@ def tensor_sizes(header: DataUnitHeader) -> list[int]:
         return sizes
     if header.g_number_of_rows is not None and header.decomposition_rank is not None:
         g_rows = header.g_number_of_rows
-        if g_rows == 0 or weight % g_rows:
+        if g_rows == 0 or header.decomposition_rank == 0 or weight % g_rows:
             raise MalformedBitstream(
-                f"{g_rows} rows of G do not divide a weight of {weight}",
+                f"G of {g_rows} rows and rank {header.decomposition_rank} cannot make a weight of {weight} elements",
                 path="g_number_of_rows",
                 clause="format 3",
             )

@@ -19,15 +19,14 @@ many or too few is an error; paths carry indices.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from construct import Construct, Struct, Subconstruct
 
-from nnr_codec.errors import NotEncodable, TruncatedBitstream
+from nnr_codec.errors import NotEncodable
 from nnr_codec.syntax.element import Element, Named
 from nnr_codec.syntax.expressions import Expression, Scope
 from nnr_codec.syntax.streams import SyntaxReader, SyntaxWriter
-from nnr_codec.syntax.trace import TraceEvent
 
 Tree = dict[str, Any]
 
@@ -220,11 +219,34 @@ class Derived(Group):
         context[self.name] = self.formula(context)
 
 
+class Check(Group):
+    """A demand on several elements together, made where the last of them has been read; it takes no bits.
+
+    Like the rule of an element, it is made of strict readers only: others show what is there.
+    """
+
+    def __init__(self, demand: Callable[[Scope], Any]) -> None:
+        super().__init__()
+        self.demand = demand
+
+    def tables(self) -> tuple[Syntax, ...]:
+        """Return the member lists inside."""
+        return ()
+
+    def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:  # noqa: ARG002
+        """Raise what the demand raises."""
+        if stream.strict:
+            self.demand(context)
+
+    def build_from(self, tree: Tree, stream: SyntaxWriter, context: Any, path: str) -> None:
+        """Take nothing: what is built comes from a meaning that fulfils the demand, or is to be faulty."""
+
+
 class Repeat(Named, Subconstruct):  # type: ignore[misc]
     """``count`` elements or tables after each other; a negative count is none.
 
-    ``index`` names the loop variable where conditions inside need it. The count is held against the bits
-    that remain before anything is read.
+    ``index`` names the loop variable where conditions inside need it. Nothing is allocated by the count: every
+    entry takes bits, so that a count beyond what the unit holds ends at the first entry that is missing.
     """
 
     def __init__(self, count: str, subcon: Any, index: str | None = None) -> None:
@@ -241,8 +263,6 @@ class Repeat(Named, Subconstruct):  # type: ignore[misc]
 
     def _parse(self, stream: SyntaxReader, context: Any, path: str) -> list[Any]:
         count = max(0, self.count(context))
-        if count * self.subcon.min_bits > stream.bits_left:
-            self._refuse(count, stream, path)
         entries = []
         for index in range(count):
             if self.index is not None:
@@ -250,35 +270,6 @@ class Repeat(Named, Subconstruct):  # type: ignore[misc]
             entries.append(self.subcon._parse(stream, context, f"{path}[{index}]"))
         context[self.name] = entries
         return entries
-
-    def _refuse(self, count: int, stream: SyntaxReader, path: str) -> NoReturn:
-        start, end = stream.bit_offset, stream.end_bit
-        clause = self.subcon.clause
-        fault = TruncatedBitstream(
-            f"{count} entries need at least {count * self.subcon.min_bits} bits and {end - start} are left",
-            path=path,
-            bit_offset=start,
-            element=self.name,
-            clause=clause,
-        )
-        if stream.trace is not None:
-            raw = stream.bits_between(start, end)
-            descriptor = getattr(self.subcon, "descriptor", "")
-            stream.trace.append(
-                TraceEvent(
-                    path,
-                    self.name or "",
-                    descriptor,
-                    start,
-                    end - start,
-                    raw,
-                    None,
-                    None,
-                    clause or "",
-                    fault,
-                )
-            )
-        raise fault
 
     def _build(self, obj: Any, stream: SyntaxWriter, context: Any, path: str) -> None:
         count = max(0, self.count(context))

@@ -10,18 +10,35 @@ counters go down by one to 0.
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from nnr_codec.errors import LimitExceeded, MalformedBitstream, NotEncodable, TruncatedBitstream
-from nnr_codec.model import AnyUnit, Limits
+from nnr_codec.errors import (
+    BitstreamError,
+    LimitExceeded,
+    MalformedBitstream,
+    NotEncodable,
+    TruncatedBitstream,
+)
+from nnr_codec.model import AnyUnit, Limits, NnrUnitType
+from nnr_codec.syntax.grammar import Tree
 from nnr_codec.syntax.state import SyntaxState
 from nnr_codec.syntax.stream import UnitSpan, iter_unit_spans, size_field
-from nnr_codec.syntax.walk import parse_tree, parse_unit
+from nnr_codec.syntax.walk import check_header, parse_unit
 
 _PART_FLAG = 1
 _TYPE_AND_COUNTER_BYTES = 2
-_VARYING = ("nnr_unit_size_flag", "nnr_unit_size", "partial_data_counter", "nnr_partial_unit_payload")
+# What need not be the same in all parts: the frame, and the pieces of the payload.
+_VARYING = (
+    "nnr_unit_size_flag",
+    "nnr_unit_size",
+    "independently_decodable_flag",
+    "partial_data_counter",
+    "nnr_partial_unit_payload",
+)
 
 
 def is_part(buffer: Any, span: UnitSpan) -> bool:
@@ -29,62 +46,159 @@ def is_part(buffer: Any, span: UnitSpan) -> bool:
     return bool(buffer[span.byte_offset + span.header_offset] & _PART_FLAG)
 
 
-def _counter(buffer: Any, span: UnitSpan) -> int:
-    if span.size_bytes < span.header_offset + _TYPE_AND_COUNTER_BYTES:
-        raise _bad_part(span, "the unit ends before its partial_data_counter")
-    return int(buffer[span.byte_offset + span.header_offset + 1])
-
-
-def join_parts(
-    buffer: Any, spans: Sequence[UnitSpan], state: SyntaxState, *, limits: Limits | None = None
-) -> bytes:
-    """Join the parts of a unit into the unit.
+class PartJoiner:
+    """Takes the parts of one unit in their order, and checks each when it comes.
 
     Parameters
     ----------
     buffer : bytes-like
         The whole stream.
-    spans : sequence of UnitSpan
-        All parts of one unit, in order.
-    state : SyntaxState
-        What the units before said.
-
-    Returns
-    -------
-    bytes
-        The unit as it would stand in a stream, uncut.
-
-    Raises
-    ------
-    MalformedBitstream
-        When the counters do not go down to 0 or the headers differ.
-    LimitExceeded
-        When the unit would be larger than max_unit_bytes.
+    limits : Limits, optional
 
     Clause: format 2
     """
-    limits = limits or Limits()
-    trees = [parse_tree(buffer, span, state, limits=limits, strict=True) for span in spans]
-    expected = {name: value for name, value in trees[0].items() if name not in _VARYING}
-    for span, tree, counter in zip(spans, trees, range(len(spans) - 1, -1, -1), strict=True):
-        if tree.get("partial_data_counter") != counter:
-            raise _bad_part(span, f"{counter} parts follow, and the counter says otherwise")
-        if {name: value for name, value in tree.items() if name not in _VARYING} != expected:
-            raise _bad_part(span, "the headers of a unit's parts differ")
-    first = spans[0]
-    start = first.byte_offset + first.header_offset
-    payload_bytes = len(trees[0]["nnr_partial_unit_payload"])
-    header = bytes(memoryview(buffer)[start : first.byte_offset + first.size_bytes - payload_bytes])
-    size = len(header) - 1 + sum(len(tree["nnr_partial_unit_payload"]) for tree in trees)
-    bound = limits.max_unit_bytes
-    if bound is not None and size + 4 > bound:
-        raise LimitExceeded(
-            f"the joined unit is larger than max_unit_bytes, which is {bound}",
-            path=first.path,
-            bit_offset=8 * first.byte_offset,
+
+    def __init__(self, buffer: Any, limits: Limits | None = None) -> None:
+        self._buffer = buffer
+        self._limits = limits or Limits()
+        self._spans: list[UnitSpan] = []
+        self._payloads: list[memoryview] = []
+        self._header: Tree = {}
+        self._counter = 0
+
+    @property
+    def first(self) -> UnitSpan:
+        """The first part."""
+        return self._spans[0]
+
+    @property
+    def open(self) -> UnitSpan | None:
+        """The last part taken, when more are to come."""
+        return self._spans[-1] if self._spans and self._counter else None
+
+    def check_type(self, span: UnitSpan, state: SyntaxState) -> None:
+        """Check that a unit of this type may come now.
+
+        Raises
+        ------
+        MalformedBitstream
+            It may come nowhere here, or not between these parts.
+        """
+        try:
+            in_data = self.open is not None and self.open.nnr_unit_type == NnrUnitType.NNR_NDU
+            replace(state, data_seen=state.data_seen or in_data).check_order(span.nnr_unit_type)
+        except MalformedBitstream as error:
+            error.path = f"{span.path}.nnr_unit_type"
+            error.bit_offset = 8 * (span.byte_offset + span.header_offset)
+            raise
+        if self.open is not None and span.nnr_unit_type != self._spans[0].nnr_unit_type:
+            raise self._bad_part(span, "a unit of another type comes before the last part of the one before")
+
+    def add(self, span: UnitSpan, state: SyntaxState) -> bool:
+        """Take a part; tells whether it is the last.
+
+        Raises
+        ------
+        BitstreamError
+            Its header is wrong or differs from the first part's, or its counter does not follow.
+        LimitExceeded
+            The unit would be larger than max_unit_bytes.
+        """
+        if not is_part(self._buffer, span):
+            if span.nnr_unit_type == NnrUnitType.NNR_NDU:
+                check_header(self._buffer, span, state, self._limits)
+            raise self._bad_part(span, "a whole unit comes before the last part of the one before")
+        tree = check_header(self._buffer, span, state, self._limits)
+        counter = tree["partial_data_counter"]
+        if span.nnr_unit_type == NnrUnitType.NNR_STR and counter:
+            raise self._bad_part(span, "a start unit does not come in parts")
+        if self._spans and counter != self._counter - 1:
+            raise self._bad_part(span, f"part {self._counter - 1} was to follow the part before")
+        header = {name: value for name, value in tree.items() if name not in _VARYING}
+        if self._spans and header != self._header:
+            raise self._bad_part(span, "the headers of a unit's parts differ")
+        self._header, self._counter = header, counter
+        self._spans.append(span)
+        self._payloads.append(tree["nnr_partial_unit_payload"])
+        bound = self._limits.max_unit_bytes
+        if bound is not None and sum(map(len, self._payloads)) + span.size_bytes > bound:
+            raise LimitExceeded(
+                f"the joined unit is larger than max_unit_bytes, which is {bound}",
+                path=self._spans[0].path,
+                bit_offset=8 * self._spans[0].byte_offset,
+            )
+        return self._counter == 0
+
+    def join(self) -> tuple[bytes, PartPlaces]:
+        """Return the unit as it would stand in a stream, uncut, and where its pieces come from."""
+        first = self._spans[0]
+        start = first.byte_offset + first.header_offset
+        end = first.byte_offset + first.size_bytes - len(self._payloads[0])
+        header = bytes(memoryview(self._buffer)[start:end])
+        head = bytes([header[0] & ~_PART_FLAG]) + header[_TYPE_AND_COUNTER_BYTES:]
+        size = size_field(len(head) + sum(map(len, self._payloads)))
+        places = [
+            (0, first.byte_offset),
+            (len(size), start),
+            (len(size) + 1, start + _TYPE_AND_COUNTER_BYTES),
+        ]
+        joined = len(size) + len(head)
+        for span, payload in zip(self._spans, self._payloads, strict=True):
+            places.append((joined, span.byte_offset + span.size_bytes - len(payload)))
+            joined += len(payload)
+        return b"".join([size, head, *self._payloads]), PartPlaces(tuple(places))
+
+    def _bad_part(self, span: UnitSpan, message: str) -> MalformedBitstream:
+        start = span.byte_offset + span.header_offset
+        return MalformedBitstream(
+            message,
+            path=f"{span.path}.partial_data_counter",
+            bit_offset=8 * (start + is_part(self._buffer, span)),
+            element="partial_data_counter",
+            clause="format 2",
         )
-    head = bytes([header[0] & ~_PART_FLAG]) + header[_TYPE_AND_COUNTER_BYTES:]
-    return b"".join([size_field(size), head, *(tree["nnr_partial_unit_payload"] for tree in trees)])
+
+
+@dataclass(frozen=True)
+class PartPlaces:
+    """Where the bytes of a joined unit stand in the stream: (byte of the unit, byte of the stream), ascending."""
+
+    pieces: tuple[tuple[int, int], ...]
+
+    def absolute(self, bit: int) -> int:
+        """Return the place in the stream of a bit of the joined unit."""
+        index = bisect_right(self.pieces, (bit >> 3, sys.maxsize)) - 1
+        joined, placed = self.pieces[max(0, index)]
+        return bit - 8 * joined + 8 * placed
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedUnitSpan(UnitSpan):
+    """The first part's place, for a unit that was joined: its size joined, and where its bytes stand."""
+
+    joined_bytes: int = 0
+    places: PartPlaces = PartPlaces(())
+
+
+def join_parts(
+    buffer: Any, spans: Sequence[UnitSpan], state: SyntaxState, *, limits: Limits | None = None
+) -> bytes:
+    """Join all parts of one unit, given in order, into the unit as it would stand in a stream, uncut.
+
+    Raises
+    ------
+    BitstreamError
+        As `PartJoiner.add`, and when the counters do not go down to 0.
+
+    Clause: format 2
+    """
+    joiner = PartJoiner(buffer, limits)
+    for span in spans:
+        joiner.check_type(span, state)
+        joiner.add(span, state)
+    if joiner.open is not None:
+        raise _no_last_part(joiner.open)
+    return joiner.join()[0]
 
 
 def split_unit(unit: bytes, payload_bytes: int, part_bytes: int) -> list[bytes]:
@@ -138,50 +252,43 @@ def iter_units(
     Yields
     ------
     UnitSpan
-        Where the unit is; the first part's for a joined one.
+        Where the unit is; a `JoinedUnitSpan` for a joined one.
     Unit
-        In a joined unit, errors give positions from the joined unit's first bit.
     SyntaxState
         What was known before the unit.
     """
     state = state or SyntaxState()
-    parts: list[UnitSpan] = []
+    joiner: PartJoiner | None = None
     for span in iter_unit_spans(buffer, limits) if spans is None else spans:
-        if is_part(buffer, span):
-            counter = _counter(buffer, span)
-            if parts and counter != _counter(buffer, parts[-1]) - 1:
-                raise _bad_part(
-                    span, f"partial_data_counter is {counter} and does not follow the part before"
-                )
-            parts.append(span)
-            if counter:
-                continue
-            octets = join_parts(buffer, parts, state, limits=limits)
-            span = UnitSpan(parts[0].index, 0, len(octets), span.nnr_unit_type, 4 if octets[0] & 0x80 else 2)
-            unit = parse_unit(octets, span, state, limits=limits, stream_bytes=memoryview(buffer).nbytes)
-            span, parts = parts[0], []
-        elif parts:
-            raise _bad_part(span, "a unit comes before the last part of the one before")
-        else:
+        joins = is_part(buffer, span) and span.nnr_unit_type < NnrUnitType.NNR_AGG
+        if joiner is None and not joins:
             unit = parse_unit(buffer, span, state, limits=limits)
+        else:
+            joiner = joiner or PartJoiner(buffer, limits)
+            joiner.check_type(span, state)
+            if not joiner.add(span, state):
+                continue
+            octets, places = joiner.join()
+            first, joiner = joiner.first, None
+            inner = UnitSpan(first.index, 0, len(octets), span.nnr_unit_type, 4 if octets[0] & 0x80 else 2)
+            try:
+                unit = parse_unit(octets, inner, state, limits=limits, stream_bytes=memoryview(buffer).nbytes)
+            except BitstreamError as error:
+                error.bit_offset = None if error.bit_offset is None else places.absolute(error.bit_offset)
+                raise
+            span = JoinedUnitSpan(first.index, first.byte_offset, first.size_bytes, first.nnr_unit_type,
+                                  first.header_offset, len(octets), places)  # fmt: skip
         yield span, unit, state
         state = state.after(unit)
-    if parts:
-        end = 8 * (parts[-1].byte_offset + parts[-1].size_bytes)
-        raise TruncatedBitstream(
-            "the stream ends before the last part of a unit",
-            path=f"{parts[-1].path}.partial_data_counter",
-            bit_offset=end,
-            element="partial_data_counter",
-            clause="format 2",
-        )
+    if joiner is not None and joiner.open is not None:
+        raise _no_last_part(joiner.open)
 
 
-def _bad_part(span: UnitSpan, message: str) -> MalformedBitstream:
-    return MalformedBitstream(
-        message,
-        path=f"{span.path}.partial_data_counter",
-        bit_offset=8 * (span.byte_offset + span.header_offset + 1),
+def _no_last_part(last: UnitSpan) -> TruncatedBitstream:
+    return TruncatedBitstream(
+        "the stream ends before the last part of a unit",
+        path=f"{last.path}.partial_data_counter",
+        bit_offset=8 * (last.byte_offset + last.size_bytes),
         element="partial_data_counter",
         clause="format 2",
     )

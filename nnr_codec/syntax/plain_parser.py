@@ -13,11 +13,12 @@ from functools import cache
 from itertools import count, groupby
 from typing import Any
 
+from nnr_codec.errors import BitstreamError
 from nnr_codec.model import Limits
 from nnr_codec.syntax.descriptors import bs, byte_alignment, i, ie, st, u, ue
 from nnr_codec.syntax.element import Element
 from nnr_codec.syntax.expressions import EXPRESSION_NAMES, Expression
-from nnr_codec.syntax.grammar import Choice, Derived, Group, IfPresent, Repeat, Syntax, Tree
+from nnr_codec.syntax.grammar import Check, Choice, Derived, Group, IfPresent, Repeat, Syntax, Tree
 from nnr_codec.syntax.state import SyntaxState
 from nnr_codec.syntax.unit import NNR_UNIT
 
@@ -44,10 +45,10 @@ def parse_plainly(
         What `parse_tree` returns, strict, for a unit without fault; None sends the caller there.
     """
     known = state.variables()
-    names = known.pop("_reference_list")
+    names, count_names = known.pop("_reference_list"), known.pop("NumReferences")
     try:
-        return _parser(nnr_unit_type=kind, **known)(view, start, end, limits, names)
-    except UnicodeDecodeError:
+        return _parser(nnr_unit_type=kind, **known)(view, start, end, limits, names, count_names)
+    except (UnicodeDecodeError, BitstreamError):
         return None
 
 
@@ -82,13 +83,15 @@ class _Translator:
         self._numbers = count()
 
     def function(self, table: Syntax) -> str:
-        """Return the source of ``parse(view, start, end, limits, names)``."""
+        """Return the source of ``parse(view, start, end, limits, names, count_names)``."""
         self._say(
             "__w = __n = 0", "__tree = {}", *(f"{name} = {value}" for name, value in self._known.items())
         )
         self._table(table, "__tree")
         self._say("return __tree if __at == __end and __n == 0 else None")
-        return "\n".join(["def parse(__view, __at, __end, __limits, _reference_list):", *self._lines])
+        return "\n".join(
+            ["def parse(__view, __at, __end, __limits, _reference_list, NumReferences):", *self._lines]
+        )
 
     def _say(self, *lines: str) -> None:
         self._lines += [" " * self._depth + line for line in lines]
@@ -154,6 +157,8 @@ class _Translator:
                 self._table(member.choose(self._known), tree)
             else:
                 self._say("return None")  # in no unit of which there are many
+        elif isinstance(member, Check):
+            self._say(f"{self._new(member.demand)}(locals())")
         elif isinstance(member, Derived):
             formula = member.formula
             text = formula.text if isinstance(formula, Expression) else f"{self._new(formula)}(locals())"

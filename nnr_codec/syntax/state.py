@@ -10,6 +10,7 @@ from nnr_codec.errors import LimitExceeded, MalformedBitstream
 from nnr_codec.model import (
     AnyUnit,
     DataUnit,
+    DataUnitHeader,
     LayerParameterSet,
     Limits,
     ModelParameterSet,
@@ -60,6 +61,7 @@ class SyntaxState:
             ),
             "mps_parent_signalling_enabled_flag": int(mps is not None and mps.parent_signalling_enabled_flag),
             "_reference_list": self.reference_list,
+            "NumReferences": len(self.reference_list),
         }
 
     def after(self, unit: AnyUnit) -> SyntaxState:
@@ -110,7 +112,7 @@ class SyntaxState:
         if wrong is not None:
             raise MalformedBitstream(wrong, element="nnr_unit_type", clause="format 2")
 
-    def check_size(self, unit: DataUnit, stream_bytes: int, limits: Limits) -> None:
+    def check_size(self, header: DataUnitHeader, stream_bytes: int, limits: Limits) -> None:
         """Check that a data unit's tensors, and all so far with them, may be allocated.
 
         Raises
@@ -118,16 +120,30 @@ class SyntaxState:
         LimitExceeded
             With ``element`` and ``clause``; the caller knows the place.
         """
-        sizes = tensor_sizes(unit.header)
-        count = max(sizes, default=0)
+        sizes = check_tensor_sizes(header, limits)
         total = self.total_elements + sum(sizes)
         ratio, floor = limits.max_expansion_ratio, limits.expansion_floor_bytes
-        wrong = None
-        if limits.max_tensor_elements is not None and count > limits.max_tensor_elements:
-            wrong = f"a tensor of {count} elements, and max_tensor_elements is {limits.max_tensor_elements}"
-        elif limits.max_total_elements is not None and total > limits.max_total_elements:
+        wrong, element = None, "tensor_dimensions"
+        if limits.max_total_elements is not None and total > limits.max_total_elements:
             wrong = f"tensors of {total} elements, and max_total_elements is {limits.max_total_elements}"
+            # It is no element of this unit that is too large, but what it adds.
+            element = "nnr_compressed_data_unit_payload"
         elif ratio is not None and 4 * total > max(floor, ratio * stream_bytes):
             wrong = f"{4 * total} bytes from a stream of {stream_bytes}, and max_expansion_ratio is {ratio}"
         if wrong is not None:
-            raise LimitExceeded(wrong, element="tensor_dimensions", clause="format 3")
+            raise LimitExceeded(wrong, element=element, clause="format 3")
+
+
+def check_tensor_sizes(header: DataUnitHeader, limits: Limits) -> list[int]:
+    """Check that each tensor of a data unit may be allocated; returns their sizes.
+
+    Raises
+    ------
+    LimitExceeded
+        With ``element`` and ``clause``; the caller knows the place.
+    """
+    sizes, bound = tensor_sizes(header), limits.max_tensor_elements
+    if bound is not None and max(sizes, default=0) > bound:
+        wrong = f"a tensor of {max(sizes)} elements, and max_tensor_elements is {bound}"
+        raise LimitExceeded(wrong, element="tensor_dimensions", clause="format 3")
+    return sizes

@@ -18,7 +18,8 @@ TOPOLOGY_ELEMENTS_IDS_LIST = Syntax(
 TOPOLOGY_ELEMENTS_INDEX_LIST = Syntax(
     "topology_elements_ids_list(1)",
     "count_topology_elements_minus2" / ue(7, limit="max_names"),
-    "topology_elem_id_index_list" / Repeat("count_topology_elements_minus2 + 2", ue(7)),
+    "topology_elem_id_index_list"
+    / Repeat("count_topology_elements_minus2 + 2", ue(7, rule="topology_elem_id_index_list < NumReferences")),
     byte_alignment(),
     clause="format 3",
 )

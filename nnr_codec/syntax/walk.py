@@ -26,14 +26,14 @@ from nnr_codec.model import (
     TopologyUnit,
     UnknownUnit,
 )
-from nnr_codec.syntax.data_unit_meaning import data_unit, data_unit_tree
+from nnr_codec.syntax.data_unit_meaning import data_unit, data_unit_header, data_unit_tree
 from nnr_codec.syntax.grammar import Tree
 from nnr_codec.syntax.layer_parameter_set import layer_parameter_set, layer_parameter_set_tree
 from nnr_codec.syntax.model_parameter_set import model_parameter_set, model_parameter_set_tree
 from nnr_codec.syntax.plain_parser import parse_plainly
 from nnr_codec.syntax.quantization_unit import quantization_unit, quantization_unit_tree
 from nnr_codec.syntax.start_unit import start_unit, start_unit_tree
-from nnr_codec.syntax.state import SyntaxState
+from nnr_codec.syntax.state import SyntaxState, check_tensor_sizes
 from nnr_codec.syntax.stream import UnitSpan, size_field
 from nnr_codec.syntax.streams import SyntaxReader, SyntaxWriter
 from nnr_codec.syntax.topology_unit import topology_unit, topology_unit_tree
@@ -141,16 +141,35 @@ def parse_unit(
         unit = _meaning(tree, limits)
         if isinstance(unit, DataUnit):
             state.check_size(
-                unit, memoryview(buffer).nbytes if stream_bytes is None else stream_bytes, limits
+                unit.header, memoryview(buffer).nbytes if stream_bytes is None else stream_bytes, limits
             )
     except BitstreamError as error:
         if error.bit_offset is None:
-            _locate(error, buffer, span, state, limits)
+            locate(error, buffer, span, state, limits)
         raise
     return unit
 
 
-def _locate(error: BitstreamError, buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits) -> None:
+def check_header(buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits) -> Tree:
+    """Parse a unit that is a part or stands between parts, and check what its header says by itself.
+
+    Raises
+    ------
+    BitstreamError
+        With path, absolute bit offset, element and clause.
+    """
+    try:
+        tree = _parse(_reader(buffer, span, limits, True, None), span, state)
+        if span.nnr_unit_type == NnrUnitType.NNR_NDU:
+            check_tensor_sizes(data_unit_header(tree), limits)
+    except BitstreamError as error:
+        if error.bit_offset is None:
+            locate(error, buffer, span, state, limits)
+        raise
+    return tree
+
+
+def locate(error: BitstreamError, buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits) -> None:
     """Complete an error about a value's meaning with the place of the element: only a trace knows it."""
     error.path = f"{span.path}.{error.path or error.element}"
     error.element = error.element or error.path.rpartition(".")[2]

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from nnr_codec.transform.block import Block
 
-# Factors are powers of 2 ** (1 / this): the step is met to 19 %, and the vector costs a few bits an element.
-_STEPS_PER_OCTAVE = 2
 # Rows are not made finer or coarser than this, in octaves around the usual one.
 _MOST_OCTAVES = 6
 
@@ -24,6 +22,9 @@ def scale_rows(
     bias: NDArray[np.floating] | None = None,
 ) -> Block:
     """Return a block whose rows are divided by factors that the scaling multiplies back.
+
+    The factors are powers of two: dividing and multiplying by them is exact, so is their coding, and a row's step is met to
+    41 %, which costs 0.06 bit a weight.
 
     Helps where rows differ in what their errors are worth (embeddings: how often a token occurs), because a single step is
     too fine for most of them. With rows alike it costs the vector and gains nothing.
@@ -47,7 +48,7 @@ def scale_rows(
     octaves[known] = np.log2(wanted[known])
     octaves[known] -= np.median(octaves[known]) if known.any() else 0
     octaves = np.clip(octaves, -_MOST_OCTAVES, _MOST_OCTAVES)
-    scaling = 2.0 ** (np.round(octaves * _STEPS_PER_OCTAVE) / _STEPS_PER_OCTAVE)
+    scaling = 2.0 ** np.round(octaves)
     scaled = flat / scaling[:, None]
     return Block(
         weight=scaled.astype(np.float32).reshape(weight.shape), scaling=scaling.astype(np.float32), bias=bias

@@ -48,6 +48,7 @@ class Codebook:
 
     values: tuple[int, ...]
     zero_offset: int
+    zero_value_place: int
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,11 @@ class DataUnitHeader:
     compressed_parameter_types: int
     decomposition_rank: int
     g_number_of_rows: int
-    tensor_dimensions: tuple[int, ...]
+    tensor_dimensions: tuple[int, ...] | None
     unary_length: int
     scan_order: int
     entry_points: tuple[EntryPoint, ...]
-    tensors: tuple[TensorPlan, ...]
+    elements: int
 
 
 def product(factors: tuple[int, ...]) -> int:
@@ -110,7 +111,6 @@ def data_unit_header(
     profile: int,
     mps: ModelParameterSet,
     resolve_index: Callable[[int], str | None],
-    dimensions: Mapping[str, tuple[int, ...]],
     limits: Limits,
 ) -> DataUnitHeader:
     """Section 3.2.
@@ -119,21 +119,21 @@ def data_unit_header(
     ----------
     resolve_index : callable
         The name at an index of the reference list; None beyond its end.
-    dimensions : mapping
-        Shapes known from outside the stream, for units that carry none.
     """
-    start = reader.position
+    start = types_place = reader.position
     payload_type = reader.u(5, "nnr_compressed_data_unit_payload_type")
     if payload_type > NNR_PT_BLOCK:
         raise reader.malformed(
             f"payload type {payload_type} is reserved", "nnr_compressed_data_unit_payload_type", start, "3.2"
         )
+    start = reader.position
     multiple = reader.flag("nnr_multiple_topology_elements_present_flag")
-    format_present = reader.flag("nnr_decompressed_data_format_present_flag")
-    input_parameters = reader.flag("input_parameters_present_flag")
-    names = _names(reader, multiple, mps.topology_indexed_reference, resolve_index, limits)
     if multiple and payload_type != NNR_PT_BLOCK:
         raise _unsupported(reader, "topology_tensor_dimension_mapping", start, "3.2")
+    format_present = reader.flag("nnr_decompressed_data_format_present_flag")
+    input_parameters = reader.flag("input_parameters_present_flag")
+    name_place = reader.position
+    names = _names(reader, multiple, mps.topology_indexed_reference, resolve_index, limits)
     node = parent = None
     if profile == 1:
         node, parent = _nodes(reader, mps.parent_signalling)
@@ -155,30 +155,26 @@ def data_unit_header(
     types = rank = g_rows = 0
     shape = None
     unary_length = 10
-    shape_place = reader.position
+    rows_place = shape_place = reader.position
     if input_parameters:
         dimensions_flag = reader.flag("tensor_dimensions_flag")
         unary_flag = reader.flag("cabac_unary_length_flag")
+        types_place = reader.position
         types = reader.u(4, "compressed_parameter_types")
         if types & NNR_CPT_DC:
             rank = reader.ue(3, "decomposition_rank")
+            rows_place = reader.position
             g_rows = reader.ue(3, "g_number_of_rows")
-        shape_place = reader.position
+            if payload_type != NNR_PT_BLOCK and not names[0].endswith(("_G", "_H")):
+                raise reader.malformed(
+                    "a factor's name ends neither in _G nor in _H", "topology_elem_id", name_place, "3.4"
+                )
         if dimensions_flag:
-            shape = _dimensions(reader, limits)
+            shape, shape_place = _dimensions(reader, limits)
         if unary_flag:
             unary_length = reader.u(8, "cabac_unary_length_minus1") + 1
     if payload_type == NNR_PT_BLOCK and types & NNR_CPT_DC and codebook_present:
         second_codebook = read_codebook(reader, "second_codebook", limits)
-    tensors: tuple[TensorPlan, ...] = ()
-    codebooks = (codebook, second_codebook)
-    if shape is not None:
-        if product(shape) > limits.tensor_elements:
-            raise reader.limit(f"{product(shape)} elements", "tensor_dimensions", shape_place)
-        tensors = plan_tensors(reader, payload_type, names, types, rank, g_rows, shape, codebooks)
-        for tensor in tensors:
-            if tensor.elements > limits.tensor_elements:
-                raise reader.limit(f"{tensor.elements} elements", "decomposition_rank", shape_place)
     scan_order = 0
     entry_points: tuple[EntryPoint, ...] = ()
     if shape is not None and len(shape) > 1:
@@ -189,23 +185,32 @@ def data_unit_header(
         if scan_order > LARGEST_SCAN_ORDER:
             raise reader.malformed(f"scan order {scan_order} is reserved", "scan_order", start, "3.2")
         if scan_order > 0:
-            count = sum(
-                max(count_block_rows(tensor.rows, scan_order) - 1, 0)
-                for tensor in tensors
-                if tensor.role in ("weight", "G", "H")
-            )
+            scanned = [shape[0]]
+            if types & NNR_CPT_DC:
+                scanned = [g_rows, rank]
+                if payload_type != NNR_PT_BLOCK:
+                    scanned = [g_rows if names[0].endswith("_G") else rank]
+            count = sum(max(count_block_rows(rows, scan_order) - 1, 0) for rows in scanned)
             entry_points = _entry_points(reader, count, dq_flag, limits)
     reader.byte_alignment()
-    if shape is None:
-        if names[0] not in dimensions:
+    # 7.1 What concerns several elements is looked at when the header has been read.
+    if payload_type == NNR_PT_BLOCK and len(names) != len(roles_by_name(types)):
+        raise reader.malformed(
+            f"{len(names)} names for {len(roles_by_name(types))} tensors",
+            "compressed_parameter_types",
+            types_place,
+            "3.4",
+        )
+    for book in (codebook, second_codebook):
+        if book is not None and not INT32_MIN <= book.values[0] <= book.values[-1] <= INT32_MAX:
             raise reader.malformed(
-                "neither the stream nor the caller gives the dimensions",
-                "tensor_dimensions",
-                shape_place,
-                "3.3",
+                "a codebook value does not fit 32 bits", "codebook_zero_value", book.zero_value_place, "3.2.3"
             )
-        shape = dimensions[names[0]]
-        tensors = plan_tensors(reader, payload_type, names, types, rank, g_rows, shape, codebooks)
+    sizes: list[int] = []
+    if shape is not None:
+        sizes = _sizes(reader, payload_type, types, rank, g_rows, shape, rows_place)
+        if max(sizes) > limits.tensor_elements:
+            raise reader.limit(f"{max(sizes)} elements", "tensor_dimensions", shape_place)
     return DataUnitHeader(
         payload_type=payload_type,
         names=names,
@@ -222,7 +227,7 @@ def data_unit_header(
         unary_length=unary_length,
         scan_order=scan_order,
         entry_points=entry_points,
-        tensors=tensors,
+        elements=sum(sizes),
     )
 
 
@@ -238,22 +243,22 @@ def _names(
     limits: Limits,
 ) -> tuple[str, ...]:
     """Section 3.2.1."""
-    start = reader.position
+
+    def refer(element: str) -> str:
+        start = reader.position
+        index = reader.ue(7, element)
+        name = resolve_index(index)
+        if name is None:
+            raise reader.malformed(f"index {index} is beyond the reference list", element, start, "3.2.1")
+        return name
+
     if multiple:
-        elements = topology_elements_ids_list(reader, indexed, limits.topology_elements)
+        elements = topology_elements_ids_list(reader, refer if indexed else None, limits.topology_elements)
     elif indexed:
-        elements = [reader.ue(7, "topology_elem_id_index")]
+        elements = [refer("topology_elem_id_index")]
     else:
         elements = [reader.st("topology_elem_id")]
-    names = []
-    for element in elements:
-        name = resolve_index(element) if isinstance(element, int) else element
-        if name is None:
-            raise reader.malformed(
-                f"index {element} is beyond the reference list", "topology_elem_id_index", start, "3.2.1"
-            )
-        names.append(name)
-    return tuple(names)
+    return tuple(elements)
 
 
 def _nodes(reader: BitReader, parent_signalling: bool) -> tuple[NodeId | None, ParentNode | None]:
@@ -290,33 +295,73 @@ def _nodes(reader: BitReader, parent_signalling: bool) -> tuple[NodeId | None, P
 
 def read_codebook(reader: BitReader, element: str, limits: Limits) -> Codebook:
     """Section 3.2.3."""
-    start = reader.position
     egk = reader.u(4, f"{element}.codebook_egk")
+    start = reader.position
     size = reader.ue(2, f"{element}.codebook_size")
     if size > limits.codebook_size:
         raise reader.limit(f"a codebook of {size} entries", f"{element}.codebook_size", start)
+    start = reader.position
     zero_offset = (size >> 1) + reader.ie(2, f"{element}.codebook_center_offset")
     if not 0 <= zero_offset < size:
         raise reader.malformed(
-            f"the zero position {zero_offset} is outside a codebook of {size}", element, start, "3.2.3"
+            f"the zero position {zero_offset} is outside a codebook of {size}",
+            f"{element}.codebook_center_offset",
+            start,
+            "3.2.3",
         )
     values = [0] * size
+    start = reader.position
     values[zero_offset] = reader.ie(7, f"{element}.codebook_zero_value")
     for j in range(zero_offset - 1, -1, -1):
         values[j] = values[j + 1] - reader.ue(egk, f"{element}.codebook_delta_left[{j}]") - 1
     for j in range(zero_offset + 1, size):
         values[j] = values[j - 1] + reader.ue(egk, f"{element}.codebook_delta_right[{j}]") + 1
-    if values[0] < INT32_MIN or values[-1] > INT32_MAX:
-        raise reader.malformed("a codebook value does not fit 32 bits", element, start, "3.2.3")
-    return Codebook(tuple(values), zero_offset)
+    return Codebook(tuple(values), zero_offset, start)
 
 
-def _dimensions(reader: BitReader, limits: Limits) -> tuple[int, ...]:
+def _dimensions(reader: BitReader, limits: Limits) -> tuple[tuple[int, ...], int]:
+    """The dimensions, and where the first of them stands."""
     start = reader.position
     count = reader.ue(1, "count_tensor_dimensions")
     if count > limits.tensor_dimensions:
         raise reader.limit(f"{count} dimensions", "count_tensor_dimensions", start)
-    return tuple(reader.ue(7, f"tensor_dimensions[{j}]") for j in range(count))
+    start = reader.position
+    return tuple(reader.ue(7, f"tensor_dimensions[{j}]") for j in range(count)), start
+
+
+def _sizes(
+    reader: BitReader,
+    payload_type: int,
+    types: int,
+    rank: int,
+    g_rows: int,
+    shape: tuple[int, ...],
+    rows_place: int,
+) -> list[int]:
+    """7.3 Elements of the weight, of the factors it is made of, and of what a block holds beside it."""
+    total = product(shape)
+    sizes = [total]
+    if types & NNR_CPT_DC:
+        if g_rows == 0 or rank == 0 or total % g_rows:
+            raise reader.malformed(
+                f"{total} weights do not divide into {g_rows} rows", "g_number_of_rows", rows_place, "3.4"
+            )
+        sizes += [g_rows * rank, rank * (total // g_rows)]
+    if payload_type == NNR_PT_BLOCK and shape:
+        sizes += [shape[0]] * (len(roles_by_name(types & ~NNR_CPT_DC)) - 1)
+    return sizes
+
+
+def roles_by_name(types: int) -> list[str]:
+    """3.4 The tensors of a block in the order of their names."""
+    roles = ["G", "H"] if types & NNR_CPT_DC else ["weight"]
+    if types & NNR_CPT_LS:
+        roles += ["LS"]
+    if types & NNR_CPT_BN:
+        roles += ["beta", "gamma", "mean", "var"]
+    if types & NNR_CPT_BI:
+        roles += ["bias"]
+    return roles
 
 
 def _entry_points(reader: BitReader, count: int, dq_flag: bool, limits: Limits) -> tuple[EntryPoint, ...]:
@@ -337,51 +382,45 @@ def _entry_points(reader: BitReader, count: int, dq_flag: bool, limits: Limits) 
 
 
 def plan_tensors(
-    reader: BitReader,
-    payload_type: int,
-    names: tuple[str, ...],
-    types: int,
-    rank: int,
-    g_rows: int,
-    shape: tuple[int, ...],
-    codebooks: tuple[Codebook | None, Codebook | None],
+    header: DataUnitHeader, dimensions: Mapping[str, tuple[int, ...]], payload: BitReader
 ) -> tuple[TensorPlan, ...]:
-    """3.4 The tensors of a unit in the order of their data."""
-    place = reader.position
+    """3.4 The tensors of a unit in the order of their data.
+
+    Parameters
+    ----------
+    dimensions : mapping
+        Shapes known from outside the stream, for units that carry none.
+    """
+    names, shape = header.names, header.tensor_dimensions
+    types, rank, g_rows = (
+        header.compressed_parameter_types,
+        header.decomposition_rank,
+        header.g_number_of_rows,
+    )
+    codebooks = header.codebook, header.second_codebook
+    if shape is None:
+        if names[0] not in dimensions:
+            raise payload.malformed(
+                "neither the stream nor the caller gives the dimensions", "tensor_dimensions", 0, "3.3"
+            )
+        shape = dimensions[names[0]]
     decomposed = bool(types & NNR_CPT_DC)
     g_shape = h_shape = shape
     if decomposed:
-        total = product(shape)
-        if g_rows == 0 or rank == 0 or total % g_rows:
-            raise reader.malformed(
-                f"{total} weights do not divide into {g_rows} rows", "g_number_of_rows", place, "3.4"
-            )
-        g_shape, h_shape = (g_rows, rank), (rank, total // g_rows)
-    if payload_type != NNR_PT_BLOCK:
+        _sizes(payload, header.payload_type, types, rank, g_rows, shape, 0)
+        g_shape, h_shape = (g_rows, rank), (rank, product(shape) // g_rows)
+    if header.payload_type != NNR_PT_BLOCK:
         name = names[0]
         if not decomposed:
             return (TensorPlan(name, shape, "weight", codebooks[0]),)
         if name.endswith("_G"):
             return (TensorPlan(name, g_shape, "G", codebooks[0]),)
-        if name.endswith("_H"):
-            return (TensorPlan(name, h_shape, "H", codebooks[0]),)
-        raise reader.malformed(
-            "a factor's name ends neither in _G nor in _H", "topology_elem_id", place, "3.4"
-        )
-    listed = ["G", "H"] if decomposed else ["weight"]
-    if types & NNR_CPT_LS:
-        listed += ["LS"]
-    if types & NNR_CPT_BN:
-        listed += ["beta", "gamma", "mean", "var"]
-    if types & NNR_CPT_BI:
-        listed += ["bias"]
-    if len(listed) != len(names):
-        raise reader.malformed(
-            f"{len(names)} names for {len(listed)} tensors", "count_topology_elements_minus2", place, "3.4"
-        )
+        return (TensorPlan(name, h_shape, "H", codebooks[0]),)
     if not shape:
-        raise reader.malformed("a block's weight has no dimension", "count_tensor_dimensions", place, "3.4")
-    name_of = dict(zip(listed, names, strict=True))
+        raise payload.malformed("a block's weight has no dimension", "count_tensor_dimensions", 0, "3.4")
+    if len(set(names)) != len(names):
+        raise payload.malformed("a name twice in one unit", "topology_elem_id", 0, "3.2.1")
+    name_of = dict(zip(roles_by_name(types), names, strict=True))
     tensors = [
         TensorPlan(name_of[role], shape[:1], role, None)
         for role in ("LS", "bias", "beta", "gamma", "mean", "var")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from .data_unit import DataUnitHeader, NodeId, ParentNode
+from .data_unit import NodeId, ParentNode, TensorPlan
 from .errors import Malformed
 
 
@@ -53,7 +53,8 @@ class UpdateTree:
 
     def remember(
         self,
-        header: DataUnitHeader,
+        node: NodeId | None,
+        tensors: tuple[TensorPlan, ...],
         payload: bytes,
         levels: list[list[int]],
         before: Predecessor | None,
@@ -63,8 +64,8 @@ class UpdateTree:
         for index, tensor_levels in enumerate(levels):
             earlier = before.seen[index] if before is not None else [False] * len(tensor_levels)
             seen.append([old or level != 0 for old, level in zip(earlier, tensor_levels, strict=True)])
-        record = Predecessor([tensor.shape for tensor in header.tensors], levels, seen)
-        if header.node is not None:
-            self.by_node[header.node] = record
+        record = Predecessor([tensor.shape for tensor in tensors], levels, seen)
+        if node is not None:
+            self.by_node[node] = record
         self.by_digest[hashlib.sha256(payload).digest()] = record
         self.by_digest[hashlib.sha512(payload).digest()] = record

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .descriptors import BitReader
@@ -201,9 +202,9 @@ def _enumerated(reader: BitReader, element: str, largest: int, clause: str) -> i
 def topology_unit(reader: BitReader, formats: tuple[int, int], largest_count: int) -> Topology:
     """Section 2.8."""
     if formats[0] == TOPOLOGY_REFLIST:
-        names = topology_elements_ids_list(reader, False, largest_count)
+        names = topology_elements_ids_list(reader, None, largest_count)
         reader.expect_end("2.8")
-        return Topology(*formats, b"", tuple(str(name) for name in names))
+        return Topology(*formats, b"", tuple(names))
     if formats[0] == TOPOLOGY_PRUN:
         return Topology(*formats, reader.rest("nnr_pruning_topology_container"), None)
     start = reader.position
@@ -253,17 +254,17 @@ def quantisation_unit(reader: BitReader, formats: tuple[int, int]) -> bytes:
     return text.encode()
 
 
-def topology_elements_ids_list(reader: BitReader, indexed: bool, largest_count: int) -> list[str | int]:
-    """3.2.1: names, or indices into the reference list."""
+def topology_elements_ids_list(
+    reader: BitReader, refer: Callable[[str], str] | None, largest_count: int
+) -> list[str]:
+    """3.2.1: names, sent or, with ``refer``, read by it as indices into the reference list."""
     start = reader.position
     count = reader.ue(7, "count_topology_elements_minus2") + 2
     if count > largest_count:
         raise reader.limit(f"{count} topology elements", "count_topology_elements_minus2", start)
-    elements: list[str | int] = []
-    if indexed:
-        elements += [reader.ue(7, f"topology_elem_id_index_list[{i}]") for i in range(count)]
+    if refer is not None:
+        names = [refer(f"topology_elem_id_index_list[{i}]") for i in range(count)]
         reader.byte_alignment()
-    else:
-        reader.byte_alignment()
-        elements += [reader.st(f"topology_elem_id_list[{i}]") for i in range(count)]
-    return elements
+        return names
+    reader.byte_alignment()
+    return [reader.st(f"topology_elem_id_list[{i}]") for i in range(count)]

@@ -159,7 +159,6 @@ class _StreamDecoder:
                 self.result.general_profile_idc,
                 self.mps or ps.ModelParameterSet(),
                 self._resolve_index,
-                self.session.dimensions,
                 self.limits,
             )
             payload = self.joiner.add(unit, reader.position)
@@ -196,15 +195,15 @@ class _StreamDecoder:
     # 3.5 payload
 
     def _data_unit(self, unit: Unit, header: du.DataUnitHeader, payload: BitReader) -> None:
-        if len(set(header.names)) != len(header.names):
-            raise payload.malformed("a name twice in one unit", "topology_elem_id", 0, "3.2.1")
-        self.elements += sum(tensor.elements for tensor in header.tensors)
+        self.elements += header.elements
         if self.elements > self.limits.stream_elements:
             raise payload.limit(f"{self.elements} elements in all", "tensor_dimensions", 0)
+        tensors = du.plan_tensors(header, self.session.dimensions, payload)
+        before = self._predecessor(header, tensors, payload)
         if header.payload_type == du.NNR_PT_RAW_FLOAT:
-            self._raw_floats(header, payload)
+            self._raw_floats(tensors[0], payload)
             return
-        before = self._predecessor(header, payload)
+        quantisation = self._quantisation_in_force(header, payload)
         observe = self.session.observe
         engine = ArithmeticDecoder(
             payload.source,
@@ -214,10 +213,9 @@ class _StreamDecoder:
         )
         decoded = []
         used = 0  # entry points
-        for index, plan in enumerate(header.tensors):
+        for index, plan in enumerate(tensors):
             engine.path = f"{unit.path}.{plan.name}"
             qp = None
-            quantisation = self._quantisation_in_force(header, engine)
             if quantisation is not None:
                 engine.element = "qp_value"
                 qp = engine.iae(6 + quantisation.qp_density) + quantisation.quantization_parameter
@@ -230,23 +228,23 @@ class _StreamDecoder:
             self._reconstruct(plan, levels, qp, quantisation, payload)
         if self.mps is not None and self.mps.parent_signalling:
             self.session.tree.remember(
-                header, payload.source, [levels for _, levels, _, _ in decoded], before
+                header.node, tensors, payload.source, [levels for _, levels, _, _ in decoded], before
             )
 
-    def _predecessor(self, header: du.DataUnitHeader, payload: BitReader) -> Predecessor | None:
+    def _predecessor(
+        self, header: du.DataUnitHeader, tensors: tuple[du.TensorPlan, ...], payload: BitReader
+    ) -> Predecessor | None:
         before = self.session.tree.predecessor(header.parent, payload.path)
-        if before is not None and before.shapes != [tensor.shape for tensor in header.tensors]:
+        if before is not None and before.shapes != [tensor.shape for tensor in tensors]:
             raise payload.malformed("the previous update has other shapes", "tensor_dimensions", 0, "5.6")
         return before
 
-    def _quantisation_in_force(
-        self, header: du.DataUnitHeader, engine: ArithmeticDecoder
-    ) -> ps.Quantisation | None:
+    def _quantisation_in_force(self, header: du.DataUnitHeader, payload: BitReader) -> ps.Quantisation | None:
         """4.1 What the latest parameter set that brings quantisation says."""
         if header.payload_type == du.NNR_PT_INT:
             return None
         if self.quantisation is None:
-            raise engine.malformed("no parameter set brought qp_density", "4.1")
+            raise payload.malformed("no parameter set brought qp_density", "qp_value", 0, "4.1")
         return self.quantisation
 
     def _entry_points_of(
@@ -315,8 +313,7 @@ class _StreamDecoder:
             plan.codebook,
         )
 
-    def _raw_floats(self, header: du.DataUnitHeader, payload: BitReader) -> None:
-        (plan,) = header.tensors
+    def _raw_floats(self, plan: du.TensorPlan, payload: BitReader) -> None:
         if len(payload.source) != 4 * plan.elements:
             raise payload.malformed(
                 f"{len(payload.source)} bytes for {plan.elements} floats", "raw_float32_parameter", 0, "3.5"

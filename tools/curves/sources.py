@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,3 +41,6 @@ def gaussian(n: int, seed: int = 1) -> Source:
     weights = np.random.default_rng(seed).normal(0, 1, n).astype(np.float32)
     square = float(np.square(weights, dtype=np.float64).mean())
     return Source("Gaussian", weights, 0.5 * math.log2(2 * math.pi) + 0.5 * square * math.log2(math.e))
+
+
+SOURCES: dict[str, Callable[[int], Source]] = {"Laplacian": laplacian, "Gaussian": gaussian}

@@ -224,10 +224,13 @@ class Bridge:
 
     def encode(self, tensors: str, output: str, options: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Encode an archive of ``tensor:`` arrays into a stream's file."""
-        stream = self._compress(_load(tensors), dict(options))
+        arrays = _load(tensors)
+        start = time.process_time()
+        stream = self._compress(arrays, dict(options))
+        seconds = time.process_time() - start
         with open(output, "wb") as file:
             file.write(stream)
-        return {"size_bytes": len(stream)}
+        return {"size_bytes": len(stream), "cpu_seconds": seconds}
 
     def _compress(self, arrays: dict[str, Any], options: dict[str, Any]) -> bytes:
         incremental = options.pop("incremental", False)

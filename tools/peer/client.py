@@ -163,12 +163,16 @@ class Peer:
 
     def encode(self, tensors: Mapping[str, NDArray[Any]], **options: Any) -> bytes:
         """Encode tensors (float32 or int32) with the options of `peer_options`."""
+        return self.encode_timed(tensors, **options)[0]
+
+    def encode_timed(self, tensors: Mapping[str, NDArray[Any]], **options: Any) -> tuple[bytes, float]:
+        """Likewise, with the processor time of the peer's call in seconds."""
         output = self._path(".nnc")
         saved = str(self._saved(tensors))
-        self._ask("encode", tensors=saved, output=str(output), options=peer_options(**options))
+        reply = self._ask("encode", tensors=saved, output=str(output), options=peer_options(**options))
         stream = output.read_bytes()
         output.unlink()
-        return stream
+        return stream, reply["cpu_seconds"]
 
     def encode_sequence(
         self,

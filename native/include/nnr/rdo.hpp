@@ -13,10 +13,7 @@ namespace nnr {
 
 struct RdoSettings {
   double lambda = 0;  // what a bit is worth, in squared steps; 0 gives the least squared error
-  // Weights coded between two updates of the rates from the survivors' contexts. 0 keeps the rates as they start.
-  int interval = 64;
-  // How many weights before the newest one the contexts stop: so far back the survivors have mostly merged.
-  int delay = 32;
+  bool adaptive = true;  // whether each path adapts its contexts; otherwise they stay as they start
   const float* importance = nullptr;                // multiplies each weight's squared error; null for 1 everywhere
   bool history_enabled = false;
   bool row_skip = false;                            // whether whole rows may be given up; ignored in block scans
@@ -25,7 +22,7 @@ struct RdoSettings {
 
 // Finds the levels by a Viterbi search over the states of the quantiser (8, or 1 without dependent quantisation), each
 // split by whether the level before was zero, which the next significance context depends on. With rates that stand still
-// (interval 0, no rows given up) the result is optimal.
+// (not adaptive, no rows given up) the result is optimal.
 // Returns as quantize_dependent does. `coding` has no codebook; `levels` has weights.size() places.
 std::size_t quantize_rdo(std::span<const float> weights, double step, const TensorCoding& coding, const RdoSettings& settings,
                          std::int32_t* levels);

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a stranger may write into the description of the source, and what must not come of it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from nnr_codec import MalformedBitstream, decode
+from nnr_codec.model import StartUnit, TopologyStorageFormat, TopologyUnit
+from nnr_codec.syntax import SyntaxState, build_unit
+
+
+def described(description: Any) -> bytes:
+    text = json.dumps({"nnr_codec.source": description}, separators=(",", ":")).encode()
+    unit = TopologyUnit(storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=text)
+    return build_unit(StartUnit(1), SyntaxState()) + build_unit(unit, SyntaxState(general_profile_idc=1))
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        {"empty": {"x": ["F32", 0, *[(1 << 31) - 1] * 3]}},
+        {"empty": {"x": ["F32", True, 0]}},
+        {"empty": {"x": ["F32", 7]}},
+        {"empty": {"x": ["no type", 0]}},
+        {"empty": {"x": ["F32", *[0] * 33]}},
+        {"empty": 3},
+        {"dtypes": {"F16": 3}},
+        {"metadata": [1]},
+        [],
+    ],
+)
+def test_a_description_that_cannot_be_is_malformed_and_has_a_place(description: Any) -> None:
+    with pytest.raises(MalformedBitstream) as caught:
+        decode(described(description))
+    assert caught.value.path == "nnr_unit[1].topology_data"
+    assert caught.value.bit_offset == 32
+
+
+def test_descriptions_within_descriptions_are_malformed() -> None:
+    stream = described({"empty": {}})
+    deep = b"[" * 20_000
+    body = stream[6:].replace(b"{}", deep)
+    with pytest.raises(MalformedBitstream):
+        decode(stream[:4] + (len(body) + 2).to_bytes(2, "big") + body)

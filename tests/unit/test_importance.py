@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Importance buys error where it is worth most, and what computes it agrees with closed forms."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nnr_codec import Curvature, NotEncodable, decode, encode
+from nnr_codec.codec import EncoderConfig
+from nnr_codec.codec.allocation import allocate, shapes_only
+from nnr_codec.frameworks import torch_importance
+from nnr_codec.quant import step_size
+
+Array = NDArray[Any]
+ROWS, WIDTH = 48, 96
+
+
+def weight(seed: int = 1) -> Array:
+    return np.random.default_rng(seed).normal(0, 0.1, (ROWS, WIDTH)).astype(np.float32)
+
+
+def inputs(n: int = 2000, seed: int = 2) -> Array:
+    """Correlated, as the inputs of layers are."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, 1, (n, WIDTH)) @ (
+        rng.normal(0, 1, (WIDTH, WIDTH)) * 0.7 ** np.arange(WIDTH)[:, None]
+    )
+
+
+def bytes_and_loss(w: Array, loss: Any, **options: Any) -> tuple[int, float]:
+    stream = encode({"w": w}, qp_density=5, **options)
+    return len(stream), float(loss(decode(stream)["w"].astype(np.float64) - w))
+
+
+@pytest.mark.parametrize("effort", ["fast", "medium"])
+def test_an_array_moves_error_to_where_it_is_worth_less(effort: str) -> None:
+    w = weight()
+    importance = np.where(np.random.default_rng(3).random(w.shape) < 0.2, 10.0, 0.2)
+
+    def loss(error: Array) -> float:
+        return float((importance * np.square(error)).sum())
+
+    plain = bytes_and_loss(w, loss, relative_error=0.15, effort="medium")
+    weighed = bytes_and_loss(w, loss, relative_error=0.145, importance={"w": importance}, effort=effort)
+    assert weighed[0] < 0.8 * plain[0]
+    assert weighed[1] < plain[1]
+
+
+def test_a_number_moves_the_step() -> None:
+    tensors = {"a": weight(), "b": weight()}
+    stream = encode(tensors, relative_error=0.1, importance={"a": 16.0}, qp_density=5)
+    found = decode(stream)
+    errors = {name: np.square(found[name] - tensors[name]).mean() for name in tensors}
+    assert errors["b"] / errors["a"] == pytest.approx(16, rel=0.1)
+
+
+def test_feedback_leaves_less_loss_at_fewer_bytes() -> None:
+    w, x = weight(), inputs()
+    matrix = x.T @ x / len(x)
+
+    def loss(error: Array) -> float:
+        return float(np.square(x @ error.T).sum())
+
+    for dependent in (False, True):
+        plain = bytes_and_loss(w, loss, relative_error=0.1, dependent=dependent)
+        fed = bytes_and_loss(
+            w, loss, relative_error=0.05, importance={"w": Curvature(matrix)}, dependent=dependent
+        )
+        assert fed[0] < 0.6 * plain[0]
+        assert fed[1] < 0.1 * plain[1]
+
+
+def test_rows_of_a_curvature_are_weighed() -> None:
+    w, x = weight(), inputs()
+    rows = np.where(np.arange(ROWS) % 2, 25.0, 1.0)
+    curvature = Curvature(x.T @ x / len(x), rows, damping=1e-6)
+    found = decode(encode({"w": w}, relative_error=0.3, importance={"w": curvature}))["w"]
+    by_row = np.square(x @ (found - w).T).sum(0)
+    assert by_row[rows > 1].mean() < by_row[rows == 1].mean()
+    assert curvature.loss(found - w) == pytest.approx((rows * by_row).sum() / len(x), rel=1e-3)
+
+
+def test_importance_that_does_not_suit_is_refused() -> None:
+    for wrong in (np.ones((3, 3)), -1.0, 0.0, np.full((ROWS, WIDTH), np.nan), Curvature(np.eye(WIDTH + 1))):
+        with pytest.raises(NotEncodable) as caught:
+            encode({"w": weight()}, importance={"w": wrong})
+        assert caught.value.path == "w"
+
+
+def test_allocation_makes_worth_times_squared_step_equal() -> None:
+    rng = np.random.default_rng(4)
+    tensors = {
+        name: rng.normal(0, scale, (50, 80)) for name, scale in (("a", 1.0), ("b[0]", 0.1), ("c", 0.5))
+    }
+    worths = {"a": 1.0, "b[0]": 400.0, "c": 9.0}
+    importance: dict[str, Any] = {
+        "a": 1.0,
+        "b[0]": np.full((50, 80), 400.0),
+        "c": Curvature(9.0 * np.eye(80)),
+    }
+    config = allocate(tensors, importance, loss=40.0, config=EncoderConfig(effort="fast"))
+    steps = {name: step_size(config.qp_for_name(name) or 0, config.density) for name in tensors}
+    products = [worths[name] * steps[name] ** 2 for name in tensors]
+    # QPs are whole: a step is met to half of 2 ** (1 / 32).
+    assert max(products) / min(products) < 1.06
+    assert set(shapes_only(importance)) == {"b[0]", "c"}
+    found = decode(encode(tensors, config))
+    spent = sum(worths[name] * np.square(found[name] - tensors[name]).sum() for name in tensors)
+    assert spent == pytest.approx(40.0, rel=0.1)
+
+
+torch = pytest.importorskip("torch")
+
+
+def linear(seed: int = 5) -> Any:
+    torch.manual_seed(seed)
+    return torch.nn.Sequential(torch.nn.Linear(6, 4))
+
+
+def test_sensitivity_of_a_linear_layer_is_its_inputs_mean_square() -> None:
+    model, x = linear(), torch.randn(4000, 6) * torch.arange(1, 7)
+    found = torch_importance.output_sensitivity(model, x.split(1), probes=1, damping=0.0)
+    expected = np.broadcast_to(x.square().mean(0).numpy(), (4, 6))
+    np.testing.assert_allclose(found["0.weight"], expected, rtol=0.15)
+    np.testing.assert_allclose(found["0.bias"], np.ones(4), rtol=0.15)
+
+
+def test_damping_gives_unused_weights_a_share_of_the_mean() -> None:
+    model, x = linear(), torch.randn(64, 6) * torch.tensor([1.0, 1, 1, 1, 1, 0])
+    plain = torch_importance.output_sensitivity(model, [x], damping=0.0)["0.weight"]
+    damped = torch_importance.output_sensitivity(model, [x], damping=0.1)["0.weight"]
+    assert not plain[:, 5].any()
+    np.testing.assert_allclose(damped, plain + 0.1 * plain.mean(), rtol=1e-5)
+
+
+def test_fisher_information_is_the_mean_squared_gradient() -> None:
+    model, x = linear(), torch.randn(10, 6)
+    labels = torch.arange(10) % 4
+
+    def losses(net: Any, batch: Any) -> Any:
+        return torch.nn.functional.cross_entropy(net(batch[0]), batch[1], reduction="none")
+
+    found = torch_importance.fisher_information(model, [(x, labels)], losses, damping=0.0)["0.weight"]
+    squares = []
+    for row, label in zip(x, labels, strict=True):
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(model(row[None]), label[None]).backward()
+        squares.append(model[0].weight.grad.square().numpy())
+    np.testing.assert_allclose(found, np.mean(squares, 0), rtol=1e-4, atol=1e-7)
+    with pytest.raises(ValueError, match="reduction"):
+        torch_importance.fisher_information(model, [(x, labels)], lambda *_: losses(*_).mean())
+
+
+def test_variances_over_snapshots() -> None:
+    values = np.random.default_rng(6).normal(0, 1, (9, 3, 5))
+    found = torch_importance.inverse_variances(({"w": v} for v in values), prior_samples=0.0)
+    np.testing.assert_allclose(found["w"], 1 / values.var(0), rtol=1e-4)
+    with pytest.raises(ValueError, match="two"):
+        torch_importance.inverse_variances([{"w": values[0]}])
+
+
+LAYERS = {
+    "linear": (lambda: torch.nn.Linear(7, 5), (11, 3, 7)),
+    "conv1d": (lambda: torch.nn.Conv1d(3, 5, 4, stride=2, padding=1, dilation=2), (6, 3, 21)),
+    "conv2d": (lambda: torch.nn.Conv2d(3, 5, (3, 2), stride=(1, 2), padding=(1, 0)), (4, 3, 9, 8)),
+    "same": (lambda: torch.nn.Conv2d(3, 5, 3, padding="same", padding_mode="reflect"), (4, 3, 9, 8)),
+}
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("by_output", [False, True])
+def test_a_curvature_foretells_how_a_layers_output_changes(kind: str, by_output: bool) -> None:
+    make, shape = LAYERS[kind]
+    torch.manual_seed(7)
+    model = torch.nn.Sequential(make())
+    x = torch.randn(shape)
+    curvature = torch_importance.layer_curvatures(model, [x], by_output=by_output, damping=1e-9)["0.weight"]
+    assert isinstance(curvature, Curvature)
+    assert (curvature.row_weights is not None) == by_output
+    before = model(x)
+    error = torch.randn(model[0].weight.shape) * 0.01
+    with torch.no_grad():
+        model[0].weight += error
+    change = float((model(x) - before).square().sum().detach())
+    positions = before.numel() / 5
+    if not by_output:
+        assert curvature.loss(error.numpy()) * positions == pytest.approx(change, rel=1e-3)
+    else:
+        # Of random combinations of outputs, whose squared derivatives are 1 on average.
+        assert curvature.loss(error.numpy()) * shape[0] == pytest.approx(change, rel=0.5)
+
+
+def test_inputs_without_effect_do_not_shape_a_curvature() -> None:
+    class Gated(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.layer(x) * (x[:, :1] > 0)
+
+    model, x = Gated(), torch.randn(4000, 4)
+    x[x[:, 0] <= 0] *= 100
+    found = torch_importance.layer_curvatures(model, [x])["layer.weight"]
+    assert isinstance(found, Curvature)
+    np.testing.assert_allclose(np.diagonal(found.matrix), np.ones(4), rtol=0.2)
+
+
+def test_rows_of_an_embedding_count_by_use() -> None:
+    model = torch.nn.Sequential(torch.nn.Embedding(6, 3))
+    ids = torch.tensor([[0, 0, 0, 1, 1, 2]])
+    found = torch_importance.layer_curvatures(model, [ids], by_output=False)["0.weight"]
+    assert isinstance(found, np.ndarray)
+    assert found.shape == (6, 1)
+    assert found[0] > found[1] > found[2] > 0
+    assert found.sum() == pytest.approx(1)
+    assert (found[3:] == found[3]).all()
+    assert 0 < found[3, 0] < found[2, 0]
+
+
+def test_an_embeddings_curvature_is_that_of_its_derivatives() -> None:
+    torch.manual_seed(8)
+    model = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Linear(4, 3))
+    ids = torch.randint(0, 9, (200, 5))
+    found = torch_importance.layer_curvatures(model, ids.split(1), damping=1e-9)["0.weight"]
+    assert isinstance(found, Curvature)
+    before = model(ids)
+    error = torch.randn(9, 4) * 0.01
+    with torch.no_grad():
+        model[0].weight += error
+    change = float((model(ids) - before).square().sum().detach())
+    assert found.loss(error.numpy()) * len(ids) == pytest.approx(change, rel=0.15)

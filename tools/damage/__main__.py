@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damage every small conformance vector in every way, and hold this codec against the specification's model.
+
+    python -m tools.damage --log damage.jsonl              # all; interrupted, the same command goes on
+    python -m tools.damage --log sample.jsonl --every 37   # a sample
+    python -m tools.damage --log damage.jsonl --table      # only print what the log holds
+    python -m tools.damage --checksum                      # the same damage to streams that carry a checksum
+
+A case is one flipped bit or one truncation. The two decoders agree when both accept it with the same names, shapes,
+levels and values, or both turn it down with the same class and the same bit. Exit code 1 when one does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).resolve().parents[2]
+for _folder in (ROOT, ROOT / "conformance"):
+    sys.path.insert(0, str(_folder))
+
+from nnr_conformance.suite import find_suites  # noqa: E402
+
+from nnr_codec.codec.checksum import checksum_unit  # noqa: E402
+from tools.damage import native  # noqa: E402
+from tools.damage.cases import damaged, n_cases  # noqa: E402
+
+if TYPE_CHECKING:
+    from tools.damage.cases import Verdict
+
+#: Vectors with a larger stream are left out: their damage would take days.
+LARGEST_BYTES = 4096
+_SLOW_SECONDS = 1.0
+
+
+class Model:
+    """The model's process, and a folder with what it said before: its answers outlive changes of this codec.
+
+    PyPy runs it many times faster than the interpreter that runs this.
+    """
+
+    def __init__(self, python: str, folder: Path) -> None:
+        self._folder = folder / code_state("spec/model")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._process = subprocess.Popen(
+            [python, "-m", "tools.damage.model_worker"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def ask(self, streams: list[bytes], numbers: range) -> Callable[[], list[Verdict]]:
+        """Hand over a job; returns what waits for the verdicts."""
+        job = {
+            "streams": [stream.hex() for stream in streams],
+            "numbers": [numbers.start, numbers.stop, numbers.step],
+        }
+        line = json.dumps(job).encode()
+        known = self._folder / hashlib.sha256(line).hexdigest()[:24]
+        if not known.exists():
+            if self._process.stdin is None:
+                raise RuntimeError("the model has no standard input")
+            self._process.stdin.write(line + b"\n")
+            self._process.stdin.flush()
+        return lambda: self._answer(known)
+
+    def _answer(self, known: Path) -> list[Verdict]:
+        if not known.exists():
+            answer = b"" if self._process.stdout is None else self._process.stdout.readline()
+            if not answer:
+                raise SystemExit("the model's process died")
+            # Renamed when whole: an interrupted run leaves no half an answer.
+            part = known.with_suffix(".part")
+            part.write_bytes(zlib.compress(answer))
+            part.replace(known)
+        return [(word, detail) for word, detail in json.loads(zlib.decompress(known.read_bytes()))]
+
+
+def vectors() -> Iterator[tuple[str, list[bytes]]]:
+    """Yield ids and streams of all vectors that are small enough."""
+    for suite in find_suites(ROOT / "conformance" / "suites"):
+        for vector in suite.manifest.vectors:
+            if all(file.size_bytes < LARGEST_BYTES for file in vector.streams):
+                yield vector.id, [suite.read(file) for file in vector.streams]
+
+
+_CODEC = (
+    "nnr_codec/syntax",
+    "nnr_codec/codec",
+    "nnr_codec/entropy",
+    "nnr_codec/bitio",
+    "native/src",
+    "native/include",
+)
+
+
+def code_state(*folders: str) -> str:
+    """Name the code in some folders, so that results of other code are not taken for its own."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.[pch]*")):
+            if path.suffix in (".py", ".cpp", ".hpp"):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def cases_of(streams: list[bytes], every: int, position: int) -> range:
+    """Choose the cases of one vector; a sample starts elsewhere in each."""
+    return range(position % every, n_cases(streams), every)
+
+
+def compare(model: Model, streams: list[bytes], every: int, position: int) -> dict[str, Any]:
+    """Damage one vector and ask both."""
+    numbers = cases_of(streams, every, position)
+    answer = model.ask(streams, numbers)
+    ours, slowest = [], 0.0
+    for number in numbers:
+        started = time.perf_counter()
+        ours.append(native.verdict(damaged(streams, number)[0]))
+        slowest = max(slowest, time.perf_counter() - started)
+    theirs = answer()
+    classes = Counter(verdict[0] for verdict in ours)
+    differing = [
+        [number, damaged(streams, number)[1], mine, other]
+        for number, mine, other in zip(numbers, ours, theirs, strict=True)
+        if mine != other
+    ]
+    return {
+        "cases": len(numbers),
+        "verdicts": dict(classes),
+        "differing": differing,
+        "slowest": round(slowest, 3),
+    }
+
+
+def run(log: Path, every: int, model: Model, *, any_code: bool) -> None:
+    """Go through the vectors that the log does not hold yet."""
+    state, done = code_state(*_CODEC, "spec/model"), set()
+    for entry in _entries(log):
+        if entry["every"] == every and (any_code or entry["code"] == state):
+            done.add((entry["id"], entry["sha256"]))
+    with log.open("a", encoding="utf-8") as file:
+        for position, (name, streams) in enumerate(vectors()):
+            sha = hashlib.sha256(b"".join(streams)).hexdigest()[:16]
+            if (name, sha) in done:
+                continue
+            found = compare(model, streams, every, position)
+            entry = {"id": name, "sha256": sha, "every": every, "code": state, **found}
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            for _, what, mine, other in found["differing"][:3]:
+                print(f"{name}: {what}: {mine}, the model {other}", flush=True)
+
+
+def _entries(log: Path) -> Iterator[dict[str, Any]]:
+    if log.exists():
+        for line in log.read_text(encoding="utf-8").splitlines():
+            yield json.loads(line)
+
+
+def table(log: Path, every: int) -> int:
+    """Print what the log holds; the number of disagreements."""
+    latest = {entry["id"]: entry for entry in _entries(log) if entry["every"] == every}
+    columns = ("truncated", "malformed", "unsupported", "limit", "accept")
+    rows: dict[str, Counter[str]] = {}
+    for name, entry in latest.items():
+        row = rows.setdefault(name.partition("/")[0], Counter())
+        row += Counter(
+            vectors=1, cases=entry["cases"], disagreements=len(entry["differing"]), **entry["verdicts"]
+        )
+        row["slow"] += entry["slowest"] > _SLOW_SECONDS
+    total: Counter[str] = sum(rows.values(), Counter())
+    print(f"| suite | vectors | cases | rejected | {' | '.join(columns[:4])} | accepted | disagreements |")
+    print("|---|" + "---:|" * 9)
+    for name, row in [*rows.items(), ("all", total)]:
+        cells = [
+            row["vectors"],
+            row["cases"],
+            row["cases"] - row["accept"],
+            *(row[key] for key in columns),
+            row["disagreements"],
+        ]
+        print(f"| {name} | {' | '.join(f'{cell:,}' for cell in cells)} |")
+    slowest = max((entry["slowest"] for entry in latest.values()), default=0)
+    states = sorted({entry["code"] for entry in latest.values()})
+    print(f"\nevery {every}. case; slowest native verdict {slowest} s; code {', '.join(states)}")
+    return total["disagreements"]
+
+
+def checksums(every: int) -> int:
+    """Damage each stream with a checksum behind it; the number of damaged ones accepted."""
+    n_streams = n_damaged = accepted = 0
+    for _, streams in vectors():
+        for stream in streams:
+            travelling = stream + checksum_unit(hashlib.sha256(stream).digest())
+            n_streams += 1
+            for number in range(n_streams % every, n_cases([travelling]), every):
+                n_damaged += 1
+                accepted += native.accepted_with_checksum(damaged([travelling], number)[0][0])
+    print(f"{n_streams} streams with a checksum, {n_damaged:,} damaged, {accepted} accepted")
+    return accepted
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--log", type=Path, default=ROOT / "build" / "damage.jsonl")
+    parser.add_argument("--every", type=int, default=1, help="take every so-many-th case")
+    parser.add_argument(
+        "--python", default=shutil.which("pypy3") or sys.executable, help="what runs the model"
+    )
+    parser.add_argument(
+        "--model-answers", type=Path, default=ROOT / "build" / "damage-model", help="where they are kept"
+    )
+    parser.add_argument("--prepare", action="store_true", help="only collect the model's answers")
+    parser.add_argument("--any-code", action="store_true", help="go on with a log that other code began")
+    parser.add_argument("--table", action="store_true", help="only print the table")
+    parser.add_argument("--checksum", action="store_true", help="damage streams with checksums instead")
+    options = parser.parse_args()
+    if options.checksum:
+        return int(checksums(options.every) > 0)
+    options.log.parent.mkdir(parents=True, exist_ok=True)
+    if options.prepare:
+        model = Model(options.python, options.model_answers)
+        for position, (_, streams) in enumerate(vectors()):
+            model.ask(streams, cases_of(streams, options.every, position))()
+        return 0
+    if not options.table:
+        run(
+            options.log,
+            options.every,
+            Model(options.python, options.model_answers),
+            any_code=options.any_code,
+        )
+    return int(table(options.log, options.every) > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damage by number: every single flipped bit and every truncation of a sequence of streams.
+
+Standard library only: the model's process may run on another interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    #: What is said of a case: "accept" and a digest, or the class of the error and the bit.
+    Verdict = tuple[str, str | int]
+
+
+def n_cases(streams: Sequence[bytes]) -> int:
+    """Count: eight flips and one truncation for each byte."""
+    return sum(9 * len(stream) for stream in streams)
+
+
+def damaged(streams: Sequence[bytes], number: int) -> tuple[list[bytes], str]:
+    """Return the streams with one of them damaged, and what was done.
+
+    >>> damaged([b"ab"], 15)[1], damaged([b"ab"], 16)
+    ('stream 0, bit 15 flipped', ([b''], 'stream 0, cut to 0 bytes'))
+    """
+    for index, stream in enumerate(streams):
+        if number < 9 * len(stream):
+            if number < 8 * len(stream):
+                changed = bytearray(stream)
+                changed[number >> 3] ^= 0x80 >> (number & 7)
+                piece, what = bytes(changed), f"bit {number} flipped"
+            else:
+                length = number - 8 * len(stream)
+                piece, what = stream[:length], f"cut to {length} bytes"
+            return [*streams[:index], piece, *streams[index + 1 :]], f"stream {index}, {what}"
+        number -= 9 * len(stream)
+    raise IndexError(number)
+
+
+#: What both decoders are told to bear; one declaration, so that a limit is never a disagreement.
+TENSOR_ELEMENTS = 1 << 15
+STREAM_ELEMENTS = 1 << 16
+DIMENSIONS = 32
+NAMES = 1 << 12
+CODEBOOK_SIZE = 1 << 12

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this codec says of a damaged sequence, in the model's words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from nnr_codec import BitstreamError, Decoder, Limits, QuantizedTensor, decode
+from nnr_codec.errors import LimitExceeded, MalformedBitstream, TruncatedBitstream, UnsupportedBitstream
+from tools.damage import cases
+
+_WORDS = {
+    TruncatedBitstream: "truncated",
+    MalformedBitstream: "malformed",
+    UnsupportedBitstream: "unsupported",
+    LimitExceeded: "limit",
+}
+LIMITS = Limits(
+    max_tensor_elements=cases.TENSOR_ELEMENTS,
+    max_total_elements=cases.STREAM_ELEMENTS,
+    max_dimensions=cases.DIMENSIONS,
+    max_names=cases.NAMES,
+    max_codebook_size=cases.CODEBOOK_SIZE,
+    max_name_bytes=None,
+    max_expansion_ratio=None,
+)
+
+
+def verdict(streams: Sequence[bytes]) -> cases.Verdict:
+    """Decode a sequence; whatever is no error of the family is a crash, with the exception's name."""
+    decoder, digest = Decoder(limits=LIMITS), hashlib.sha256()
+    try:
+        for stream in streams:
+            for name, tensor in sorted(decoder.decode(stream, dequantize=False).items()):
+                quantized = isinstance(tensor, QuantizedTensor)
+                levels = tensor.levels.tobytes() if isinstance(tensor, QuantizedTensor) else b""
+                with np.errstate(over="ignore", invalid="ignore"):
+                    values = np.asarray(tensor.dequantize() if quantized else tensor)
+                digest.update(
+                    repr((name, list(values.shape), str(values.dtype))).encode() + levels + values.tobytes()
+                )
+    except BitstreamError as error:
+        return _WORDS[type(error)], -1 if error.bit_offset is None else error.bit_offset
+    except Exception as error:
+        return f"crash {type(error).__name__}", str(error)
+    return "accept", digest.hexdigest()
+
+
+def accepted_with_checksum(stream: bytes) -> bool:
+    """Whether a stream passes where a checksum is required."""
+    try:
+        decode(stream, limits=LIMITS, require_checksum=True)
+    except BitstreamError:
+        return False
+    return True
