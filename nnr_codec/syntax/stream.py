@@ -11,9 +11,9 @@ from nnr_codec.errors import LimitExceeded, MalformedBitstream, NotEncodable, Tr
 from nnr_codec.model import Limits, NnrUnitType
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class UnitSpan:
-    """Where a unit is. Not frozen, for there is one for each tensor; nobody changes it.
+    """Where a unit is.
 
     Attributes
     ----------
