@@ -16,6 +16,7 @@ def add_edges(suites: Mapping[str, Collection]) -> None:
     """Add to the suites of valid streams."""
     for name, profile in (("core", 0), ("extended", 1)):
         _block_rows_without_bins(suites[name], profile)
+        _two_rows_or_columns(suites[name], profile)
         _factors(suites[name], profile)
     _parameter_sets(suites["core"])
     _nothing_to_code(suites["extended"])
@@ -28,6 +29,14 @@ def _block_rows_without_bins(suite: Collection, profile: int) -> None:
     suite.add("shape/20x0-scan", "A decoder that starts block rows in a tensor without columns.",
               "block-payload local-scaling block-scan entry-points", one(unit, d.mps(profile), profile=profile),
               clauses=("5.5",), requirement="should", comment="Decision 0020.")  # fmt: skip
+
+
+def _two_rows_or_columns(suite: Collection, profile: int) -> None:
+    for shape in ((2, 20), (20, 2)):
+        script = TensorScript(drawn_values(rng_of(f"narrow {shape}"), 0.7, 5))
+        suite.add(f"scan/1-{shape[0]}x{shape[1]}-dq", "A decoder that scans a tensor of two rows or columns row-major.",
+                  "block-scan entry-points dependent-quantization",
+                  one(d.data_unit("w", shape, script, scan=1, dq=1, profile=profile), profile=profile), clauses=("5.5",))  # fmt: skip
 
 
 def _factors(suite: Collection, p: int) -> None:
@@ -57,6 +66,11 @@ def _factors(suite: Collection, p: int) -> None:
 
 
 def _parameter_sets(suite: Collection) -> None:
+    for density in range(8):
+        largest = (1 << (5 + density)) - 1
+        unit = d.data_unit("w", (3, 4), ramp(qp_value=largest), profile=0)
+        suite.add(f"qp/density-{density}-largest", "A decoder that takes large positive values of qp_value for negative ones.",
+                  "qp-density uniform", one(unit, d.mps(0, density=density, qp=-largest)), clauses=("4.1",))  # fmt: skip
     unit = d.data_unit("w", (3, 4), ramp(), profile=0)
     for name, methods in (("brings", 1), ("silent", 0)):
         suite.add(f"lps/before-a-model-set-that-{'is-' if not methods else ''}{name}",
@@ -107,6 +121,12 @@ def _updates(suite: Collection) -> None:
     made.streams.append(d.write_stream([d.start(), d.mps(parents=1), raw, again], made.streams))
     suite.add("parent/raw-unit-between", "A decoder whose record of updates fails on a raw unit.",
               "parent-node incremental raw-float", made.streams, clauses=("5.6.1",))  # fmt: skip
+    made = Updates("a unit without node", (4, 5))
+    unit = d.data_unit("v", (3, 4), ramp(), parents=1)
+    made.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit]))
+    made.update(1)
+    suite.add("parent/unit-without-node-before", "A decoder that files a unit without node identifier under one.",
+              "parent-node incremental", made.streams, clauses=("5.6.1",), requirement="should")  # fmt: skip
     made = Updates("model without signalling")
     first = d.data_unit("w", made.shape, TensorScript(drawn_values(made.rng, 0.5, 4)), node=(0, 4, 0))
     made.streams.append(d.write_stream([d.start(), d.mps(), first]))
