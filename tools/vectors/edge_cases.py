@@ -48,6 +48,16 @@ def _factors(suite: Collection, p: int) -> None:
         unit = d.data_unit("w_G", (4, 5), scripts, kind=kind, profile=p, types=1, rank=3, g_rows=4)  # type: ignore[arg-type]
         suite.add(f"low-rank/outside-a-block-{name}", "A decoder that takes only quantised tensors for factors.",
                   "low-rank " + ("raw-float" if kind == d.RAW else "integer-payload"), one(unit, profile=p), clauses=("3.4",))  # fmt: skip
+    for name, entries, zero in (("w_G", [-9, -4, 0, 1], 2), ("w_H", [0, 2, 3, 11], 0)):
+        factor = TensorScript(
+            drawn_values(rng_of(f"codebook of {name}"), 0.7, len(entries) - 1 - zero, smallest=-zero)
+        )
+        unit = d.data_unit(
+            name, (6, 10), factor, profile=p, types=1, rank=3, g_rows=4, book=d.codebook(entries, zero)
+        )
+        suite.add(f"low-rank/outside-a-block-codebook-{name[-1].lower()}",
+                  "A decoder that wants a second codebook for a factor outside of a block.", "low-rank codebook",
+                  one(unit, d.mps(p, methods=2), profile=p), clauses=("3.4",))  # fmt: skip
     for rank, g_rows in ((1, 18), (9, 18), (20, 1)):
         factors = [TensorScript(drawn_values(rng, 0.7, 6), qp_value=k) for k in (1, 2)]
         unit = d.data_unit(["w_G", "w_H"], (9, 2), factors, kind=d.BLOCK, profile=p, types=1, rank=rank, g_rows=g_rows,
@@ -63,6 +73,11 @@ def _factors(suite: Collection, p: int) -> None:
                        g_rows=4, book=books[0], second_book=books[1])  # fmt: skip
     suite.add("block/factors-with-two-codebooks", "A decoder that uses one codebook for both factors, or one for a bias.",
               "block-payload low-rank bias codebook", one(unit, d.mps(p, methods=3), profile=p), clauses=("3.2.3", "3.4"))  # fmt: skip
+
+    factors = [TensorScript(drawn_values(rng, 0.7, 6)) for _ in range(2)]
+    unit = d.data_unit(["a", "b"], (6, 10), factors, kind=d.BLOCK, profile=p, types=1, rank=3, g_rows=4)
+    suite.add("block/factors-named-freely", "A decoder that knows the factors of a block by the endings of their names.",
+              "block-payload low-rank", one(unit, profile=p), clauses=("3.4",), requirement="should")  # fmt: skip
 
 
 def _parameter_sets(suite: Collection) -> None:
@@ -124,7 +139,7 @@ def _updates(suite: Collection) -> None:
     made = Updates("a unit without node", (4, 5))
     unit = d.data_unit("v", (3, 4), ramp(), parents=1)
     made.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit]))
-    made.update(1)
+    made.update(1, temporal=0)
     suite.add("parent/unit-without-node-before", "A decoder that files a unit without node identifier under one.",
               "parent-node incremental", made.streams, clauses=("5.6.1",), requirement="should")  # fmt: skip
     made = Updates("model without signalling")

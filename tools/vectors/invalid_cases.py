@@ -106,7 +106,7 @@ def _short_of_the_end(m: Damager) -> None:
 
 def _range_at_end(stream: bytes) -> int:
     bins: list[int] = []
-    Session(observe=lambda unit, trace: bins.append(trace.range)).decode(stream)
+    Session(observe=lambda _, trace: bins.append(trace.range)).decode(stream)
     return bins[-1] + 2
 
 
