@@ -146,7 +146,10 @@ def fuzzers() -> list[str]:
     """Build the C++ fuzzers where Clang can, and say which options find them."""
     source = 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
     probe = ["clang++", "-fsanitize=fuzzer,address,undefined", "-x", "c++", "-", "-o", os.devnull]
-    if shutil.which("clang++") is None or subprocess.run(probe, input=source.encode(), check=False).returncode:
+    if (
+        shutil.which("clang++") is None
+        or subprocess.run(probe, input=source.encode(), check=False).returncode
+    ):
         print("no clang++ with libFuzzer here: the C++ fuzzers are not run")
         return []
     options = ["-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_BUILD_TYPE=Release", "-DNNR_BUILD_FUZZERS=ON"]
