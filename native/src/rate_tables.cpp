@@ -21,10 +21,6 @@ RateTables::RateTables(const TensorCoding& coding, bool history_enabled, std::sp
   });
 }
 
-void RateTables::reset() {
-  for (ContextModel& context : contexts_) context.reset();
-}
-
 void RateTables::adapt(Neighbourhood& near, std::int64_t value) {
   const auto update = [&](int context, bool bin) { contexts_[static_cast<std::size_t>(context)].update(bin); };
   update(near.significance(), value != 0);

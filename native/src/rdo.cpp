@@ -49,8 +49,7 @@ std::vector<T> in_coding_order(const T* values, const TensorCoding& coding) {
   return ordered;
 }
 
-// A path is given up when it lags behind the best by more than this many squared steps, plus as many bits: the best can reach
-// any of its states in three weights for less.
+// A path is given up when it lags behind the best by more than this many squared steps, plus as many bits.
 constexpr float kBeam = 8.0F;
 
 template <bool kDependent>
@@ -61,13 +60,12 @@ class Trellis {
         inverse_(1.0 / step),
         coding_(coding),
         settings_(settings),
-        bit_(static_cast<float>(settings.lambda)),
         row_width_(settings.row_skip && coding.has_row_skip_flag() && coding.block_side() == 0 ? coding.width : 0),
         block_row_size_(coding.block_side() * coding.width),
         contexts_(coding, settings.history_enabled, settings.initialisations, settings.lambda, kRowSlot + kNodes) {
     float largest = 1.0F;
     if (tensor.importance != nullptr) largest = std::max(largest, *std::max_element(tensor.importance, tensor.importance + coding.size()));
-    beam_ = kBeam * (largest + bit_);
+    beam_ = kBeam * (largest + static_cast<float>(settings.lambda));
     decisions_.reserve(coding.size());
     if (row_width_ != 0) skips_.reserve(coding.rows);
     costs_.fill(kUnreachable);
@@ -303,12 +301,10 @@ class Trellis {
     }
     const float skipping = static_cast<float>(energy) + contexts_.cost(row_skip_, true);
     const float coding = contexts_.cost(row_skip_, false);
-    std::uint32_t reached = 0;
-    for (std::size_t node = 0; node < kNodes; ++node) reached |= (costs_[node] != kUnreachable ? 1U : 0U) << node;
     unsigned skips = 0;
     std::uint32_t used = 0;
     for (std::size_t node = 0; node < kNodes; ++node)
-      if ((reached >> node & 1U) != 0) used |= 1U << slots_[node];
+      if (costs_[node] != kUnreachable) used |= 1U << slots_[node];
     for (std::size_t node = 0; node < kNodes; ++node) {
       const std::size_t from = before_skipped_row(node);
       const float skipped = row_costs_[from] + skipping;
@@ -317,7 +313,7 @@ class Trellis {
       if (!(skipped < coded)) continue;
       skips |= 1U << node;
       if (!settings_.adaptive) continue;
-      if ((reached >> node & 1U) == 0) {
+      if (coded == kUnreachable) {
         slots_[node] = static_cast<std::uint8_t>(std::countr_one(used));
         used |= 1U << slots_[node];
       }
@@ -346,7 +342,6 @@ class Trellis {
   const double inverse_;
   const TensorCoding& coding_;
   const RdoSettings& settings_;
-  const float bit_;
   const std::uint64_t row_width_;       // 0 when no row is given up
   const std::uint64_t block_row_size_;  // 0 without block scans
   float beam_ = kBeam;

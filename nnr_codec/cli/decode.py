@@ -106,7 +106,7 @@ def command(
         raise FileExistsError(17, "File exists", target)
     if os.path.exists(target) and os.path.samefile(source, target):
         raise NotEncodable("input and output are the same file", path=target)
-    reading = {
+    reading: dict[str, Any] = {
         "threads": threads or os.cpu_count() or 1,
         "limits": limits,
         "require_checksum": require_checksum,

@@ -41,7 +41,8 @@ def _limits(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) 
             number = 0
         if number is not None and not number >= 0:
             raise click.BadParameter(f"{name} is not negative")
-        limits = replace(limits, **{name: number})
+        changed: dict[str, Any] = {name: number}
+        limits = replace(limits, **changed)
     return limits
 
 

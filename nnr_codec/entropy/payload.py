@@ -193,6 +193,8 @@ def decoding_fault(
     position = min(position, 8 * len(payload))
     if outcome == _Outcome.BAD_STOP_BIT:
         position = _wrong_bit(payload, position)
+    elif outcome == _Outcome.TRAILING_BYTES:
+        position = (position + 7) & ~7  # behind the padding
     place = f"{path}.tensor[{index}]" if path is not None else f"tensor[{index}]"
     return error(message, path=place, bit_offset=bit_offset + position, element="payload", clause=clause)
 

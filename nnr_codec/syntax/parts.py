@@ -108,10 +108,13 @@ class PartJoiner:
             if span.nnr_unit_type == NnrUnitType.NNR_NDU:
                 check_header(self._buffer, span, state, self._limits)
             raise self._bad_part(span, "a whole unit comes before the last part of the one before")
+        place = span.header_offset + 1
+        starts = span.nnr_unit_type == NnrUnitType.NNR_STR and span.size_bytes > place
+        if starts and self._buffer[span.byte_offset + place]:
+            # The profile is in it, without which no other part could be read.
+            raise self._bad_part(span, "a start unit does not come in parts")
         tree = check_header(self._buffer, span, state, self._limits)
         counter = tree["partial_data_counter"]
-        if span.nnr_unit_type == NnrUnitType.NNR_STR and counter:
-            raise self._bad_part(span, "a start unit does not come in parts")
         if self._spans and counter != self._counter - 1:
             raise self._bad_part(span, f"part {self._counter - 1} was to follow the part before")
         header = {name: value for name, value in tree.items() if name not in _VARYING}

@@ -67,7 +67,7 @@ UNIFICATION_PERFORMANCE_MAP = Syntax(
         "upm_count_thresholds - 1",
         Syntax(
             "",
-            "count_reshaped_tensor_dimension" / ue(1, limit="max_dimensions"),
+            "count_reshaped_tensor_dimension" / ue(1),
             "reshaped_tensor_dimensions" / Repeat("count_reshaped_tensor_dimension - 1", ue(7)),
             byte_alignment(),
             "count_super_block_dimension" / u(8),

@@ -12,7 +12,7 @@ from .errors import Truncated, Unsupported
 
 NNR_QSU, NNR_QCB = 1, 2
 TOPOLOGY_PRUN, TOPOLOGY_REFLIST = 5, 6
-NNR_PT_RAW, NNR_DFL = 0, 1
+NNR_DFL = 1  # of compression formats; 0 is raw
 LARGEST_TOPOLOGY_DATA = 1 << 28
 # 2.7 One bit for each class, of which u(8) counts up to 255.
 LARGEST_CLASS_BITMASK = (1 << 256) - 1

@@ -138,7 +138,7 @@ def test_a_run_that_is_ended_leaves_nothing_behind(
         # The runner, its lane, the decoder and the orphan that the decoder has made.
         _wait_for(lambda: len(_marked(marker)) >= 4)
         runner.send_signal(number)
-        runner.wait(20)
+        runner.wait(90)
         _wait_for(lambda: not _marked(marker) and not list(tmp_path.iterdir()))
     finally:
         runner.kill()
@@ -159,7 +159,7 @@ def _marked(marker: str) -> list[int]:
     return found
 
 
-def _wait_for(condition: object, seconds: float = 20.0) -> None:
+def _wait_for(condition: object, seconds: float = 90.0) -> None:
     give_up = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < give_up, "it did not happen in time"

@@ -181,7 +181,7 @@ def model_table(
             f"| {t.cpu_seconds:.1f} | {m.cpu_seconds / t.cpu_seconds:.2f} | {equal:+.2%} | {models.largest_growth(stream):.2f} |",
             flush=True,
         )
-    rate = models.bd_rate(mine, their)
+    rate = models.bd_rate(mine, their) if len(qps) > 1 else math.nan
     worst = max((share for _, share in models.bytes_at_equal_error(mine, their)), default=math.nan) - 1
     ratio = sum(m.cpu_seconds for m in mine) / sum(t.cpu_seconds for t in their)
     checked = ", every stream valid and decoded alike by NNCodec" if check else ""

@@ -34,6 +34,7 @@ from tools.mutants.operators import MODULES, Mutant, all_mutants  # noqa: E402
 
 SURVIVORS = Path(__file__).with_name("survivors.json")
 CAUGHT = Path(__file__).with_name("caught.json")
+ON_IMPORT = "(on import)"
 _NEIGHBOURS, _CHEAP, _TRIED = 12, 8, 260
 _LARGEST_BYTES = 6000
 _MEMORY_BYTES = 4 << 30
@@ -208,8 +209,8 @@ def main(arguments: list[str] | None = None) -> int:
     with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
         for done, (index, result) in enumerate(pool.imap_unordered(_work, range(len(mutants)), 8), 1):
             results[index] = result
-            if result[1]:
-                caught[mutants[index].key] = result[1]
+            if result[0]:
+                caught[mutants[index].key] = result[1] or ON_IMPORT
             else:
                 caught.pop(mutants[index].key, None)
             if done % 100 == 0:

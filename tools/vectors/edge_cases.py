@@ -16,6 +16,7 @@ def add_edges(suites: Mapping[str, Collection]) -> None:
     """Add to the suites of valid streams."""
     for name, profile in (("core", 0), ("extended", 1)):
         _block_rows_without_bins(suites[name], profile)
+        _two_rows_or_columns(suites[name], profile)
         _factors(suites[name], profile)
     _parameter_sets(suites["core"])
     _nothing_to_code(suites["extended"])
@@ -30,6 +31,14 @@ def _block_rows_without_bins(suite: Collection, profile: int) -> None:
               clauses=("5.5",), requirement="should", comment="Decision 0020.")  # fmt: skip
 
 
+def _two_rows_or_columns(suite: Collection, profile: int) -> None:
+    for shape in ((2, 20), (20, 2)):
+        script = TensorScript(drawn_values(rng_of(f"narrow {shape}"), 0.7, 5))
+        suite.add(f"scan/1-{shape[0]}x{shape[1]}-dq", "A decoder that scans a tensor of two rows or columns row-major.",
+                  "block-scan entry-points dependent-quantization",
+                  one(d.data_unit("w", shape, script, scan=1, dq=1, profile=profile), profile=profile), clauses=("5.5",))  # fmt: skip
+
+
 def _factors(suite: Collection, p: int) -> None:
     rng = rng_of("edges of factors")
     for name, kind, scripts in (
@@ -39,6 +48,16 @@ def _factors(suite: Collection, p: int) -> None:
         unit = d.data_unit("w_G", (4, 5), scripts, kind=kind, profile=p, types=1, rank=3, g_rows=4)  # type: ignore[arg-type]
         suite.add(f"low-rank/outside-a-block-{name}", "A decoder that takes only quantised tensors for factors.",
                   "low-rank " + ("raw-float" if kind == d.RAW else "integer-payload"), one(unit, profile=p), clauses=("3.4",))  # fmt: skip
+    for name, entries, zero in (("w_G", [-9, -4, 0, 1], 2), ("w_H", [0, 2, 3, 11], 0)):
+        factor = TensorScript(
+            drawn_values(rng_of(f"codebook of {name}"), 0.7, len(entries) - 1 - zero, smallest=-zero)
+        )
+        unit = d.data_unit(
+            name, (6, 10), factor, profile=p, types=1, rank=3, g_rows=4, book=d.codebook(entries, zero)
+        )
+        suite.add(f"low-rank/outside-a-block-codebook-{name[-1].lower()}",
+                  "A decoder that wants a second codebook for a factor outside of a block.", "low-rank codebook",
+                  one(unit, d.mps(p, methods=2), profile=p), clauses=("3.4",))  # fmt: skip
     for rank, g_rows in ((1, 18), (9, 18), (20, 1)):
         factors = [TensorScript(drawn_values(rng, 0.7, 6), qp_value=k) for k in (1, 2)]
         unit = d.data_unit(["w_G", "w_H"], (9, 2), factors, kind=d.BLOCK, profile=p, types=1, rank=rank, g_rows=g_rows,
@@ -55,8 +74,18 @@ def _factors(suite: Collection, p: int) -> None:
     suite.add("block/factors-with-two-codebooks", "A decoder that uses one codebook for both factors, or one for a bias.",
               "block-payload low-rank bias codebook", one(unit, d.mps(p, methods=3), profile=p), clauses=("3.2.3", "3.4"))  # fmt: skip
 
+    factors = [TensorScript(drawn_values(rng, 0.7, 6)) for _ in range(2)]
+    unit = d.data_unit(["a", "b"], (6, 10), factors, kind=d.BLOCK, profile=p, types=1, rank=3, g_rows=4)
+    suite.add("block/factors-named-freely", "A decoder that knows the factors of a block by the endings of their names.",
+              "block-payload low-rank", one(unit, profile=p), clauses=("3.4",), requirement="should")  # fmt: skip
+
 
 def _parameter_sets(suite: Collection) -> None:
+    for density in range(8):
+        largest = (1 << (5 + density)) - 1
+        unit = d.data_unit("w", (3, 4), ramp(qp_value=largest), profile=0)
+        suite.add(f"qp/density-{density}-largest", "A decoder that takes large positive values of qp_value for negative ones.",
+                  "qp-density uniform", one(unit, d.mps(0, density=density, qp=-largest)), clauses=("4.1",))  # fmt: skip
     unit = d.data_unit("w", (3, 4), ramp(), profile=0)
     for name, methods in (("brings", 1), ("silent", 0)):
         suite.add(f"lps/before-a-model-set-that-{'is-' if not methods else ''}{name}",
@@ -107,6 +136,12 @@ def _updates(suite: Collection) -> None:
     made.streams.append(d.write_stream([d.start(), d.mps(parents=1), raw, again], made.streams))
     suite.add("parent/raw-unit-between", "A decoder whose record of updates fails on a raw unit.",
               "parent-node incremental raw-float", made.streams, clauses=("5.6.1",))  # fmt: skip
+    made = Updates("a unit without node", (4, 5))
+    unit = d.data_unit("v", (3, 4), ramp(), parents=1)
+    made.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit]))
+    made.update(1, temporal=0)
+    suite.add("parent/unit-without-node-before", "A decoder that files a unit without node identifier under one.",
+              "parent-node incremental", made.streams, clauses=("5.6.1",), requirement="should")  # fmt: skip
     made = Updates("model without signalling")
     first = d.data_unit("w", made.shape, TensorScript(drawn_values(made.rng, 0.5, 4)), node=(0, 4, 0))
     made.streams.append(d.write_stream([d.start(), d.mps(), first]))

@@ -64,8 +64,8 @@ def classes_of(element: Element) -> dict[str, str]:
         return {"negative": "", "zero": "", "positive": ""}
     if element.fixed:
         return {str(element.values): "", "refused": ""}
-    if element._allowed is not None and len(element._allowed) <= 16:
-        return {str(value): "" for value in sorted(element._allowed)}
+    if element.allowed is not None and len(element.allowed) <= 16:
+        return {str(value): "" for value in sorted(element.allowed)}
     if isinstance(element, u) and element.n_bits == 1:
         return {"0": "", "1": ""}
     if isinstance(element, u | ue):
@@ -98,8 +98,8 @@ def class_of(element: Element, event: Any) -> str:
         return "negative" if value < 0 else "positive" if value else "zero"
     if element.fixed:
         return str(value) if value == element.values else "refused"
-    if element._allowed is not None and len(element._allowed) <= 16:
-        return str(value) if value in element._allowed else "refused"
+    if element.allowed is not None and len(element.allowed) <= 16:
+        return str(value) if value in element.allowed else "refused"
     if isinstance(element, u) and element.n_bits == 1:
         return str(value)
     if value == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from spec.model import Session
 from tools.vectors import draft as d
 from tools.vectors.case import Collection, rng_of
 from tools.vectors.damage import PLAIN0, Damager, Parents, events_of, resized
@@ -39,7 +40,7 @@ def _codewords(m: Damager) -> None:
         octets = stream[:-1] + bytes([stream[-1] ^ 1 << bit])
         m.add(f"codeword/{name}", "A decoder that does not check how a codeword ends.", "arithmetic-engine", octets, "malformed truncated", "payload",
               parent=PLAIN0, mutation=f"bit {last - 1 - bit} turned over", element="nnr_compressed_data_unit_payload", clauses=("5.1.7",),
-              bits=(payload.bit_offset, last))  # fmt: skip
+              bits=(last - 1 - bit, last - bit))  # fmt: skip
     for n in range(1, 9):
         parent = f"core/engine/end-{n}"
         stream_n = m.of(parent)
@@ -57,7 +58,7 @@ def _codewords(m: Damager) -> None:
                 mutation=f"padding bit {bit} of the last byte is 1",
                 element="nnr_compressed_data_unit_payload",
                 clauses=("5.1.7",),
-                bits=(8 * len(octets) - 16, 8 * len(octets)),
+                bits=(8 * len(octets) - 1 - stop, 8 * len(octets)),
             )
     for name, extra in (("zero-byte", b"\0"), ("stop-byte", b"\x80"), ("bytes", b"\1\2\3")):
         m.add(f"codeword/{name}-behind", "A decoder that ignores bytes behind a codeword.", "arithmetic-engine", resized(stream, 2, extra),
@@ -85,8 +86,28 @@ def _codewords(m: Damager) -> None:
         element="nnr_compressed_data_unit_payload",
         clauses=("5.1.6", "5.1.7"),
     )
+    _short_of_the_end(m)
     _escapes(m)
     _block_rows(m)
+
+
+def _short_of_the_end(m: Damager) -> None:
+    """An offset one below those that end a codeword. It ends on range - 1, where that is odd, and everything else fits."""
+    parent = next(
+        name for name in (f"core/engine/end-{n}" for n in range(1, 9)) if _range_at_end(m.of(name)) % 2 == 0
+    )
+    stream = m.of(parent)
+    stop_bit = stream[-1] & -stream[-1]
+    octets = (int.from_bytes(stream, "big") - 2 * stop_bit).to_bytes(len(stream), "big")
+    m.add("codeword/terminating-bin-0-by-one", "A decoder that takes more off the range than 2 at the terminating bin.", "arithmetic-engine",
+          octets, "malformed", "payload", parent=parent, mutation="the offset at the terminating bin is range - 3",
+          element="nnr_compressed_data_unit_payload", clauses=("5.1.6",))  # fmt: skip
+
+
+def _range_at_end(stream: bytes) -> int:
+    bins: list[int] = []
+    Session(observe=lambda _, trace: bins.append(trace.range)).decode(stream)
+    return bins[-1] + 2
 
 
 def _without_end() -> bytes:

@@ -99,6 +99,11 @@ def _parts(m: Damager) -> None:
     changed[at] ^= 1
     m.add("parts/header-differs", "A decoder that takes the header of the last part.", "partial-units", bytes(changed), "malformed",
           "framing", parent=parent, mutation="a name differs in the second part", element="partial_data_counter")  # fmt: skip
+    parts = [bytes([0, 5 + len(rest), 0b00001011, counter, header, *rest])
+             for counter, header, rest in ((1, 0, b""), (0, 0x80, b"\0\x80"))]  # fmt: skip
+    m.add("parts/layer-header-differs", "A decoder that takes the header of the last part.", "partial-units layer-parameter-set",
+          m.of(PLAIN0) + b"".join(parts), "malformed", "framing", parent=PLAIN0,
+          mutation="lps_self_contained_flag differs in the second part", element="partial_data_counter")  # fmt: skip
     start = bytes([0, 5, 0b01, 1, 0])
     m.add("parts/start-unit-in-parts", "A decoder that accepts a start unit in parts.", "partial-units", start + m.of(PLAIN0)[4:], "malformed",
           "framing", parent=PLAIN0, mutation="start unit with partial_data_counter 1", element="partial_data_counter")  # fmt: skip

@@ -218,6 +218,9 @@ def add_data_units(m: Damager) -> None:
         "nnr_unit[2].byte_alignment",
         0,
     )
+    octets, _ = written_over(m.of(PLAIN0), "nnr_unit[2].tensor_dimensions_flag", 0)
+    m.add("data-unit/dimensions-flag-0", "A decoder that reads dimensions whatever the flag says.", "external-dimensions", octets,
+          "malformed", "header", parent=PLAIN0, mutation="tensor_dimensions_flag=0 before dimensions", element="byte_alignment")  # fmt: skip
     for value in (0, 1, 2):
         octets, _ = written_over(
             m.of("core/block/types-08-scan-0"), "nnr_unit[2].nnr_compressed_data_unit_payload_type", value

@@ -103,8 +103,8 @@ class Walker:
         cap = _CAPS.get(element.name or "")
         if cap is not None:
             return rng.randint(0, cap)
-        if isinstance(element.values, EnumMeta) and element._allowed is not None:
-            return rng.choice(sorted(element._allowed))
+        if isinstance(element.values, EnumMeta) and element.allowed is not None:
+            return rng.choice(sorted(element.allowed))
         if isinstance(element.values, range):
             return rng.choice(element.values)
         if isinstance(element, u):

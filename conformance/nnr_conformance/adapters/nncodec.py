@@ -64,6 +64,10 @@ def _answer(output: Path) -> Answer:
             answer.values[name] = array
         elif kind == "level":
             answer.levels[name] = array
-    # It tells levels for what it has quantised; a layer is shown whole or not at all.
-    answer.levels = {name: levels for name, levels in answer.levels.items() if name in answer.values}
+    # It tells levels for what it has quantised, and a raw tensor's floats as such; a layer is shown whole or not at all.
+    answer.levels = {
+        name: levels
+        for name, levels in answer.levels.items()
+        if name in answer.values and levels.dtype.kind == "i"
+    }
     return answer

@@ -19,7 +19,8 @@ th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; }
 tr { border-bottom: 1px solid #8884; } thead th { position: sticky; top: 0; background: Canvas; }
 td.pass, b.pass { color: var(--pass); } td.part { color: var(--part); }
 td.fail, b.fail { color: var(--fail); }
-td.none, b.none { color: var(--none); } code { font-size: .85em; } small { opacity: .7; display: block; }
+td.none, b.none { color: var(--none); } code { font-size: .85em; } small { opacity: .7; display: block; font-weight: normal; }
+td[data-find] { cursor: pointer; text-decoration: underline dotted; text-underline-offset: .25em; }
 input { font: inherit; padding: .3rem .6rem; width: 20rem; } .hidden { display: none; }
 """
 _SCRIPT = """
@@ -49,10 +50,21 @@ def render_html(logs: Sequence[Log]) -> str:
         "<h2>Vectors</h2>",
         '<p><input type="search" placeholder="id, feature, verdict, decoder" aria-label="Filter">',
         "<table><thead><tr><th>Vector<th>Decoder<th>Verdict<th>Where</thead><tbody>",
-        *(_row(log, result) for log in logs for result in log.results),
+        *(_row(log, result) for log, result in _failures_first(logs)),
         f"</tbody></table><script>{_SCRIPT}</script></html>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _failures_first(logs: Sequence[Log]) -> list[tuple[Log, Result]]:
+    rows = [(log, result) for log in logs for result in log.results]
+    return sorted(rows, key=lambda row: _state(row[1]) != "fail")
+
+
+def _state(result: Result) -> str:
+    if result.verdict == "SKIP":
+        return "none"
+    return "pass" if result.verdict in ("PASS", "XPASS") else "fail"
 
 
 def _summary(log: Log) -> str:
@@ -63,14 +75,15 @@ def _summary(log: Log) -> str:
 
 def _matrix(logs: Sequence[Log]) -> str:
     counts = [by_feature(log.results) for log in logs]
-    features = dict.fromkeys(feature for count in counts for feature in count)
+    met = {feature for count in counts for feature in count}
+    features = [feature for feature in FEATURES if feature in met]
     heads = "".join(f"<th>{_name(log)}" for log in logs)
     rows = [f"<h2>Features</h2><table><thead><tr><th>Feature{heads}</thead><tbody>"]
     for feature in features:
         cells = "".join(
             _cell(feature, count.get(feature), log) for count, log in zip(counts, logs, strict=True)
         )
-        rows.append(f"<tr><th>{_text(feature)}<small>{_text(FEATURES.get(feature, ''))}</small>{cells}")
+        rows.append(f"<tr><th>{_text(feature)}<small>{_text(FEATURES[feature])}</small>{cells}")
     return "\n".join([*rows, "</tbody></table>"])
 
 
@@ -82,7 +95,7 @@ def _cell(feature: str, count: Tally | None, log: Log) -> str:
 
 
 def _row(log: Log, result: Result) -> str:
-    state = "none" if result.verdict == "SKIP" else "pass" if result.verdict in ("PASS", "XPASS") else "fail"
+    state = _state(result)
     words = " ".join((result.vector, log.run.claims.name, result.label, *result.features, *result.clauses))
     told = _text(result.detail)
     if state == "fail":

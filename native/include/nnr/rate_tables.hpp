@@ -26,17 +26,8 @@ class RateTables {
   // `initialisations` as in TensorChoices: empty, or one per context of for_each_initialised_context.
   RateTables(const TensorCoding& coding, bool history_enabled, std::span<const std::uint8_t> initialisations);
 
-  // Every context as the tensor or a block row starts.
-  void reset();
-
   // Adapts the contexts to one coded value. `near` is its neighbourhood and becomes that of the next, but for base and history.
   void adapt(Neighbourhood& near, std::int64_t value);
-
-  // Adapts the row-skip context, and tells what its flag costs before that.
-  void adapt_row_skip(bool skipped) { contexts_[static_cast<std::size_t>(layout_.row_skip())].update(skipped); }
-  [[nodiscard]] float row_skip(bool skipped) const {
-    return scale_ * static_cast<float>(bin_cost(contexts_[static_cast<std::size_t>(layout_.row_skip())], skipped));
-  }
 
   // Makes the tables below from the contexts; a cost is `weight` per bit.
   void refresh(double weight);
