@@ -49,7 +49,7 @@ std::vector<T> in_coding_order(const T* values, const TensorCoding& coding) {
   return ordered;
 }
 
-// A path is given up when it lags behind the best by more than this many squared steps, plus as many bits.
+// A path is given up when it lags behind the best by this many squared steps and as many bits.
 constexpr float kBeam = 8.0F;
 
 template <bool kDependent>
@@ -182,8 +182,7 @@ class Trellis {
       moves[state] = {before + (after_nonzero ? kStates : 0), 0};
       decision |= (after_nonzero ? 1U : 0U) << state;
 
-      float& least = next[kStates + state];
-      least = kUnreachable;
+      float& least = next[kStates + state] = kUnreachable;
       for (std::size_t parity = 0; parity < kParities; ++parity)
         for (std::size_t kind = 0; kind < 2; ++kind) {
           const std::size_t from = kStates * kind + previous_state(parity, state);
@@ -215,15 +214,11 @@ class Trellis {
   void fork(const std::array<Move, kNodes>& moves, Neighbourhood& near, bool negative) {
     std::array<std::uint8_t, kNodes> next{};
     std::uint32_t used = 0;
-    std::uint32_t reached = 0;
-    for (std::size_t node = 0; node < kNodes; ++node)
-      if (costs_[node] != kUnreachable) {
-        used |= 1U << slots_[moves[node].from];
-        reached |= 1U << node;
-      }
     std::uint32_t taken = 0;
+    for (std::size_t node = 0; node < kNodes; ++node)
+      if (costs_[node] != kUnreachable) used |= 1U << slots_[moves[node].from];
     for (std::size_t node = 0; node < kNodes; ++node) {
-      if ((reached >> node & 1U) == 0) continue;
+      if (costs_[node] == kUnreachable) continue;
       const std::uint8_t slot = slots_[moves[node].from];
       if ((taken >> slot & 1U) == 0) {
         taken |= 1U << slot;
@@ -235,7 +230,7 @@ class Trellis {
       }
     }
     for (std::size_t node = 0; node < kNodes; ++node) {
-      if ((reached >> node & 1U) == 0) continue;
+      if (costs_[node] == kUnreachable) continue;
       place(near, moves[node].from);
       contexts_.adapt(next[node], near, negative ? -moves[node].magnitude : moves[node].magnitude);
     }
