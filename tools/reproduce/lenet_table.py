@@ -46,7 +46,9 @@ NAMES = {"lenet300": "LeNet-300-100", "lenet5": "LeNet5"}
 
 
 def test_accuracy(images: ImageSet, network: str, tensors: dict[str, Any]) -> float:
-    """Return percent correct on the test images."""
+    """Return percent correct on the test images; 0 where a layer is all zeros and nothing passes."""
+    if not all(np.any(tensor) for name, tensor in tensors.items() if name.endswith("weight")):
+        return 0.0
     parameters = {name: torch.from_numpy(np.array(tensor, np.float32)) for name, tensor in tensors.items()}
     labels = torch.from_numpy(images.test_labels)
     correct = count_correct(NETWORKS[network], parameters, torch.from_numpy(images.test_images), labels)
