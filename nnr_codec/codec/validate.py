@@ -203,7 +203,7 @@ def _warn_of_payloads(stream: bytes, limits: Limits, updates: UpdateTree) -> Ite
         )
         yield from _warn_of_tensors(unit, tensors, at)
         coded = [t.coded.levels for t in tensors if t.coded is not None]
-        if coded:
+        if reader.parent_signalling and coded:
             updates.remember(header, unit.payload, coded, [t.shape for t in unit.plan])
 
 

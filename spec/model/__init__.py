@@ -3,7 +3,7 @@
 
 - section 1: descriptors
 - section 2: units, parameter_sets
-- section 3: data_unit
+- section 3: data_unit, unit_tensors
 - section 4: reconstruction
 - section 5: arithmetic, contexts, tensor_data, dependent_quantisation, scan, incremental
 - section 6: tables

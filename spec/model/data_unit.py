@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""3 Compressed data unit: its header, and which tensors its payload holds."""
+"""3 Compressed data unit: its header."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .descriptors import BitReader
@@ -49,31 +49,6 @@ class Codebook:
     values: tuple[int, ...]
     zero_offset: int
     zero_value_place: int
-
-
-@dataclass(frozen=True)
-class TensorPlan:
-    """3.4 A tensor of the payload, in the payload's order."""
-
-    name: str
-    shape: tuple[int, ...]
-    role: str
-    codebook: Codebook | None
-
-    @property
-    def elements(self) -> int:
-        """Number of values."""
-        return product(self.shape)
-
-    @property
-    def rows(self) -> int:
-        """The first dimension; 1 for a tensor without dimensions."""
-        return self.shape[0] if self.shape else 1
-
-    @property
-    def width(self) -> int:
-        """The product of the other dimensions."""
-        return product(self.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -208,7 +183,7 @@ def data_unit_header(
             )
     sizes: list[int] = []
     if shape is not None:
-        sizes = _sizes(reader, payload_type, types, rank, g_rows, shape, rows_place)
+        sizes = tensor_sizes(reader, payload_type, types, rank, g_rows, shape, rows_place)
         if max(sizes) > limits.tensor_elements:
             raise reader.limit(f"{max(sizes)} elements", "tensor_dimensions", shape_place)
     return DataUnitHeader(
@@ -329,7 +304,7 @@ def _dimensions(reader: BitReader, limits: Limits) -> tuple[tuple[int, ...], int
     return tuple(reader.ue(7, f"tensor_dimensions[{j}]") for j in range(count)), start
 
 
-def _sizes(
+def tensor_sizes(
     reader: BitReader,
     payload_type: int,
     types: int,
@@ -379,56 +354,3 @@ def _entry_points(reader: BitReader, count: int, dq_flag: bool, limits: Limits) 
             difference += reader.ie(7, f"bit_offset_delta2[{j}]")
         points.append(EntryPoint(offset, state, difference))
     return tuple(points)
-
-
-def plan_tensors(
-    header: DataUnitHeader, dimensions: Mapping[str, tuple[int, ...]], payload: BitReader
-) -> tuple[TensorPlan, ...]:
-    """3.4 The tensors of a unit in the order of their data.
-
-    Parameters
-    ----------
-    dimensions : mapping
-        Shapes known from outside the stream, for units that carry none.
-    """
-    names, shape = header.names, header.tensor_dimensions
-    types, rank, g_rows = (
-        header.compressed_parameter_types,
-        header.decomposition_rank,
-        header.g_number_of_rows,
-    )
-    codebooks = header.codebook, header.second_codebook
-    if shape is None:
-        if names[0] not in dimensions:
-            raise payload.malformed(
-                "neither the stream nor the caller gives the dimensions", "tensor_dimensions", 0, "3.3"
-            )
-        shape = dimensions[names[0]]
-    decomposed = bool(types & NNR_CPT_DC)
-    g_shape = h_shape = shape
-    if decomposed:
-        _sizes(payload, header.payload_type, types, rank, g_rows, shape, 0)
-        g_shape, h_shape = (g_rows, rank), (rank, product(shape) // g_rows)
-    if header.payload_type != NNR_PT_BLOCK:
-        name = names[0]
-        if not decomposed:
-            return (TensorPlan(name, shape, "weight", codebooks[0]),)
-        if name.endswith("_G"):
-            return (TensorPlan(name, g_shape, "G", codebooks[0]),)
-        return (TensorPlan(name, h_shape, "H", codebooks[0]),)
-    if not shape:
-        raise payload.malformed("a block's weight has no dimension", "count_tensor_dimensions", 0, "3.4")
-    if len(set(names)) != len(names):
-        raise payload.malformed("a name twice in one unit", "topology_elem_id", 0, "3.2.1")
-    name_of = dict(zip(roles_by_name(types), names, strict=True))
-    tensors = [
-        TensorPlan(name_of[role], shape[:1], role, None)
-        for role in ("LS", "bias", "beta", "gamma", "mean", "var")
-        if role in name_of
-    ]
-    if decomposed:
-        tensors.append(TensorPlan(name_of["G"], g_shape, "G", codebooks[0]))
-        tensors.append(TensorPlan(name_of["H"], h_shape, "H", codebooks[1]))
-    else:
-        tensors.append(TensorPlan(name_of["weight"], shape, "weight", codebooks[0]))
-    return tuple(tensors)

@@ -6,8 +6,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from .data_unit import NodeId, ParentNode, TensorPlan
+from .data_unit import NodeId, ParentNode
 from .errors import Malformed
+from .unit_tensors import TensorPlan
 
 
 @dataclass(frozen=True)

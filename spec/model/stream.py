@@ -17,6 +17,7 @@ from .limits import Limits
 from .reconstruction import step_size, values_of
 from .scan import count_block_rows
 from .tensor_data import EntryPoint, TensorCoding, TensorData
+from .unit_tensors import TensorPlan, plan_tensors
 from .units import (
     NNR_AGG,
     NNR_LPS,
@@ -198,7 +199,7 @@ class _StreamDecoder:
         self.elements += header.elements
         if self.elements > self.limits.stream_elements:
             raise payload.limit(f"{self.elements} elements in all", "tensor_dimensions", 0)
-        tensors = du.plan_tensors(header, self.session.dimensions, payload)
+        tensors = plan_tensors(header, self.session.dimensions, payload)
         before = self._predecessor(header, tensors, payload)
         if header.payload_type == du.NNR_PT_RAW_FLOAT:
             self._raw_floats(tensors[0], payload)
@@ -232,7 +233,7 @@ class _StreamDecoder:
             )
 
     def _predecessor(
-        self, header: du.DataUnitHeader, tensors: tuple[du.TensorPlan, ...], payload: BitReader
+        self, header: du.DataUnitHeader, tensors: tuple[TensorPlan, ...], payload: BitReader
     ) -> Predecessor | None:
         before = self.session.tree.predecessor(header.parent, payload.path)
         if before is not None and before.shapes != [tensor.shape for tensor in tensors]:
@@ -248,7 +249,7 @@ class _StreamDecoder:
         return self.quantisation
 
     def _entry_points_of(
-        self, header: du.DataUnitHeader, plan: du.TensorPlan, used: int
+        self, header: du.DataUnitHeader, plan: TensorPlan, used: int
     ) -> tuple[list[EntryPoint] | None, int]:
         """The entry points of one tensor, and how many are used up with them."""
         if header.scan_order == 0 or plan.role not in ("weight", "G", "H"):
@@ -259,7 +260,7 @@ class _StreamDecoder:
     def _coding(
         self,
         header: du.DataUnitHeader,
-        plan: du.TensorPlan,
+        plan: TensorPlan,
         before: Predecessor | None,
         index: int,
         points: list[EntryPoint] | None,
@@ -287,7 +288,7 @@ class _StreamDecoder:
 
     def _reconstruct(
         self,
-        plan: du.TensorPlan,
+        plan: TensorPlan,
         levels: list[int],
         qp: int | None,
         quantisation: ps.Quantisation | None,
@@ -313,7 +314,7 @@ class _StreamDecoder:
             plan.codebook,
         )
 
-    def _raw_floats(self, plan: du.TensorPlan, payload: BitReader) -> None:
+    def _raw_floats(self, plan: TensorPlan, payload: BitReader) -> None:
         if len(payload.source) != 4 * plan.elements:
             raise payload.malformed(
                 f"{len(payload.source)} bytes for {plan.elements} floats", "raw_float32_parameter", 0, "3.5"

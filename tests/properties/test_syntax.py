@@ -24,7 +24,7 @@ from nnr_codec.syntax import (
 )
 from nnr_codec.syntax.descriptors import bs, byte_alignment, flt, i, ie, st, u, ue, unsupported
 from nnr_codec.syntax.element import Element
-from nnr_codec.syntax.grammar import Choice, Derived, IfPresent, Repeat, Syntax
+from nnr_codec.syntax.grammar import Check, Choice, Derived, IfPresent, Repeat, Syntax
 from nnr_codec.syntax.plain_parser import parse_plainly
 
 STATES = [
@@ -68,6 +68,9 @@ def draw_table(table: Syntax, scope: dict[str, Any], draw: Any, tree: dict[str, 
     scope.update(table.inferred)
     for member in table.members:
         if isinstance(member, byte_alignment | unsupported):
+            continue
+        if isinstance(member, Check):
+            member.demand(scope)
             continue
         if isinstance(member, Element):
             if (member.key or "") not in ("nnr_unit_size", "nnr_unit_size_flag"):

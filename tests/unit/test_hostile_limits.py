@@ -53,7 +53,7 @@ ELSEWHERE = {"max_names", "max_nesting", "expansion_floor_bytes"}
 def _validate(stream: bytes, limits: Limits) -> None:
     findings = validate([stream], limits=limits)
     for finding in findings:
-        if finding.severity is Severity.ERROR and finding.message.startswith("LimitExceeded"):
+        if finding.severity is Severity.UNCHECKED and finding.message.startswith("LimitExceeded"):
             raise LimitExceeded(finding.message)
 
 

@@ -13,7 +13,7 @@ MODEL = Path(__file__).resolve().parents[2] / "spec" / "model"
 #: What decoding consists of. The command line, errors and the caller's limits are not the format's.
 MODULES = (
     "tables", "arithmetic", "contexts", "tensor_data", "dependent_quantisation", "scan", "incremental",
-    "reconstruction", "descriptors", "units", "parameter_sets", "data_unit", "stream",
+    "reconstruction", "descriptors", "units", "parameter_sets", "data_unit", "unit_tensors", "stream",
 )  # fmt: skip
 
 #: Functions outside of the contract: logs, and what applications do with the decoded tensors.
