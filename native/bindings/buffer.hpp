@@ -20,7 +20,7 @@ class Array {
  public:
   Array() = default;
 
-  // False, and no Python error, when the object is no C-contiguous array of one dimension and this type.
+  // False, and no Python error, when the object is no aligned, C-contiguous array of one dimension and this type.
   bool take(nanobind::handle source) {
     std::unique_ptr<Py_buffer> view(new Py_buffer);
     constexpr int kFlags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (std::is_const_v<T> ? 0 : PyBUF_WRITABLE);
@@ -32,7 +32,8 @@ class Array {
       PyBuffer_Release(held);
       delete held;
     });
-    return view_->ndim == 1 && view_->itemsize == sizeof(T) && has_type(view_->format);
+    const bool aligned = view_->len == 0 || reinterpret_cast<std::uintptr_t>(view_->buf) % alignof(T) == 0;
+    return aligned && view_->ndim == 1 && view_->itemsize == sizeof(T) && has_type(view_->format);
   }
 
   [[nodiscard]] T* data() const { return static_cast<T*>(view_->buf); }

@@ -110,7 +110,7 @@ struct Batched {
   // Turns the levels of tensors without a codebook into values, in place.
   void dequantize() const {
     for (std::size_t i = 0; quantization && i < codings.size(); ++i) {
-      const double step = nnr::step_size(side[i].qp_value + quantization->quantization_parameter, quantization->qp_density);
+      const double step = nnr::step_size(std::int64_t{side[i].qp_value} + quantization->quantization_parameter, quantization->qp_density);
       if (codings[i].codebook_size == 0) nnr::dequantize({levels[i], codings[i].size()}, step, levels[i]);
     }
   }
@@ -380,7 +380,10 @@ NB_MODULE(_native, m) {
 
   m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a, "plainly"_a = false);
   m.def("decode_payloads", &decode_payloads, "entries"_a);
-  m.def("step_size", &nnr::step_size, "qp"_a, "qp_density"_a);
+  m.def("step_size", [](std::int64_t qp, int qp_density) {
+    if (qp_density < 0 || qp_density > 7) throw nb::value_error("qp_density is 0..7");
+    return nnr::step_size(qp, qp_density);
+  }, "qp"_a, "qp_density"_a);
   m.def("dequantize", &dequantize, "levels"_a, "step"_a, "values"_a);
   m.def("encode_payload", &encode_payload, "tensors"_a, "levels"_a, "choices"_a);
   m.def("quantize_uniform", &quantize_uniform, "weights"_a, "step"_a, "levels"_a);

@@ -41,9 +41,8 @@ std::size_t by_rdo(fuzz::Input& input, const std::vector<float>& weights, double
                    std::int32_t* levels) {
   nnr::RdoSettings settings;
   settings.lambda = take_lambda(input);
-  settings.interval = static_cast<int>(input.number(0, 40));
-  settings.delay = static_cast<int>(input.number(0, 40));
   const std::uint8_t wanted = input.byte();
+  settings.adaptive = (wanted & 8) == 0;
   settings.history_enabled = (wanted & 1) != 0 && coding.parent_present && coding.has_row_skip_flag();
   settings.row_skip = (wanted & 2) != 0;
   std::vector<float> importance;

@@ -3,6 +3,7 @@
 
 #include "nnr/fast_context.hpp"
 #include "nnr/rate.hpp"
+#include "nnr/processor.hpp"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -115,11 +116,6 @@ constexpr ShiftFactors kShiftFactors = make_shift_factors();
   courses.cost = {c0, c1, c2, c3, c4, c5, c6, c7, c8};
   _mm256_store_si256(reinterpret_cast<__m256i*>(courses.t0.data()), t0);
   _mm256_store_si256(reinterpret_cast<__m256i*>(courses.t1.data()), t1);
-}
-
-bool has_avx2() {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx2") != 0;
 }
 
 #endif

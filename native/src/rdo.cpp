@@ -49,7 +49,8 @@ std::vector<T> in_coding_order(const T* values, const TensorCoding& coding) {
   return ordered;
 }
 
-// A path is given up when it lags behind the best by this many squared steps and as many bits.
+// A path is given up when it lags behind the best by this many squared steps and as many bits. A compromise between time and
+// size, settled by trial on Laplacian weights.
 constexpr float kBeam = 8.0F;
 
 template <bool kDependent>

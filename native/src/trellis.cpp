@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nnr/trellis.hpp"
+#include "nnr/processor.hpp"
 
 #include <cmath>
 #include <limits>
@@ -28,7 +29,7 @@ static_assert(leads(1, {2, 0}, {6, 1}) && leads(3, {2, 1}, {6, 0}) && leads(5, {
                                                double inverse, std::uint8_t* decisions) {
   // Sets in the order 0 1 3 2, whose distortions are what the branches to 0 2 4 6 take; swapped in pairs, to 3 1 7 5.
   const __m256d offsets = _mm256_setr_pd(kSetOffsets[0], kSetOffsets[1], kSetOffsets[3], kSetOffsets[2]);
-  const __m256d rounder = _mm256_set1_pd(6755399441055744.0);
+  const __m256d rounder = _mm256_set1_pd(kRounder);
   // Only set 2 has a member, 0, that is off its grid.
   const __m256d nearer_zero = _mm256_setr_pd(-1.0, -1.0, -1.0, 1.5);
   const __m256d sign = _mm256_set1_pd(-0.0);
@@ -62,11 +63,6 @@ static_assert(leads(1, {2, 0}, {6, 1}) && leads(3, {2, 1}, {6, 0}) && leads(5, {
   _mm256_store_pd(lows.data(), low);
   _mm256_store_pd(highs.data(), high);
   costs = {lows[0], lows[3], lows[1], lows[2], highs[0], highs[3], highs[1], highs[2]};
-}
-
-bool has_avx2() {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx2") != 0;
 }
 
 #endif

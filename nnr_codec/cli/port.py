@@ -107,12 +107,15 @@ def describe_source(path: str, limits: Limits | None = None) -> SourceDescriptio
     from nnr_codec.syntax import iter_units
 
     with opened(path, None if limits is None else limits.max_stream_bytes) as buffer:
-        for _, unit, _ in iter_units(buffer, limits=limits):
-            found = SourceDescription.from_unit(unit) if isinstance(unit, TopologyUnit) else None
-            if found is not None:
-                return found
+        for span, unit, _ in iter_units(buffer, limits=limits):
             if isinstance(unit, DataUnit):
                 break
+            if isinstance(unit, TopologyUnit):
+                found = SourceDescription.from_unit(
+                    unit, limits=limits, path=span.path, bit_offset=8 * span.byte_offset
+                )
+                if found is not None:
+                    return found
     return SourceDescription()
 
 

@@ -13,7 +13,8 @@ class Deadline:
     """Ends a call that takes longer than ``max_seconds``, counted from here.
 
     It is looked at before every unit, and where a stream is hashed before every piece. What runs without a look is the
-    decoding of one unit's codeword: ``max_unit_bytes`` and ``max_tensor_elements`` bound that.
+    decoding of one batch of small units or of one large unit's codeword, and the reading of one topology: ``max_unit_bytes``,
+    ``max_tensor_elements`` and ``max_topology_bytes`` bound that.
     """
 
     def __init__(self, limits: Limits) -> None:

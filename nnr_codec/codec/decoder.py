@@ -218,7 +218,7 @@ class Decoder:
                 if isinstance(result, BitstreamError):
                     unit.locate(result)
                     raise result
-                reader.check_time(unit.path)
+                reader.check_time(unit)
                 yield unit, result
                 del result
 
@@ -246,7 +246,7 @@ class Decoder:
 
     def _decode_in_turn(self, unit: DataUnitInStream, reader: StreamReader) -> list[UnitTensor]:
         """Decode a unit that may build on earlier ones, and remember it for later ones."""
-        reader.check_time(unit.path)
+        reader.check_time(unit)
         plan = unit.plan
         try:
             before = self._updates.predecessors(unit.header) or ()

@@ -43,14 +43,25 @@ def in_order(
     (ticket, result)
     """
     pending: deque[tuple[Ticket, int, Future[Result]]] = deque()
+    fault: Exception | None = None
     try:
-        for ticket, n_elements, job in jobs:
+        while True:
+            try:
+                ticket, n_elements, job = next(jobs)
+            except StopIteration:
+                break
+            except Exception as error:
+                # It comes out behind what precedes it, as if the jobs had been done one by one.
+                fault = error
+                break
             while pending and not _has_room(pending, n_elements, workers):
                 yield _take(pending)
             pending.append((ticket, n_elements, executor.submit(function, job)))
             del job
         while pending:
             yield _take(pending)
+        if fault is not None:
+            raise fault
     finally:
         for _, _, future in pending:
             future.cancel()

@@ -24,6 +24,8 @@ from nnr_codec.syntax import inflate
 T = TypeVar("T")
 
 _LARGEST_STRIDES = 1 << 48
+#: Dimensions of an empty tensor: fewer than any NumPy takes.
+_MOST_DIMENSIONS = 32
 
 _KEY = "nnr_codec.source"
 
@@ -43,8 +45,8 @@ class SourceDescription:
         The file's own.
     dtypes : dict of str to str
         Tensor name to data type in safetensors' spelling, where it is neither F32 nor I32.
-    scalars : list of str
-        Tensors of no dimensions, sent with one.
+    scalars : dict of str to None
+        Tensors of no dimensions, sent with one: a set that keeps its order.
     empty : dict of str to (dtype, shape)
         Tensors without elements, which no data unit can hold.
     order : list of str
@@ -54,7 +56,7 @@ class SourceDescription:
     kind: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
     dtypes: dict[str, str] = field(default_factory=dict)
-    scalars: list[str] = field(default_factory=list)
+    scalars: dict[str, None] = field(default_factory=dict)
     empty: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
 
@@ -72,7 +74,7 @@ class SourceDescription:
             ("kind", self.kind),
             ("metadata", self.metadata),
             ("dtypes", by_dtype),
-            ("scalars", self.scalars),
+            ("scalars", list(self.scalars)),
             ("empty", {name: [dtype, *shape] for name, (dtype, shape) in self.empty.items()}),
             ("order", self.order if self.empty else []),
         ):
@@ -112,7 +114,7 @@ class SourceDescription:
                 kind=_text(content.get("kind", "")),
                 metadata={_text(k): _text(v) for k, v in content.get("metadata", {}).items()},
                 dtypes={_text(n): _text(d) for d, names in content.get("dtypes", {}).items() for n in names},
-                scalars=[_text(n) for n in content.get("scalars", [])],
+                scalars=dict.fromkeys(_text(n) for n in content.get("scalars", [])),
                 empty={
                     _text(n): (_text(d), _empty_shape(shape))
                     for n, (d, *shape) in content.get("empty", {}).items()
@@ -148,15 +150,18 @@ def _unpacked(text: str, limits: Limits) -> dict[str, Any]:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
+        raise TypeError(f"a {type(value).__name__} is not a text")
     return value
 
 
 def _empty_shape(shape: list[object]) -> tuple[int, ...]:
+    # Counted first: what follows takes time that grows with the square of the length.
+    if len(shape) > _MOST_DIMENSIONS:
+        raise ValueError(f"an empty tensor of {len(shape)} dimensions")
     extents = tuple(extent for extent in shape if type(extent) is int and 0 <= extent < 1 << 31)
     # NumPy takes no shape whose strides would overflow, though there be nothing in it.
     strides = math.prod(extent or 1 for extent in extents)
-    if len(extents) != len(shape) or 0 not in extents or len(extents) > 32 or strides > _LARGEST_STRIDES:
+    if len(extents) != len(shape) or 0 not in extents or strides > _LARGEST_STRIDES:
         raise ValueError(f"{shape!r} is not the shape of an empty tensor")
     return extents
 
@@ -173,7 +178,7 @@ def describe(
         if dtype not in _PLAIN:
             description.dtypes[name] = dtype
         if shape == ():
-            description.scalars.append(name)
+            description.scalars[name] = None
     return description
 
 

@@ -151,8 +151,7 @@ class StreamReader:
         Clause: format 2, 3
         """
         for span, unit, state in iter_units(self._buffer, limits=self._limits, spans=self._spans()):
-            if self._deadline is not None:
-                self.check_time(span.path)
+            self._deadline.check(span.path, span.byte_offset)
             self.state, self._span = state, span
             if isinstance(unit, DataUnit):
                 yield self._data_unit(span, unit)
@@ -215,9 +214,9 @@ class StreamReader:
         if unit.places is None:
             self._pages.passed(unit.payload_bit_offset // 8 + len(unit.payload))
 
-    def check_time(self, path: str) -> None:
-        """Raise LimitExceeded when the caller's time is over."""
-        self._deadline.check(path, self._span.byte_offset)
+    def check_time(self, unit: DataUnitInStream) -> None:
+        """Raise LimitExceeded when the caller's time is over; reading may be far ahead of the unit."""
+        self._deadline.check(unit.path, unit.payload_bit_offset // 8)
 
     @property
     def parent_signalling(self) -> bool:

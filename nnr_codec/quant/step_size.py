@@ -12,7 +12,7 @@ from nnr_codec import _native
 
 
 def step_size(qp: int, qp_density: int) -> float:
-    """Return the step size of a quantisation parameter; exact in binary64, infinite beyond it.
+    """Return the step size of a quantisation parameter; exact where binary64 is normal, infinite above.
 
     Parameters
     ----------

@@ -47,7 +47,9 @@ def number_of_entry_points(scope: Scope) -> int:
 
 
 def low_rank_factor(scope: Scope) -> str:
-    """Return ``_G`` or ``_H``: which factor a unit outside a block carries, by the end of its name."""
+    """Return ``_G`` or ``_H``: which factor a unit outside a block carries, by the end of its name; of a block nothing."""
+    if scope["nnr_compressed_data_unit_payload_type"] == PayloadType.NNR_PT_BLOCK:
+        return ""
     name = scope.get("topology_elem_id") or ""
     index = scope.get("topology_elem_id_index")
     names = scope.get("_reference_list", ())
@@ -143,7 +145,7 @@ NNR_COMPRESSED_DATA_UNIT_HEADER = Syntax(
             "compressed_parameter_types & NNR_CPT_DC",
             "decomposition_rank" / ue(3),
             "g_number_of_rows" / ue(3),
-            IfPresent("nnr_compressed_data_unit_payload_type != NNR_PT_BLOCK", Check(low_rank_factor)),
+            Check(low_rank_factor),
         ),
         IfPresent(
             "tensor_dimensions_flag == 1",

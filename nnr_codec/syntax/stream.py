@@ -75,7 +75,7 @@ def iter_unit_spans(
     end = len(view) if end is None else end
     if end == 0:
         raise MalformedBitstream("the stream is empty", path="nnr_bitstream", bit_offset=0, clause="format 2")
-    _check_count(view, start, end, limits.max_units)
+    _check_count(view, start, end, limits)
     offset = start
     max_units = end if limits.max_units is None else limits.max_units
     max_unit_bytes = end if limits.max_unit_bytes is None else limits.max_unit_bytes
@@ -120,8 +120,10 @@ def _refuse(index: int, offset: int, end: int, field_bytes: int, size: int, limi
     )
 
 
-def _check_count(view: memoryview, start: int, end: int, bound: int | None) -> None:
+def _check_count(view: memoryview, start: int, end: int, limits: Limits) -> None:
     """Refuse a stream of too many units before the walk over them, ten times faster than that."""
+    bound = limits.max_units
+    largest = end if limits.max_unit_bytes is None else limits.max_unit_bytes
     # A unit has 3 bytes at least: most streams cannot hold too many.
     if bound is None or end - start <= 3 * bound:
         return
@@ -133,7 +135,7 @@ def _check_count(view: memoryview, start: int, end: int, bound: int | None) -> N
             if first & 0x80
             else first << 8 | view[offset + 1]
         )
-        if size < 3:
+        if size <= (4 if first & 0x80 else 2) or size > largest:
             return  # the walk tells what is wrong
         if count == bound:
             _limit(count + 1, bound, "max_units", f"nnr_unit[{count}]", 8 * offset)

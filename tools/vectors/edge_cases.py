@@ -58,6 +58,13 @@ def _factors(suite: Collection, p: int) -> None:
         suite.add(f"low-rank/outside-a-block-codebook-{name[-1].lower()}",
                   "A decoder that wants a second codebook for a factor outside of a block.", "low-rank codebook",
                   one(unit, d.mps(p, methods=2), profile=p), clauses=("3.4",))  # fmt: skip
+    for name in ("w_G", "w_H"):
+        unit = d.data_unit(name, (36, 4), TensorScript(drawn_values(rng_of(f"blocks of {name}"), 0.7, 6)), profile=p,
+                           types=1, rank=9, g_rows=18, scan=1, dq=1)  # fmt: skip
+        suite.add(f"low-rank/outside-a-block-{name[-1].lower()}-scan-1",
+                  "A decoder that counts the entry points of the weight, or of both factors, where a unit carries one of them.",
+                  "low-rank block-scan entry-points dependent-quantization", one(unit, profile=p),
+                  clauses=("3.2.4", "5.5"), comment="Decision 0011.")  # fmt: skip
     for rank, g_rows in ((1, 18), (9, 18), (20, 1)):
         factors = [TensorScript(drawn_values(rng, 0.7, 6), qp_value=k) for k in (1, 2)]
         unit = d.data_unit(["w_G", "w_H"], (9, 2), factors, kind=d.BLOCK, profile=p, types=1, rank=rank, g_rows=g_rows,

@@ -264,7 +264,7 @@ def add_data_units(m: Damager) -> None:
     )
     stream = rebuilt(m.of(factor), 2, lambda tree: tree.__setitem__("topology_elem_id", "w_K"))
     m.add("data-unit/factor-without-suffix", "A decoder that guesses which factor a unit holds.", "low-rank", stream, "malformed", "header",
-          parent=factor, mutation="topology_elem_id=w_K", element="topology_elem_id")  # fmt: skip
+          parent=factor, mutation="topology_elem_id=w_K", element="topology_elem_id", comment="Decision 0022.")  # fmt: skip
     stream = rebuilt(m.of(PLAIN0), 2, lambda tree: tree.__setitem__("topology_elem_id", "\udcff"))
     m.add("string/name-not-utf8", "A decoder that hands on a name that is not UTF-8.", "float-payload", stream, "malformed", "header",
           parent=PLAIN0, mutation="topology_elem_id of a byte ff", element="topology_elem_id", clauses=("1.3",))  # fmt: skip

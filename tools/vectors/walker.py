@@ -12,7 +12,7 @@ from typing import Any
 from nnr_codec.syntax.descriptors import bs, byte_alignment, flt, i, ie, st, u, ue, unsupported
 from nnr_codec.syntax.element import Element
 from nnr_codec.syntax.expressions import Expression
-from nnr_codec.syntax.grammar import Choice, Derived, IfPresent, Repeat, Syntax, Tree
+from nnr_codec.syntax.grammar import Check, Choice, Derived, IfPresent, Repeat, Syntax, Tree
 
 Forced = Callable[[str, Mapping[str, Any]], Any]
 _TEXTS = ("", "a", "accuracy", "größe", "模型", "x" * 200)
@@ -66,6 +66,8 @@ class Walker:
                 inside: Tree = {}
                 self._fill(member, inside, scope)
                 tree[member.key or ""] = inside
+            elif isinstance(member, Check):
+                member.demand(scope)
             elif not member.fixed:
                 value = self._value(member, scope)
                 tree[member.key or ""] = scope[member.name] = value

@@ -14,7 +14,7 @@ struct Quantization {
   std::int32_t quantization_parameter = 0;  // added to each tensor's qp_value
 };
 
-// Exact in binary64, infinite beyond it.
+// Exact where binary64 is normal, infinite above, rounded to subnormals or 0 below.
 [[nodiscard]] double step_size(std::int64_t qp, int qp_density);
 
 // `values` may be the levels' own memory.

@@ -21,8 +21,8 @@ struct RdoSettings {
 };
 
 // Finds the levels by a Viterbi search over the states of the quantiser (8, or 1 without dependent quantisation), each
-// split by whether the level before was zero, which the next significance context depends on. With rates that stand still
-// (not adaptive, no rows given up) the result is optimal.
+// split by whether the level before was zero, which the next significance context depends on. Candidates are the two nearest of
+// each parity, and zero.
 // Returns as quantize_dependent does. `coding` has no codebook; `levels` has weights.size() places.
 std::size_t quantize_rdo(std::span<const float> weights, double step, const TensorCoding& coding, const RdoSettings& settings,
                          std::int32_t* levels);

@@ -43,10 +43,11 @@ constexpr std::size_t candidate_set(Branch branch) {
 
 inline constexpr std::array<double, 4> kSetOffsets = {0.0, 2.0, 3.0, 1.0};
 
+// Adding and subtracting 1.5 * 2^52 rounds to the nearest integer, ties to even, as nearbyint does, without a call.
+inline constexpr double kRounder = 6755399441055744.0;
+
 // The member of a set that is nearest to x >= 0.
 [[nodiscard]] inline double nearest_magnitude(double x, std::size_t set) {
-  // Adding and subtracting 1.5 * 2^52 rounds to the nearest integer, ties to even, as nearbyint does, without a call.
-  constexpr double kRounder = 6755399441055744.0;
   if (set == 2 && x < 1.5) return 0.0;
   const double offset = kSetOffsets[set];
   const double rounded = ((x - offset) * 0.25 + kRounder) - kRounder;

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which fault is told, and what comes out before it, does not depend on how many work side by side."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from nnr_codec import BitstreamError, Decoder, LimitExceeded, Limits, MalformedBitstream, decode, encode
+from nnr_codec.codec.source_description import SourceDescription
+from nnr_codec.model import TopologyStorageFormat, TopologyUnit
+from nnr_codec.syntax import iter_unit_spans
+
+TENSORS = {f"layer.{i}": np.random.default_rng(i).normal(0, 1, (60, 60)).astype(np.float32) for i in range(40)}
+
+
+@pytest.fixture(scope="module")
+def two_faults() -> bytes:
+    """A payload cut short inside its unit, and far behind it a header of a reserved type."""
+    stream = bytearray(encode(TENSORS, effort="fast"))
+    spans = list(iter_unit_spans(bytes(stream)))
+    early, late = spans[6], spans[36]
+    stream[early.byte_offset + early.size_bytes - 1] = 0
+    stream[late.byte_offset + late.header_offset + 1] |= 0xF8
+    return bytes(stream)
+
+
+def test_the_first_fault_is_told_however_many_threads(two_faults: bytes) -> None:
+    told = []
+    for threads in (1, 2, 4):
+        names = []
+        with pytest.raises(BitstreamError) as caught:
+            for name, _ in Decoder(threads=threads).iterate(two_faults):
+                names.append(name)  # noqa: PERF401 - what came before the fault counts
+        told.append((caught.value.path, caught.value.bit_offset, names))
+    assert told[0] == told[1] == told[2]
+    assert told[0][0] is not None
+    assert told[0][0].startswith("nnr_unit[6]")
+    assert told[0][2] == list(TENSORS)[:4]
+
+
+def test_a_deadline_names_one_place() -> None:
+    stream = encode(TENSORS, effort="fast")
+    spans = {f"nnr_unit[{span.index}]": span for span in iter_unit_spans(stream)}
+    with pytest.raises(LimitExceeded) as caught:
+        decode(stream, limits=Limits(max_seconds=0.0))
+    assert caught.value.path is not None
+    assert caught.value.bit_offset is not None
+    span = spans[caught.value.path]
+    assert span.byte_offset <= caught.value.bit_offset // 8 <= span.byte_offset + span.size_bytes
+
+
+def test_a_small_unit_is_malformed_before_units_are_too_many() -> None:
+    stream = bytes.fromhex("80000004") + bytes.fromhex("00040000") * 4
+    for most in (1000, 2):
+        with pytest.raises(MalformedBitstream) as caught:
+            decode(stream, limits=Limits(max_units=most))
+        assert caught.value.bit_offset == 1
+
+
+def test_an_empty_tensor_of_many_dimensions_is_refused_at_once() -> None:
+    text = json.dumps({"nnr_codec.source": {"empty": {"w": ["F32", 0, *[1 << 30] * 40_000]}}})
+    unit = TopologyUnit(storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=text.encode())
+    begun = time.process_time()
+    with pytest.raises(MalformedBitstream) as caught:
+        SourceDescription.from_unit(unit)
+    assert len(caught.value.message) < 200
+    assert time.process_time() - begun < 1  # quadratic, it took a minute
