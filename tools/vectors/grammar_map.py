@@ -114,10 +114,14 @@ def _is_count(element: Element) -> bool:
     return "count_" in (element.name or "")
 
 
+_MAPPING_REFUSED = "several names outside a block are refused at their flag, invalid/data-unit/several-names-in-payload-type-0"
 _NOT_REACHABLE = {
     "nnr_unit.nnr_unit_size=zero": "a unit has at least its own size field and type",
     "nnr_unit.nnr_unit_size=largest": "a unit of 2 GiB; its short form is in resource/units/size-2-31",
     "nnr_aggregate_unit_payload.nnr_aggregate_unit_body=empty": "an aggregate unit is refused whatever it holds",
+    "nnr_compressed_data_unit_header.topology_tensor_dimension_mapping=refused": _MAPPING_REFUSED,
+    "nnr_compressed_data_unit_header: if (nnr_compressed_data_unit_payload_type != NNR_PT_BLOCK"
+    " && nnr_multiple_topology_elements_present_flag == 1) -> true": _MAPPING_REFUSED,
 }  # fmt: skip
 _NO_LIST_OF_ONE = "a list of names has two or more"
 
@@ -154,7 +158,10 @@ class GrammarMap:
                 self.branches[id(member)] = name
                 for side in self.sides(member):
                     short = table.startswith("topology_elements_ids_list") and side in ("none", "one")
-                    self.items["grammar-branches", f"{name} -> {side}"] = _NO_LIST_OF_ONE if short else ""
+                    key = f"{name} -> {side}"
+                    self.items["grammar-branches", key] = (
+                        _NO_LIST_OF_ONE if short else _NOT_REACHABLE.get(key, "")
+                    )
 
     @staticmethod
     def sides(member: Any) -> list[str]:
