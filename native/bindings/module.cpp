@@ -380,10 +380,7 @@ NB_MODULE(_native, m) {
 
   m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a, "plainly"_a = false);
   m.def("decode_payloads", &decode_payloads, "entries"_a);
-  m.def("step_size", [](std::int64_t qp, int qp_density) {
-    if (qp_density < 0 || qp_density > 7) throw nb::value_error("qp_density is 0..7");
-    return nnr::step_size(qp, qp_density);
-  }, "qp"_a, "qp_density"_a);
+  m.def("step_size", &nnr::step_size, "qp"_a, "qp_density"_a);
   m.def("dequantize", &dequantize, "levels"_a, "step"_a, "values"_a);
   m.def("encode_payload", &encode_payload, "tensors"_a, "levels"_a, "choices"_a);
   m.def("quantize_uniform", &quantize_uniform, "weights"_a, "step"_a, "levels"_a);

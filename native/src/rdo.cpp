@@ -49,8 +49,7 @@ std::vector<T> in_coding_order(const T* values, const TensorCoding& coding) {
   return ordered;
 }
 
-// A path is given up when it lags behind the best by this many squared steps and as many bits. A compromise between time and
-// size, settled by trial on Laplacian weights.
+// Squared steps, and as many bits, by which a path lags when it is given up: a compromise of time and size, found by trial.
 constexpr float kBeam = 8.0F;
 
 template <bool kDependent>

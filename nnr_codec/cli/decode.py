@@ -106,6 +106,10 @@ def command(
         raise FileExistsError(17, "File exists", target)
     if os.path.exists(target) and os.path.samefile(source, target):
         raise NotEncodable("input and output are the same file", path=target)
+    if os.path.splitext(target)[1] and kind_of_path(target) is None:
+        raise click.UsageError(
+            f"OUT's name says its kind, and {target} says none: .safetensors, .npz, .pt or .onnx"
+        )
     reading: dict[str, Any] = {
         "threads": threads or os.cpu_count() or 1,
         "limits": limits,
@@ -161,7 +165,8 @@ def command(
     seconds = time.perf_counter() - started
     if os.path.isfile(target):
         n_bytes = sum(d.size_bytes for d in descriptions.values()) if in_shards else os.path.getsize(target)
-        note(f"{target}: {len(descriptions)} tensors, {size(n_bytes)}, {seconds:.1f} s", quiet=quiet)
+        count = f"{len(descriptions)} tensor{'' if len(descriptions) == 1 else 's'}"
+        note(f"{target}: {count}, {size(n_bytes)}, {seconds:.1f} s", quiet=quiet)
 
 
 def _where_to(

@@ -25,7 +25,7 @@ from nnr_codec.model import Limits
     "explain",
     cls=Inspection,
     epilog="\b\nExamples:\n  nnr explain                     # every element\n  nnr explain dq_flag\n"
-    "  nnr explain scan_order --in conformance/vectors\n\nExit code: 0 explained, 3 no such element.",
+    "  nnr explain scan_order --in conformance/suites\n\nExit code: 0 explained, 3 no such element.",
 )
 @click.argument("element", required=False)
 @click.option(

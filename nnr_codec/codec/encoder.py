@@ -25,6 +25,7 @@ from nnr_codec.errors import NotEncodable
 from nnr_codec.model import (
     AnyUnit,
     DataUnitHeader,
+    Limits,
     ModelParameterSet,
     NodeId,
     ParentNode,
@@ -35,6 +36,9 @@ from nnr_codec.model import (
 )
 from nnr_codec.syntax import SyntaxState, build_unit
 from nnr_codec.transform import Block
+
+#: Names a decoder with its default limits takes.
+_MOST_NAME_BYTES = Limits().max_name_bytes or 0
 
 Progress = Callable[[str, int, int], None]  # name, elements done, stream bytes so far
 
@@ -266,6 +270,12 @@ def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:
         raise TypeError(f"tensor names are str, not {type(name).__name__}")
     if "\0" in name:
         raise NotEncodable("a name with a zero byte cannot be sent", path=repr(name), clause="format 1")
+    if len(name.encode("utf-8", "surrogatepass")) > _MOST_NAME_BYTES:
+        raise NotEncodable(
+            f"decoders refuse names of more than {_MOST_NAME_BYTES} bytes unless told otherwise",
+            path=f"{name[:32]}...",
+            clause="format 1",
+        )
     array = np.asarray(value)
     if array.dtype.kind in "OSUMmc" or (array.dtype.kind == "V" and array.dtype.name not in _DTYPE_TAGS):
         raise NotEncodable(f"arrays of {array.dtype} have no place in the format", path=name)

@@ -25,6 +25,8 @@ from nnr_codec.quant import quantize_dependent, quantize_uniform, step_size
 from nnr_codec.transform import Block
 
 _INT32 = np.iinfo(np.int32)
+#: A step times a level may round up to twice a weight and more: beyond this, out of float32.
+_LARGEST_QUANTIZED = float(np.finfo(np.float32).max) / 8
 
 
 # Where nothing is searched: what the peer uses.
@@ -88,7 +90,7 @@ def _encode_reals(job: TensorJob, header: DataUnitHeader, array: NDArray[Any]) -
     finite = bool(np.isfinite(weights).all())
     if not finite and bool(np.isfinite(weights).sum() < np.isfinite(array).sum()):
         raise NotEncodable(f"the format holds float32; this {array.dtype} tensor has finite values beyond it")
-    if not finite:
+    if not finite or float(np.max(np.abs(weights), initial=0.0)) > _LARGEST_QUANTIZED:
         return _raw(header, weights)
     weighted = job.importance is not None or job.curvature is not None or job.worth != 1
     if (job.config.preset.passes > 0 or (weighted and job.config.bit_depth is None)) and weights.any():

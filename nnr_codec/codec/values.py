@@ -22,6 +22,9 @@ _NUMPY_TYPES: dict[str, type[np.generic]] = {
     "F8_E4M3": np.float32, "F8_E5M2": np.float32,
 }  # fmt: skip
 
+#: The largest finite value of types narrower than float32. What rounding to a step carries beyond it was finite before.
+_LARGEST = {"F16": 65504.0, "BF16": 0xFF * 2.0**120, "F8_E4M3": 448.0, "F8_E5M2": 57344.0}
+
 
 def source_values(
     tensor: UnitTensor, unit: DataUnitInStream, description: SourceDescription | None, name: str
@@ -84,5 +87,7 @@ def restored(values: NDArray[Any], tag: str, name: str, bits: int = 0) -> NDArra
                 f"{name} has values that {tag} cannot hold", element="nnr_decompressed_data_format"
             )
         return rounded.astype(wanted)
-    with np.errstate(over="ignore"):
-        return values.astype(wanted, copy=False)
+    largest = _LARGEST.get(tag)
+    if largest is not None and values.size and float(np.abs(values).max()) > largest:
+        values = np.where(np.isfinite(values), np.clip(values, -largest, largest), values)
+    return values.astype(wanted, copy=False)

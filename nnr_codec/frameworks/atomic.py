@@ -50,8 +50,12 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
             file.flush()
             os.fsync(file.fileno())
         _give_name(beside, target, path, overwrite)
+    except OSError as error:
+        if error.filename == beside:
+            error.filename = os.fspath(path)
+        raise
     finally:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             os.unlink(beside)
 
 

@@ -80,7 +80,9 @@ class PytorchSource(ModelSource):
         if not isinstance(loaded, Mapping):
             raise NotEncodable("the file holds no state dict", path=self.path)
         for name, value in loaded.items():
-            if not (isinstance(name, str) and isinstance(value, torch.Tensor)):
+            if not isinstance(name, str):
+                raise NotEncodable(f"the state dict's key {name!r} is no name", path=self.path)
+            if not isinstance(value, torch.Tensor):
                 raise NotEncodable(
                     f"the state dict's entry is no tensor but {type(value).__name__}",
                     path=f"{self.path}: {name}",
@@ -93,6 +95,8 @@ class PytorchSource(ModelSource):
         place = f"{self.path}: {name}"
         if tag not in STORAGE or tensor.layout != torch.strided or tensor.is_quantized:
             raise NotEncodable(f"{tag} tensors with layout {tensor.layout} are not supported", path=place)
+        if tensor.is_meta:
+            raise NotEncodable("a tensor on the meta device has no values", path=place)
         plain = tensor.detach().resolve_neg().contiguous()
         # Same bits under a type NumPy knows.
         bits = {"BF16": torch.int16, "F8_E4M3": torch.uint8, "F8_E5M2": torch.uint8}.get(tag)

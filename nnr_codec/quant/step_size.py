@@ -24,6 +24,8 @@ def step_size(qp: int, qp_density: int) -> float:
     >>> step_size(-38, 2)
     0.00146484375
     """
+    if not 0 <= qp_density <= 7:
+        raise ValueError(f"qp_density is 0..7, not {qp_density}")
     return _native.step_size(qp, qp_density)
 
 

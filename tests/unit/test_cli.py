@@ -252,11 +252,12 @@ def test_a_bug_shows_its_place_when_asked(
     [
         "frobnicate", "encode", "encode m.safetensors a b", "encode m.safetensors --qp x",
         "encode m.safetensors --qp-for =3", "encode m.safetensors --qp-for head",
-        "encode m.safetensors --profile 2",
+        "encode m.safetensors --profile 2", "decode coded.nnr model.safetensor",
         "decode m.nnr --threads 0", "--frobnicate",
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2_and_one_line(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", "m.safetensors", "coded.nnr", "-q"]) == 0
     assert main(arguments.split()) == 2
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1

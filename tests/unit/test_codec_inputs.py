@@ -146,3 +146,28 @@ def test_an_unreachable_qp_names_the_tensor() -> None:
         encode({"w": np.full((2, 2), 1e30, np.float32)}, qp=-100)
     assert caught.value.path is not None
     assert caught.value.path.startswith("w")
+
+
+@pytest.mark.parametrize("largest", [3.4e38, 1e38, -3.4e38])
+@pytest.mark.parametrize("shape", [(4, 4), (5,)])
+@pytest.mark.parametrize("effort", ["fast", "medium"])
+def test_values_near_the_largest_float_come_back(largest: float, shape: tuple[int, ...], effort: str) -> None:
+    array = np.full(shape, largest, np.float32)
+    found = decode(encode({"w": array, "after": np.ones(3, np.float32)}, effort=effort))["w"]
+    assert np.array_equal(found, array)
+
+
+def test_no_finite_half_becomes_infinite() -> None:
+    rng = np.random.default_rng(0)
+    array = np.clip(rng.normal(0, 40_000, (16, 16)), -65504, 65504).astype(np.float16)
+    found = decode(encode({"w": array, "inf": np.array([np.inf, 1], np.float16)}))
+    assert np.isfinite(found["w"]).all()
+    assert float(np.abs(found["w"].astype(np.float64) - array).max()) < 8000
+    assert found["inf"].tolist() == [np.inf, 1]
+
+
+def test_a_name_no_decoder_takes_is_refused() -> None:
+    with pytest.raises(NotEncodable) as caught:
+        encode({"n" * 5000: np.ones(2, np.float32)})
+    assert caught.value.path is not None
+    assert len(caught.value.path) < 100

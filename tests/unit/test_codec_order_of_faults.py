@@ -12,7 +12,9 @@ from nnr_codec.codec.source_description import SourceDescription
 from nnr_codec.model import TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import iter_unit_spans
 
-TENSORS = {f"layer.{i}": np.random.default_rng(i).normal(0, 1, (60, 60)).astype(np.float32) for i in range(40)}
+TENSORS = {
+    f"layer.{i}": np.random.default_rng(i).normal(0, 1, (60, 60)).astype(np.float32) for i in range(40)
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +31,9 @@ def two_faults() -> bytes:
 def test_the_first_fault_is_told_however_many_threads(two_faults: bytes) -> None:
     told = []
     for threads in (1, 2, 4):
-        names = []
+        names: list[str] = []
         with pytest.raises(BitstreamError) as caught:
-            for name, _ in Decoder(threads=threads).iterate(two_faults):
-                names.append(name)  # noqa: PERF401 - what came before the fault counts
+            names.extend(name for name, _ in Decoder(threads=threads).iterate(two_faults))
         told.append((caught.value.path, caught.value.bit_offset, names))
     assert told[0] == told[1] == told[2]
     assert told[0][0] is not None

@@ -9,7 +9,7 @@ import pytest
 
 from nnr_codec import NotEncodable, compress_to, decode, encode
 from nnr_codec.cli import main
-from nnr_codec.codec import Point, SearchReport
+from nnr_codec.codec import Point
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 
@@ -127,7 +127,6 @@ def test_a_score_that_nothing_keeps() -> None:
 
 def test_the_plot_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    report = SearchReport(1.0, 0.9)
     _, report = compress_to(model(), Score(), max_drop=0.5, max_evaluations=6)
     report.plot(tmp_path / "search.png")
     assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")

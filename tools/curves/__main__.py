@@ -7,13 +7,15 @@ Without arguments everything is measured, which takes an hour: most of it is NNC
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from tools import real_models
 from tools.curves import models, tables
 from tools.curves.sources import SOURCES
 from tools.peer.client import REPOSITORY, Peer
 
-_NAMES = (*models.SHARED_FILES, *models.PACKAGES)
+_NAMES = (*real_models.SHARED_FILES, *real_models.PACKAGES)
 
 
 def main() -> None:
@@ -47,13 +49,23 @@ def main() -> None:
         help="models on which all efforts and the targets are shown",
     )
     parser.add_argument(
-        "--shared", type=Path, default=REPOSITORY.parent / "shared", help="folder with models/"
+        "--shared",
+        type=Path,
+        default=real_models.shared_folder(),
+        help="folder with models/resnet56_cifar100.pt; NNR_SHARED names it, too",
     )
     parser.add_argument(
         "--cache", type=Path, default=REPOSITORY / "build/curves", help="where packages are unpacked"
     )
     parser.add_argument("--plots", type=Path, help="folder for sources.png and models.png; needs matplotlib")
     arguments = parser.parse_args()
+    missing = {
+        name
+        for name in (*arguments.models, *arguments.presets)
+        if not real_models.is_here(name, arguments.shared)
+    }
+    for name in sorted(missing):
+        print(f"{name} is left out: it is not in {arguments.shared}", file=sys.stderr)
     with Peer(timeout_seconds=1800) as peer:
         rows = {}
         for name in arguments.sources if arguments.weights else []:
@@ -62,14 +74,14 @@ def main() -> None:
                 source, arguments.efforts, arguments.errors, peer, arguments.ideal_weights
             )
         curves = {}
-        for name in arguments.models:
-            tensors = models.load(name, arguments.shared, arguments.cache)
+        for name in (name for name in arguments.models if name not in missing):
+            tensors = real_models.load(name, arguments.shared, arguments.cache)
             qps = tuple(arguments.qp or models.QPS.get(name, models.USUAL_QPS))
             curves[name] = tables.model_table(
                 name, tensors, qps, arguments.efforts[0], peer, not arguments.no_check
             )
-        for name in arguments.presets:
-            tensors = models.load(name, arguments.shared, arguments.cache)
+        for name in (name for name in arguments.presets if name not in missing):
+            tensors = real_models.load(name, arguments.shared, arguments.cache)
             tables.effort_table(name, tensors)
             tables.target_table(name, tensors)
     if arguments.plots:

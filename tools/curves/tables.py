@@ -49,7 +49,7 @@ class IdealCurve:
         return float(np.nanmin([_at_rate(line, bits) for line in self.lines]))
 
     def limit(self, bits: float) -> contexts.Limit:
-        """Return what contexts must add, between the points of the main line."""
+        """Return what contexts add, between the points of the main line."""
         return contexts.Limit(
             _at_rate([(b, found.static) for b, found in self.limits], bits),
             _at_rate([(b, found.adaptive) for b, found in self.limits], bits),
@@ -100,7 +100,7 @@ def source_table(
     trellis, their_curve = ideal_curve(source.name, ideal_weights), peer_curve(source.name, peer)
     heading(
         f"{source.name}, {n} weights: bits per weight above the Shannon lower bound",
-        "effort | bits | distance | quantiser | coder | ideal trellis | above it | contexts must add | NNCodec",
+        "effort | bits | distance | quantiser | coder | ideal trellis | above it | contexts add | NNCodec",
     )
     rows = []
     for effort in efforts:

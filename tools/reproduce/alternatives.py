@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
-import zipnn
-import zstandard
 
 Tensors = dict[str, npt.NDArray[np.float32]]
 Found = tuple[int, Tensors]
@@ -64,10 +62,14 @@ ALTERNATIVES: Mapping[str, Callable[[Tensors], Found]] = {
 
 
 def _zstd(raw: bytes) -> int:
+    import zstandard
+
     return len(zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(raw))
 
 
 def _zipnn(raw: bytes, dtype: str) -> int:
+    import zipnn
+
     # It reorders bytes where they lie: it gets a copy of its own.
     return len(zipnn.ZipNN(bytearray_dtype=dtype, input_format="byte").compress(bytearray(raw)))
 
