@@ -19,6 +19,8 @@ from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, qp_for_step, step_size
 # What the peer uses for one-dimensional tensors beside an explicit QP, at density 2.
 _QP_1D_WITH_EXPLICIT_QP = -75
 
+_PIECE = 1 << 20
+
 
 @dataclass(frozen=True)
 class Aim:
@@ -110,15 +112,24 @@ def choose_qp(
 
 def root_mean_square(weights: NDArray[np.float32]) -> float:
     """Return the root mean square; exact range, however large or small the weights."""
-    largest = float(np.max(np.abs(weights), initial=0.0))
+    largest = largest_magnitude(weights)
     if largest == 0:
         return 0.0
-    scaled = weights / np.float32(largest)
-    return largest * math.sqrt(float(np.dot(scaled, scaled)) / weights.size)
+    total = 0.0
+    # Piece by piece: a scaled copy of a large tensor would take as much memory as the tensor.
+    for start in range(0, weights.size, _PIECE):
+        scaled = weights[start : start + _PIECE] / np.float32(largest)
+        total += float(np.dot(scaled, scaled))
+    return largest * math.sqrt(total / weights.size)
+
+
+def largest_magnitude(weights: NDArray[np.float32]) -> float:
+    """Return the largest absolute value, without a copy; 0 of nothing."""
+    return max(float(np.max(weights, initial=0.0)), -float(np.min(weights, initial=0.0)))
 
 
 def _qp_for_bit_depth(weights: NDArray[np.float32], bit_depth: int, dependent: bool, qp_density: int) -> int:
-    largest = float(np.max(np.abs(weights), initial=0.0))
+    largest = largest_magnitude(weights)
     if largest == 0:
         return 0
     # The trellis may pick a level two away from the nearest; the plain quantiser rounds up by half at most.

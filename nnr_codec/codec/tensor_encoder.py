@@ -16,7 +16,7 @@ from nnr_codec.codec.effort import EFFORTS
 from nnr_codec.codec.feedback_search import can_feed_back, quantize_with_curvature
 from nnr_codec.codec.importance import without_feedback
 from nnr_codec.codec.rdo_search import RdoSearch
-from nnr_codec.codec.steps import choose_aim, choose_qp, weighed
+from nnr_codec.codec.steps import choose_aim, choose_qp, largest_magnitude, weighed
 from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.entropy import encode_payload, rate
 from nnr_codec.errors import NotEncodable
@@ -90,7 +90,7 @@ def _encode_reals(job: TensorJob, header: DataUnitHeader, array: NDArray[Any]) -
     finite = bool(np.isfinite(weights).all())
     if not finite and bool(np.isfinite(weights).sum() < np.isfinite(array).sum()):
         raise NotEncodable(f"the format holds float32; this {array.dtype} tensor has finite values beyond it")
-    if not finite or float(np.max(np.abs(weights), initial=0.0)) > _LARGEST_QUANTIZED:
+    if not finite or largest_magnitude(weights) > _LARGEST_QUANTIZED:
         return _raw(header, weights)
     weighted = job.importance is not None or job.curvature is not None or job.worth != 1
     if (job.config.preset.passes > 0 or (weighted and job.config.bit_depth is None)) and weights.any():
