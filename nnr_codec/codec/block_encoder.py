@@ -62,7 +62,7 @@ def encode_block(job: TensorJob, block: Block) -> EncodedTensor:
     names = header.topology_elem_ids
     parts = []
     for planned in plan_unit(header, block.shape, names):
-        weights = np.ascontiguousarray(arrays[planned.role], np.float32).reshape(-1)
+        weights = np.require(arrays[planned.role], np.float32, ["C", "A"]).reshape(-1)
         if not np.isfinite(weights).all():
             raise NotEncodable("a block's values are finite", path=names[planned.name_index])
         parts.append(_Part(planned, names[planned.name_index], weights))

@@ -83,7 +83,7 @@ class RdoSearch:
         self._job, self._header, self._weights, self._aim, self._effort = job, header, weights, aim, effort
         self._density = job.quantization.qp_density
         self._importance = (
-            None if job.importance is None else np.ascontiguousarray(job.importance, np.float32).reshape(-1)
+            None if job.importance is None else np.require(job.importance, np.float32, ["C", "A"]).reshape(-1)
         )
         size = min(effort.sample, max(int(effort.sample_share * weights.size), _SMALLEST_SAMPLE))
         self._sample = sample_of(weights, size)

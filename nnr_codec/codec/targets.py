@@ -82,7 +82,7 @@ class _Model:
         self.count = sum(t.size for t in tensors.values())
         self.mse = DEPENDENT_MSE if config.dependent else UNIFORM_MSE
         self._real = {
-            name: np.ascontiguousarray(t, np.float32).reshape(-1)
+            name: np.require(t, np.float32, ["C", "A"]).reshape(-1)
             for name, t in tensors.items()
             if t.dtype.kind == "f" and t.size and np.isfinite(t).all() and t.any()
         }

@@ -64,7 +64,7 @@ def _as_int32(array: NDArray[Any]) -> NDArray[np.int32]:
         raise NotEncodable(
             f"the format holds 32-bit integers; this {array.dtype} tensor has values beyond them"
         )
-    return np.ascontiguousarray(array, np.int32).reshape(-1)
+    return np.require(array, np.int32, ["C", "A"]).reshape(-1)
 
 
 def _unary_length(job: TensorJob, levels: NDArray[np.int32]) -> int:
@@ -86,7 +86,7 @@ def _encode_integers(job: TensorJob, header: DataUnitHeader, levels: NDArray[np.
 
 def _encode_reals(job: TensorJob, header: DataUnitHeader, array: NDArray[Any]) -> EncodedTensor:
     with np.errstate(over="ignore"):
-        weights = np.ascontiguousarray(array, np.float32).reshape(-1)
+        weights = np.require(array, np.float32, ["C", "A"]).reshape(-1)
     finite = bool(np.isfinite(weights).all())
     if not finite and bool(np.isfinite(weights).sum() < np.isfinite(array).sum()):
         raise NotEncodable(f"the format holds float32; this {array.dtype} tensor has finite values beyond it")

@@ -55,7 +55,7 @@ class TensorJob:
             history_enabled=history,
             row_skip=self.config.row_skip,
             search_initialisations=self.config.search_initialisations,
-            base=before.levels if before is not None and temporal else None,
+            base=np.require(before.levels, np.int32, ["C", "A"]) if before is not None and temporal else None,
             history=before.history if before is not None else None,
         )
 

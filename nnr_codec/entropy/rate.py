@@ -114,7 +114,7 @@ def estimate_bits(levels: NDArray[np.int32], coding: TensorCoding, *, search: bo
     levels : int32[...]
         As many as the coding's rows times width; with dependent quantisation after the mapping of format 5.4.
     """
-    flat = np.ascontiguousarray(levels, np.int32).reshape(-1)
+    flat = np.require(levels, np.int32, ["C", "A"]).reshape(-1)
     return estimate(TensorToEncode(coding, flat, search_initialisations=search))
 
 
@@ -142,7 +142,7 @@ def unary_length_costs(values: NDArray[np.int32], candidates: Sequence[int]) -> 
 
     Clause: format 5.3
     """
-    return _native.magnitude_costs(np.ascontiguousarray(values, np.int32).reshape(-1), list(candidates))
+    return _native.magnitude_costs(np.require(values, np.int32, ["C", "A"]).reshape(-1), list(candidates))
 
 
 def cost_tables(
@@ -165,7 +165,7 @@ def cost_tables(
 
     Clause: format 5.2
     """
-    values = coded_values(np.ascontiguousarray(levels, np.int32).reshape(-1), coding.dependent)
+    values = coded_values(np.require(levels, np.int32, ["C", "A"]).reshape(-1), coding.dependent)
     given = None if initialisations is None else np.frombuffer(initialisations, np.uint8)
     states = 8 if coding.dependent else 1
     zero, nonzero, sign, magnitude = (

@@ -32,7 +32,7 @@ def dequantize(
     """
     if codebook is None:
         values = np.empty(levels.shape, np.float32)
-        _native.dequantize(np.ascontiguousarray(levels).reshape(-1), step, values.reshape(-1))
+        _native.dequantize(np.require(levels, np.int32, ["C", "A"]).reshape(-1), step, values.reshape(-1))
         return values
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         products = codebook[levels + zero_offset] * np.float64(np.float32(step))

@@ -314,8 +314,10 @@ def test_demo_reports_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
 
 def run(code: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
+    # What runs in the background of a shell script ignores SIGINT, and so would its children.
+    undisturbed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=pipe, stderr=pipe, text=True, **options
+        [sys.executable, "-c", undisturbed + code, *arguments], stdout=pipe, stderr=pipe, text=True, **options
     )
 
 

@@ -171,3 +171,13 @@ def test_a_name_no_decoder_takes_is_refused() -> None:
         encode({"n" * 5000: np.ones(2, np.float32)})
     assert caught.value.path is not None
     assert len(caught.value.path) < 100
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+@pytest.mark.parametrize("effort", ["fast", "medium"])
+def test_arrays_anywhere_in_memory_are_taken(dtype: str, effort: str) -> None:
+    plain = np.random.default_rng(0).normal(0, 9, (20, 30)).astype(dtype)
+    # What a cluster's executor hands over may begin at any byte.
+    odd = np.frombuffer(b"\0" + plain.tobytes(), dtype, offset=1).reshape(plain.shape)
+    assert not odd.flags.aligned
+    assert encode({"w": odd}, effort=effort) == encode({"w": plain}, effort=effort)
