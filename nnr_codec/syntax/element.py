@@ -126,7 +126,10 @@ class Element(Named, Construct):  # type: ignore[misc]
         try:
             if obj is None and self.fixed:
                 obj = self._default(stream)
-            context[self.name] = obj
+            # No condition reads opaque bytes, and construct's contexts are cycles: they would keep a tensor's payload
+            # until the next collection, which few large tensors do not bring about.
+            if not isinstance(obj, bytes | memoryview):
+                context[self.name] = obj
             if stream.strict and self._guarded:
                 self._check(obj, stream.bit_length, context)
             self._write(obj, stream, context)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models larger than memory: how many tensors are held at a time, counted rather than measured."""
 
+import gc
 import io
+import sys
 import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -15,6 +17,8 @@ from nnr_codec import BitstreamError, Decoder, NotEncodable, decode, encode
 from nnr_codec.codec import decoder, in_flight, unit_batches
 from nnr_codec.codec.in_flight import in_order
 from nnr_codec.codec.unit_decoder import UnitTensor
+from nnr_codec.model import DataUnit, DataUnitHeader, ModelParameterSet, PayloadType
+from nnr_codec.syntax import SyntaxState, build_unit
 
 SIZES = [3000, 10, 5000, 5000, 20, 5000, 4000, 5000, 1, 5000]
 LARGEST = max(SIZES)
@@ -164,3 +168,19 @@ def test_what_the_size_field_cannot_say_is_said_with_the_tensors_name(
         encode({"huge": np.ones(3, np.float32)})
     assert caught.value.path == "huge"
     assert caught.value.element == "nnr_unit_size"
+
+
+def test_building_a_unit_keeps_nothing_of_its_payload() -> None:
+    """A cycle would keep it until the next collection, which few large tensors do not bring about."""
+    payload = bytes(1000)
+    header = DataUnitHeader(
+        topology_elem_ids=("w",), payload_type=PayloadType.NNR_PT_RAW_FLOAT, tensor_dimensions=(250,)
+    )
+    state = SyntaxState(general_profile_idc=1, mps=ModelParameterSet())
+    gc.disable()
+    try:
+        before = sys.getrefcount(payload)
+        build_unit(DataUnit(header=header, payload=payload), state)
+        assert sys.getrefcount(payload) == before
+    finally:
+        gc.enable()
