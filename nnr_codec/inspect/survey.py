@@ -219,7 +219,9 @@ class Survey:
         self, report: UnitReport, state: SyntaxState, parts: list[UnitReport], payloads: PayloadReader
     ) -> SyntaxState:
         counter = report.value("partial_data_counter")
-        if parts and counter != parts[-1].value("partial_data_counter") - 1:
+        before = parts[-1].value("partial_data_counter") if parts else None
+        # Of a damaged part the counter may be missing.
+        if parts and (before is None or counter != before - 1):
             report.faults.append(_part_fault(report, "partial_data_counter does not follow the part before"))
             parts.clear()
         parts.append(report)

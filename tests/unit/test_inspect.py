@@ -235,3 +235,10 @@ def test_difference_counts_levels_and_errors() -> None:
     assert [change.name for change in difference.tensors] == ["w"]
     assert difference.tensors[0].largest_error == pytest.approx(5, abs=0.2)
     assert difference.size_before == len(before)
+
+
+def test_a_part_without_a_counter_is_followed_by_another() -> None:
+    octets = bytes.fromhex(
+        "04020100080702005fec80001e1609775f480041088051186f121a2a08004710ae4370e5f4c0e3cd52"
+    )
+    assert [fault for piece in Survey(octets, payloads=True) for fault in piece.faults]
