@@ -127,19 +127,17 @@ def _check_count(view: memoryview, start: int, end: int, limits: Limits) -> None
     # A unit has 3 bytes at least: most streams cannot hold too many.
     if bound is None or end - start <= 3 * bound:
         return
-    offset, count = start, 0
-    while offset + 4 <= end:
-        first = view[offset]
-        size = (
-            int.from_bytes(view[offset : offset + 4], "big") & 0x7FFFFFFF
-            if first & 0x80
-            else first << 8 | view[offset + 1]
-        )
-        if size <= (4 if first & 0x80 else 2) or size > largest:
+    offset = start
+    for count in range(bound + 1):
+        if offset + 4 > end:
+            return
+        size, field_bytes = view[offset] << 8 | view[offset + 1], 2
+        if size & 0x8000:
+            size, field_bytes = int.from_bytes(view[offset : offset + 4], "big") & 0x7FFFFFFF, 4
+        if size <= field_bytes or size > largest:
             return  # the walk tells what is wrong
         if count == bound:
             _limit(count + 1, bound, "max_units", f"nnr_unit[{count}]", 8 * offset)
-        count += 1
         offset += size
 
 
