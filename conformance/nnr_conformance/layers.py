@@ -97,7 +97,7 @@ def compare_arithmetic(comparison: Comparison) -> tuple[Shown, Divergence | None
         place = {"stream": state.stream, "unit": state.unit, "tensor": state.tensor}
         found = report.arithmetic.get(state.tensor)
         if found is None:
-            return shown, Divergence(layer="arithmetic", message="no state for the tensor", **place)  # type: ignore[arg-type]
+            return shown, Divergence(layer="arithmetic", message="no state for the tensor", **place)  # type: ignore[arg-type]  # mixed
         wanted = {k: v for k, v in write_record(state).items() if k in found and k not in place}
         if divergence := _compare_fields(wanted, found, "arithmetic", "state", **place):
             return shown, divergence

@@ -79,7 +79,7 @@ def read_record(cls: type[T], value: Any, path: str = "$") -> T:
     """Turn parsed JSON into a record, or raise `RecordError` at the first departure."""
     if not isinstance(value, dict):
         raise RecordError(path, f"expected an object, found {type(value).__name__}")
-    fields = {_key(field): field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {_key(field): field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # always a dataclass
     for key in value:
         if key not in fields:
             raise RecordError(f"{path}.{key}", "unknown key")
@@ -96,7 +96,7 @@ def read_record(cls: type[T], value: Any, path: str = "$") -> T:
 
 def _read(hint: Any, value: Any, path: str, metadata: Any) -> Any:
     if dataclasses.is_dataclass(hint):
-        return read_record(hint, value, path)  # type: ignore[arg-type]
+        return read_record(hint, value, path)  # type: ignore[arg-type]  # a dataclass, as just asked
     origin = get_origin(hint)
     if origin is tuple:
         if not isinstance(value, list):
@@ -221,7 +221,7 @@ def _object_schema(cls: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 def _schema(hint: Any, metadata: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if dataclasses.is_dataclass(hint):
-        name = hint.__name__  # type: ignore[union-attr]
+        name = hint.__name__  # type: ignore[union-attr]  # a class by now
         if name not in definitions:
             definitions[name] = {}
             definitions[name] = _object_schema(hint, definitions)

@@ -44,7 +44,7 @@ for line in sys.stdin:
 
 _PYTHON = '''"""{name}: a Python callable; the contract is conformance/README.md."""
 
-from nnr_conformance import Answer, Rejected, Unsupported  # noqa: F401
+from nnr_conformance import Answer, Rejected, Unsupported  # noqa: F401 - for whoever fills this in
 
 
 def decode(streams):

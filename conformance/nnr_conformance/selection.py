@@ -54,7 +54,7 @@ class Selection:
 
     def matches(self, vector: Vector) -> bool:
         """Whether the vector meets every criterion but the shard."""
-        if self.max_size and SIZE_CLASSES.index(vector.size_class) > [*SIZE_CLASSES].index(self.max_size):  # type: ignore[arg-type]
+        if self.max_size and SIZE_CLASSES.index(vector.size_class) > [*SIZE_CLASSES].index(self.max_size):  # type: ignore[arg-type]  # a choice
             return False
         return (
             (not self.ids or any(fnmatchcase(vector.id, glob) for glob in self.ids))

@@ -154,6 +154,6 @@ def _probed(
         bool(history),
         bool(row_skip),
         n_skipped,
-        initialisations,  # type: ignore[arg-type]
+        initialisations,  # type: ignore[arg-type]  # bytes, which the native tuple cannot say
         n_block_rows,
     )

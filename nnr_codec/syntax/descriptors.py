@@ -12,7 +12,7 @@ from nnr_codec.syntax.expressions import Expression, Scope, expression
 from nnr_codec.syntax.streams import SyntaxReader, SyntaxWriter
 
 
-def _read_flag(stream: SyntaxReader, scope: Scope) -> int:  # noqa: ARG001
+def _read_flag(stream: SyntaxReader, scope: Scope) -> int:  # noqa: ARG001 - the signature of all readers
     return stream.read_bit()
 
 

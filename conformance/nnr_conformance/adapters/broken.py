@@ -146,7 +146,7 @@ def wrong_error_class(sound: DecodeFunction, streams: Sequence[bytes]) -> list[A
     except Rejected as rejected:
         told = rejected.rejection
         other = "limit" if told.error_class != "limit" else "malformed"
-        raise Rejected(told.message, error_class=other, stage=told.stage, stream=told.stream) from rejected  # type: ignore[arg-type]
+        raise Rejected(told.message, error_class=other, stage=told.stage, stream=told.stream) from rejected  # type: ignore[arg-type]  # one of two
 
 
 def wrong_error_bit(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:

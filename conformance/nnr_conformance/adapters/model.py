@@ -65,7 +65,7 @@ def decode(streams: Sequence[bytes]) -> list[Answer]:
         except StreamError as error:
             raise Rejected(
                 str(error),
-                error_class=error.verdict,  # type: ignore[arg-type]
+                error_class=error.verdict,  # type: ignore[arg-type]  # the model calls its classes so
                 bit_offset=error.bit_offset,
                 stream=number,
             ) from error

@@ -92,7 +92,7 @@ def _walk(stream: bytes) -> tuple[Report, str]:
 
 def _build(unit: object, state: SyntaxState, stream: bytes, byte_offset: int, size_bytes: int) -> bytes:
     try:
-        return build_unit(unit, state)  # type: ignore[arg-type]
+        return build_unit(unit, state)  # type: ignore[arg-type]  # any kind of unit
     except errors.NotEncodable:
         # Some units can be read but have no encoder, such as parts of a unit: they are carried over.
         return stream[byte_offset : byte_offset + size_bytes]

@@ -157,9 +157,9 @@ def parse_rejection(said: str) -> Rejection:
                 told[key if equals else "class"] = value if equals else key
             stage = told.get("stage")
             return Rejection(
-                error_class=told.get("class"),  # type: ignore[arg-type]
+                error_class=told.get("class"),  # type: ignore[arg-type]  # words of a foreign decoder, judged later
                 bit_offset=int(told["bit"]) if told.get("bit", "").isdigit() else None,
-                stage=stage if stage in get_args(Stage) else None,  # type: ignore[arg-type]
+                stage=stage if stage in get_args(Stage) else None,  # type: ignore[arg-type]  # looked up just here
                 stream=int(told["stream"]) if told.get("stream", "").isdigit() else None,
                 message=" ".join(words),
             )
