@@ -19,24 +19,36 @@ def n_cases(streams: Sequence[bytes]) -> int:
     return sum(9 * len(stream) for stream in streams)
 
 
+def stream_of(streams: Sequence[bytes], number: int) -> int:
+    """Return the index of the stream that a case damages.
+
+    >>> stream_of([b"ab", b"c"], 17), stream_of([b"ab", b"c"], 18)
+    (0, 1)
+    """
+    for index, stream in enumerate(streams):
+        if number < 9 * len(stream):
+            return index
+        number -= 9 * len(stream)
+    raise IndexError(number)
+
+
 def damaged(streams: Sequence[bytes], number: int) -> tuple[list[bytes], str]:
     """Return the streams with one of them damaged, and what was done.
 
     >>> damaged([b"ab"], 15)[1], damaged([b"ab"], 16)
     ('stream 0, bit 15 flipped', ([b''], 'stream 0, cut to 0 bytes'))
     """
-    for index, stream in enumerate(streams):
-        if number < 9 * len(stream):
-            if number < 8 * len(stream):
-                changed = bytearray(stream)
-                changed[number >> 3] ^= 0x80 >> (number & 7)
-                piece, what = bytes(changed), f"bit {number} flipped"
-            else:
-                length = number - 8 * len(stream)
-                piece, what = stream[:length], f"cut to {length} bytes"
-            return [*streams[:index], piece, *streams[index + 1 :]], f"stream {index}, {what}"
-        number -= 9 * len(stream)
-    raise IndexError(number)
+    index = stream_of(streams, number)
+    number -= 9 * sum(map(len, streams[:index]))
+    stream = streams[index]
+    if number < 8 * len(stream):
+        changed = bytearray(stream)
+        changed[number >> 3] ^= 0x80 >> (number & 7)
+        piece, what = bytes(changed), f"bit {number} flipped"
+    else:
+        length = number - 8 * len(stream)
+        piece, what = stream[:length], f"cut to {length} bytes"
+    return [*streams[:index], piece, *streams[index + 1 :]], f"stream {index}, {what}"
 
 
 #: What both decoders are told to bear; one declaration, so that a limit is never a disagreement.

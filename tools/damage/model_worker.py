@@ -7,11 +7,11 @@ A job is a line ``{"streams": [hex], "numbers": [first, end, step]}``, an answer
 from __future__ import annotations
 
 import builtins
+import copy
 import hashlib
 import json
 import sys
 from array import array
-from collections.abc import Sequence
 
 if sys.version_info < (3, 10):  # noqa: UP036 - PyPy's distribution speaks Python 3.9
     # Of 3.10 the model needs only that zip knows `strict`, which checks our own code.
@@ -31,31 +31,44 @@ LIMITS = Limits(
 )
 
 
-def verdict(streams: Sequence[bytes]) -> cases.Verdict:
-    """Decode a sequence."""
-    session, digest = Session(limits=LIMITS), hashlib.sha256()
-    for stream in streams:
+class Sequence:
+    """A sequence of streams, and what the model knows after each intact one: a case begins at the damaged stream."""
+
+    def __init__(self, streams: list[bytes]) -> None:
+        self.streams = streams
+        self._known: list[tuple[Session, hashlib._Hash]] = [(Session(limits=LIMITS), hashlib.sha256())]
+
+    def verdict(self, number: int) -> cases.Verdict:
+        """Decode the sequence with one stream damaged."""
+        first, streams = cases.stream_of(self.streams, number), cases.damaged(self.streams, number)[0]
         try:
-            decoded = session.decode(stream)
+            while len(self._known) <= first:
+                self._known.append(_decoded(*self._known[-1], streams[len(self._known) - 1]))
+            session, digest = self._known[first]
+            for stream in streams[first:]:
+                session, digest = _decoded(session, digest, stream)
         except StreamError as error:
             return error.verdict, error.bit_offset
-        for name, tensor in sorted(decoded.tensors.items()):
-            levels = b"" if tensor.levels is None else array("i", tensor.levels).tobytes()
-            digest.update(
-                repr((name, list(tensor.shape), tensor.dtype)).encode() + levels + tensor.value_bytes
-            )
-    return "accept", digest.hexdigest()
+        return "accept", digest.hexdigest()
+
+
+def _decoded(session: Session, digest: hashlib._Hash, stream: bytes) -> tuple[Session, hashlib._Hash]:
+    """Go on by one stream; what was known before it stays as it is."""
+    session, digest = copy.copy(session), digest.copy()
+    session.tree = copy.copy(session.tree)
+    session.tree.by_node, session.tree.by_digest = dict(session.tree.by_node), dict(session.tree.by_digest)
+    for name, tensor in sorted(session.decode(stream).tensors.items()):
+        levels = b"" if tensor.levels is None else array("i", tensor.levels).tobytes()
+        digest.update(repr((name, list(tensor.shape), tensor.dtype)).encode() + levels + tensor.value_bytes)
+    return session, digest
 
 
 def main() -> None:
     """Answer until standard input ends."""
     for line in sys.stdin:
         job = json.loads(line)
-        streams = [bytes.fromhex(text) for text in job["streams"]]
-        print(
-            json.dumps([verdict(cases.damaged(streams, number)[0]) for number in range(*job["numbers"])]),
-            flush=True,
-        )
+        sequence = Sequence([bytes.fromhex(text) for text in job["streams"]])
+        print(json.dumps([sequence.verdict(number) for number in range(*job["numbers"])]), flush=True)
 
 
 if __name__ == "__main__":

@@ -104,6 +104,11 @@ def _parts(m: Damager) -> None:
     m.add("parts/layer-header-differs", "A decoder that takes the header of the last part.", "partial-units layer-parameter-set",
           m.of(PLAIN0) + b"".join(parts), "malformed", "framing", parent=PLAIN0,
           mutation="lps_self_contained_flag differs in the second part", element="partial_data_counter")  # fmt: skip
+    # An inspector that goes on behind a fault looks for the counter of the part before; fuzzing found ours.
+    end = 8 * len(m.of(PLAIN0)) + 24
+    m.add("parts/without-counter", "A decoder that takes a part's counter from the unit behind it.", "partial-units truncation",
+          m.of(PLAIN0) + bytes([0, 3, 0b00001011]) + parts[1], "truncated", "framing", parent=PLAIN0,
+          mutation="a part that ends before its counter, and a part", element="partial_data_counter", bits=(end, end))  # fmt: skip
     start = bytes([0, 5, 0b01, 1, 0])
     m.add("parts/start-unit-in-parts", "A decoder that accepts a start unit in parts.", "partial-units", start + m.of(PLAIN0)[4:], "malformed",
           "framing", parent=PLAIN0, mutation="start unit with partial_data_counter 1", element="partial_data_counter")  # fmt: skip
