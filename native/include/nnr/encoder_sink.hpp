@@ -4,9 +4,11 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "nnr/arithmetic_encoder.hpp"
+#include "nnr/bin_kernel.hpp"
 #include "nnr/fast_context.hpp"
 #include "nnr/tensor_coding.hpp"
 
@@ -17,6 +19,7 @@ class EncoderSink {
   void regular(int context, bool bin) { engine_.encode(contexts_[static_cast<unsigned>(context)], bin); }
   void bypass(bool bin) { engine_.encode_bypass(bin); }
   void bypass_bins(std::uint32_t bins, int count) { engine_.encode_bypass_bins(bins, count); }
+  void take(std::span<const BinEntry> run) { encode_run(engine_, contexts_.data(), run); }
   void restart_range() { engine_.restart_range(); }
 
   void initialise(int context, int index) {

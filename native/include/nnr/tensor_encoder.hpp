@@ -2,7 +2,8 @@
 // One tensor's levels into a Sink of bins: the arithmetic encoder, the search for initialisations, or a rate counter.
 //
 // A Sink offers regular(context_index, bin), bypass(bin), bypass_bins(bins, count), restart_range(),
-// initialise(context_index, index) and reset_contexts().
+// initialise(context_index, index) and reset_contexts(). One that also offers take(run), a list of bins as in bin_run.hpp, gets
+// the levels of most tensors so; the others, and all levels where contexts depend on more, come bin by bin.
 // Clause: format 5.3 to 5.6.
 #pragma once
 
@@ -10,8 +11,10 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
+#include <span>
 #include <vector>
 
+#include "nnr/bin_run.hpp"
 #include "nnr/scan.hpp"
 #include "nnr/status.hpp"
 #include "nnr/tables.hpp"
@@ -28,6 +31,9 @@ struct TensorChoices {
 };
 
 template <class Sink>
+concept TakesRuns = requires(Sink& sink, std::span<const BinEntry> run) { sink.take(run); };
+
+template <class Sink>
 class TensorEncoder {
  public:
   TensorEncoder(Sink& sink, const TensorCoding& coding) : sink_(sink), coding_(coding), layout_(coding.unary_length) {}
@@ -38,6 +44,8 @@ class TensorEncoder {
   template <class OnBlockRow>
   Outcome encode(const std::int32_t* levels, const TensorChoices& choices, std::uint64_t& failed_at, OnBlockRow&& on_block_row) {
     write_side_data(choices);
+    const bool near = coding_.base != nullptr || (choices.history_enabled && coding_.history != nullptr);
+    const bool in_runs = TakesRuns<Sink> && !near && coding_.codebook_size == 0;
     for (std::uint64_t block_row = 0; block_row < coding_.block_rows(); ++block_row) {
       if (coding_.block_rows() > 1) {
         if (block_row > 0) {
@@ -49,9 +57,10 @@ class TensorEncoder {
       }
       Outcome outcome = Outcome::kOk;
       for_each_segment(coding_, block_row, [&](const Segment& segment) {
-        outcome = encode_segment(segment, levels, choices, failed_at);
+        outcome = encode_segment(segment, levels, choices, in_runs, failed_at);
         return outcome == Outcome::kOk;
       });
+      hand_over();
       if (outcome != Outcome::kOk) return outcome;
     }
     return Outcome::kOk;
@@ -79,7 +88,7 @@ class TensorEncoder {
     });
   }
 
-  Outcome encode_segment(const Segment& segment, const std::int32_t* levels, const TensorChoices& choices,
+  Outcome encode_segment(const Segment& segment, const std::int32_t* levels, const TensorChoices& choices, bool in_runs,
                          std::uint64_t& failed_at) {
     const bool skipped = !choices.row_skip_flags.empty() && choices.row_skip_flags[segment.row] != 0;
     if (skipped) {
@@ -93,18 +102,47 @@ class TensorEncoder {
         for (std::uint64_t i = 0; i < coding_.width % 4; ++i) near_.state = kNextState[near_.state][0];
       return Outcome::kOk;
     }
+    return in_runs ? encode_in_runs(segment, levels, failed_at) : encode_by_bins(segment, levels, choices, failed_at);
+  }
+
+  Outcome encode_in_runs(const Segment& segment, const std::int32_t* levels, std::uint64_t& failed_at) {
+    int state = near_.state;
+    int sign_class = Neighbourhood::sign_class(near_.previous);
+    BinEntry* out = run_.begin();
+    for (std::uint64_t i = segment.begin; i < segment.begin + segment.length; ++i) {
+      std::int64_t level = levels[i];
+      if (coding_.dependent && !undo_mapping(level, state)) {
+        failed_at = i;
+        return Outcome::kParityMismatch;
+      }
+      out = BinRun::write_level(out, layout_, level, state, sign_class);
+      sign_class = Neighbourhood::sign_class(level);
+      if (coding_.dependent) state = kNextState[state][level & 1];
+      if (run_.is_room(out)) continue;
+      run_.end_at(out);
+      hand_over();
+      out = run_.begin();
+    }
+    run_.end_at(out);
+    near_.state = state;
+    near_.previous = sign_class == 1 ? -1 : sign_class;
+    return Outcome::kOk;
+  }
+
+  void hand_over() {
+    if constexpr (TakesRuns<Sink>) sink_.take(run_.entries());
+    run_.clear();
+  }
+
+  Outcome encode_by_bins(const Segment& segment, const std::int32_t* levels, const TensorChoices& choices,
+                         std::uint64_t& failed_at) {
     for (std::uint64_t i = segment.begin; i < segment.begin + segment.length; ++i) {
       near_.base = coding_.base != nullptr ? coding_.base[i] : 0;
       near_.history = choices.history_enabled && coding_.history != nullptr && coding_.history[i] != 0;
       std::int64_t level = levels[i];
-      if (coding_.dependent) {
-        // The inverse of format 5.4: an odd state shifts the odd multiples next to zero onto the integers.
-        level += (near_.state & 1) != 0 ? (level > 0) - (level < 0) : 0;
-        if ((level & 1) != 0) {
-          failed_at = i;
-          return Outcome::kParityMismatch;
-        }
-        level /= 2;
+      if (coding_.dependent && !undo_mapping(level, near_.state)) {
+        failed_at = i;
+        return Outcome::kParityMismatch;
       }
       if (coding_.codebook_size > 0 && std::abs(level) > coding_.codebook_limit(level < 0)) {
         failed_at = i;
@@ -115,6 +153,15 @@ class TensorEncoder {
       if (coding_.dependent) near_.state = kNextState[near_.state][level & 1];
     }
     return Outcome::kOk;
+  }
+
+  // The inverse of format 5.4: an odd state shifts the odd multiples next to zero onto the integers. False for a level that the
+  // state cannot have.
+  static bool undo_mapping(std::int64_t& level, int state) {
+    level += (state & 1) != 0 ? (level > 0) - (level < 0) : 0;
+    const bool even = (level & 1) == 0;
+    level /= 2;
+    return even;
   }
 
   void encode_level(std::int64_t level) {
@@ -153,6 +200,7 @@ class TensorEncoder {
   const TensorCoding& coding_;
   const ContextLayout layout_;
   Neighbourhood near_;
+  BinRun run_;
 };
 
 }  // namespace nnr
