@@ -87,10 +87,10 @@ def _encode_integers(job: TensorJob, header: DataUnitHeader, levels: NDArray[np.
 def _encode_reals(job: TensorJob, header: DataUnitHeader, array: NDArray[Any]) -> EncodedTensor:
     with np.errstate(over="ignore"):
         weights = np.require(array, np.float32, ["C", "A"]).reshape(-1)
-    finite = bool(np.isfinite(weights).all())
-    if not finite and bool(np.isfinite(weights).sum() < np.isfinite(array).sum()):
+    largest = largest_magnitude(weights)  # not finite if any weight is not
+    if not math.isfinite(largest) and bool(np.isfinite(weights).sum() < np.isfinite(array).sum()):
         raise NotEncodable(f"the format holds float32; this {array.dtype} tensor has finite values beyond it")
-    if not finite or largest_magnitude(weights) > _LARGEST_QUANTIZED:
+    if not largest <= _LARGEST_QUANTIZED:
         return _raw(header, weights)
     weighted = job.importance is not None or job.curvature is not None or job.worth != 1
     if (job.config.preset.passes > 0 or (weighted and job.config.bit_depth is None)) and weights.any():
@@ -195,13 +195,14 @@ def _code_levels(
     """Code levels with the cheapest use of earlier updates."""
     candidates = []
     for parent, history in job.parent_choices():
-        candidate = replace(header, parent=parent)
+        # Replacing a field takes as long as coding a small tensor.
+        candidate = header if parent is header.parent else replace(header, parent=parent)
         candidates.append(
             (candidate, encode_payload([job.tensor_to_encode(candidate, levels, qp_value, history)]))
         )
     chosen, encoded = min(candidates, key=lambda choice: len(choice[1].payload))
     starts = encoded.block_row_starts[0]
-    entry_points = tuple(EntryPoint(s.position - starts[0].position, s.offset, s.state) for s in starts[1:])
-    return EncodedTensor(
-        DataUnit(header=replace(chosen, entry_points=entry_points), payload=encoded.payload), levels
-    )
+    if len(starts) > 1:
+        points = tuple(EntryPoint(s.position - starts[0].position, s.offset, s.state) for s in starts[1:])
+        chosen = replace(chosen, entry_points=points)
+    return EncodedTensor(DataUnit(header=chosen, payload=encoded.payload), levels)
