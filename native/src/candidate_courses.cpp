@@ -29,6 +29,21 @@ const CostTable& cost_table() {
   return table;
 }
 
+// Where the estimates start, as FastContext has them.
+struct Starts {
+  std::array<std::int16_t, CandidateCourses::kLanes> t0{};
+  std::array<std::int16_t, CandidateCourses::kLanes> t1{};
+};
+
+constexpr Starts kStarts = [] {
+  Starts starts;
+  for (std::size_t i = 0; i < kInitialisationCount; ++i) {
+    starts.t0[i] = static_cast<std::int16_t>(16 * kInitialisations[i].s0);
+    starts.t1[i] = static_cast<std::int16_t>(kInitialisations[i].s - starts.t0[i]);
+  }
+  return starts;
+}();
+
 #if defined(NNR_HAS_AVX2_COURSES)
 
 // kStep is 16 times a byte, and one value but for its ends: 16 entries for negative indices, a constant up to a last 0.
@@ -176,12 +191,8 @@ bool by_vectors() {
 }  // namespace
 
 void CandidateCourses::restart() {
-  for (std::size_t i = 0; i < kInitialisationCount; ++i) {
-    FastContext context;
-    context.initialise(static_cast<int>(i));
-    t0[i] = static_cast<std::int16_t>(context.t0);
-    t1[i] = static_cast<std::int16_t>(context.t1);
-  }
+  t0 = kStarts.t0;
+  t1 = kStarts.t1;
 }
 
 void CandidateCourses::follow_plainly(const std::uint8_t* bins, std::size_t count) {

@@ -40,17 +40,23 @@ class TrialSink {
   void initialise(int, int) {}
   // Contexts start anew, costs go on.
   void reset_contexts() {
-    for (std::size_t context = 0; context < trials_.size(); ++context) {
-      run_rest(context);
-      if (trials_[context].used) trials_[context].courses.restart();
-    }
+    run_all();
+    for (Trial& trial : trials_)
+      if (trial.used) trial.courses.restart();
   }
 
-  // What one context's bins cost from initialisation i, once there are no more of them; nothing where there were none.
-  [[nodiscard]] bool finish(int context) {
-    run_rest(static_cast<std::size_t>(context));
-    return trials_[static_cast<std::size_t>(context)].used;
+  // Runs the bins that wait, those of two contexts at once where both have some.
+  void run_all() {
+    std::vector<std::size_t> order;
+    for (std::size_t context = 0; context < trials_.size(); ++context)
+      if (counts_[context] > 0) order.push_back(context);
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return counts_[a] > counts_[b]; });
+    for (std::size_t i = 1; i < order.size(); i += 2) run_both(order[i - 1], order[i], counts_[order[i]]);
+    for (const std::size_t context : order) run(context);
   }
+
+  // What one context's bins have cost from initialisation i, once all are run; nothing where there were none.
+  [[nodiscard]] bool used(int context) const { return trials_[static_cast<std::size_t>(context)].used; }
   [[nodiscard]] std::uint64_t cost(int context, std::size_t i) const {
     return trials_[static_cast<std::size_t>(context)].courses.cost[i];
   }
@@ -60,6 +66,7 @@ class TrialSink {
   static constexpr std::size_t kNone = SIZE_MAX;
 
   struct Trial {
+    Trial() {}  // leaves the bins as they are: setting them takes longer than a small tensor
     std::array<std::uint8_t, 2 * kBatch> bins;  // the first of them, as many as counts_ says, wait to be run
     CandidateCourses courses;
     bool used = false;
@@ -75,25 +82,31 @@ class TrialSink {
     if (waiting_ == kNone) {
       waiting_ = context;
     } else if (waiting_ == context) {
-      run_rest(context);
+      run(context);
     } else {
-      Trial& first = trials_[waiting_];
-      Trial& second = trials_[context];
-      CandidateCourses::follow_two(first.courses, first.bins.data(), second.courses, second.bins.data(), kBatch);
-      first.used = second.used = true;
-      std::uint32_t& left = counts_[waiting_] -= kBatch;
-      std::copy_n(first.bins.data() + kBatch, left, first.bins.data());
-      counts_[context] = 0;
+      run_both(waiting_, context, kBatch);
       waiting_ = kNone;
     }
   }
 
-  void run_rest(std::size_t context) {
+  // The first `count` bins of two contexts.
+  void run_both(std::size_t first, std::size_t second, std::uint32_t count) {
+    CandidateCourses::follow_two(trials_[first].courses, trials_[first].bins.data(), trials_[second].courses,
+                                 trials_[second].bins.data(), count);
+    for (const std::size_t context : {first, second}) {
+      Trial& trial = trials_[context];
+      trial.used = true;
+      counts_[context] -= count;
+      std::copy_n(trial.bins.data() + count, counts_[context], trial.bins.data());
+    }
+  }
+
+  void run(std::size_t context) {
+    if (waiting_ == context) waiting_ = kNone;
     if (counts_[context] == 0) return;
     trials_[context].courses.follow(trials_[context].bins.data(), counts_[context]);
     trials_[context].used = true;
     counts_[context] = 0;
-    if (waiting_ == context) waiting_ = kNone;
   }
 
   std::vector<Trial> trials_;
@@ -112,12 +125,13 @@ Status search_initialisations(const TensorCoding& coding, const std::int32_t* le
   const Outcome outcome = encoder.encode(levels, choices, failed_at, [](int) {});
   if (outcome != Outcome::kOk) return {outcome, failed_at, 0};
 
+  sink.run_all();
   // The flag's own context adapts to the choices made before, so they are made in coding order.
   ContextModel flag;
   flag.initialise(0);
   for_each_initialised_context(coding, coding.base != nullptr, choices.history_enabled, [&](int index) {
     std::size_t best = 0;
-    if (sink.finish(index)) {
+    if (sink.used(index)) {
       std::uint64_t best_cost = sink.cost(index, 0) + bin_cost(flag, false);
       for (std::size_t i = 1; i < kInitialisationCount; ++i) {
         const std::uint64_t cost = sink.cost(index, i) + bin_cost(flag, true) + 3 * kBypassCost;

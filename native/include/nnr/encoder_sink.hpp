@@ -2,7 +2,7 @@
 // Bins into a codeword, with the context models they adapt: the Sink that writes.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -23,11 +23,12 @@ class EncoderSink {
   void restart_range() { engine_.restart_range(); }
 
   void initialise(int context, int index) {
-    contexts_[static_cast<unsigned>(context)].initialise(index);
-    used_ = context < used_ ? used_ : context + 1;
+    const auto at = static_cast<std::size_t>(context);
+    if (at >= contexts_.size()) contexts_.resize(at + 1);
+    contexts_[at].initialise(index);
   }
   void reset_contexts() {
-    for (int i = 0; i < used_; ++i) contexts_[static_cast<unsigned>(i)].reset();
+    for (FastContext& context : contexts_) context.reset();
   }
 
   [[nodiscard]] const ArithmeticEncoder& engine() const { return engine_; }
@@ -38,8 +39,7 @@ class EncoderSink {
 
  private:
   ArithmeticEncoder engine_;
-  std::array<FastContext, ContextLayout::kMaxCount> contexts_{};
-  int used_ = 0;  // contexts initialised so far; the others are never used
+  std::vector<FastContext> contexts_;  // as many as were initialised
 };
 
 }  // namespace nnr
