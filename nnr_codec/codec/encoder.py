@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, BinaryIO, Protocol, runtime_checkable
@@ -16,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnr_codec.codec.checksum import checksum_unit
 from nnr_codec.codec.config import EncoderConfig
+from nnr_codec.codec.encoding_threads import EncodingThreads
 from nnr_codec.codec.importance import Importance, TensorImportance, importance_of
 from nnr_codec.codec.in_flight import in_order
 from nnr_codec.codec.source_description import describe
-from nnr_codec.codec.tensor_encoder import encode_tensor
+from nnr_codec.codec.tensor_encoder import encode_without_levels
 from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.codec.update_tree import UpdateTree
 from nnr_codec.errors import NotEncodable
@@ -219,13 +220,16 @@ class Encoder:
     def _encoded(self, jobs: Iterator[TensorJob]) -> Iterator[tuple[_Ticket, EncodedTensor]]:
         ticketed = _ticketed(jobs)
         if self._executor is not None:
-            yield from in_order(self._executor, _encode, ticketed, self._threads)
+            executor = self._executor
+            yield from in_order(
+                lambda job: executor.submit(encode_without_levels, job), ticketed, self._threads
+            )
         elif self._threads > 1:
-            with ThreadPoolExecutor(self._threads) as pool:
-                yield from in_order(pool, _encode, ticketed, self._threads)
+            with EncodingThreads(self._threads) as threads:
+                yield from in_order(threads.submit, ticketed, self._threads)
         else:
             for ticket, _, job in ticketed:
-                yield ticket, _encode(job)
+                yield ticket, encode_without_levels(job)
                 del job
 
 
@@ -247,12 +251,6 @@ def _ticketed(jobs: Iterator[TensorJob]) -> Iterator[tuple[_Ticket, int, TensorJ
         yield _Ticket.of(job), job.array.size, job
         # A loop's variable would keep its tensor while the next one is read.
         del job
-
-
-def _encode(job: TensorJob) -> EncodedTensor:
-    encoded = encode_tensor(job)
-    # Only updates need the levels again; waiting for their turn, or travelling, they cost as much as the tensor.
-    return encoded if job.config.incremental else EncodedTensor(encoded.unit, None)
 
 
 def _built(name: str, encoded: EncodedTensor, state: SyntaxState) -> bytes:
