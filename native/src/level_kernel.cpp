@@ -95,7 +95,7 @@ NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::
         continue;
       }
       const bool negative = one_sided ? coding.codebook_zero != 0
-                                      : engine.decode(contexts[kNear ? near.sign() : ContextLayout::kSign + sign_class]);
+                                      : engine.decode_even(contexts[kNear ? near.sign() : ContextLayout::kSign + sign_class]);
       const std::int64_t limit = kCodebook ? coding.codebook_limit(negative) : kUnlimited;
       std::int64_t magnitude = 1;
       bool greater = limit > 1;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a second core can bring on this machine: the same work in one process, and in two at once.
 
-    python -m tools.bench.second_core [--repeat N]
+    python -m tools.bench.second_core [--repeat N]   (tools/dev.py bench runs it too)
 
 Processes share no interpreter lock and no memory they write to: what two of them gain is a limit for two threads. It is
 below 2 where the cores share caches, memory or their host with others.
@@ -10,6 +10,7 @@ below 2 where the cores share caches, memory or their host with others.
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import statistics
 import time
@@ -22,6 +23,7 @@ import nnr_codec
 from tools.bench.models import Model, resnet56, synthetic
 
 Work = Callable[[], object]
+LEAST_SECONDS = 0.3
 
 
 def decoding(stream: bytes) -> Work:
@@ -39,12 +41,14 @@ def gain(work: Work, repeat: int) -> float:
     """Return how much more work two processes at once do in the same wall time, as a median over pairs of measurements."""
     context = multiprocessing.get_context("fork")
     ready, done = context.Barrier(3), context.Queue()
+    # Long enough that waking up takes no part in it.
+    calls = math.ceil(LEAST_SECONDS / min(_wall_seconds(work, 1) for _ in range(3)))
 
     def beside() -> None:
         work()
         for _ in range(repeat):
             ready.wait()
-            done.put(_wall_seconds(work))
+            done.put(_wall_seconds(work, calls))
 
     others = [context.Process(target=beside, daemon=True) for _ in range(2)]
     for process in others:
@@ -52,7 +56,7 @@ def gain(work: Work, repeat: int) -> float:
     gains = []
     for _ in range(repeat):
         # Alone and together in turns, so that a slow spell of the machine meets both.
-        alone = _wall_seconds(work)
+        alone = _wall_seconds(work, calls)
         ready.wait()
         together = max(done.get(), done.get())
         gains.append(2 * alone / together)
@@ -61,9 +65,10 @@ def gain(work: Work, repeat: int) -> float:
     return statistics.median(gains)
 
 
-def _wall_seconds(work: Work) -> float:
+def _wall_seconds(work: Work, calls: int) -> float:
     start = time.perf_counter()
-    work()
+    for _ in range(calls):
+        work()
     return time.perf_counter() - start
 
 
@@ -93,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeat", type=int, default=9)
+    parser.add_argument("--repeat", type=int, default=5)
     print(table(parser.parse_args(arguments).repeat))
     return 0
 
