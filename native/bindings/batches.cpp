@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -136,8 +137,8 @@ class EncodingWeights {
  private:
   void encode() {
     // Where nobody wants the levels they are no longer than the work.
-    std::vector<std::int32_t> own(levels_ ? 0 : weights_.size());
-    std::int32_t* const levels = levels_ ? levels_->data() : own.data();
+    const std::unique_ptr<std::int32_t[]> own(levels_ ? nullptr : new std::int32_t[weights_.size()]);
+    std::int32_t* const levels = levels_ ? levels_->data() : own.get();
     quantized_ = nnr::quantize_dependent(span_of(weights_), step_, coding_, levels);
     if (quantized_ != weights_.size()) return;
     const std::int32_t* const input = levels;

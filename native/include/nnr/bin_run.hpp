@@ -46,14 +46,13 @@ class BinRun {
   [[nodiscard]] bool is_room(const BinEntry* end) const { return end <= entries_.data() + (kRoom - kMostOfLevel); }
   void end_at(const BinEntry* end) { size_ = static_cast<std::size_t>(end - entries_.data()); }
 
-  // Returns where this level ends. `state` is the quantiser's before it, `previous` the sign class of the level before.
-  [[nodiscard]] NNR_INLINE static BinEntry* write_level(BinEntry* out, const ContextLayout& layout, std::int64_t level, int state,
-                                                        int previous) {
-    const std::size_t negative = level < 0 ? 1 : 0;
-    const auto magnitude = static_cast<std::uint64_t>(level < 0 ? -level : level);
+  // Returns where this coded level ends. `state` is the quantiser's before it, `previous` the sign class of the level before.
+  [[nodiscard]] NNR_INLINE static BinEntry* write_level(BinEntry* out, const ContextLayout& layout, std::size_t negative,
+                                                        std::uint64_t magnitude, std::size_t state, std::size_t previous) {
     const auto unary = static_cast<std::uint64_t>(layout.unary);
-    out[0] = static_cast<BinEntry>(2 * (ContextLayout::kSignificance + 3 * state + previous) + (level != 0 ? 1 : 0));
-    out[1] = static_cast<BinEntry>(2 * (ContextLayout::kSign + previous) + static_cast<int>(negative));
+    const std::size_t nonzero = magnitude != 0 ? 1 : 0;
+    out[0] = static_cast<BinEntry>(2 * (ContextLayout::kSignificance + 3 * state + previous) + nonzero);
+    out[1] = static_cast<BinEntry>(2 * (ContextLayout::kSign + previous) + negative);
     // All the flags at once, and more of them than there are; the last is 0, unless an escape follows.
     const BinEntry* const greater = kGreaterFlags[negative].data();
     std::memcpy(out + 2, greater, kCopied * sizeof(BinEntry));
@@ -61,7 +60,7 @@ class BinRun {
     for (std::uint64_t j = kCopied; j < count; j += kCopied) std::memcpy(out + 2 + j, greater + j, kCopied * sizeof(BinEntry));
     // For a level of 0 this changes the sign's entry, which is not taken.
     out[1 + count] = static_cast<BinEntry>(out[1 + count] - (magnitude <= unary ? 1 : 0));
-    BinEntry* const end = out + (level != 0 ? 2 + count : 1);
+    BinEntry* const end = out + 1 + nonzero + count;
     return magnitude > unary ? write_escape(end, layout, magnitude - unary - 1) : end;
   }
 

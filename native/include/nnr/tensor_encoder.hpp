@@ -30,6 +30,15 @@ struct TensorChoices {
   std::vector<std::uint8_t> initialisations;  // as in TensorSideData; empty: all 0
 };
 
+// The inverse of format 5.4: an odd state shifts the odd multiples next to zero onto the integers. False for a level that the
+// state cannot have.
+constexpr bool undo_mapping(std::int64_t& level, int state) {
+  level += (state & 1) != 0 ? (level > 0) - (level < 0) : 0;
+  const bool even = (level & 1) == 0;
+  level /= 2;
+  return even;
+}
+
 template <class Sink>
 concept TakesRuns = requires(Sink& sink, std::span<const BinEntry> run) { sink.take(run); };
 
@@ -106,28 +115,53 @@ class TensorEncoder {
   }
 
   Outcome encode_in_runs(const Segment& segment, const std::int32_t* levels, std::uint64_t& failed_at) {
-    int state = near_.state;
-    int sign_class = Neighbourhood::sign_class(near_.previous);
+    auto state = static_cast<std::size_t>(near_.state);
+    auto sign_class = static_cast<std::size_t>(Neighbourhood::sign_class(near_.previous));
     BinEntry* out = run_.begin();
     for (std::uint64_t i = segment.begin; i < segment.begin + segment.length; ++i) {
-      std::int64_t level = levels[i];
-      if (coding_.dependent && !undo_mapping(level, state)) {
-        failed_at = i;
-        return Outcome::kParityMismatch;
+      const std::int64_t level = levels[i];
+      const std::size_t negative = level < 0 ? 1 : 0;
+      const std::size_t nonzero = level != 0 ? 1 : 0;
+      auto magnitude = static_cast<std::uint64_t>(level < 0 ? -level : level);
+      std::size_t next = state;
+      if (coding_.dependent) {
+        next = kStates.after[state][4 * nonzero + (magnitude & 3)];
+        if (next == StatesByLevel::kImpossible) [[unlikely]] {
+          failed_at = i;
+          return Outcome::kParityMismatch;
+        }
+        magnitude = (magnitude + (state & nonzero)) >> 1;
       }
-      out = BinRun::write_level(out, layout_, level, state, sign_class);
-      sign_class = Neighbourhood::sign_class(level);
-      if (coding_.dependent) state = kNextState[state][level & 1];
+      out = BinRun::write_level(out, layout_, negative, magnitude, state, sign_class);
+      sign_class = nonzero * (2 - negative);
+      state = next;
       if (run_.is_room(out)) continue;
       run_.end_at(out);
       hand_over();
       out = run_.begin();
     }
     run_.end_at(out);
-    near_.state = state;
-    near_.previous = sign_class == 1 ? -1 : sign_class;
+    near_.state = static_cast<int>(state);
+    near_.previous = sign_class == 1 ? -1 : static_cast<int>(sign_class);
     return Outcome::kOk;
   }
+
+  // What undo_mapping() and kNextState give together, by 4 for a level that is not 0 and its magnitude's last two bits: one load
+  // from state to state.
+  struct StatesByLevel {
+    static constexpr std::uint8_t kImpossible = 0xFF;
+    std::uint8_t after[kTrellisStates][8];
+  };
+  static constexpr StatesByLevel kStates = [] {
+    StatesByLevel states{};
+    for (int state = 0; state < kTrellisStates; ++state)
+      for (int at = 0; at < 8; ++at) {
+        std::int64_t level = at < 4 ? at : at == 4 ? 4 : at - 4;
+        const bool possible = undo_mapping(level, state);
+        states.after[state][at] = possible ? kNextState[state][level & 1] : StatesByLevel::kImpossible;
+      }
+    return states;
+  }();
 
   void hand_over() {
     if constexpr (TakesRuns<Sink>) sink_.take(run_.entries());
@@ -153,15 +187,6 @@ class TensorEncoder {
       if (coding_.dependent) near_.state = kNextState[near_.state][level & 1];
     }
     return Outcome::kOk;
-  }
-
-  // The inverse of format 5.4: an odd state shifts the odd multiples next to zero onto the integers. False for a level that the
-  // state cannot have.
-  static bool undo_mapping(std::int64_t& level, int state) {
-    level += (state & 1) != 0 ? (level > 0) - (level < 0) : 0;
-    const bool even = (level & 1) == 0;
-    level /= 2;
-    return even;
   }
 
   void encode_level(std::int64_t level) {
