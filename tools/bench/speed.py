@@ -92,8 +92,8 @@ HEAD = (
     "| encode, M weights/s | x NNCodec | 2 threads gain | memory copy, M weights/s |\n|" + "---|" * 11
 )
 ENGINE_HEAD = (
-    "| bits/weight | dependent | bins/weight | bare loop, M bins/s | two interleaved | decoder | of the bare loop |\n|"
-    + "---|" * 7
+    "| bits/weight | dependent | bins/weight | bare loop, M bins/s | two interleaved | decoder | of the bare loop "
+    "| search, ns/weight | encoder, ns/weight |\n|" + "---|" * 9
 )
 
 
@@ -105,7 +105,8 @@ def engine_rows(program: Path) -> Iterator[str]:
         bare, decoder = f["bare_bins_per_second"] / 1e6, f["decoder_bins_per_second"] / 1e6
         yield (
             f"| {f['bits_per_weight']:.2f} | {f['dependent']} | {f['bins_per_weight']:.2f} | {bare:.0f} "
-            f"| {f['interleaved_bins_per_second'] / 1e6:.0f} | {decoder:.0f} | {decoder / bare:.0%} |"
+            f"| {f['interleaved_bins_per_second'] / 1e6:.0f} | {decoder:.0f} | {decoder / bare:.0%} "
+            f"| {f['search_ns_per_weight']:.0f} | {f['encoder_ns_per_weight']:.0f} |"
         )
 
 
