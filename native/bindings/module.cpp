@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only file that knows Python. Arrays are checked here and in nnr_codec.entropy; the GIL is released around the work.
+// With the others of this folder all that knows Python. Arrays are checked here and in nnr_codec.entropy; the GIL is released around the work.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
@@ -12,7 +12,8 @@
 #include <tuple>
 #include <vector>
 
-#include "buffer.hpp"
+#include "arrays.hpp"
+#include "batches.hpp"
 #include "nnr/dequantizer.hpp"
 #include "nnr/feedback.hpp"
 #include "nnr/payload.hpp"
@@ -24,27 +25,9 @@
 
 namespace nb = nanobind;
 using namespace nb::literals;
+using namespace nnr_bindings;
 
 namespace {
-
-template <class T>
-using Array = nnr_bindings::Array<T>;
-using Bytes = Array<const std::uint8_t>;
-using Levels = Array<const std::int32_t>;
-using MutableLevels = Array<std::int32_t>;
-using Weights = Array<const float>;
-using Mask = Array<const std::uint8_t>;
-
-template <class T>
-std::span<T> span_of(const Array<T>& array) {
-  return {array.data(), array.size()};
-}
-
-void require_size(std::size_t size, const nnr::TensorCoding& coding) {
-  if (size != coding.size()) throw nb::value_error("array size differs from rows * width");
-}
-
-nb::bytes bytes_of(const std::vector<std::uint8_t>& values) { return nb::bytes(values.data(), values.size()); }
 
 // A tensor with the arrays its coding points to kept alive beside it.
 struct Reference {
@@ -64,16 +47,6 @@ nnr::TensorCoding checked_coding(const Reference& reference) {
     coding.history = reference.history->data();
   }
   return coding;
-}
-
-nb::tuple status_tuple(const nnr::Status& status) {
-  return nb::make_tuple(status.outcome, status.bit_position, status.tensor);
-}
-
-nb::list starts_list(const std::vector<nnr::BlockRowStart>& starts) {
-  nb::list list;
-  for (const nnr::BlockRowStart& start : starts) list.append(nb::make_tuple(start.position, start.offset, start.state));
-  return list;
 }
 
 nb::tuple decode_payload(const Bytes& payload, const std::vector<Reference>& tensors, const std::vector<MutableLevels>& levels,
@@ -100,65 +73,6 @@ nb::tuple decode_payload(const Bytes& payload, const std::vector<Reference>& ten
   return nb::make_tuple(status_tuple(status), side_list);
 }
 
-// One payload of a batch, with all that its job points to.
-struct Batched {
-  std::vector<nnr::TensorCoding> codings;
-  std::vector<std::int32_t*> levels;
-  std::vector<nnr::TensorSideData> side;
-  std::optional<nnr::Quantization> quantization;
-
-  // Turns the levels of tensors without a codebook into values, in place.
-  void dequantize() const {
-    for (std::size_t i = 0; quantization && i < codings.size(); ++i) {
-      const double step = nnr::step_size(std::int64_t{side[i].qp_value} + quantization->quantization_parameter, quantization->qp_density);
-      if (codings[i].codebook_size == 0) nnr::dequantize({levels[i], codings[i].size()}, step, levels[i]);
-    }
-  }
-};
-
-// (payload, codings, levels, quantization): without quantization the levels stay what they are.
-using BatchEntry =
-    std::tuple<Bytes, std::vector<nnr::TensorCoding>, std::vector<MutableLevels>, std::optional<nnr::Quantization>>;
-
-// Per payload its status and its tensors' qp_value.
-nb::list decode_payloads(const std::vector<BatchEntry>& entries) {
-  std::vector<Batched> batch(entries.size());
-  std::vector<nnr::PayloadJob> jobs(entries.size());
-  for (std::size_t n = 0; n < entries.size(); ++n) {
-    const auto& [payload, codings, levels, quantization] = entries[n];
-    if (codings.empty() || codings.size() != levels.size()) throw nb::value_error("one levels array per tensor is needed");
-    Batched& own = batch[n];
-    for (std::size_t i = 0; i < codings.size(); ++i) {
-      require_size(levels[i].size(), codings[i]);
-      own.levels.push_back(levels[i].data());
-    }
-    own.codings = codings;
-    own.side.resize(codings.size());
-    own.quantization = quantization;
-    jobs[n] = {span_of(payload), own.codings, own.levels, own.side};
-  }
-  {
-    const nb::gil_scoped_release release;
-    nnr::decode_payloads(jobs);
-    for (std::size_t n = 0; n < jobs.size(); ++n)
-      if (jobs[n].status.ok()) batch[n].dequantize();
-  }
-  nb::list results;
-  for (std::size_t n = 0; n < jobs.size(); ++n) {
-    nb::list qp_values;
-    for (const nnr::TensorSideData& side : batch[n].side) qp_values.append(side.qp_value);
-    results.append(nb::make_tuple(jobs[n].status.ok() ? nb::object(nb::none()) : nb::object(status_tuple(jobs[n].status)), qp_values));
-  }
-  return results;
-}
-
-struct Choices {
-  std::int32_t qp_value = 0;
-  bool history_enabled = false;
-  bool row_skip = true;
-  bool search = true;
-};
-
 nb::tuple encode_payload(const std::vector<Reference>& tensors, const std::vector<Levels>& levels,
                          const std::vector<Choices>& wanted) {
   if (tensors.empty() || tensors.size() != levels.size() || tensors.size() != wanted.size())
@@ -176,10 +90,7 @@ nb::tuple encode_payload(const std::vector<Reference>& tensors, const std::vecto
   {
     const nb::gil_scoped_release release;
     for (std::size_t i = 0; status.ok() && i < tensors.size(); ++i) {
-      choices[i].qp_value = wanted[i].qp_value;
-      // The stream has a place for the flag only where it has row skipping and a parent (format 5.3).
-      choices[i].history_enabled = wanted[i].history_enabled && codings[i].has_row_skip_flag() && codings[i].parent_present;
-      if (wanted[i].row_skip) choices[i].row_skip_flags = nnr::find_zero_rows(codings[i], inputs[i]);
+      choices[i] = wanted[i].for_levels(codings[i], inputs[i]);
       if (wanted[i].search) status = nnr::search_initialisations(codings[i], inputs[i], choices[i]);
       status.tensor = static_cast<std::uint32_t>(i);
     }
@@ -216,14 +127,6 @@ std::span<const std::uint8_t> checked_initialisations(const std::optional<Bytes>
   return span_of(*initialisations);
 }
 
-nnr::TensorChoices choices_for(const nnr::TensorCoding& coding, const Levels& levels, const Choices& wanted) {
-  nnr::TensorChoices choices;
-  choices.qp_value = wanted.qp_value;
-  choices.history_enabled = wanted.history_enabled && coding.has_row_skip_flag() && coding.parent_present;
-  if (wanted.row_skip) choices.row_skip_flags = nnr::find_zero_rows(coding, levels.data());
-  return choices;
-}
-
 // Status, and the initialisations that cost least.
 nb::tuple search_initialisations(const Reference& tensor, const Levels& levels, const Choices& wanted) {
   const nnr::TensorCoding coding = checked_coding(tensor);
@@ -232,7 +135,7 @@ nb::tuple search_initialisations(const Reference& tensor, const Levels& levels, 
   nnr::Status status;
   {
     const nb::gil_scoped_release release;
-    choices = choices_for(coding, levels, wanted);
+    choices = wanted.for_levels(coding, levels.data());
     status = nnr::search_initialisations(coding, levels.data(), choices);
   }
   return nb::make_tuple(status_tuple(status), bytes_of(choices.initialisations));
@@ -246,7 +149,7 @@ nb::tuple estimate_rate(const Reference& tensor, const Levels& levels, const Cho
   nnr::Status status;
   {
     const nb::gil_scoped_release release;
-    nnr::TensorChoices choices = choices_for(coding, levels, wanted);
+    nnr::TensorChoices choices = wanted.for_levels(coding, levels.data());
     if (wanted.search) status = nnr::search_initialisations(coding, levels.data(), choices);
     if (status.ok()) status = nnr::estimate_rate(coding, levels.data(), choices, rate);
   }
@@ -379,7 +282,6 @@ NB_MODULE(_native, m) {
            nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true);
 
   m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a, "plainly"_a = false);
-  m.def("decode_payloads", &decode_payloads, "entries"_a);
   m.def("step_size", &nnr::step_size, "qp"_a, "qp_density"_a);
   m.def("dequantize", &dequantize, "levels"_a, "step"_a, "values"_a);
   m.def("encode_payload", &encode_payload, "tensors"_a, "levels"_a, "choices"_a);
@@ -393,6 +295,7 @@ NB_MODULE(_native, m) {
         "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,
         "adaptive"_a = true);
   register_probe(m);
+  register_batches(m);
   m.def("quantize_feedback", &quantize_feedback, "weights"_a, "step"_a, "coding"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
         "coefficients"_a, "column_weights"_a, "row_weights"_a = nb::none(), "initialisations"_a = nb::none(), "survivors"_a = 1,
         "interval"_a = 32);

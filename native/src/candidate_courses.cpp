@@ -29,6 +29,21 @@ const CostTable& cost_table() {
   return table;
 }
 
+// Where the estimates start, as FastContext has them.
+struct Starts {
+  std::array<std::int16_t, CandidateCourses::kLanes> t0{};
+  std::array<std::int16_t, CandidateCourses::kLanes> t1{};
+};
+
+constexpr Starts kStarts = [] {
+  Starts starts;
+  for (std::size_t i = 0; i < kInitialisationCount; ++i) {
+    starts.t0[i] = static_cast<std::int16_t>(16 * kInitialisations[i].s0);
+    starts.t1[i] = static_cast<std::int16_t>(kInitialisations[i].s - starts.t0[i]);
+  }
+  return starts;
+}();
+
 #if defined(NNR_HAS_AVX2_COURSES)
 
 // kStep is 16 times a byte, and one value but for its ends: 16 entries for negative indices, a constant up to a last 0.
@@ -55,7 +70,8 @@ static_assert(fit_bytes());
 
 constexpr StepBytes kStepBytes = make_step_bytes();
 
-// Multiplying by these and shifting right by 8 shifts a step by the candidate's own shift, less the 4 of kStepBytes.
+// The upper half of a byte's 256-fold times these is 16 times the byte shifted by the candidate's own shift, and for the fast
+// estimate, which is kept times 16, 16 times that.
 struct ShiftFactors {
   alignas(32) std::array<std::uint16_t, CandidateCourses::kLanes> fast;
   alignas(32) std::array<std::uint16_t, CandidateCourses::kLanes> slow;
@@ -64,58 +80,110 @@ struct ShiftFactors {
 constexpr ShiftFactors make_shift_factors() {
   ShiftFactors factors{};
   for (std::size_t i = 0; i < kInitialisationCount; ++i) {
-    factors.fast[i] = static_cast<std::uint16_t>(256 >> (kInitialisations[i].a - 4));
-    factors.slow[i] = static_cast<std::uint16_t>(256 >> (kInitialisations[i].b_shift - 4));
+    factors.fast[i] = static_cast<std::uint16_t>(1 << (16 - kInitialisations[i].a));
+    factors.slow[i] = static_cast<std::uint16_t>(1 << (12 - kInitialisations[i].b_shift));
   }
   return factors;
 }
 
 constexpr ShiftFactors kShiftFactors = make_shift_factors();
 
+// The costs of two candidates in the halves of one word, so that one load and one addition serve both: by bin, then 64 times the
+// first's S >> 7 plus the second's.
+struct PairCosts {
+  static constexpr std::ptrdiff_t kZero = 64 * 32 + 32;
+  std::array<std::array<std::uint64_t, 64 * 64>, 2> of;
+};
+
+const PairCosts& pair_costs() {
+  static const PairCosts table = [] {
+    PairCosts made{};
+    for (std::size_t bin = 0; bin < 2; ++bin)
+      for (std::size_t i = 0; i < 64 * 64; ++i)
+        made.of[bin][i] = cost_table().of[bin][i / 64] << 32 | cost_table().of[bin][i % 64];
+    return made;
+  }();
+  return table;
+}
+
 [[gnu::target("avx2")]] inline __m256i load(const void* from) { return _mm256_load_si256(static_cast<const __m256i*>(from)); }
 
-// kStep[16 + (t >> 7)] / 16 of each lane.
+// kStep[16 + (t >> 7)] / 16 of each lane, in its upper byte.
 [[gnu::target("avx2")]] inline __m256i steps(__m256i t) {
-  // pshufb gives 0 where a byte's top bit is set: that of the upper bytes always is, that of the lower ones tells the sign.
-  const __m256i index = _mm256_or_si256(_mm256_srai_epi16(t, 7), _mm256_set1_epi16(static_cast<short>(0xFF00)));
+  // pshufb gives 0 where a byte's top bit is set: that of the lower bytes always is, that of the upper ones tells the sign.
+  const __m256i index = _mm256_or_si256(_mm256_slli_epi16(t, 1), _mm256_set1_epi16(0x0080));
   const __m256i positive = _mm256_shuffle_epi8(load(kStepBytes.positive.data()), index);
-  const __m256i flipped = _mm256_xor_si256(index, _mm256_set1_epi16(0x0080));
+  const __m256i flipped = _mm256_xor_si256(index, _mm256_set1_epi16(static_cast<short>(0x8000)));
   return _mm256_or_si256(positive, _mm256_shuffle_epi8(load(kStepBytes.negative.data()), flipped));
 }
 
-[[gnu::target("avx2")]] void follow_by_vectors(CandidateCourses& courses, const std::uint8_t* bins, std::size_t count) {
-  const auto& costs = cost_table().of;
-  __m256i t0 = load(courses.t0.data());
-  __m256i t1 = load(courses.t1.data());
-  const __m256i fast = load(kShiftFactors.fast.data());
-  const __m256i slow = load(kShiftFactors.slow.data());
-  const __m256i signs[2] = {_mm256_set1_epi16(-1), _mm256_set1_epi16(1)};
-  auto [c0, c1, c2, c3, c4, c5, c6, c7, c8] = courses.cost;
-  for (std::size_t n = 0; n < count; ++n) {
-    const std::size_t bin = bins[n];
-    const std::uint64_t* const of = costs[bin].data() + 32;
-    alignas(32) std::array<std::int16_t, CandidateCourses::kLanes> state;
-    _mm256_store_si256(reinterpret_cast<__m256i*>(state.data()), _mm256_srai_epi16(_mm256_add_epi16(t0, t1), 7));
-    c0 += of[state[0]];
-    c1 += of[state[1]];
-    c2 += of[state[2]];
-    c3 += of[state[3]];
-    c4 += of[state[4]];
-    c5 += of[state[5]];
-    c6 += of[state[6]];
-    c7 += of[state[7]];
-    c8 += of[state[8]];
-    const __m256i sign = signs[bin];
-    const __m256i step0 = _mm256_mullo_epi16(steps(_mm256_sign_epi16(t0, sign)), fast);
-    const __m256i step1 = _mm256_mullo_epi16(steps(_mm256_sign_epi16(t1, sign)), slow);
-    // Times 16 as t0 is, the bits shifted out being lost first.
-    const __m256i change0 = _mm256_and_si256(_mm256_srli_epi16(step0, 4), _mm256_set1_epi16(0x0FF0));
+// Keeps a sum in a general register: gathered into vectors, as compilers like to, the additions take longer.
+inline void add(std::uint64_t& sum, std::uint64_t more) {
+  sum += more;
+  __asm__("" : "+r"(sum));
+}
+
+// The nine of one context in registers.
+struct Course {
+  __m256i t0;
+  __m256i t1;
+  std::uint64_t sum01 = 0, sum23 = 0, sum45 = 0, sum67 = 0, sum8 = 0;
+
+  [[gnu::target("avx2")]] explicit Course(const CandidateCourses& from) : t0(load(from.t0.data())), t1(load(from.t1.data())) {}
+
+  [[gnu::target("avx2")]] inline void follow(const std::array<std::uint64_t, 64 * 64>& costs, __m256i sign) {
+    const std::uint64_t* const of = costs.data() + PairCosts::kZero;
+    alignas(32) std::array<std::int32_t, CandidateCourses::kLanes / 2> pair;
+    const __m256i state = _mm256_srai_epi16(_mm256_add_epi16(t0, t1), 7);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(pair.data()), _mm256_madd_epi16(state, _mm256_set1_epi32(64 | 1 << 16)));
+    add(sum01, of[pair[0]]);
+    add(sum23, of[pair[1]]);
+    add(sum45, of[pair[2]]);
+    add(sum67, of[pair[3]]);
+    add(sum8, of[pair[4]]);
+    const __m256i step0 = _mm256_mulhi_epu16(steps(_mm256_sign_epi16(t0, sign)), load(kShiftFactors.fast.data()));
+    const __m256i step1 = _mm256_mulhi_epu16(steps(_mm256_sign_epi16(t1, sign)), load(kShiftFactors.slow.data()));
+    // The bits that s0 does not have are lost.
+    const __m256i change0 = _mm256_and_si256(step0, _mm256_set1_epi16(static_cast<short>(0xFFF0)));
     t0 = _mm256_add_epi16(t0, _mm256_sign_epi16(change0, sign));
-    t1 = _mm256_add_epi16(t1, _mm256_sign_epi16(_mm256_srli_epi16(step1, 8), sign));
+    t1 = _mm256_add_epi16(t1, _mm256_sign_epi16(step1, sign));
   }
-  courses.cost = {c0, c1, c2, c3, c4, c5, c6, c7, c8};
-  _mm256_store_si256(reinterpret_cast<__m256i*>(courses.t0.data()), t0);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(courses.t1.data()), t1);
+
+  [[gnu::target("avx2")]] void put_back(CandidateCourses& into) const {
+    const std::array<std::uint64_t, 5> sums = {sum01, sum23, sum45, sum67, sum8};
+    for (std::size_t i = 0; i < kInitialisationCount; ++i)
+      into.cost[i] += i % 2 == 0 ? sums[i / 2] >> 32 : sums[i / 2] & 0xFFFFFFFFU;
+    _mm256_store_si256(reinterpret_cast<__m256i*>(into.t0.data()), t0);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(into.t1.data()), t1);
+  }
+};
+
+[[gnu::target("avx2")]] void follow_by_vectors(CandidateCourses& courses, const std::uint8_t* bins, std::size_t count) {
+  const auto& costs = pair_costs().of;
+  const __m256i signs[2] = {_mm256_set1_epi16(-1), _mm256_set1_epi16(1)};
+  Course course(courses);
+  for (std::size_t n = 0; n < count; ++n) course.follow(costs[bins[n]], signs[bins[n]]);
+  course.put_back(courses);
+}
+
+// One context's chain from bin to bin leaves the processor idle half of the time; the other's fills it.
+[[gnu::target("avx2")]] void follow_two_by_vectors(CandidateCourses& first, const std::uint8_t* first_bins, CandidateCourses& second,
+                                                   const std::uint8_t* second_bins, std::size_t count) {
+  const auto& costs = pair_costs().of;
+  const __m256i signs[2] = {_mm256_set1_epi16(-1), _mm256_set1_epi16(1)};
+  Course one(first);
+  Course other(second);
+  for (std::size_t n = 0; n < count; ++n) {
+    one.follow(costs[first_bins[n]], signs[first_bins[n]]);
+    other.follow(costs[second_bins[n]], signs[second_bins[n]]);
+  }
+  one.put_back(first);
+  other.put_back(second);
+}
+
+bool by_vectors() {
+  static const bool found = has_avx2();
+  return found;
 }
 
 #endif
@@ -123,12 +191,8 @@ constexpr ShiftFactors kShiftFactors = make_shift_factors();
 }  // namespace
 
 void CandidateCourses::restart() {
-  for (std::size_t i = 0; i < kInitialisationCount; ++i) {
-    FastContext context;
-    context.initialise(static_cast<int>(i));
-    t0[i] = static_cast<std::int16_t>(context.t0);
-    t1[i] = static_cast<std::int16_t>(context.t1);
-  }
+  t0 = kStarts.t0;
+  t1 = kStarts.t1;
 }
 
 void CandidateCourses::follow_plainly(const std::uint8_t* bins, std::size_t count) {
@@ -141,8 +205,8 @@ void CandidateCourses::follow_plainly(const std::uint8_t* bins, std::size_t coun
       const std::size_t bin = bins[n];
       const std::int32_t round = bin != 0 ? 0 : 127;
       cost[i] += costs[bin][static_cast<std::size_t>(((fast + slow) >> 7) + 32)];
-      fast += adaptation.fast[bin][16 + ((fast + round) >> 7)];
-      slow += adaptation.slow[bin][16 + ((slow + round) >> 7)];
+      fast += adaptation.fast[16 + ((fast + round) >> 7)][bin];
+      slow += adaptation.slow[16 + ((slow + round) >> 7)][bin];
     }
     t0[i] = static_cast<std::int16_t>(fast);
     t1[i] = static_cast<std::int16_t>(slow);
@@ -151,10 +215,18 @@ void CandidateCourses::follow_plainly(const std::uint8_t* bins, std::size_t coun
 
 void CandidateCourses::follow(const std::uint8_t* bins, std::size_t count) {
 #if defined(NNR_HAS_AVX2_COURSES)
-  static const bool by_vectors = has_avx2();
-  if (by_vectors) return follow_by_vectors(*this, bins, count);
+  if (by_vectors()) return follow_by_vectors(*this, bins, count);
 #endif
   follow_plainly(bins, count);
+}
+
+void CandidateCourses::follow_two(CandidateCourses& first, const std::uint8_t* first_bins, CandidateCourses& second,
+                                  const std::uint8_t* second_bins, std::size_t count) {
+#if defined(NNR_HAS_AVX2_COURSES)
+  if (by_vectors()) return follow_two_by_vectors(first, first_bins, second, second_bins, count);
+#endif
+  first.follow_plainly(first_bins, count);
+  second.follow_plainly(second_bins, count);
 }
 
 }  // namespace nnr

@@ -6,11 +6,11 @@
 #include <limits>
 
 #include "nnr/inline.hpp"
+#include "nnr/processor.hpp"
 #include "nnr/tables.hpp"
 
 // One body compiled twice: for any x86-64, and for those that count zeros and shift by a variable in one cycle.
 #if defined(__x86_64__) && defined(__GNUC__)
-#include <cpuid.h>
 #define NNR_HAS_BMI_KERNEL 1
 #endif
 
@@ -95,7 +95,7 @@ NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::
         continue;
       }
       const bool negative = one_sided ? coding.codebook_zero != 0
-                                      : engine.decode(contexts[kNear ? near.sign() : ContextLayout::kSign + sign_class]);
+                                      : engine.decode_even(contexts[kNear ? near.sign() : ContextLayout::kSign + sign_class]);
       const std::int64_t limit = kCodebook ? coding.codebook_limit(negative) : kUnlimited;
       std::int64_t magnitude = 1;
       bool greater = limit > 1;
@@ -147,19 +147,9 @@ template <bool kDependent, bool kCodebook, bool kNear>
   return decode_run<kDependent, kCodebook, kNear>(run, segment, levels);
 }
 
-bool has_bmi() {
-  __builtin_cpu_init();
-  // Clang knows no name for lzcnt before version 15.
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  constexpr unsigned kLzcnt = 1U << 5;
-  const bool lzcnt = __get_cpuid(0x80000001U, &eax, &ebx, &ecx, &edx) != 0 && (ecx & kLzcnt) != 0;
-  return lzcnt && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-}
 #else
 template <bool kDependent, bool kCodebook, bool kNear>
 constexpr Kernel bmi_kernel = nullptr;
-
-bool has_bmi() { return false; }
 #endif
 
 struct Kernels {

@@ -36,10 +36,6 @@ Status decode_payload(std::span<const std::uint8_t> payload, std::span<const Ten
   return decode_from(source, payload, codings, levels, side);
 }
 
-void decode_payloads(std::span<PayloadJob> jobs) {
-  for (PayloadJob& job : jobs) job.status = decode_payload(job.payload, job.codings, job.levels, job.side);
-}
-
 Status decode_payload_plainly(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                               std::span<std::int32_t* const> levels, std::span<TensorSideData> side) {
   DecoderSource source{ArithmeticDecoder(payload)};

@@ -51,9 +51,9 @@ std::size_t quantize_dependent(std::span<const float> weights, double step, cons
   // Back along the cheapest path: sets of the values, in place of the decisions.
   auto state = static_cast<std::size_t>(std::min_element(trellis.costs.begin(), trellis.costs.end()) - trellis.costs.begin());
   while (n-- > 0) {
-    const Branch branch = kIncoming[state][(decisions[n] >> kDecisionBit[state]) & 1U];
-    decisions[n] = static_cast<std::uint8_t>(candidate_set(branch));
-    state = static_cast<std::size_t>(branch.state);
+    const StepBack back = kStepsBack[state][decisions[n]];
+    decisions[n] = back.set;
+    state = back.state;
   }
 
   n = 0;

@@ -30,8 +30,7 @@ static_assert(leads(1, {2, 0}, {6, 1}) && leads(3, {2, 1}, {6, 0}) && leads(5, {
   // Sets in the order 0 1 3 2, whose distortions are what the branches to 0 2 4 6 take; swapped in pairs, to 3 1 7 5.
   const __m256d offsets = _mm256_setr_pd(kSetOffsets[0], kSetOffsets[1], kSetOffsets[3], kSetOffsets[2]);
   const __m256d rounder = _mm256_set1_pd(kRounder);
-  // Only set 2 has a member, 0, that is off its grid.
-  const __m256d nearer_zero = _mm256_setr_pd(-1.0, -1.0, -1.0, 1.5);
+  const __m256d nearer_zero = _mm256_setr_pd(kNearerZero[0], kNearerZero[1], kNearerZero[3], kNearerZero[2]);
   const __m256d sign = _mm256_set1_pd(-0.0);
   __m256d low = _mm256_setr_pd(costs[0], costs[2], costs[3], costs[1]);
   __m256d high = _mm256_setr_pd(costs[4], costs[6], costs[7], costs[5]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engines against each other, state by state: encoder, reference decoder and fast decoder over the same bins.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -9,8 +10,11 @@
 
 #include "nnr/arithmetic_decoder.hpp"
 #include "nnr/arithmetic_encoder.hpp"
+#include "nnr/bin_kernel.hpp"
+#include "nnr/bin_run.hpp"
 #include "nnr/candidate_courses.hpp"
 #include "nnr/fast_engine.hpp"
+#include "nnr/tensor_encoder.hpp"
 #include "nnr/trellis.hpp"
 
 namespace {
@@ -71,8 +75,10 @@ void compare_decoders(std::span<const std::uint8_t> bytes, const std::vector<Bin
       y = fast.decode_bypass_bins(1) != 0;
     } else {
       x = plain.decode(plain_contexts[i]);
-      // Both forms of the fast step, at random.
-      y = (n & 1) != 0 ? fast.decode<true>(fast_contexts[i]) : fast.decode<false>(fast_contexts[i]);
+      // All forms of the fast step, in turns.
+      y = n % 3 == 0   ? fast.decode<true>(fast_contexts[i])
+          : n % 3 == 1 ? fast.decode<false>(fast_contexts[i])
+                       : fast.decode_even(fast_contexts[i]);
       expect(plain_contexts[i] == fast_contexts[i].model(), "context", n);
     }
     expect(x == y, "bin", n);
@@ -134,20 +140,117 @@ void test_strings_of_bypass_bins() {
   for (std::size_t i = 0; i < counts.size(); ++i) expect(fast.decode_bypass_bins(counts[i]) == values[i], "string", i);
 }
 
+// Lists of bins against bin by bin: the codeword, the position in it and every context.
+void test_runs_of_bins() {
+  unsigned seed = 100;
+  for (const double one : {0.0, 0.01, 0.3, 0.5, 0.9, 1.0}) {
+    std::mt19937 random(++seed);
+    std::uniform_int_distribution<int> any_count(1, 31);
+    nnr::ArithmeticEncoder by_bins;
+    nnr::ArithmeticEncoder by_runs;
+    nnr::ArithmeticEncoder by_kernel;
+    nnr::FastContext contexts[3][kContexts];
+    for (auto& own : contexts)
+      for (std::size_t i = 0; i < kContexts; ++i) own[i].initialise(static_cast<int>(i));
+    for (std::size_t length = 0; length < 600; length += 17) {
+      std::vector<nnr::BinEntry> run;
+      for (const Bin& bin : random_bins(++seed, length, one)) {
+        if (bin.context < kContexts) {
+          run.push_back(static_cast<nnr::BinEntry>(2 * bin.context + (bin.value ? 1 : 0)));
+          by_bins.encode(contexts[0][bin.context], bin.value);
+          continue;
+        }
+        const int count = any_count(random);
+        const std::uint32_t value = static_cast<std::uint32_t>(random()) & ((1U << count) - 1U);
+        run.push_back(static_cast<nnr::BinEntry>(nnr::kBypassMark + count));
+        run.push_back(static_cast<nnr::BinEntry>(value & 0xFFFFU));
+        run.push_back(static_cast<nnr::BinEntry>(value >> 16));
+        for (int i = count - 1; i >= 0; --i) by_bins.encode_bypass(((value >> i) & 1U) != 0);
+      }
+      by_runs.encode_run(contexts[1], run);
+      nnr::encode_run(by_kernel, contexts[2], run);
+      for (const nnr::ArithmeticEncoder* each : {&by_runs, &by_kernel})
+        expect(each->position() == by_bins.position() && each->low_bits() == by_bins.low_bits(), "position in a run", length);
+      for (std::size_t i = 0; i < kContexts; ++i)
+        expect(contexts[1][i].model() == contexts[0][i].model() && contexts[2][i].model() == contexts[0][i].model(), "run's context", i);
+    }
+    for (nnr::ArithmeticEncoder* each : {&by_bins, &by_runs, &by_kernel}) each->finish();
+    expect(by_runs.bytes() == by_bins.bytes() && by_kernel.bytes() == by_bins.bytes(), "run's codeword", seed);
+  }
+}
+
+// A Sink that lists bins, and one that takes them from lists.
+struct ListingSink {
+  std::vector<std::uint32_t> bins;  // regular ones, and 2^31 + each bypass bin
+  void regular(int context, bool bin) { bins.push_back(2 * static_cast<std::uint32_t>(context) + (bin ? 1U : 0U)); }
+  void bypass(bool bin) { bins.push_back(1U << 31 | (bin ? 1U : 0U)); }
+  void bypass_bins(std::uint32_t value, int count) {
+    for (int i = count - 1; i >= 0; --i) bypass(((value >> i) & 1U) != 0);
+  }
+  void restart_range() {}
+  void initialise(int, int) {}
+  void reset_contexts() {}
+};
+
+struct RunSink : ListingSink {
+  void take(std::span<const nnr::BinEntry> run) {
+    nnr::for_each_bin(
+        run, [&](std::size_t context, std::size_t bin) { regular(static_cast<int>(context), bin != 0); },
+        [&](std::uint32_t value, int count) { bypass_bins(value, count); });
+  }
+};
+
+void test_levels_in_runs() {
+  static_assert(nnr::TakesRuns<RunSink> && !nnr::TakesRuns<ListingSink>);
+  std::mt19937 random(11);
+  for (const int unary : {1, 2, 11, 15, 16, 17, 33, 256})
+    for (const double scale : {0.1, 3.0, 40.0, 1e9})
+      for (const int scan_order : {0, 1}) {
+        nnr::TensorCoding coding;
+        coding.rows = 61;
+        coding.width = 37;
+        coding.unary_length = unary;
+        coding.scan_order = scan_order;
+        std::normal_distribution<double> normal(0, scale);
+        std::vector<std::int32_t> levels(coding.size());
+        for (std::int32_t& level : levels) level = static_cast<std::int32_t>(std::clamp(normal(random), -2147483648.0, 2147483647.0));
+        ListingSink by_bins;
+        RunSink by_runs;
+        std::uint64_t failed_at = 0;
+        const auto ignore = [](int) {};
+        const nnr::Outcome first = nnr::TensorEncoder(by_bins, coding).encode(levels.data(), {}, failed_at, ignore);
+        const nnr::Outcome second = nnr::TensorEncoder(by_runs, coding).encode(levels.data(), {}, failed_at, ignore);
+        expect(first == nnr::Outcome::kOk && second == nnr::Outcome::kOk, "levels in runs", static_cast<std::size_t>(unary));
+        expect(by_bins.bins == by_runs.bins, "bins of levels in runs", static_cast<std::size_t>(unary));
+        // With dependent quantisation only some levels can be: both ways stop at the same one.
+        coding.dependent = true;
+        std::uint64_t other_failed_at = 0;
+        expect(nnr::TensorEncoder(by_bins, coding).encode(levels.data(), {}, failed_at, ignore) ==
+                   nnr::TensorEncoder(by_runs, coding).encode(levels.data(), {}, other_failed_at, ignore),
+               "outcome of levels in runs", static_cast<std::size_t>(unary));
+        expect(failed_at == other_failed_at, "level that cannot be", static_cast<std::size_t>(failed_at));
+      }
+}
+
 // The vector kernels against their plain statements: every bit of the state, after runs of any length.
 void test_courses_by_vectors() {
   for (unsigned seed = 0; seed < 40; ++seed) {
     std::mt19937 random(seed);
     std::bernoulli_distribution one(0.01 + 0.98 * seed / 39);
-    nnr::CandidateCourses fast;
-    nnr::CandidateCourses plain;
+    nnr::CandidateCourses fast[3];
+    nnr::CandidateCourses plain[3];
     for (std::size_t length = 0; length < 300; length += 7) {
-      std::vector<std::uint8_t> bins(length);
-      for (std::uint8_t& bin : bins) bin = one(random) ? 1 : 0;
-      fast.follow(bins.data(), bins.size());
-      plain.follow_plainly(bins.data(), bins.size());
-      for (std::size_t i = 0; i < nnr::kInitialisationCount; ++i)
-        expect(fast.t0[i] == plain.t0[i] && fast.t1[i] == plain.t1[i] && fast.cost[i] == plain.cost[i], "course", i);
+      std::vector<std::uint8_t> bins[3];
+      for (std::size_t k = 0; k < 3; ++k) {
+        bins[k].resize(length);
+        for (std::uint8_t& bin : bins[k]) bin = one(random) ? 1 : 0;
+        plain[k].follow_plainly(bins[k].data(), length);
+      }
+      fast[0].follow(bins[0].data(), length);
+      nnr::CandidateCourses::follow_two(fast[1], bins[1].data(), fast[2], bins[2].data(), length);
+      for (std::size_t k = 0; k < 3; ++k)
+        for (std::size_t i = 0; i < nnr::kInitialisationCount; ++i)
+          expect(fast[k].t0[i] == plain[k].t0[i] && fast[k].t1[i] == plain[k].t1[i] && fast[k].cost[i] == plain[k].cost[i], "course", i);
     }
   }
 }
@@ -182,6 +285,8 @@ int main() {
   test_bytes_that_no_encoder_wrote();
   test_carry_through_long_runs();
   test_strings_of_bypass_bins();
+  test_runs_of_bins();
+  test_levels_in_runs();
   if (failures == 0) std::puts("engine: all tests passed");
   return failures == 0 ? 0 : 1;
 }

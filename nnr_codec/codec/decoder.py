@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
+from functools import partial
 from itertools import chain
 from typing import Any, Literal, overload
 
@@ -21,10 +22,11 @@ from nnr_codec.codec.source_description import SourceDescription, in_source_orde
 from nnr_codec.codec.stream_reader import DataUnitInStream, StreamReader
 from nnr_codec.codec.tensors import QuantizedTensor
 from nnr_codec.codec.unit_batches import UnitBatch, batched
-from nnr_codec.codec.unit_decoder import UnitContext, UnitTensor, decode_unit, decode_units
+from nnr_codec.codec.unit_decoder import DecodingUnits, UnitContext, UnitTensor, decode_unit
 from nnr_codec.codec.unit_index import UnitIndex
 from nnr_codec.codec.update_tree import UpdateTree
 from nnr_codec.codec.values import restored, source_values
+from nnr_codec.entropy import Workers
 from nnr_codec.errors import BitstreamError, MalformedBitstream
 from nnr_codec.model import Limits
 
@@ -225,16 +227,19 @@ class Decoder:
     def _decoded_batches(
         self, batches: Iterator[UnitBatch], dequantize: bool
     ) -> Iterator[tuple[UnitBatch, list[list[UnitTensor] | BitstreamError]]]:
-        if self._executor is None and self._threads == 1:
-            for batch in batches:
-                yield batch, decode_units(batch.units, dequantize=dequantize)
-            return
-        jobs = ((batch, batch.n_elements, (batch, dequantize)) for batch in batches)
         if self._executor is not None:
-            yield from in_order(self._executor, _decode_batch, jobs, self._threads)
+            executor = self._executor
+            pickled = ((batch, batch.n_elements, (batch, dequantize)) for batch in batches)
+            yield from in_order(lambda job: executor.submit(_decode_batch, job), pickled, self._threads)
+        elif self._threads == 1:
+            for batch in batches:
+                yield batch, _decode_batch((batch, dequantize))
         else:
-            with ThreadPoolExecutor(self._threads) as pool:
-                yield from in_order(pool, _decode_batch, jobs, self._threads)
+            # They work without Python, whose lock this thread holds while it parses what comes next; then it works with them.
+            workers = Workers(self._threads - 1)
+            jobs = ((batch, batch.n_elements, batch.units) for batch in batches)
+            begin = partial(DecodingUnits, dequantize=dequantize, workers=workers)
+            yield from in_order(begin, jobs, self._threads)
 
     def _is_needed(self, unit: DataUnitInStream, reader: StreamReader, wanted: set[str] | None) -> bool:
         # Later updates may need any unit of an incremental stream.
@@ -279,7 +284,7 @@ class Decoder:
 
 def _decode_batch(job: tuple[UnitBatch, bool]) -> list[list[UnitTensor] | BitstreamError]:
     batch, dequantize = job
-    return decode_units(batch.units, dequantize=dequantize)
+    return DecodingUnits(batch.units, dequantize=dequantize).result()
 
 
 def _drained(first: list[tuple[str, Any]], rest: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnr_codec.codec.checksum import checksum_unit
 from nnr_codec.codec.config import EncoderConfig
-from nnr_codec.codec.importance import Importance, importance_of
+from nnr_codec.codec.encoding_threads import EncodingThreads
+from nnr_codec.codec.importance import Importance, TensorImportance, importance_of
 from nnr_codec.codec.in_flight import in_order
 from nnr_codec.codec.source_description import describe
-from nnr_codec.codec.tensor_encoder import encode_tensor
+from nnr_codec.codec.tensor_encoder import encode_without_levels
 from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.codec.update_tree import UpdateTree
 from nnr_codec.errors import NotEncodable
@@ -149,7 +151,7 @@ class Encoder:
     ) -> Iterator[tuple[str | None, int, bytes]]:
         config = self.config
         state = SyntaxState()
-        description = describe({name: _described(name, tensors, dtypes) for name in tensors}, kind, metadata)
+        description = describe(_descriptions(tensors, dtypes), kind, metadata)
         described = config.describe_source and not description.is_trivial()
         quantization = Quantization(config.density, self._quantization_parameter())
         parameter_set = ModelParameterSet(
@@ -171,13 +173,7 @@ class Encoder:
                 value = tensors[name]
                 array = value if isinstance(value, Block) else _widened(_as_array(name, value))
                 if array.size:
-                    given = importance_of(name, array.shape, importance)
-                    yield replace(
-                        self._job(name, array, quantization),
-                        importance=given.by_weight,
-                        curvature=given.curvature,
-                        worth=given.worth,
-                    )
+                    yield self._job(name, array, quantization, importance_of(name, array.shape, importance))
                 # Few tensors are in flight; this loop must not hold one more.
                 del array, value
 
@@ -196,9 +192,12 @@ class Encoder:
         wanted = [qp for qp in (self.config.qp, self.config.qp_1d) if qp is not None]
         return 0 if all(-half <= qp < half for qp in wanted) else wanted[0]
 
-    def _job(self, name: str, array: NDArray[Any] | Block, quantization: Quantization) -> TensorJob:
+    def _job(
+        self, name: str, array: NDArray[Any] | Block, quantization: Quantization, given: TensorImportance
+    ) -> TensorJob:
+        weighing = (given.by_weight, given.curvature, given.worth)
         if not self.config.incremental:
-            return TensorJob(name, array, self.config, quantization)
+            return TensorJob(name, array, self.config, quantization, DataUnitHeader(), None, None, *weighing)
         parameter_id = self._parameter_ids.setdefault(name, len(self._parameter_ids))
         depth = self._depths.get(name, 0) + 1
         node = NodeId(self.config.device_id, parameter_id, depth)
@@ -207,7 +206,7 @@ class Encoder:
         header = DataUnitHeader(node_id=node)
         found = self._updates.predecessors(replace(header, parent=parent))
         before = found[0] if found is not None and found[0].levels.size == array.size else None
-        return TensorJob(name, array, self.config, quantization, header, before, parent)
+        return TensorJob(name, array, self.config, quantization, header, before, parent, *weighing)
 
     def _is_left_out(self, ticket: _Ticket, encoded: EncodedTensor) -> bool:
         return (
@@ -221,13 +220,16 @@ class Encoder:
     def _encoded(self, jobs: Iterator[TensorJob]) -> Iterator[tuple[_Ticket, EncodedTensor]]:
         ticketed = _ticketed(jobs)
         if self._executor is not None:
-            yield from in_order(self._executor, _encode, ticketed, self._threads)
+            executor = self._executor
+            yield from in_order(
+                lambda job: executor.submit(encode_without_levels, job), ticketed, self._threads
+            )
         elif self._threads > 1:
-            with ThreadPoolExecutor(self._threads) as pool:
-                yield from in_order(pool, _encode, ticketed, self._threads)
+            with EncodingThreads(self._threads) as threads:
+                yield from in_order(threads.submit, ticketed, self._threads)
         else:
             for ticket, _, job in ticketed:
-                yield ticket, _encode(job)
+                yield ticket, encode_without_levels(job)
                 del job
 
 
@@ -249,12 +251,6 @@ def _ticketed(jobs: Iterator[TensorJob]) -> Iterator[tuple[_Ticket, int, TensorJ
         yield _Ticket.of(job), job.array.size, job
         # A loop's variable would keep its tensor while the next one is read.
         del job
-
-
-def _encode(job: TensorJob) -> EncodedTensor:
-    encoded = encode_tensor(job)
-    # Only updates need the levels again; waiting for their turn, or travelling, they cost as much as the tensor.
-    return encoded if job.config.incremental else replace(encoded, levels=None)
 
 
 def _built(name: str, encoded: EncodedTensor, state: SyntaxState) -> bytes:
@@ -282,17 +278,32 @@ def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:
     return array
 
 
+@cache
+def _tag(dtype: np.dtype[Any]) -> str | None:
+    return _DTYPE_TAGS.get(dtype.name)
+
+
+def _descriptions(
+    tensors: Mapping[str, ArrayLike | Block], dtypes: Mapping[str, str]
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return data types and shapes, without reading the tensors where the source knows them."""
+    if isinstance(tensors, DescribedTensors):
+        return {
+            name: (dtypes.get(name) or tensors.dtype_of(name), tuple(tensors.shape_of(name)))
+            for name in tensors
+        }
+    return {name: _described(name, tensors, dtypes) for name in tensors}
+
+
 def _described(
     name: str, tensors: Mapping[str, ArrayLike | Block], dtypes: Mapping[str, str]
 ) -> tuple[str, tuple[int, ...]]:
-    """Return data type and shape, without reading the tensor where the source knows them."""
-    if isinstance(tensors, DescribedTensors):
-        return dtypes.get(name) or tensors.dtype_of(name), tuple(tensors.shape_of(name))
+    """Return data type and shape of an array."""
     value = tensors[name]
     if isinstance(value, Block):
         return "F32", value.shape
     array = _as_array(name, value)
-    tag = _DTYPE_TAGS.get(array.dtype.name)
+    tag = _tag(array.dtype)
     if tag is None:
         raise NotEncodable(f"arrays of {array.dtype} have no place in the format", path=name)
     return dtypes.get(name) or tag, array.shape
@@ -300,11 +311,7 @@ def _described(
 
 def _widened(array: NDArray[Any]) -> NDArray[Any]:
     # bfloat16 and the 8-bit floats of ml_dtypes are not NumPy's own; float32 holds each of their values.
-    return (
-        array.astype(np.float32)
-        if array.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2")
-        else array
-    )
+    return array.astype(np.float32) if _tag(array.dtype) in ("BF16", "F8_E4M3", "F8_E5M2") else array
 
 
 def encode(

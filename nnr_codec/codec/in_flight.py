@@ -5,12 +5,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 Ticket = TypeVar("Ticket")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+_Done = TypeVar("_Done", covariant=True)
+
+
+class Begun(Protocol[_Done]):
+    """What a submitted job is until its result is taken; a `concurrent.futures.Future` is one."""
+
+    def result(self) -> _Done:
+        """Wait for the result, or raise the job's error."""
+
+    def cancel(self) -> object:
+        """Give the job up."""
+
 
 #: Tensors that together are no larger than this may always be in flight: a wait costs more than their memory.
 ALWAYS_ELEMENTS = 1 << 22
@@ -19,8 +30,7 @@ _JOBS_PER_WORKER = 16
 
 
 def in_order(
-    executor: Executor,
-    function: Callable[[Job], Result],
+    submit: Callable[[Job], Begun[Result]],
     jobs: Iterator[tuple[Ticket, int, Job]],
     workers: int,
 ) -> Iterator[tuple[Ticket, Result]]:
@@ -31,9 +41,8 @@ def in_order(
 
     Parameters
     ----------
-    executor : concurrent.futures.Executor
-    function : callable
-        With a process pool or a cluster, it and the jobs are pickled.
+    submit : callable
+        Begins a job elsewhere.
     jobs : iterator of (ticket, n_elements, job)
         Pulled when there is room. The ticket stays here and comes back with the result; the job is not kept.
     workers : int
@@ -42,7 +51,7 @@ def in_order(
     ------
     (ticket, result)
     """
-    pending: deque[tuple[Ticket, int, Future[Result]]] = deque()
+    pending: deque[tuple[Ticket, int, Begun[Result]]] = deque()
     fault: Exception | None = None
     try:
         while True:
@@ -56,23 +65,23 @@ def in_order(
                 break
             while pending and not _has_room(pending, n_elements, workers):
                 yield _take(pending)
-            pending.append((ticket, n_elements, executor.submit(function, job)))
+            pending.append((ticket, n_elements, submit(job)))
             del job
         while pending:
             yield _take(pending)
         if fault is not None:
             raise fault
     finally:
-        for _, _, future in pending:
-            future.cancel()
+        for _, _, begun in pending:
+            begun.cancel()
 
 
-def _take(pending: deque[tuple[Ticket, int, Future[Result]]]) -> tuple[Ticket, Result]:
-    ticket, _, future = pending.popleft()
-    return ticket, future.result()
+def _take(pending: deque[tuple[Ticket, int, Begun[Result]]]) -> tuple[Ticket, Result]:
+    ticket, _, begun = pending.popleft()
+    return ticket, begun.result()
 
 
-def _has_room(pending: deque[tuple[Ticket, int, Future[Result]]], n_elements: int, workers: int) -> bool:
+def _has_room(pending: deque[tuple[Ticket, int, Begun[Result]]], n_elements: int, workers: int) -> bool:
     if len(pending) >= _JOBS_PER_WORKER * workers:
         return False
     sizes = [n for _, n, _ in pending]

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,10 @@ from nnr_codec.codec.importance import without_feedback
 from nnr_codec.codec.rdo_search import RdoSearch
 from nnr_codec.codec.steps import choose_aim, choose_qp, largest_magnitude, weighed
 from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
-from nnr_codec.entropy import encode_payload, rate
+from nnr_codec.entropy import EncodedPayload, EncodingWeights, Workers, encode_payload, rate
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import Codebook, DataUnit, DataUnitHeader, EntryPoint, PayloadType
-from nnr_codec.quant import quantize_dependent, quantize_uniform, step_size
+from nnr_codec.quant import quantize_dependent, quantize_uniform, raise_unless_in_range, step_size
 from nnr_codec.transform import Block
 
 _INT32 = np.iinfo(np.int32)
@@ -43,20 +45,96 @@ def encode_tensor(job: TensorJob) -> EncodedTensor:
 
     Clause: format 3, 4, 5
     """
+    begun = begin_tensor(job)
+    return begun.result() if isinstance(begun, BegunTensor) else begun
+
+
+def encode_without_levels(job: TensorJob) -> EncodedTensor:
+    """Encode one tensor as `encode_tensor` does, and keep its levels for updates only.
+
+    Waiting for their turn, or travelling, they cost as much as the tensor.
+    """
+    begun = begin_tensor(job, keep_levels=job.config.incremental)
+    encoded = begun.result() if isinstance(begun, BegunTensor) else begun
+    return encoded if job.config.incremental else EncodedTensor(encoded.unit, None)
+
+
+def begin_tensor(
+    job: TensorJob, workers: Workers | None = None, *, keep_levels: bool = True
+) -> EncodedTensor | BegunTensor:
+    """Encode a tensor, or begin to where the rest needs no Python.
+
+    Parameters
+    ----------
+    job : TensorJob
+    workers : Workers, optional
+        Threads that may do the rest.
+    keep_levels : bool
+        False where nobody needs the levels.
+
+    Raises
+    ------
+    NotEncodable
+    """
     if isinstance(job.array, Block):
         return encode_block(job, job.array)
     array = job.array
     shape = array.shape or (1,)
     header = replace(job.header, topology_elem_ids=(job.name,), tensor_dimensions=shape)
-    try:
+    with _named(job):
         if array.dtype.kind in "iub":
             return _encode_integers(job, header, _as_int32(array))
         if array.dtype.kind == "f":
-            return _encode_reals(job, header, array)
+            return _encode_reals(job, header, array, workers, keep_levels)
+    raise NotEncodable(f"arrays of {array.dtype} have no place in the format", path=job.name)
+
+
+def needs_little_python(job: TensorJob) -> bool:
+    """Whether most of a tensor's encoding is one call of the native core."""
+    return (
+        not isinstance(job.array, Block)
+        and job.array.dtype.kind == "f"
+        and not _is_optimised(job)
+        and _is_native(job)
+    )
+
+
+@dataclass(frozen=True)
+class BegunTensor:
+    """A tensor whose weights the native core quantises and encodes."""
+
+    job: TensorJob
+    header: DataUnitHeader
+    raw_header: DataUnitHeader  # for when the codeword is larger than the weights
+    weights: NDArray[np.float32]
+    step: float
+    levels: NDArray[np.int32] | None
+    encoding: EncodingWeights
+
+    def result(self) -> EncodedTensor:
+        """Return the encoded tensor, when it is done.
+
+        Raises
+        ------
+        NotEncodable
+        """
+        with _named(self.job):
+            n_quantized, encoded = self.encoding.result()
+            raise_unless_in_range(n_quantized, self.weights, self.step)
+        return _or_raw(self.job, self.weights, _unit_of(self.header, encoded, self.levels), self.raw_header)
+
+    def cancel(self) -> None:
+        """Give nothing up: who drops this waits for the threads."""
+
+
+@contextmanager
+def _named(job: TensorJob) -> Iterator[None]:
+    """Name the tensor in errors."""
+    try:
+        yield
     except NotEncodable as error:
         error.path = job.name if error.path is None else f"{job.name}: {error.path}"
         raise
-    raise NotEncodable(f"arrays of {array.dtype} have no place in the format", path=job.name)
 
 
 def _as_int32(array: NDArray[Any]) -> NDArray[np.int32]:
@@ -84,22 +162,58 @@ def _encode_integers(job: TensorJob, header: DataUnitHeader, levels: NDArray[np.
     return _code_levels(job, header, levels, 0)
 
 
-def _encode_reals(job: TensorJob, header: DataUnitHeader, array: NDArray[Any]) -> EncodedTensor:
+def _encode_reals(
+    job: TensorJob, header: DataUnitHeader, array: NDArray[Any], workers: Workers | None, keep_levels: bool
+) -> EncodedTensor | BegunTensor:
     with np.errstate(over="ignore"):
         weights = np.require(array, np.float32, ["C", "A"]).reshape(-1)
-    finite = bool(np.isfinite(weights).all())
-    if not finite and bool(np.isfinite(weights).sum() < np.isfinite(array).sum()):
+    largest = largest_magnitude(weights)  # not finite if any weight is not
+    if not math.isfinite(largest) and bool(np.isfinite(weights).sum() < np.isfinite(array).sum()):
         raise NotEncodable(f"the format holds float32; this {array.dtype} tensor has finite values beyond it")
-    if not finite or largest_magnitude(weights) > _LARGEST_QUANTIZED:
+    if not largest <= _LARGEST_QUANTIZED:
         return _raw(header, weights)
-    weighted = job.importance is not None or job.curvature is not None or job.worth != 1
-    if (job.config.preset.passes > 0 or (weighted and job.config.bit_depth is None)) and weights.any():
+    if _is_optimised(job) and weights.any():
         coded = _optimised(job, header, weights)
-    else:
-        coded = _plain(job, header, weights)
-    if coded is None or (job.config.raw_when_smaller and weights.nbytes <= len(coded.unit.payload)):
+        return _raw(header, weights) if coded is None else _or_raw(job, weights, coded, header)
+    qp = choose_qp(job.name, weights, len(job.array.shape), job.config, job.quantization.qp_density)
+    qp_value = _checked_qp_value(job, qp)
+    if qp_value is None:
         return _raw(header, weights)
-    return coded
+    float_header = _float_header(job, header)
+    step = step_size(qp, job.quantization.qp_density)
+    if _is_native(job):
+        levels = np.empty(weights.size, np.int32) if keep_levels else None
+        encoding = EncodingWeights(
+            weights,
+            step,
+            job.coding(float_header),
+            qp_value,
+            row_skip=job.config.row_skip,
+            search_initialisations=job.config.search_initialisations,
+            levels=levels,
+            workers=workers,
+        )
+        return BegunTensor(job, float_header, header, weights, step, levels, encoding)
+    return _or_raw(job, weights, _encode_at(job, float_header, weights, step, qp_value), header)
+
+
+def _is_optimised(job: TensorJob) -> bool:
+    """Whether levels are searched, unless all weights are 0."""
+    weighted = job.importance is not None or job.curvature is not None or job.worth != 1
+    return job.config.preset.passes > 0 or (weighted and job.config.bit_depth is None)
+
+
+def _is_native(job: TensorJob) -> bool:
+    """Whether weights that are not searched go to dependent quantisation, and to a codeword in one way only."""
+    return job.config.dependent and job.flexible_parent is None
+
+
+def _or_raw(
+    job: TensorJob, weights: NDArray[np.float32], coded: EncodedTensor, header: DataUnitHeader
+) -> EncodedTensor:
+    """Return what is coded, or the weights as they are where that is wanted and smaller."""
+    smaller = job.config.raw_when_smaller and weights.nbytes <= len(coded.unit.payload)
+    return _raw(header, weights) if smaller else coded
 
 
 def _checked_qp_value(job: TensorJob, qp: int) -> int | None:
@@ -132,12 +246,6 @@ def _optimised(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float
     return None if qp_value is None else _with_codebook(job, found.header, found.levels, qp_value)
 
 
-def _plain(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor | None:
-    qp = choose_qp(job.name, weights, len(job.array.shape), job.config, job.quantization.qp_density)
-    qp_value = _checked_qp_value(job, qp)
-    return None if qp_value is None else _encode_at(job, header, weights, qp_value)
-
-
 def _raw(header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
     # A raw tensor leaves no levels behind, so it takes no part in updates and is no node of theirs.
     header = replace(header, payload_type=PayloadType.NNR_PT_RAW_FLOAT, node_id=None, parent=None)
@@ -156,11 +264,8 @@ def _float_header(job: TensorJob, header: DataUnitHeader) -> DataUnitHeader:
 
 
 def _encode_at(
-    job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], qp_value: int
+    job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], step: float, qp_value: int
 ) -> EncodedTensor:
-    header = _float_header(job, header)
-    qp = qp_value + job.quantization.quantization_parameter
-    step = step_size(qp, job.quantization.qp_density)
     if job.config.dependent:
         return _code_levels(job, header, quantize_dependent(weights, step, job.coding(header)), qp_value)
     return _with_codebook(job, header, quantize_uniform(weights, step), qp_value)
@@ -195,13 +300,20 @@ def _code_levels(
     """Code levels with the cheapest use of earlier updates."""
     candidates = []
     for parent, history in job.parent_choices():
-        candidate = replace(header, parent=parent)
+        # Replacing a field takes as long as coding a small tensor.
+        candidate = header if parent is header.parent else replace(header, parent=parent)
         candidates.append(
             (candidate, encode_payload([job.tensor_to_encode(candidate, levels, qp_value, history)]))
         )
     chosen, encoded = min(candidates, key=lambda choice: len(choice[1].payload))
+    return _unit_of(chosen, encoded, levels)
+
+
+def _unit_of(
+    header: DataUnitHeader, encoded: EncodedPayload, levels: NDArray[np.int32] | None
+) -> EncodedTensor:
     starts = encoded.block_row_starts[0]
-    entry_points = tuple(EntryPoint(s.position - starts[0].position, s.offset, s.state) for s in starts[1:])
-    return EncodedTensor(
-        DataUnit(header=replace(chosen, entry_points=entry_points), payload=encoded.payload), levels
-    )
+    if len(starts) > 1:
+        points = tuple(EntryPoint(s.position - starts[0].position, s.offset, s.state) for s in starts[1:])
+        header = replace(header, entry_points=points)
+    return EncodedTensor(DataUnit(header=header, payload=encoded.payload), levels)

@@ -17,11 +17,12 @@ from nnr_codec.codec.unit_layout import PlannedTensor, Role
 from nnr_codec.entropy import (
     DecodedPayload,
     DecodedTensor,
+    DecodingPayloads,
     PayloadToDecode,
     TensorCoding,
     TensorToDecode,
+    Workers,
     decode_payload,
-    decode_payloads,
 )
 from nnr_codec.entropy import Quantization as PayloadQuantization
 from nnr_codec.errors import BitstreamError, MalformedBitstream
@@ -141,51 +142,63 @@ def decode_unit(
     ]
 
 
-def decode_units(
-    units: Sequence[DataUnitInStream], *, dequantize: bool
-) -> list[list[UnitTensor] | BitstreamError]:
-    """Decode units that build on no others, all of them in one call of the native core.
+class DecodingUnits:
+    """Units that build on no others, begun together: decoded by threads, or where the result is asked for.
 
     Parameters
     ----------
     units : sequence of DataUnitInStream
     dequantize : bool
         Whether values are wanted instead of `QuantizedTensor`. They then take the levels' place in memory.
-
-    Returns
-    -------
-    list
-        Per unit what `decode_unit` returns, but for `UnitTensor.coded`, or the error that it raises.
+    workers : Workers, optional
+        Threads that begin at once.
 
     Clause: format 3 (payload), 4, 5
     """
-    results: list[list[UnitTensor] | BitstreamError] = []
-    jobs: list[PayloadToDecode] = []
-    waiting: list[int] = []  # per job the place of its unit
-    for unit in units:
-        try:
-            if unit.header.payload_type is PayloadType.NNR_PT_RAW_FLOAT:
-                planned = unit.plan[0]
-                values = _raw_values(planned, unit.payload, unit.payload_bit_offset, unit.path)
-                results.append([UnitTensor(planned, values)])
+
+    def __init__(
+        self, units: Sequence[DataUnitInStream], *, dequantize: bool, workers: Workers | None = None
+    ) -> None:
+        self._units, self._dequantize = units, dequantize
+        self._results: list[list[UnitTensor] | BitstreamError] = []
+        self._jobs: list[PayloadToDecode] = []
+        self._waiting: list[int] = []  # per job the place of its unit
+        for unit in units:
+            try:
+                if unit.header.payload_type is PayloadType.NNR_PT_RAW_FLOAT:
+                    planned = unit.plan[0]
+                    values = _raw_values(planned, unit.payload, unit.payload_bit_offset, unit.path)
+                    self._results.append([UnitTensor(planned, values)])
+                    continue
+                job = _payload_job(unit, dequantize)
+            except BitstreamError as error:
+                self._results.append(error)
                 continue
-            job = _payload_job(unit, dequantize)
-        except BitstreamError as error:
-            results.append(error)
-            continue
-        waiting.append(len(results))
-        jobs.append(job)
-        results.append([])
-    for place, job, decoded in zip(waiting, jobs, decode_payloads(jobs), strict=True):
-        try:
-            results[place] = (
-                decoded
-                if isinstance(decoded, BitstreamError)
-                else _unit_tensors(units[place], job, decoded, dequantize)
-            )
-        except BitstreamError as error:
-            results[place] = error
-    return results
+            self._waiting.append(len(self._results))
+            self._jobs.append(job)
+            self._results.append([])
+        self._begun = DecodingPayloads(self._jobs, workers)
+
+    def result(self) -> list[list[UnitTensor] | BitstreamError]:
+        """Return per unit what `decode_unit` returns, but for `UnitTensor.coded`, or the error that it raises; once."""
+        results = self._results
+        for place, job, decoded in zip(self._waiting, self._jobs, self._begun.result(), strict=True):
+            try:
+                results[place] = (
+                    decoded
+                    if isinstance(decoded, BitstreamError)
+                    else _unit_tensors(self._units[place], job, decoded, self._dequantize)
+                )
+            except BitstreamError as error:
+                results[place] = error
+        # Whoever takes the tensors decides how long they stay.
+        self._results = []
+        del self._begun
+        return results
+
+    def cancel(self) -> None:
+        """Give up what is not begun, and wait for what is."""
+        self.__dict__.pop("_begun", None)
 
 
 def _payload_job(unit: DataUnitInStream, dequantize: bool) -> PayloadToDecode:
@@ -289,4 +302,12 @@ def _quantized(
     )
 
 
-__all__ = ["Predecessor", "Role", "UnitContext", "UnitTensor", "decode_unit", "decode_units", "tensor_coding"]
+__all__ = [
+    "DecodingUnits",
+    "Predecessor",
+    "Role",
+    "UnitContext",
+    "UnitTensor",
+    "decode_unit",
+    "tensor_coding",
+]

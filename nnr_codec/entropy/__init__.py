@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python face of the native coder: whole tensors in, whole tensors out, errors with their place."""
 
-from nnr_codec._native import Quantization, TensorCoding
+from nnr_codec._native import Quantization, TensorCoding, Workers
 from nnr_codec.entropy import rate
 from nnr_codec.entropy.payload import (
     BlockRowStart,
     DecodedPayload,
     DecodedTensor,
+    DecodingPayloads,
     EncodedPayload,
+    EncodingWeights,
     PayloadToDecode,
     TensorToDecode,
     TensorToEncode,
     decode_payload,
-    decode_payloads,
     encode_payload,
 )
 
@@ -20,14 +21,16 @@ __all__ = [
     "BlockRowStart",
     "DecodedPayload",
     "DecodedTensor",
+    "DecodingPayloads",
     "EncodedPayload",
+    "EncodingWeights",
     "PayloadToDecode",
     "Quantization",
     "TensorCoding",
     "TensorToDecode",
     "TensorToEncode",
+    "Workers",
     "decode_payload",
-    "decode_payloads",
     "encode_payload",
     "rate",
 ]

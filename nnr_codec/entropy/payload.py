@@ -159,28 +159,40 @@ def decode_payload(
     ]
 
 
-def decode_payloads(jobs: Sequence[PayloadToDecode]) -> list[DecodedPayload | BitstreamError]:
-    """Decode the payloads of several units that build on no others, in one call.
+class DecodingPayloads:
+    """The payloads of several units that build on no others, decoded by threads or where the result is asked for.
 
-    Returns
-    -------
-    list
-        Per job what was decoded, or the error that `decode_payload` would raise.
+    Parameters
+    ----------
+    jobs : sequence of PayloadToDecode
+    workers : Workers, optional
+        Threads that begin at once, and need no interpreter lock.
 
     Clause: format 3 (payload), 4, 5.
     """
-    arrays = [[np.empty(coding.size, np.int32) for coding in job.codings] for job in jobs]
-    entries = [
-        (job.payload, job.codings, own, job.quantization) for job, own in zip(jobs, arrays, strict=True)
-    ]
-    results: list[DecodedPayload | BitstreamError] = []
-    for job, own, (status, qp_values) in zip(jobs, arrays, _native.decode_payloads(entries), strict=True):
-        if status is not None:
-            results.append(decoding_fault(status, job.payload, job.bit_offset, job.path))
-        else:
-            values = own if job.quantization is None else [array.view(np.float32) for array in own]
-            results.append(DecodedPayload(values, qp_values))
-    return results
+
+    def __init__(self, jobs: Sequence[PayloadToDecode], workers: _native.Workers | None = None) -> None:
+        self._jobs = jobs
+        self._arrays = [[np.empty(coding.size, np.int32) for coding in job.codings] for job in jobs]
+        self._begun = _native.DecodingPayloads(
+            [
+                (job.payload, job.codings, own, job.quantization)
+                for job, own in zip(jobs, self._arrays, strict=True)
+            ],
+            workers,
+        )
+
+    def result(self) -> list[DecodedPayload | BitstreamError]:
+        """Return per job what was decoded, or the error that `decode_payload` would raise."""
+        results: list[DecodedPayload | BitstreamError] = []
+        told = self._begun.result()
+        for job, own, (status, qp_values) in zip(self._jobs, self._arrays, told, strict=True):
+            if status is not None:
+                results.append(decoding_fault(status, job.payload, job.bit_offset, job.path))
+            else:
+                values = own if job.quantization is None else [array.view(np.float32) for array in own]
+                results.append(DecodedPayload(values, qp_values))
+        return results
 
 
 def decoding_fault(
@@ -209,6 +221,49 @@ def _wrong_bit(payload: bytes | memoryview, position: int) -> int:
     if not tail & stop:
         return position - 1
     return (position - 1 | 7) - (tail & ~stop).bit_length() + 1
+
+
+class EncodingWeights:
+    """One tensor's weights to levels of dependent quantisation and a codeword, by threads or where the result is asked for.
+
+    Parameters
+    ----------
+    weights : float32[rows * width], C order
+        Finite.
+    step : float
+        Positive.
+    coding : TensorCoding
+    qp_value : int
+    row_skip, search_initialisations : bool
+        As in `TensorToEncode`.
+    levels : int32[rows * width], optional
+        Receives the levels.
+    workers : Workers, optional
+        Threads that begin at once, and need no interpreter lock.
+
+    Clause: format 3 (payload), 4, 5.
+    """
+
+    def __init__(
+        self,
+        weights: NDArray[np.float32],
+        step: float,
+        coding: _native.TensorCoding,
+        qp_value: int,
+        *,
+        row_skip: bool,
+        search_initialisations: bool,
+        levels: NDArray[np.int32] | None = None,
+        workers: _native.Workers | None = None,
+    ) -> None:
+        choices = _native.Choices(qp_value=qp_value, row_skip=row_skip, search=search_initialisations)
+        self._begun = _native.EncodingWeights(weights, step, coding, choices, levels, workers)
+
+    def result(self) -> tuple[int, EncodedPayload]:
+        """Return how many weights could be quantised, and the codeword if all could."""
+        n_quantized, status, payload, starts = self._begun.result()
+        raise_unless_encodable(status)
+        return n_quantized, EncodedPayload(payload, (tuple(BlockRowStart(*s) for s in starts),))
 
 
 def encode_payload(tensors: Sequence[TensorToEncode]) -> EncodedPayload:

@@ -14,12 +14,23 @@ def checked(
     failed_at: int, weights: NDArray[np.float32], step: float, levels: NDArray[np.int32]
 ) -> NDArray[np.int32]:
     """Return `levels`, or raise for the weight at which the core stopped."""
+    raise_unless_in_range(failed_at, weights, step)
+    return levels
+
+
+def raise_unless_in_range(failed_at: int, weights: NDArray[np.float32], step: float) -> None:
+    """Raise for the weight at which the core stopped, unless it went through them all.
+
+    Raises
+    ------
+    NotEncodable
+        The weight is not finite or too many steps from zero.
+    """
     if failed_at != weights.size:
         raise NotEncodable(
             f"weight {failed_at} ({weights[failed_at]!r}) is more than 2**31 steps of {step:g}",
             clause="format 4",
         )
-    return levels
 
 
 def quantize_uniform(weights: NDArray[np.float32], step: float) -> NDArray[np.int32]:

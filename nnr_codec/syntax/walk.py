@@ -30,6 +30,7 @@ from nnr_codec.syntax.data_unit_meaning import data_unit, data_unit_header, data
 from nnr_codec.syntax.grammar import Tree
 from nnr_codec.syntax.layer_parameter_set import layer_parameter_set, layer_parameter_set_tree
 from nnr_codec.syntax.model_parameter_set import model_parameter_set, model_parameter_set_tree
+from nnr_codec.syntax.plain_builder import build_plainly
 from nnr_codec.syntax.plain_parser import parse_plainly
 from nnr_codec.syntax.quantization_unit import quantization_unit, quantization_unit_tree
 from nnr_codec.syntax.start_unit import start_unit, start_unit_tree
@@ -41,6 +42,8 @@ from nnr_codec.syntax.trace import Trace
 from nnr_codec.syntax.unit import NNR_UNIT
 
 _DEFAULT_LIMITS = Limits()
+#: A size of 31 bits that is not known yet: four bytes, which `size_field` replaces.
+_UNSIZED = {"nnr_unit_size_flag": 1, "nnr_unit_size": 0}
 
 
 def parse_tree(
@@ -221,7 +224,7 @@ def build_tree(tree: Tree, state: SyntaxState, *, strict: bool = False) -> bytes
     """
     sized = "nnr_unit_size" in tree
     if not sized:
-        tree = {**tree, "nnr_unit_size_flag": 1, "nnr_unit_size": 0}
+        tree = {**tree, **_UNSIZED}
     writer = SyntaxWriter(strict=strict)
     try:
         NNR_UNIT.build_stream(tree, writer, **state.variables())
@@ -254,6 +257,13 @@ def build_unit(unit: AnyUnit, state: SyntaxState) -> bytes:
     tree["nnr_unit_type"] = int(kind)
     tree["independently_decodable_flag"] = int(unit.independently_decodable_flag)
     tree["partial_data_counter_present_flag"] = 0
+    # Of other units there are few.
+    if kind == NnrUnitType.NNR_NDU:
+        built = build_plainly({**tree, **_UNSIZED}, kind, state)
+        if built is not None:
+            head, payload = built
+            # Joined once: the payload may be large.
+            return b"".join((size_field(len(head) - 4 + len(payload)), memoryview(head)[4:], payload))
     return build_tree(tree, state, strict=True)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Properties of the grammar, over streams that a walk over its own declaration draws."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from nnr_codec.errors import BitstreamError, InternalError, NnrError
 from nnr_codec.model import DataUnit, Limits, ModelParameterSet
 from nnr_codec.syntax import (
     NNR_UNIT,
+    JoinedUnitSpan,
     SyntaxState,
     Trace,
     UnitSpan,
@@ -25,6 +27,7 @@ from nnr_codec.syntax import (
 from nnr_codec.syntax.descriptors import bs, byte_alignment, flt, i, ie, st, u, ue, unsupported
 from nnr_codec.syntax.element import Element
 from nnr_codec.syntax.grammar import Check, Choice, Derived, IfPresent, Repeat, Syntax
+from nnr_codec.syntax.plain_builder import build_plainly
 from nnr_codec.syntax.plain_parser import parse_plainly
 
 STATES = [
@@ -185,6 +188,55 @@ def test_the_fast_walk_takes_what_encoders_write() -> None:
             assert tree == parse_tree(stream, span, state)
             found += 1
     assert found == 5
+
+
+def check_builders(tree: dict[str, Any], kind: int, state: SyntaxState) -> bool:
+    """Compare the two builders over one unit, sized; returns whether the fast one built it."""
+    tree = {**tree, "nnr_unit_size_flag": 1, "nnr_unit_size": 0}
+    try:
+        expected = build_tree(tree, state, strict=True)
+    except NnrError:
+        expected = None
+    found = build_plainly(tree, kind, state)
+    assert found is None or b"".join(found) == expected
+    return found is not None
+
+
+@RELAXED
+@given(drawn(), some.data())
+def test_the_fast_builder_gives_up_or_builds_the_same(
+    case: tuple[SyntaxState, dict[str, Any]], data: Any
+) -> None:
+    state, tree = case
+    tables = [tree, *(value for value in tree.values() if isinstance(value, dict))]
+    change = data.draw(some.sampled_from(["nothing", "one less", "one more", "another value"]))
+    table = data.draw(some.sampled_from(tables))
+    key = data.draw(some.sampled_from([name for name in table if name != "nnr_unit_type"] or ["none"]))
+    if change == "one less":
+        table.pop(key, None)
+    elif change == "one more":
+        table["no_such_element"] = 0
+    elif change == "another value":
+        table[key] = data.draw(some.sampled_from([-1, 1 << 40, None, "text", "\0", 0.5, [0], b"", {}]))
+    check_builders(tree, tree["nnr_unit_type"], state)
+
+
+def test_the_fast_builder_builds_what_vectors_hold() -> None:
+    built = total = 0
+    for path in sorted((Path(__file__).parents[2] / "conformance" / "suites").rglob("*.nnc")):
+        stream = path.read_bytes()
+        try:
+            for span, unit, state in iter_units(stream):
+                if not isinstance(unit, DataUnit) or isinstance(span, JoinedUnitSpan):
+                    continue
+                tree = parse_tree(stream, span, state, strict=True)
+                del tree["nnr_unit_size_flag"], tree["nnr_unit_size"]
+                total += 1
+                built += check_builders(tree, span.nnr_unit_type, state)
+        except BitstreamError:
+            continue  # of an invalid vector, what precedes the fault
+    assert total > 100
+    assert built == total
 
 
 @RELAXED

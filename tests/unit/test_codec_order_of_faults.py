@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which fault is told, and what comes out before it, does not depend on how many work side by side."""
 
+import io
 import json
 import time
 
 import numpy as np
 import pytest
 
-from nnr_codec import BitstreamError, Decoder, LimitExceeded, Limits, MalformedBitstream, decode, encode
+from nnr_codec import (
+    BitstreamError,
+    Decoder,
+    LimitExceeded,
+    Limits,
+    MalformedBitstream,
+    NotEncodable,
+    decode,
+    encode,
+)
 from nnr_codec.codec.source_description import SourceDescription
 from nnr_codec.model import TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import iter_unit_spans
@@ -39,6 +49,28 @@ def test_the_first_fault_is_told_however_many_threads(two_faults: bytes) -> None
     assert told[0][0] is not None
     assert told[0][0].startswith("nnr_unit[6]")
     assert told[0][2] == list(TENSORS)[:4]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_decoding_may_be_left_in_the_middle(threads: int) -> None:
+    stream = encode(TENSORS, effort="fast", threads=threads)
+    assert stream == encode(TENSORS, effort="fast")
+    for _ in range(5):
+        left = Decoder(threads=threads).iterate(stream)
+        assert next(left)[0] == "layer.0"
+        left.close()
+    assert list(decode(stream, threads=threads)) == list(TENSORS)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_the_first_tensor_that_cannot_be_encoded_is_told(threads: int) -> None:
+    wrong = np.array([1e30], np.float32)
+    told = io.BytesIO()
+    tensors = {**TENSORS, "layer.20": wrong, "layer.30": wrong}
+    with pytest.raises(NotEncodable) as caught:
+        encode(tensors, effort="fast", qp=-32, describe_source=False, threads=threads, file=told)
+    assert caught.value.path == "layer.20"
+    assert len(list(iter_unit_spans(told.getvalue()))) == 2 + 20
 
 
 def test_a_deadline_names_one_place() -> None:

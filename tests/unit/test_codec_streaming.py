@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import nnr_codec
-from nnr_codec import BitstreamError, Decoder, NotEncodable, decode, encode
+from nnr_codec import Decoder, NotEncodable, decode, encode
 from nnr_codec.codec import decoder, in_flight, unit_batches
 from nnr_codec.codec.in_flight import in_order
-from nnr_codec.codec.unit_decoder import UnitTensor
+from nnr_codec.codec.unit_decoder import DecodingUnits
 from nnr_codec.model import DataUnit, DataUnitHeader, ModelParameterSet, PayloadType
 from nnr_codec.syntax import SyntaxState, build_unit
 
@@ -89,17 +89,15 @@ def test_decoding_holds_few_of_the_largest_tensors(threads: int, monkeypatch: py
     stream = encode(dict(LazyModel(Counted())), effort="fast")
     expected = decode(stream)
     counted = Counted()
-    plain = decoder.decode_units
 
-    def counting(*arguments: Any, **options: Any) -> list[list[UnitTensor] | BitstreamError]:
-        results = plain(*arguments, **options)
-        for tensors in results:
-            assert not isinstance(tensors, BitstreamError)
-            for tensor in tensors:
-                counted.add(tensor.value)
-        return results
+    class Counting(DecodingUnits):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            for arrays in self._begun._arrays:
+                for array in arrays:
+                    counted.add(array)
 
-    monkeypatch.setattr(decoder, "decode_units", counting)
+    monkeypatch.setattr(decoder, "DecodingUnits", Counting)
     names = []
     for name, array in Decoder(threads=threads).iterate(stream):
         assert np.array_equal(array, expected[name])
@@ -134,11 +132,13 @@ class LazyExecutor(Executor):
 def test_small_jobs_are_many_in_flight_and_large_ones_few() -> None:
     executor = LazyExecutor()
     small = [(i, 1, i) for i in range(500)]
-    assert [r for _, r in in_order(executor, lambda i: i * i, iter(small), 3)] == [i * i for i in range(500)]
+    assert [r for _, r in in_order(lambda i: executor.submit(lambda: i * i), iter(small), 3)] == [
+        i * i for i in range(500)
+    ]
     assert executor.most == 48
     executor = LazyExecutor()
     large = [(i, in_flight.ALWAYS_ELEMENTS, i) for i in range(20)]
-    assert [t for t, _ in in_order(executor, lambda i: i, iter(large), 3)] == list(range(20))
+    assert [t for t, _ in in_order(lambda i: executor.submit(lambda: i), iter(large), 3)] == list(range(20))
     assert executor.most == 3
 
 
@@ -149,7 +149,7 @@ def test_an_error_in_a_job_is_raised_and_the_rest_is_given_up() -> None:
         return i
 
     with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="2"):
-        list(in_order(pool, fail, ((i, 1, i) for i in range(1000)), 2))
+        list(in_order(lambda i: pool.submit(fail, i), ((i, 1, i) for i in range(1000)), 2))
 
 
 def test_what_the_size_field_cannot_say_is_said_with_the_tensors_name(

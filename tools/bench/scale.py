@@ -187,7 +187,9 @@ def start_up(stream: Path) -> None:
         env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {
             "PYTHONPYCACHEPREFIX": cache
         }
-        starts = STARTS | {"nnr info (of the stream above)": ["-m", "nnr_codec.cli", "info", str(stream)]}
+        starts = STARTS | {
+            f"nnr info, of {stream.stat().st_size / 1e6:.0f} MB": ["-m", "nnr_codec.cli", "info", str(stream)]
+        }
         print(
             "\n## Start-up, milliseconds of processor time\n\n| | least of 15 | without Python |\n|---|---|---|"
         )

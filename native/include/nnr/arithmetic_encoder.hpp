@@ -6,11 +6,14 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
+#include "nnr/bin_run.hpp"
 #include "nnr/context_model.hpp"
 #include "nnr/fast_context.hpp"
+#include "nnr/inline.hpp"
 
 namespace nnr {
 
@@ -43,21 +46,64 @@ class ArithmeticEncoder {
       range_ = lps;
       shift(std::countl_zero(lps) - (32 - kLowBits));
     }
-    if (bin)
-      context.update<1>(old);
-    else
-      context.update<0>(old);
+    context.update(old, bin ? 1 : 0);
   }
 
-  void encode_bypass(bool bin) {
-    low_ <<= 1;
-    if (bin) low_ += range_;
-    if (++pending_ >= kFlushAt) flush_bytes();
+  // The same for a list of bins, without a branch for what a bin is: the interval stays in registers.
+  NNR_INLINE void encode_run(FastContext* contexts, std::span<const BinEntry> run) {
+    std::uint64_t low = low_;
+    std::uint64_t range = range_;
+    int pending = pending_;
+    const auto put_back = [&] {
+      low_ = low;
+      range_ = static_cast<std::uint32_t>(range);
+      pending_ = pending;
+    };
+    const auto take_again = [&] {
+      low = low_;
+      pending = pending_;
+    };
+    for_each_bin(
+        run,
+        [&](std::size_t index, std::size_t bin) {
+          FastContext& context = contexts[index];
+          const FastContext::Estimates old = context.estimates();
+          const std::uint64_t lps = context.lps(range);
+          const std::uint64_t mps_range = range - lps;
+          // All ones for the less probable symbol: where the state's sign and the bin agree.
+          const std::uint64_t less_probable = static_cast<std::uint64_t>(old.state() >> 63) ^ (bin - 1);
+          low += mps_range & less_probable;
+          range = mps_range ^ ((mps_range ^ lps) & less_probable);
+          const int bits = std::countl_zero(static_cast<std::uint32_t>(range)) - (32 - kLowBits);
+          range <<= bits;
+          low <<= bits;
+          pending += bits;
+          context.update(old, bin);
+          if (pending >= kFlushAt) [[unlikely]] {
+            put_back();
+            flush_bytes();
+            take_again();
+          }
+        },
+        [&](std::uint32_t value, int count) {
+          put_back();
+          encode_bypass_bins(value, count);
+          take_again();
+        });
+    put_back();
   }
+
+  void encode_bypass(bool bin) { encode_bypass_bins(bin ? 1 : 0, 1); }
 
   // `count` bypass bins, first one most significant; count is at most 32.
   void encode_bypass_bins(std::uint32_t bins, int count) {
-    for (int i = count - 1; i >= 0; --i) encode_bypass(((bins >> i) & 1U) != 0);
+    while (count > 0) {
+      const int taken = count < kShiftedAtOnce ? count : kShiftedAtOnce;
+      count -= taken;
+      low_ = (low_ << taken) + ((bins >> count) & ((1U << taken) - 1U)) * std::uint64_t{range_};
+      pending_ += taken;
+      if (pending_ >= kFlushAt) flush_bytes();
+    }
   }
 
   void restart_range() { range_ = 256; }
@@ -87,7 +133,8 @@ class ArithmeticEncoder {
 
  private:
   static constexpr int kLowBits = 9;
-  static constexpr int kFlushAt = 40;  // low_ never needs more than 9 + 40 + 7 + 1 bits
+  static constexpr int kFlushAt = 40;       // low_ never needs more than 9 + 39 + 8 + 1 bits
+  static constexpr int kShiftedAtOnce = 8;  // no bin shifts by more
 
   void shift(int bits) {
     range_ <<= bits;

@@ -2,11 +2,13 @@
 // Bins into a codeword, with the context models they adapt: the Sink that writes.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "nnr/arithmetic_encoder.hpp"
+#include "nnr/bin_kernel.hpp"
 #include "nnr/fast_context.hpp"
 #include "nnr/tensor_coding.hpp"
 
@@ -17,14 +19,16 @@ class EncoderSink {
   void regular(int context, bool bin) { engine_.encode(contexts_[static_cast<unsigned>(context)], bin); }
   void bypass(bool bin) { engine_.encode_bypass(bin); }
   void bypass_bins(std::uint32_t bins, int count) { engine_.encode_bypass_bins(bins, count); }
+  void take(std::span<const BinEntry> run) { encode_run(engine_, contexts_.data(), run); }
   void restart_range() { engine_.restart_range(); }
 
   void initialise(int context, int index) {
-    contexts_[static_cast<unsigned>(context)].initialise(index);
-    used_ = context < used_ ? used_ : context + 1;
+    const auto at = static_cast<std::size_t>(context);
+    if (at >= contexts_.size()) contexts_.resize(at + 1);
+    contexts_[at].initialise(index);
   }
   void reset_contexts() {
-    for (int i = 0; i < used_; ++i) contexts_[static_cast<unsigned>(i)].reset();
+    for (FastContext& context : contexts_) context.reset();
   }
 
   [[nodiscard]] const ArithmeticEncoder& engine() const { return engine_; }
@@ -35,8 +39,7 @@ class EncoderSink {
 
  private:
   ArithmeticEncoder engine_;
-  std::array<FastContext, ContextLayout::kMaxCount> contexts_{};
-  int used_ = 0;  // contexts initialised so far; the others are never used
+  std::vector<FastContext> contexts_;  // as many as were initialised
 };
 
 }  // namespace nnr

@@ -35,8 +35,8 @@ inline constexpr LpsWords kLpsWords = make_lps_words();
 
 // What a bin adds to an estimate, per initialisation. The fast estimate is kept times 16, so that both look alike.
 struct Adaptation {
-  std::int32_t fast[2][33];  // by bin, then 16 + (t >> 7) for a 1, 16 + ((t + 127) >> 7) for a 0: no negation at run time
-  std::int32_t slow[2][33];
+  std::int32_t fast[33][2];  // by 16 + (t >> 7) for a 1, 16 + ((t + 127) >> 7) for a 0, and bin: no negation at run time
+  std::int32_t slow[33][2];
 };
 
 constexpr std::array<Adaptation, kInitialisationCount> make_adaptations() {
@@ -45,10 +45,10 @@ constexpr std::array<Adaptation, kInitialisationCount> make_adaptations() {
     for (std::size_t at = 0; at < 32; ++at) {
       const int fast = 16 * (kStep[at] >> kInitialisations[i].a);
       const int slow = kStep[at] >> kInitialisations[i].b_shift;
-      all[i].fast[1][at] = fast;
-      all[i].slow[1][at] = slow;
-      all[i].fast[0][32 - at] = -fast;
-      all[i].slow[0][32 - at] = -slow;
+      all[i].fast[at][1] = fast;
+      all[i].slow[at][1] = slow;
+      all[i].fast[32 - at][0] = -fast;
+      all[i].slow[32 - at][0] = -slow;
     }
   return all;
 }
@@ -76,15 +76,20 @@ struct FastContext {
     return (lps_word >> ((range >> 2) & 0x38U)) & 0xFFU;
   }
 
-  // Adapts to the bin, which it returns. `old` is what estimates() gave.
-  template <int kBin>
-  NNR_INLINE bool update(Estimates old) {
-    constexpr int kRound = kBin != 0 ? 0 : 127;
-    const std::int64_t next0 = old.t0 + adaptation->fast[kBin][16 + ((old.t0 + kRound) >> 7)];
-    const std::int64_t next1 = old.t1 + adaptation->slow[kBin][16 + ((old.t1 + kRound) >> 7)];
+  // Adapts to the bin. `old` is what estimates() gave.
+  NNR_INLINE void update(Estimates old, std::size_t bin) {
+    const auto round = static_cast<std::int64_t>((bin - 1) & 127U);  // 127 for a 0, with no branch
+    const std::int64_t next0 = old.t0 + adaptation->fast[16 + ((old.t0 + round) >> 7)][bin];
+    const std::int64_t next1 = old.t1 + adaptation->slow[16 + ((old.t1 + round) >> 7)][bin];
     t0 = static_cast<std::int32_t>(next0);
     t1 = static_cast<std::int32_t>(next1);
     lps_word = detail::kLpsWords.word[((next0 + next1) >> 7) + 32];
+  }
+
+  // The same for a bin that is known, which it returns.
+  template <int kBin>
+  NNR_INLINE bool update(Estimates old) {
+    update(old, std::size_t{kBin});
     return kBin != 0;
   }
 

@@ -80,6 +80,21 @@ struct FastEngine {
     return old.state() < 0 ? context.update<1>(old) : context.update<0>(old);
   }
 
+  // The same where neither symbol is the rule: no branch depends on the bin, nor on which symbol is the more probable.
+  NNR_INLINE bool decode_even(FastContext& context) {
+    const std::uint64_t lps = context.lps(range);
+    const std::uint64_t mps_range = range - lps;
+    const std::uint64_t scaled = mps_range << kShift;
+    const FastContext::Estimates old = context.estimates();
+    const std::uint64_t less_probable = 0 - static_cast<std::uint64_t>(window >= scaled);
+    window -= scaled & less_probable;
+    range = mps_range ^ ((mps_range ^ lps) & less_probable);
+    renormalise();
+    const std::uint64_t bin = (~static_cast<std::uint64_t>(old.state() >> 63) ^ less_probable) & 1U;
+    context.update(old, bin);
+    return bin != 0;
+  }
+
   template <bool kSkewed>
   NNR_INLINE void take_mps(std::uint64_t mps_range) {
     if constexpr (kSkewed) {

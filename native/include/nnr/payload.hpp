@@ -19,18 +19,6 @@ namespace nnr {
 Status decode_payload(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                       std::span<std::int32_t* const> levels, std::span<TensorSideData> side);
 
-// One payload of a batch; the fields are those of decode_payload.
-struct PayloadJob {
-  std::span<const std::uint8_t> payload;
-  std::span<const TensorCoding> codings;
-  std::span<std::int32_t* const> levels;
-  std::span<TensorSideData> side;
-  Status status{};
-};
-
-// Decodes each job's payload, whatever becomes of the others.
-void decode_payloads(std::span<PayloadJob> jobs);
-
 // As decode_payload by the reference decoder, for tests and as the limit to measure against.
 Status decode_payload_plainly(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                               std::span<std::int32_t* const> levels, std::span<TensorSideData> side);

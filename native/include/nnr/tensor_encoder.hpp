@@ -2,7 +2,8 @@
 // One tensor's levels into a Sink of bins: the arithmetic encoder, the search for initialisations, or a rate counter.
 //
 // A Sink offers regular(context_index, bin), bypass(bin), bypass_bins(bins, count), restart_range(),
-// initialise(context_index, index) and reset_contexts().
+// initialise(context_index, index) and reset_contexts(). One that also offers take(run), a list of bins as in bin_run.hpp, gets
+// the levels of most tensors so; the others, and all levels where contexts depend on more, come bin by bin.
 // Clause: format 5.3 to 5.6.
 #pragma once
 
@@ -10,8 +11,10 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
+#include <span>
 #include <vector>
 
+#include "nnr/bin_run.hpp"
 #include "nnr/scan.hpp"
 #include "nnr/status.hpp"
 #include "nnr/tables.hpp"
@@ -27,6 +30,18 @@ struct TensorChoices {
   std::vector<std::uint8_t> initialisations;  // as in TensorSideData; empty: all 0
 };
 
+// The inverse of format 5.4: an odd state shifts the odd multiples next to zero onto the integers. False for a level that the
+// state cannot have.
+constexpr bool undo_mapping(std::int64_t& level, int state) {
+  level += (state & 1) != 0 ? (level > 0) - (level < 0) : 0;
+  const bool even = (level & 1) == 0;
+  level /= 2;
+  return even;
+}
+
+template <class Sink>
+concept TakesRuns = requires(Sink& sink, std::span<const BinEntry> run) { sink.take(run); };
+
 template <class Sink>
 class TensorEncoder {
  public:
@@ -38,6 +53,8 @@ class TensorEncoder {
   template <class OnBlockRow>
   Outcome encode(const std::int32_t* levels, const TensorChoices& choices, std::uint64_t& failed_at, OnBlockRow&& on_block_row) {
     write_side_data(choices);
+    const bool near = coding_.base != nullptr || (choices.history_enabled && coding_.history != nullptr);
+    const bool in_runs = TakesRuns<Sink> && !near && coding_.codebook_size == 0;
     for (std::uint64_t block_row = 0; block_row < coding_.block_rows(); ++block_row) {
       if (coding_.block_rows() > 1) {
         if (block_row > 0) {
@@ -49,9 +66,10 @@ class TensorEncoder {
       }
       Outcome outcome = Outcome::kOk;
       for_each_segment(coding_, block_row, [&](const Segment& segment) {
-        outcome = encode_segment(segment, levels, choices, failed_at);
+        outcome = encode_segment(segment, levels, choices, in_runs, failed_at);
         return outcome == Outcome::kOk;
       });
+      hand_over();
       if (outcome != Outcome::kOk) return outcome;
     }
     return Outcome::kOk;
@@ -79,7 +97,7 @@ class TensorEncoder {
     });
   }
 
-  Outcome encode_segment(const Segment& segment, const std::int32_t* levels, const TensorChoices& choices,
+  Outcome encode_segment(const Segment& segment, const std::int32_t* levels, const TensorChoices& choices, bool in_runs,
                          std::uint64_t& failed_at) {
     const bool skipped = !choices.row_skip_flags.empty() && choices.row_skip_flags[segment.row] != 0;
     if (skipped) {
@@ -93,18 +111,72 @@ class TensorEncoder {
         for (std::uint64_t i = 0; i < coding_.width % 4; ++i) near_.state = kNextState[near_.state][0];
       return Outcome::kOk;
     }
+    return in_runs ? encode_in_runs(segment, levels, failed_at) : encode_by_bins(segment, levels, choices, failed_at);
+  }
+
+  Outcome encode_in_runs(const Segment& segment, const std::int32_t* levels, std::uint64_t& failed_at) {
+    auto state = static_cast<std::size_t>(near_.state);
+    auto sign_class = static_cast<std::size_t>(Neighbourhood::sign_class(near_.previous));
+    BinEntry* out = run_.begin();
+    for (std::uint64_t i = segment.begin; i < segment.begin + segment.length; ++i) {
+      const std::int64_t level = levels[i];
+      const std::size_t negative = level < 0 ? 1 : 0;
+      const std::size_t nonzero = level != 0 ? 1 : 0;
+      auto magnitude = static_cast<std::uint64_t>(level < 0 ? -level : level);
+      std::size_t next = state;
+      if (coding_.dependent) {
+        next = kStates.after[state][4 * nonzero + (magnitude & 3)];
+        if (next == StatesByLevel::kImpossible) [[unlikely]] {
+          failed_at = i;
+          return Outcome::kParityMismatch;
+        }
+        magnitude = (magnitude + (state & nonzero)) >> 1;
+      }
+      out = BinRun::write_level(out, layout_, negative, magnitude, state, sign_class);
+      sign_class = nonzero * (2 - negative);
+      state = next;
+      if (run_.is_room(out)) continue;
+      run_.end_at(out);
+      hand_over();
+      out = run_.begin();
+    }
+    run_.end_at(out);
+    near_.state = static_cast<int>(state);
+    near_.previous = sign_class == 1 ? -1 : static_cast<int>(sign_class);
+    return Outcome::kOk;
+  }
+
+  // What undo_mapping() and kNextState give together, by 4 for a level that is not 0 and its magnitude's last two bits: one load
+  // from state to state.
+  struct StatesByLevel {
+    static constexpr std::uint8_t kImpossible = 0xFF;
+    std::uint8_t after[kTrellisStates][8];
+  };
+  static constexpr StatesByLevel kStates = [] {
+    StatesByLevel states{};
+    for (int state = 0; state < kTrellisStates; ++state)
+      for (int at = 0; at < 8; ++at) {
+        std::int64_t level = at < 4 ? at : at == 4 ? 4 : at - 4;
+        const bool possible = undo_mapping(level, state);
+        states.after[state][at] = possible ? kNextState[state][level & 1] : StatesByLevel::kImpossible;
+      }
+    return states;
+  }();
+
+  void hand_over() {
+    if constexpr (TakesRuns<Sink>) sink_.take(run_.entries());
+    run_.clear();
+  }
+
+  Outcome encode_by_bins(const Segment& segment, const std::int32_t* levels, const TensorChoices& choices,
+                         std::uint64_t& failed_at) {
     for (std::uint64_t i = segment.begin; i < segment.begin + segment.length; ++i) {
       near_.base = coding_.base != nullptr ? coding_.base[i] : 0;
       near_.history = choices.history_enabled && coding_.history != nullptr && coding_.history[i] != 0;
       std::int64_t level = levels[i];
-      if (coding_.dependent) {
-        // The inverse of format 5.4: an odd state shifts the odd multiples next to zero onto the integers.
-        level += (near_.state & 1) != 0 ? (level > 0) - (level < 0) : 0;
-        if ((level & 1) != 0) {
-          failed_at = i;
-          return Outcome::kParityMismatch;
-        }
-        level /= 2;
+      if (coding_.dependent && !undo_mapping(level, near_.state)) {
+        failed_at = i;
+        return Outcome::kParityMismatch;
       }
       if (coding_.codebook_size > 0 && std::abs(level) > coding_.codebook_limit(level < 0)) {
         failed_at = i;
@@ -153,6 +225,7 @@ class TensorEncoder {
   const TensorCoding& coding_;
   const ContextLayout layout_;
   Neighbourhood near_;
+  BinRun run_;
 };
 
 }  // namespace nnr

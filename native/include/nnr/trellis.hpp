@@ -46,13 +46,16 @@ inline constexpr std::array<double, 4> kSetOffsets = {0.0, 2.0, 3.0, 1.0};
 // Adding and subtracting 1.5 * 2^52 rounds to the nearest integer, ties to even, as nearbyint does, without a call.
 inline constexpr double kRounder = 6755399441055744.0;
 
-// The member of a set that is nearest to x >= 0.
+// Only the third set has a member, 0, that is off its grid; it is the nearest to what is below this.
+inline constexpr std::array<double, 4> kNearerZero = {-1.0, -1.0, 1.5, -1.0};
+
+// The member of a set that is nearest to x >= 0. Without a branch: no set can be foreseen.
 [[nodiscard]] inline double nearest_magnitude(double x, std::size_t set) {
-  if (set == 2 && x < 1.5) return 0.0;
   const double offset = kSetOffsets[set];
   const double rounded = ((x - offset) * 0.25 + kRounder) - kRounder;
   const double magnitude = 4.0 * rounded + offset;
-  return offset < magnitude ? magnitude : offset;
+  const double on_grid = offset < magnitude ? magnitude : offset;
+  return x < kNearerZero[set] ? 0.0 : on_grid;
 }
 
 struct Trellis {
@@ -70,5 +73,27 @@ struct Trellis {
 
 // In the order in which two vectors hold the states 0 2 4 6 and 3 1 7 5.
 inline constexpr std::array<unsigned, kTrellisStates> kDecisionBit = {0, 5, 1, 4, 2, 7, 3, 6};
+
+// The way back from a state, by the state and the decisions made there: what the branch taken comes from and its set.
+struct StepBack {
+  std::uint8_t state;
+  std::uint8_t set;
+};
+
+namespace detail {
+
+constexpr std::array<std::array<StepBack, 256>, kTrellisStates> make_steps_back() {
+  std::array<std::array<StepBack, 256>, kTrellisStates> steps{};
+  for (std::size_t state = 0; state < kTrellisStates; ++state)
+    for (std::size_t decisions = 0; decisions < 256; ++decisions) {
+      const Branch branch = kIncoming[state][(decisions >> kDecisionBit[state]) & 1U];
+      steps[state][decisions] = {static_cast<std::uint8_t>(branch.state), static_cast<std::uint8_t>(candidate_set(branch))};
+    }
+  return steps;
+}
+
+}  // namespace detail
+
+inline constexpr auto kStepsBack = detail::make_steps_back();
 
 }  // namespace nnr

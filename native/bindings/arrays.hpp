@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the bindings share: arrays by their types, and how a status is told.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "buffer.hpp"
+#include "nnr/payload.hpp"
+
+namespace nnr_bindings {
+
+using Bytes = Array<const std::uint8_t>;
+using Levels = Array<const std::int32_t>;
+using MutableLevels = Array<std::int32_t>;
+using Weights = Array<const float>;
+using Mask = Array<const std::uint8_t>;
+
+template <class T>
+std::span<T> span_of(const Array<T>& array) {
+  return {array.data(), array.size()};
+}
+
+inline void require_size(std::size_t size, const nnr::TensorCoding& coding) {
+  if (size != coding.size()) throw nanobind::value_error("array size differs from rows * width");
+}
+
+inline nanobind::bytes bytes_of(const std::vector<std::uint8_t>& values) { return nanobind::bytes(values.data(), values.size()); }
+
+inline nanobind::tuple status_tuple(const nnr::Status& status) {
+  return nanobind::make_tuple(status.outcome, status.bit_position, status.tensor);
+}
+
+inline nanobind::list starts_list(const std::vector<nnr::BlockRowStart>& starts) {
+  nanobind::list list;
+  for (const nnr::BlockRowStart& start : starts)
+    list.append(nanobind::make_tuple(start.position, start.offset, start.state));
+  return list;
+}
+
+// What the encoder is asked to choose.
+struct Choices {
+  std::int32_t qp_value = 0;
+  bool history_enabled = false;
+  bool row_skip = true;
+  bool search = true;
+
+  // The stream has a place for the history flag only where it has row skipping and a parent (format 5.3).
+  [[nodiscard]] nnr::TensorChoices for_levels(const nnr::TensorCoding& coding, const std::int32_t* levels) const {
+    nnr::TensorChoices choices;
+    choices.qp_value = qp_value;
+    choices.history_enabled = history_enabled && coding.has_row_skip_flag() && coding.parent_present;
+    if (row_skip) choices.row_skip_flags = nnr::find_zero_rows(coding, levels);
+    return choices;
+  }
+};
+
+}  // namespace nnr_bindings

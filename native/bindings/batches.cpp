@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "batches.hpp"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "arrays.hpp"
+#include "nnr/dequantizer.hpp"
+#include "nnr/payload.hpp"
+#include "nnr/quantizer.hpp"
+#include "nnr/work_queue.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace nnr_bindings;
+
+namespace {
+
+// Pieces of work on a queue, or without one done where the result is asked for. Its Python object must not be moved or copied.
+class Begun {
+ public:
+  Begun() = default;
+  Begun(const Begun&) = delete;
+  Begun& operator=(const Begun&) = delete;
+  // The arrays must stay until no thread uses them.
+  ~Begun() {
+    if (queue_ != nullptr && !finished_) queue_->abandon(work_);
+  }
+
+  template <class Piece>
+  void begin(nnr::WorkQueue* queue, std::size_t count, Piece&& piece) {
+    work_.piece = std::forward<Piece>(piece);
+    work_.count = count;
+    queue_ = queue;
+    if (queue_ != nullptr) queue_->start(work_);
+  }
+
+  void finish() {
+    if (finished_) return;
+    const nb::gil_scoped_release release;
+    if (queue_ != nullptr)
+      queue_->finish(work_);
+    else
+      for (std::size_t i = 0; i < work_.count; ++i) work_.piece(i);
+    finished_ = true;
+  }
+
+ private:
+  nnr::WorkQueue::Work work_;
+  nnr::WorkQueue* queue_ = nullptr;  // kept alive by nanobind
+  bool finished_ = false;
+};
+
+// (payload, codings, levels, quantization): without quantization the levels stay what they are.
+using DecodingEntry =
+    std::tuple<Bytes, std::vector<nnr::TensorCoding>, std::vector<MutableLevels>, std::optional<nnr::Quantization>>;
+
+class DecodingPayloads {
+ public:
+  DecodingPayloads(std::vector<DecodingEntry> entries, nnr::WorkQueue* queue) : entries_(std::move(entries)), payloads_(entries_.size()) {
+    for (std::size_t n = 0; n < entries_.size(); ++n) {
+      const auto& [payload, codings, levels, quantization] = entries_[n];
+      if (codings.empty() || codings.size() != levels.size()) throw nb::value_error("one levels array per tensor is needed");
+      Payload& own = payloads_[n];
+      for (std::size_t i = 0; i < codings.size(); ++i) {
+        require_size(levels[i].size(), codings[i]);
+        own.levels.push_back(levels[i].data());
+      }
+      own.side.resize(codings.size());
+    }
+    begun_.begin(queue, payloads_.size(), [this](std::size_t n) { decode(n); });
+  }
+
+  // Per payload its status, or None, and its tensors' qp_value.
+  nb::list result() {
+    begun_.finish();
+    nb::list results;
+    for (const Payload& own : payloads_) {
+      nb::list qp_values;
+      for (const nnr::TensorSideData& side : own.side) qp_values.append(side.qp_value);
+      results.append(nb::make_tuple(own.status.ok() ? nb::object(nb::none()) : nb::object(status_tuple(own.status)), qp_values));
+    }
+    return results;
+  }
+
+ private:
+  struct Payload {
+    std::vector<std::int32_t*> levels;
+    std::vector<nnr::TensorSideData> side;
+    nnr::Status status;
+  };
+
+  void decode(std::size_t n) {
+    const auto& [payload, codings, levels, quantization] = entries_[n];
+    Payload& own = payloads_[n];
+    own.status = nnr::decode_payload(span_of(payload), codings, own.levels, own.side);
+    if (!own.status.ok() || !quantization) return;
+    // The levels of tensors without a codebook become values, in place.
+    for (std::size_t i = 0; i < codings.size(); ++i) {
+      const double step =
+          nnr::step_size(std::int64_t{own.side[i].qp_value} + quantization->quantization_parameter, quantization->qp_density);
+      if (codings[i].codebook_size == 0) nnr::dequantize({own.levels[i], codings[i].size()}, step, own.levels[i]);
+    }
+  }
+
+  std::vector<DecodingEntry> entries_;
+  std::vector<Payload> payloads_;
+  Begun begun_;  // the first to go: it waits for the threads
+};
+
+// One tensor's weights to dependent quantisation's levels, and those to a codeword.
+class EncodingWeights {
+ public:
+  EncodingWeights(Weights weights, double step, const nnr::TensorCoding& coding, const Choices& choices,
+                  std::optional<MutableLevels> levels, nnr::WorkQueue* queue)
+      : weights_(std::move(weights)), step_(step), coding_(coding), choices_(choices), levels_(std::move(levels)) {
+    require_size(weights_.size(), coding_);
+    if (levels_) require_size(levels_->size(), coding_);
+    begun_.begin(queue, 1, [this](std::size_t) { encode(); });
+  }
+
+  // The first weight that is out of range, or their number; status; codeword; starts of block rows.
+  nb::tuple result() {
+    begun_.finish();
+    const nb::list starts = starts_list(encoded_.block_row_starts.empty() ? std::vector<nnr::BlockRowStart>() : encoded_.block_row_starts[0]);
+    return nb::make_tuple(quantized_, status_tuple(status_), bytes_of(encoded_.bytes), starts);
+  }
+
+ private:
+  void encode() {
+    // Where nobody wants the levels they are no longer than the work.
+    const std::unique_ptr<std::int32_t[]> own(levels_ ? nullptr : new std::int32_t[weights_.size()]);
+    std::int32_t* const levels = levels_ ? levels_->data() : own.get();
+    quantized_ = nnr::quantize_dependent(span_of(weights_), step_, coding_, levels);
+    if (quantized_ != weights_.size()) return;
+    const std::int32_t* const input = levels;
+    nnr::TensorChoices choices = choices_.for_levels(coding_, input);
+    if (choices_.search) status_ = nnr::search_initialisations(coding_, input, choices);
+    if (status_.ok()) status_ = nnr::encode_payload({&coding_, 1}, {&input, 1}, {&choices, 1}, encoded_);
+  }
+
+  Weights weights_;
+  double step_;
+  nnr::TensorCoding coding_;
+  Choices choices_;
+  std::optional<MutableLevels> levels_;
+  std::size_t quantized_ = 0;
+  nnr::Status status_;
+  nnr::EncodedPayload encoded_;
+  Begun begun_;  // the first to go: it waits for the threads
+};
+
+}  // namespace
+
+void register_batches(nb::module_& m) {
+  nb::class_<nnr::WorkQueue>(m, "Workers")
+      .def("__init__",
+           [](nnr::WorkQueue* self, int threads) {
+             if (threads < 0 || threads > 1024) throw nb::value_error("threads are 0..1024");
+             new (self) nnr::WorkQueue(threads);
+           },
+           "threads"_a);
+
+  nb::class_<DecodingPayloads>(m, "DecodingPayloads")
+      .def(nb::init<std::vector<DecodingEntry>, nnr::WorkQueue*>(), "entries"_a, "workers"_a.none() = nb::none(), nb::keep_alive<1, 3>())
+      .def("result", &DecodingPayloads::result);
+
+  nb::class_<EncodingWeights>(m, "EncodingWeights")
+      .def(nb::init<Weights, double, const nnr::TensorCoding&, const Choices&, std::optional<MutableLevels>, nnr::WorkQueue*>(),
+           "weights"_a, "step"_a, "coding"_a, "choices"_a, "levels"_a = nb::none(), "workers"_a.none() = nb::none(),
+           nb::keep_alive<1, 7>())
+      .def("result", &EncodingWeights::result);
+}

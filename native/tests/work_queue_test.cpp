@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every piece is done once, whoever does it, and none after its work was given up.
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "nnr/work_queue.hpp"
+
+namespace {
+
+int failures = 0;
+
+void expect(bool holds, const char* what, int at) {
+  if (holds) return;
+  if (++failures <= 20) std::fprintf(stderr, "failed: %s at %d\n", what, at);
+}
+
+constexpr std::size_t kWorks = 50;
+
+struct Counted {
+  std::array<std::atomic<int>, 7> pieces{};
+  nnr::WorkQueue::Work work;
+
+  explicit Counted(std::size_t count) {
+    work.count = count;
+    work.piece = [this](std::size_t i) { ++pieces[i]; };
+  }
+};
+
+void test(int threads) {
+  std::vector<std::unique_ptr<Counted>> all;
+  nnr::WorkQueue queue(threads);
+  for (std::size_t n = 0; n < kWorks; ++n) {
+    all.push_back(std::make_unique<Counted>(n % 8));
+    queue.start(all.back()->work);
+  }
+  // In any order: every third is given up, the others are finished from the last one on.
+  for (std::size_t n = 0; n < kWorks; n += 3) queue.abandon(all[n]->work);
+  for (std::size_t n = kWorks; n-- > 0;)
+    if (n % 3 != 0) queue.finish(all[n]->work);
+  for (std::size_t n = 0; n < kWorks; ++n) {
+    std::size_t done = 0;
+    for (const std::atomic<int>& times : all[n]->pieces) {
+      expect(times <= 1, "a piece was done again", threads);
+      done += static_cast<std::size_t>(times);
+    }
+    expect(done == all[n]->work.done, "pieces done", threads);
+    expect(n % 3 == 0 || done == n % 8, "all pieces", threads);
+  }
+}
+
+}  // namespace
+
+int main() {
+  for (int round = 0; round < 50; ++round)
+    for (const int threads : {0, 1, 2, 5}) test(threads);
+  if (failures == 0) std::puts("work queue: all tests passed");
+  return failures == 0 ? 0 : 1;
+}

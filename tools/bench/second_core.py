@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a second core can bring on this machine: the same work in one process, and in two at once.
+
+    python -m tools.bench.second_core [--repeat N]   (tools/dev.py bench runs it too)
+
+Processes share no interpreter lock and no memory they write to: what two of them gain is a limit for two threads. It is
+below 2 where the cores share caches, memory or their host with others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import nnr_codec
+from tools.bench.models import Model, resnet56, synthetic
+
+Work = Callable[[], object]
+LEAST_SECONDS = 0.3
+
+
+def decoding(stream: bytes) -> Work:
+    """Whole calls of the decoder."""
+    return lambda: nnr_codec.decode(stream)
+
+
+def copying(n_bytes: int) -> Work:
+    """A copy of memory, which a second core may slow down."""
+    source = np.zeros(n_bytes, np.uint8)
+    return source.copy
+
+
+def gain(work: Work, repeat: int) -> float:
+    """Return how much more work two processes at once do in the same wall time, as a median over pairs of measurements."""
+    context = multiprocessing.get_context("fork")
+    ready, done = context.Barrier(3), context.Queue()
+    # Long enough that waking up takes no part in it.
+    calls = math.ceil(LEAST_SECONDS / min(_wall_seconds(work, 1) for _ in range(3)))
+
+    def beside() -> None:
+        work()
+        for _ in range(repeat):
+            ready.wait()
+            done.put(_wall_seconds(work, calls))
+
+    others = [context.Process(target=beside, daemon=True) for _ in range(2)]
+    for process in others:
+        process.start()
+    gains = []
+    for _ in range(repeat):
+        # Alone and together in turns, so that a slow spell of the machine meets both.
+        alone = _wall_seconds(work, calls)
+        ready.wait()
+        together = max(done.get(), done.get())
+        gains.append(2 * alone / together)
+    for process in others:
+        process.join()
+    return statistics.median(gains)
+
+
+def _wall_seconds(work: Work, calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    return time.perf_counter() - start
+
+
+def rows(repeat: int) -> list[tuple[str, float]]:
+    """Measure the gains of several kinds of work."""
+
+    def stream(model: Model) -> bytes:
+        return nnr_codec.encode(model.tensors, qp=model.qp, effort="fast")
+
+    kinds: list[tuple[str, Work]] = [
+        (f"decode, one tensor at {model.name}", decoding(stream(model))) for model in synthetic()
+    ]
+    small: Any = resnet56()
+    if small is not None:
+        kinds.append(("decode, resnet56", decoding(stream(small))))
+    kinds.append(("memory copy, 64 MB", copying(1 << 26)))
+    return [(name, gain(work, repeat)) for name, work in kinds]
+
+
+def table(repeat: int) -> str:
+    """Return the gains as a Markdown table."""
+    lines = ["| the same work | two processes gain |", "|---|---|"]
+    return "\n".join(lines + [f"| {name} | {value:.2f} |" for name, value in rows(repeat)])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeat", type=int, default=5)
+    print(table(parser.parse_args(arguments).repeat))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
