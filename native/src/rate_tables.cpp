@@ -22,22 +22,8 @@ RateTables::RateTables(const TensorCoding& coding, bool history_enabled, std::sp
 }
 
 void RateTables::adapt(Neighbourhood& near, std::int64_t value) {
-  const auto update = [&](int context, bool bin) { contexts_[static_cast<std::size_t>(context)].update(bin); };
-  update(near.significance(), value != 0);
-  if (value != 0) {
-    const bool negative = value < 0;
-    update(near.sign(), negative);
-    const std::int64_t magnitude = std::abs(value);
-    const std::int64_t ones = std::min<std::int64_t>(magnitude - 1, layout_.unary);
-    for (int j = 0; j < ones; ++j) update(near.greater(layout_, j, negative), true);
-    if (ones < layout_.unary) {
-      update(near.greater(layout_, static_cast<int>(ones), negative), false);
-    } else {
-      const int k = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(magnitude - layout_.unary))) - 1;
-      for (int j = 0; j < k; ++j) update(layout_.prefix() + j, true);
-      if (k < ContextLayout::kPrefixCount) update(layout_.prefix() + k, false);
-    }
-  }
+  for_each_level_bin(layout_, near, value,
+                     [&](LevelBin, int context, bool bin) { contexts_[static_cast<std::size_t>(context)].update(bin); });
   near.previous = value;
   if (dependent_) near.state = kNextState[near.state][value & 1];
 }

@@ -23,6 +23,8 @@ class Effort:
         Tried by estimate. 10 costs no byte in the header.
     small : int
         Tensors of up to so many weights are also tried with scalar quantisation and several unary lengths, by real size.
+    beam : float
+        Squared steps, and as many bits, by which a path lags when the search gives it up.
     slopes : tuple of float
         Multiples of the usual lambda, each tried with a search of its own; the fewest bits at equal error win.
     """
@@ -32,12 +34,13 @@ class Effort:
     sample_share: float = 1.0
     unary_lengths: tuple[int, ...] = (1, 2, 4, 7, 10, 14, 20, 32)
     small: int = 512
+    beam: float = 4.0
     slopes: tuple[float, ...] = (1.0,)
 
 
 EFFORTS = {
     "fast": Effort(0),
-    "medium": Effort(1, sample_share=0.125),
+    "medium": Effort(1, sample_share=0.125, beam=2.25),
     "slow": Effort(2, small=4096),
     "best": Effort(
         3,

@@ -198,6 +198,7 @@ class RdoSearch:
             state.slope,
             importance=self._sample_importance,
             initialisations=state.initialisations,
+            beam=self._effort.beam,
         )
 
     def _whole(self, header: DataUnitHeader, state: _State) -> NDArray[np.int32]:
@@ -217,6 +218,7 @@ class RdoSearch:
             history=before.history if before is not None else None,
             history_enabled=state.history,
             row_skip=self._job.config.row_skip,
+            beam=self._effort.beam,
         )
 
     def _better_qp(self, weights: NDArray[np.float32], levels: NDArray[np.int32], qp: int) -> int:

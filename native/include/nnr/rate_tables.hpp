@@ -5,13 +5,13 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <span>
 #include <vector>
 
 #include "nnr/context_model.hpp"
+#include "nnr/level_bins.hpp"
 #include "nnr/rate.hpp"
 #include "nnr/tables.hpp"
 #include "nnr/tensor_coding.hpp"
@@ -51,7 +51,7 @@ class RateTables {
     } else if (ones < u) {
       return cost + flags.stop[static_cast<std::size_t>(ones)];
     }
-    return cost + escape_[static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(q - u)) - 1)];
+    return cost + escape_[static_cast<std::size_t>(prefix_length(q, layout_.unary))];
   }
 
  private:
