@@ -126,7 +126,6 @@ def test_a_score_that_nothing_keeps() -> None:
 
 
 def test_the_plot_is_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     _, report = compress_to(model(), Score(), max_drop=0.5, max_evaluations=6)
     report.plot(tmp_path / "search.png")
     assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")

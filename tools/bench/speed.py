@@ -130,7 +130,7 @@ def plot(path: Path, measured: dict[str, Figures]) -> None:
     axes.set_xticks(places, list(measured), rotation=20)
     axes.set_ylabel("times NNCodec's speed, one core")
     axes.axhline(1, color="grey", linewidth=0.8)
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     figure.savefig(path, bbox_inches="tight", dpi=80)
 
 
