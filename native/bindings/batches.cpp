@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "arrays.hpp"
@@ -24,7 +26,8 @@ using namespace nnr_bindings;
 
 namespace {
 
-// Pieces of work on a queue, or without one done where the result is asked for. Its Python object must not be moved or copied.
+// Pieces of work on a queue, or without one done where the result is asked for, by one thread. Its Python object must not be
+// moved or copied.
 class Begun {
  public:
   Begun() = default;
@@ -32,7 +35,7 @@ class Begun {
   Begun& operator=(const Begun&) = delete;
   // The arrays must stay until no thread uses them.
   ~Begun() {
-    if (queue_ != nullptr && !finished_) queue_->abandon(work_);
+    if (queue_ != nullptr && state_ == State::kBegun) queue_->abandon(work_);
   }
 
   template <class Piece>
@@ -44,19 +47,30 @@ class Begun {
   }
 
   void finish() {
-    if (finished_) return;
+    if (state_ == State::kFinished) return;
+    if (state_ == State::kCancelled) throw std::logic_error("the work was given up");
     const nb::gil_scoped_release release;
     if (queue_ != nullptr)
       queue_->finish(work_);
     else
       for (std::size_t i = 0; i < work_.count; ++i) work_.piece(i);
-    finished_ = true;
+    state_ = State::kFinished;
+  }
+
+  // Gives up what is not begun, and waits for what is.
+  void cancel() {
+    if (state_ != State::kBegun) return;
+    state_ = State::kCancelled;
+    const nb::gil_scoped_release release;
+    if (queue_ != nullptr) queue_->abandon(work_);
   }
 
  private:
+  enum class State : std::uint8_t { kBegun, kFinished, kCancelled };
+
   nnr::WorkQueue::Work work_;
   nnr::WorkQueue* queue_ = nullptr;  // kept alive by nanobind
-  bool finished_ = false;
+  State state_ = State::kBegun;
 };
 
 // (payload, codings, levels, quantization): without quantization the levels stay what they are.
@@ -78,6 +92,8 @@ class DecodingPayloads {
     }
     begun_.begin(queue, payloads_.size(), [this](std::size_t n) { decode(n); });
   }
+
+  void cancel() { begun_.cancel(); }
 
   // Per payload its status, or None, and its tensors' qp_value.
   nb::list result() {
@@ -127,6 +143,8 @@ class EncodingWeights {
     begun_.begin(queue, 1, [this](std::size_t) { encode(); });
   }
 
+  void cancel() { begun_.cancel(); }
+
   // The first weight that is out of range, or their number; status; codeword; starts of block rows.
   nb::tuple result() {
     begun_.finish();
@@ -171,11 +189,13 @@ void register_batches(nb::module_& m) {
 
   nb::class_<DecodingPayloads>(m, "DecodingPayloads")
       .def(nb::init<std::vector<DecodingEntry>, nnr::WorkQueue*>(), "entries"_a, "workers"_a.none() = nb::none(), nb::keep_alive<1, 3>())
+      .def("cancel", &DecodingPayloads::cancel)
       .def("result", &DecodingPayloads::result);
 
   nb::class_<EncodingWeights>(m, "EncodingWeights")
       .def(nb::init<Weights, double, const nnr::TensorCoding&, const Choices&, std::optional<MutableLevels>, nnr::WorkQueue*>(),
            "weights"_a, "step"_a, "coding"_a, "choices"_a, "levels"_a = nb::none(), "workers"_a.none() = nb::none(),
            nb::keep_alive<1, 7>())
+      .def("cancel", &EncodingWeights::cancel)
       .def("result", &EncodingWeights::result);
 }

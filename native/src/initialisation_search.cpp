@@ -63,6 +63,7 @@ class TrialSink {
 
  private:
   static constexpr std::uint32_t kBatch = 256;
+  static_assert(2 * kBatch <= CandidateCourses::kMostBins);
   static constexpr std::size_t kNone = SIZE_MAX;
 
   struct Trial {

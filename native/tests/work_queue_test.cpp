@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 #include "nnr/work_queue.hpp"
@@ -52,11 +53,43 @@ void test(int threads) {
   }
 }
 
+// What a piece throws comes out where its work is finished, whoever did it, and nobody waits for ever.
+void test_faults(int threads) {
+  nnr::WorkQueue queue(threads);
+  nnr::WorkQueue::Work failing;
+  failing.count = 5;
+  failing.piece = [](std::size_t i) {
+    if (i % 2 == 1) throw std::length_error("piece");
+  };
+  Counted behind(7);
+  queue.start(failing);
+  queue.start(behind.work);
+  queue.finish(behind.work);
+  bool thrown = false;
+  try {
+    queue.finish(failing);
+  } catch (const std::length_error&) {
+    thrown = true;
+  }
+  expect(thrown, "the fault comes out", threads);
+  expect(failing.done == failing.count, "all pieces of a failing work", threads);
+
+  nnr::WorkQueue::Work given_up;
+  given_up.count = 3;
+  given_up.piece = failing.piece;
+  queue.start(given_up);
+  queue.abandon(given_up);
+  expect(given_up.done == given_up.begun, "no piece of an abandoned work is being done", threads);
+}
+
 }  // namespace
 
 int main() {
   for (int round = 0; round < 50; ++round)
-    for (const int threads : {0, 1, 2, 5}) test(threads);
+    for (const int threads : {0, 1, 2, 5}) {
+      test(threads);
+      test_faults(threads);
+    }
   if (failures == 0) std::puts("work queue: all tests passed");
   return failures == 0 ? 0 : 1;
 }

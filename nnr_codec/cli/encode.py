@@ -127,6 +127,9 @@ def _pattern_and_qp(
     type=click.FloatRange(0, min_open=True),
     help="Relative error of the whole model, as a fraction.",
 )
+@click.option(
+    "--per-tensor", is_flag=True, help="--max-error of each tensor instead (biases and norms may have less)."
+)
 @click.option("--threads", type=click.IntRange(1), help="Threads to encode with; by default all cores.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
@@ -139,6 +142,9 @@ def command(
     sharded set.
     """
     target = target or default_target(source)
+    per_tensor = options.pop("per_tensor")
+    if per_tensor and options["max_error"] is None:
+        raise click.UsageError("--per-tensor goes with --max-error")
     if os.path.exists(target) and os.path.exists(source) and os.path.samefile(source, target):
         raise NotEncodable("input and output are the same file", path=target)
     chosen = {name: value for name, value in options.items() if value is not None}
@@ -150,6 +156,8 @@ def command(
     }
     if len(wanted) > 1:
         raise click.UsageError("one of --target-ratio, --target-bits and --max-error at a time")
+    if per_tensor:
+        wanted["per_tensor"] = True
     config = port.configure(chosen)
     started = time.perf_counter()
     with replacing(target, overwrite=force) as file, open_model(source) as model:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nnr_codec.codec.checksum import verify_checksum
 from nnr_codec.codec.deadline import Deadline
-from nnr_codec.codec.in_flight import in_order
+from nnr_codec.codec.in_flight import checked_threads, in_order
 from nnr_codec.codec.recompose import Recomposer
 from nnr_codec.codec.source import StreamSource, opened
 from nnr_codec.codec.source_description import SourceDescription, in_source_order
@@ -66,7 +66,7 @@ class Decoder:
         require_checksum: bool = False,
     ) -> None:
         self._limits = limits or Limits()
-        self._threads = threads or 1
+        self._threads = checked_threads(threads)
         self._executor = executor
         self._dimensions = dict(dimensions or {})
         self._require_checksum = require_checksum

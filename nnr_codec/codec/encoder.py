@@ -18,7 +18,7 @@ from nnr_codec.codec.checksum import checksum_unit
 from nnr_codec.codec.config import EncoderConfig
 from nnr_codec.codec.encoding_threads import EncodingThreads
 from nnr_codec.codec.importance import Importance, TensorImportance, importance_of
-from nnr_codec.codec.in_flight import in_order
+from nnr_codec.codec.in_flight import checked_threads, in_order
 from nnr_codec.codec.source_description import describe
 from nnr_codec.codec.tensor_encoder import encode_without_levels
 from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
@@ -82,7 +82,7 @@ class Encoder:
         executor: Executor | None = None,
     ) -> None:
         self.config = config or EncoderConfig()
-        self._threads = threads or 1
+        self._threads = checked_threads(threads)
         self._executor = executor
         self._updates = UpdateTree()
         self._parameter_ids: dict[str, int] = {}

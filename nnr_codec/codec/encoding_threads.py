@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from types import TracebackType
 
 from nnr_codec.codec.in_flight import Begun
@@ -23,12 +24,12 @@ class EncodingThreads:
     Parameters
     ----------
     threads : int
-        The caller's own among them, which works while it waits.
+        The caller's own among them, which works while it waits; tensors that need much Python have as many of their own.
     """
 
     def __init__(self, threads: int) -> None:
-        self._workers = Workers(threads - 1)
-        self._pool = ThreadPoolExecutor(threads)
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads)  # makes its threads when they are needed
 
     def __enter__(self) -> EncodingThreads:
         return self
@@ -38,13 +39,17 @@ class EncodingThreads:
     ) -> None:
         self._pool.shutdown()
 
+    @cached_property
+    def _workers(self) -> Workers:
+        return Workers(self._threads - 1)
+
     def submit(self, job: TensorJob) -> Begun[EncodedTensor]:
         """Begin a tensor. Its result, or its error, comes in its turn."""
         if not needs_little_python(job):
             return self._pool.submit(encode_without_levels, job)
         known: Future[EncodedTensor] = Future()
         try:
-            begun = begin_tensor(job, self._workers, keep_levels=False)
+            begun = begin_tensor(job, self._workers, keep_levels=job.config.incremental)
         except Exception as error:
             known.set_exception(error)
             return known

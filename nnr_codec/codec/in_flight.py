@@ -29,6 +29,26 @@ ALWAYS_ELEMENTS = 1 << 22
 _JOBS_PER_WORKER = 16
 
 
+#: More would help nobody; results do not depend on their number.
+_MOST_THREADS = 256
+
+
+def checked_threads(threads: int | None) -> int:
+    """Return how many threads to use, 1 unless it is said.
+
+    Raises
+    ------
+    ValueError
+        Fewer than one.
+
+    >>> checked_threads(None), checked_threads(10**6)
+    (1, 256)
+    """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be 1 or more, not {threads}")
+    return min(threads or 1, _MOST_THREADS)
+
+
 def in_order(
     submit: Callable[[Job], Begun[Result]],
     jobs: Iterator[tuple[Ticket, int, Job]],
@@ -72,7 +92,8 @@ def in_order(
         if fault is not None:
             raise fault
     finally:
-        for _, _, begun in pending:
+        # From the last one on: while one is waited for, its threads would take up those behind it.
+        for _, _, begun in reversed(pending):
             begun.cancel()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import glob
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,8 @@ from nnr_codec.codec.decoder import decode
 from nnr_codec.codec.encoder import encode
 from nnr_codec.codec.rdo_search import USUAL_SLOPE, sample_of
 from nnr_codec.codec.steps import nearest_qp, root_mean_square
+from nnr_codec.codec.tensor_targets import steps_for_errors
+from nnr_codec.codec.tensors import QuantizedTensor
 from nnr_codec.entropy import TensorCoding, rate
 from nnr_codec.errors import NotEncodable
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, matched_lambda, quantize_rdo, step_size
@@ -46,7 +48,7 @@ class TensorReport:
 
     name: str
     weights: int
-    step: float
+    step: float  # 0 when its values are stored as they are
     relative_error: float
 
 
@@ -59,7 +61,7 @@ class TargetReport:
     asked, reached : float
         In the target's own unit: a ratio, bits per weight, or a relative error.
     points : tuple of (scale, reached)
-        The whole encodings tried, in order.
+        The whole encodings tried, in order; per tensor, how many tensors each round encoded and the error farthest off.
     """
 
     target: str
@@ -104,9 +106,27 @@ class _Model:
             steps[name] = nearest_qp(step, _DENSITY)
         return steps
 
-    def encode(self, scale: float, options: Mapping[str, Any]) -> bytes:
-        by_name = tuple((glob.escape(name), qp) for name, qp in self.qps(scale).items())
+    def encode(self, qps: Mapping[str, int], options: Mapping[str, Any]) -> bytes:
+        by_name = tuple((glob.escape(name), qp) for name, qp in qps.items())
         return encode(self.tensors, replace(self.config, qp_by_name=by_name, qp_density=_DENSITY), **options)
+
+    def start_for_errors(self, asked: float) -> dict[str, int]:
+        """Return the usual steps for one relative error, of the tensors whose error a target is."""
+        return {
+            name: nearest_qp(asked * rms / math.sqrt(self.mse), _DENSITY)
+            for name, rms in self._rms.items()
+            if self.tensors[name].ndim > 1
+        }
+
+    def errors(self, qps: Mapping[str, int]) -> dict[str, float]:
+        """Return the relative errors that some tensors are left with."""
+        by_name = tuple((glob.escape(name), qp) for name, qp in qps.items())
+        config = replace(self.config, qp_by_name=by_name, qp_density=_DENSITY)
+        decoded = decode(encode({name: self.tensors[name] for name in qps}, config))
+        return {name: self._error(name, decoded[name]) / self._rms[name] for name in qps}
+
+    def _error(self, name: str, decoded: ArrayLike) -> float:
+        return root_mean_square(self._real[name] - np.asarray(decoded, np.float32).reshape(-1))
 
     def estimate(self, scale: float) -> tuple[float, float]:
         """Return bits and squared error, by samples and the rate model."""
@@ -122,16 +142,17 @@ class _Model:
             squared += root_mean_square(sample - np.float32(step) * levels) ** 2 * self._real[name].size
         return bits, squared
 
-    def report(self, stream: bytes, scale: float) -> tuple[float, tuple[TensorReport, ...]]:
+    def report(self, stream: bytes) -> tuple[float, tuple[TensorReport, ...]]:
         """Return the relative error of the whole model, and each tensor's."""
-        decoded = decode(stream)
-        qps, squared, rows = self.qps(scale), 0.0, []
+        found = decode(stream, dequantize=False)
+        squared, rows = 0.0, []
         for name, values in self._real.items():
-            error = root_mean_square(values - np.asarray(decoded[name], np.float32).reshape(-1))
+            tensor = found[name]
+            coded = isinstance(tensor, QuantizedTensor)
+            error = self._error(name, tensor.dequantize() if coded else tensor)
             squared += error**2 * values.size
-            rows.append(
-                TensorReport(name, values.size, step_size(qps[name], _DENSITY), error / self._rms[name])
-            )
+            step = tensor.step_size if coded else 0.0
+            rows.append(TensorReport(name, values.size, step, error / self._rms[name]))
         return math.sqrt(squared / self.energy), tuple(rows)
 
 
@@ -141,6 +162,7 @@ def compress_to_target(
     ratio: float | None = None,
     bits: float | None = None,
     max_error: float | None = None,
+    per_tensor: bool = False,
     allocation: str = "relative",
     config: EncoderConfig | None = None,
     progress: Progress | None = None,
@@ -156,8 +178,10 @@ def compress_to_target(
     bits : float, optional
         Of the stream, per weight.
     max_error : float, optional
-        Of the whole model: root of its squared error over its squared weights. (Per tensor: `encode` with
-        ``relative_error``.)
+        Relative: root of the squared error over the squared weights, of the whole model.
+    per_tensor : bool
+        The error is that of each tensor of two dimensions and more instead; others keep the finer of it and the
+        configuration's ``relative_error_1d``. The report gives as reached what is farthest from the target.
     allocation : str
         ``relative``: a tensor's error counts relative to its root mean square, as nothing is known of how layers are scaled
         against each other. ``squared``: the plain squared error of the whole model.
@@ -176,7 +200,7 @@ def compress_to_target(
     NotEncodable
         A tensor the format cannot hold, or no weight whose step could be chosen.
     ValueError
-        Not exactly one target, or one that is not positive.
+        Not exactly one target, one that is not positive, or `per_tensor` with another than an error.
     """
     given = {"ratio": ratio, "bits": bits, "max_error": max_error}
     named = [(name, value) for name, value in given.items() if value is not None]
@@ -185,10 +209,14 @@ def compress_to_target(
             "one of ratio, bits and max_error is given and positive; allocation is 'relative' or 'squared'"
         )
     target, asked = named[0]
+    if per_tensor and target != "max_error":
+        raise ValueError("per_tensor goes with max_error")
     arrays = {name: np.asarray(value) for name, value in tensors.items()}
     model = _Model(arrays, config or EncoderConfig(), allocation)
     if model.energy == 0:
         raise NotEncodable("a target needs weights that are not all zero")
+    if per_tensor:
+        return _each_to_error(model, asked, progress, options)
 
     def reached(stream_bits: float, squared_error: float) -> float:
         if target == "max_error":
@@ -205,20 +233,20 @@ def compress_to_target(
     sign = -1.0 if target == "bits" else 1.0
     curve = _bracket(estimated, model.start(), asked, sign)
     points: list[tuple[float, float]] = []
-    best: tuple[float, bytes, float] | None = None
+    best: tuple[float, bytes] | None = None
     scale, stride = _solve(curve, math.log(asked), sign, estimated), _FIRST_STRIDE
     for _ in range(_MAX_ENCODINGS):
-        stream = model.encode(scale, options)
+        stream = model.encode(model.qps(scale), options)
         squared = 0.0
         if target == "max_error":
-            squared = model.report(stream, scale)[0] ** 2 * model.energy
+            squared = model.report(stream)[0] ** 2 * model.energy
         value = reached(8 * len(stream), squared)
         points.append((scale, value))
         if progress is not None:
             progress("encoding", scale, value)
         miss = abs(math.log(value / asked))
         if best is None or miss < best[0]:
-            best = (miss, stream, scale)
+            best = (miss, stream)
         if miss <= _TOLERANCE:
             break
         between = _between(points, asked)
@@ -230,13 +258,51 @@ def compress_to_target(
             scale = between
     if best is None:
         raise NotEncodable("no encoding was tried")
-    _, stream, scale = best
-    error, rows = model.report(stream, scale)
-    report = TargetReport(
-        target, asked, reached(8 * len(stream), error**2 * model.energy), len(stream), 8 * len(stream) / model.count,
+    stream = best[1]
+    error, rows = model.report(stream)
+    return stream, _report(
+        model, target, asked, reached(8 * len(stream), error**2 * model.energy), stream, points, (error, rows)
+    )
+
+
+def _report(
+    model: _Model, target: str, asked: float, value: float, stream: bytes,
+    points: list[tuple[float, float]], found: tuple[float, tuple[TensorReport, ...]],
+) -> TargetReport:  # fmt: skip
+    error, rows = found
+    return TargetReport(
+        target, asked, value, len(stream), 8 * len(stream) / model.count,
         model.size_bytes / len(stream), error, tuple(points), rows,
     )  # fmt: skip
-    return stream, report
+
+
+def _each_to_error(
+    model: _Model, asked: float, progress: Progress | None, options: Mapping[str, Any]
+) -> tuple[bytes, TargetReport]:
+    """Encode with the same relative error in all tensors of two dimensions and more."""
+    model.config = replace(
+        model.config, qp=None, qp_1d=None, bit_depth=None,
+        relative_error=asked, relative_error_1d=min(asked, model.config.relative_error_1d),
+    )  # fmt: skip
+    points: list[tuple[float, float]] = []
+
+    def measure(qps: Mapping[str, int]) -> Mapping[str, float]:
+        errors = model.errors(qps)
+        points.append((float(len(qps)), farthest(errors.values(), asked)))
+        if progress is not None:
+            progress("encoding", *points[-1])
+        return errors
+
+    qps = steps_for_errors(model.start_for_errors(asked), asked, _DENSITY, measure)
+    stream = model.encode(qps, options)
+    error, rows = model.report(stream)
+    value = farthest((row.relative_error for row in rows if row.name in qps), asked)
+    return stream, _report(model, "max_error", asked, value, stream, points, (error, rows))
+
+
+def farthest(errors: Iterable[float], asked: float) -> float:
+    """Return the error that misses what was asked for the most, as a ratio."""
+    return max(errors, key=lambda error: abs(math.log(max(error, 1e-30) / asked)), default=asked)
 
 
 def _between(points: list[tuple[float, float]], asked: float) -> float | None:

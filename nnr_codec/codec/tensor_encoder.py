@@ -124,7 +124,8 @@ class BegunTensor:
         return _or_raw(self.job, self.weights, _unit_of(self.header, encoded, self.levels), self.raw_header)
 
     def cancel(self) -> None:
-        """Give nothing up: who drops this waits for the threads."""
+        """Give up what is not begun, and wait for what is: no thread reads the weights afterwards."""
+        self.encoding.cancel()
 
 
 @contextmanager

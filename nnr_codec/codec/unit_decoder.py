@@ -198,7 +198,8 @@ class DecodingUnits:
 
     def cancel(self) -> None:
         """Give up what is not begun, and wait for what is."""
-        self.__dict__.pop("_begun", None)
+        self._begun.cancel()
+        del self._begun
 
 
 def _payload_job(unit: DataUnitInStream, dequantize: bool) -> PayloadToDecode:

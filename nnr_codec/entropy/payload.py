@@ -182,6 +182,10 @@ class DecodingPayloads:
             workers,
         )
 
+    def cancel(self) -> None:
+        """Give up what is not begun, and wait for what is."""
+        self._begun.cancel()
+
     def result(self) -> list[DecodedPayload | BitstreamError]:
         """Return per job what was decoded, or the error that `decode_payload` would raise."""
         results: list[DecodedPayload | BitstreamError] = []
@@ -259,8 +263,18 @@ class EncodingWeights:
         choices = _native.Choices(qp_value=qp_value, row_skip=row_skip, search=search_initialisations)
         self._begun = _native.EncodingWeights(weights, step, coding, choices, levels, workers)
 
+    def cancel(self) -> None:
+        """Give up what is not begun, and wait for what is."""
+        self._begun.cancel()
+
     def result(self) -> tuple[int, EncodedPayload]:
-        """Return how many weights could be quantised, and the codeword if all could."""
+        """Return how many weights could be quantised, and the codeword if all could.
+
+        Raises
+        ------
+        NotEncodable
+            Levels that the coding cannot express.
+        """
         n_quantized, status, payload, starts = self._begun.result()
         raise_unless_encodable(status)
         return n_quantized, EncodedPayload(payload, (tuple(BlockRowStart(*s) for s in starts),))

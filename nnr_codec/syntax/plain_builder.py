@@ -119,16 +119,16 @@ class _BuilderTranslator(PlainTranslator):
         self.check(element, name)
 
     def _repeat(self, member: Repeat, tree: str) -> None:
-        entries, entry = self.new(), self.new()
+        entries, entry, index = self.new(), self.new(), self.new()
         self.say(f"{entries} = {tree}[{member.key!r}]", f"{tree}_used += 1")
         self.say(
             f"if not isinstance({entries}, (list, tuple)) or len({entries}) != max(0, {member.count.text}): return None"
         )
 
         def each() -> None:
-            self.say("__index += 1")
+            self.say(f"{index} += 1")
             if member.index is not None:
-                self.say(f"{member.index} = __index")
+                self.say(f"{member.index} = {index}")
             if isinstance(member.subcon, Syntax):
                 self.tree(member.subcon, entry)
             else:
@@ -138,7 +138,7 @@ class _BuilderTranslator(PlainTranslator):
                 self._write(member.subcon, name)
             self.loop(f"if __n > {_MOST_WAITING}:", self.flush)
 
-        self.say("__index = -1")
+        self.say(f"{index} = -1")
         self.loop(f"for {entry} in {entries}:", each)
         self.say(f"{member.name} = {entries}")
 
@@ -172,7 +172,8 @@ class _BuilderTranslator(PlainTranslator):
         elif isinstance(element, bs):
             self.say(
                 f"if __n & 7 or not isinstance({name}, (bytes, memoryview)): return None",
-                f"__payload = {name}",
+                # Its length is to be that of its bytes; a view that skips some is refused.
+                f"__payload = memoryview({name}).cast('B')",
             )
         else:
             self.say("return None")

@@ -121,3 +121,12 @@ def test_series_of_updates(peer: Any, temporal: bool, history: bool) -> None:
         streams.append(encoder.encode(update))
     for stream, theirs in zip(streams, peer.decode_sequence(streams), strict=True):
         assert_same(decoder.decode(stream), theirs.values)
+
+
+def test_no_small_tensor_is_larger_than_the_peers(peer: Any) -> None:
+    rng = np.random.default_rng(5)
+    sizes = (1, 2, 3, 4, 8, 16, 32, 64, 300)
+    for size in sizes:
+        tensor = {"w": rng.normal(0, 1, size).astype(np.float32)}
+        theirs = peer.encode(tensor, qp=-24, dependent=True)
+        assert len(encode(tensor, qp=-24, describe_source=False)) <= len(theirs), size

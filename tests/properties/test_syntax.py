@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Properties of the grammar, over streams that a walk over its own declaration draws."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from nnr_codec import encode
-from nnr_codec.errors import BitstreamError, InternalError, NnrError
-from nnr_codec.model import DataUnit, Limits, ModelParameterSet
+from nnr_codec.errors import BitstreamError, InternalError, NnrError, NotEncodable
+from nnr_codec.model import DataUnit, DataUnitHeader, Limits, ModelParameterSet
 from nnr_codec.syntax import (
     NNR_UNIT,
     JoinedUnitSpan,
@@ -188,6 +190,20 @@ def test_the_fast_walk_takes_what_encoders_write() -> None:
             assert tree == parse_tree(stream, span, state)
             found += 1
     assert found == 5
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 5)])
+def test_a_payload_of_any_buffer_is_as_long_as_its_bytes(shape: tuple[int, ...]) -> None:
+    words = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+    header = DataUnitHeader(topology_elem_ids=("w",), tensor_dimensions=(4,))
+    expected = build_unit(DataUnit(header=header, payload=words.tobytes()), SyntaxState())
+    assert build_unit(DataUnit(header=header, payload=memoryview(words)), SyntaxState()) == expected
+
+
+def test_a_payload_that_skips_bytes_cannot_be_written() -> None:
+    header = DataUnitHeader(topology_elem_ids=("w",), tensor_dimensions=(4,))
+    with pytest.raises(NotEncodable):
+        build_unit(DataUnit(header=header, payload=memoryview(bytes(24))[::2]), SyntaxState())
 
 
 def check_builders(tree: dict[str, Any], kind: int, state: SyntaxState) -> bool:

@@ -3,7 +3,10 @@
 
 import gc
 import io
+import os
+import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -17,6 +20,7 @@ from nnr_codec import Decoder, NotEncodable, decode, encode
 from nnr_codec.codec import decoder, in_flight, unit_batches
 from nnr_codec.codec.in_flight import in_order
 from nnr_codec.codec.unit_decoder import DecodingUnits
+from nnr_codec.entropy import EncodingWeights, TensorCoding, Workers
 from nnr_codec.model import DataUnit, DataUnitHeader, ModelParameterSet, PayloadType
 from nnr_codec.syntax import SyntaxState, build_unit
 
@@ -150,6 +154,73 @@ def test_an_error_in_a_job_is_raised_and_the_rest_is_given_up() -> None:
 
     with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="2"):
         list(in_order(lambda i: pool.submit(fail, i), ((i, 1, i) for i in range(1000)), 2))
+
+
+def test_the_last_job_in_flight_is_given_up_first() -> None:
+    # Otherwise threads would take up the jobs behind the one that is waited for.
+    class Job:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def result(self) -> int:
+            return self.number
+
+        def cancel(self) -> None:
+            given_up.append(self.number)
+
+    given_up: list[int] = []
+    results = in_order(Job, iter([(i, 1, i) for i in range(10)]), 1)
+    assert next(results) == (0, 0)
+    results.close()
+    assert given_up == list(range(9, 0, -1))
+
+
+def test_no_thread_reads_weights_after_encoding_failed() -> None:
+    weights = [np.ones((200, 200), np.float32) for _ in range(20)]
+    bad = np.full(4, 1e30, np.float32)
+    with pytest.raises(NotEncodable) as caught:
+        encode({"bad": bad, **{f"w{i}": w for i, w in enumerate(weights)}}, effort="fast", qp=-32, threads=4)
+    before = time.process_time()
+    time.sleep(0.2)  # the traceback keeps what was in flight; a thread at work would take processor time
+    assert time.process_time() - before < 0.1
+    assert caught.value.path == "bad"
+
+
+def test_what_was_given_up_has_no_result() -> None:
+    begun = EncodingWeights(
+        np.ones(6, np.float32), 0.5, TensorCoding(rows=2, width=3), 0, row_skip=False,
+        search_initialisations=False, workers=Workers(1),
+    )  # fmt: skip
+    begun.cancel()
+    begun.cancel()
+    with pytest.raises(RuntimeError, match="given up"):
+        begun.result()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_does_not_wait_for_its_parents_threads() -> None:
+    script = """
+import os, numpy, nnr_codec
+stream = nnr_codec.encode({f"w{i}": numpy.ones((50, 50), numpy.float32) for i in range(300)}, effort="fast")
+left = nnr_codec.Decoder(threads=3).iterate(stream)
+next(left)
+child = os.fork()
+left.close()
+if child:
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "0\n"
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_fewer_threads_than_one(threads: int) -> None:
+    with pytest.raises(ValueError, match="threads must be 1 or more"):
+        decode(b"", threads=threads)
+    with pytest.raises(ValueError, match="threads must be 1 or more"):
+        encode({}, threads=threads)
 
 
 def test_what_the_size_field_cannot_say_is_said_with_the_tensors_name(

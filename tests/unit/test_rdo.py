@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnr_codec import _native, decode, encode, rate
+from nnr_codec import Limits, _native, decode, encode, rate
+from nnr_codec.codec.stream_reader import StreamReader
 from nnr_codec.entropy import TensorCoding, TensorToEncode, encode_payload
 from nnr_codec.quant import quantize_dependent, quantize_rdo, quantize_uniform
 
@@ -147,3 +148,17 @@ def test_the_error_asked_for_is_met_with_fewer_bits(effort: str, relative_error:
     plain, plain_error = measured(relative_error=relative_error, effort="fast", qp_density=5)
     # What the plain quantiser would need at the same error, by 6 dB a bit.
     assert size < plain + w.size / 8 * np.log2(plain_error / error)
+
+
+@pytest.mark.parametrize("effort", ["medium", "best"])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 16, 64, 300])
+def test_no_small_tensor_grows(size: int, effort: str) -> None:
+    """Beside its raw values a tensor takes its header, whichever way it is coded."""
+    w = np.random.default_rng(size).normal(0, 1, size).astype(np.float32)
+    for relative_error in (0.0005, 0.02):
+        stream = encode(
+            {"w": w}, effort=effort, relative_error_1d=relative_error, raw_when_smaller=True,
+            describe_source=False,
+        )  # fmt: skip
+        (unit,) = StreamReader(memoryview(stream), Limits(), {}).data_units()
+        assert len(unit.payload) <= w.nbytes

@@ -24,6 +24,7 @@ from tools.bench.models import Model, resnet56, synthetic
 
 Work = Callable[[], object]
 LEAST_SECONDS = 0.3
+_LONGEST_SECONDS = 120.0
 
 
 def decoding(stream: bytes) -> Work:
@@ -40,7 +41,8 @@ def copying(n_bytes: int) -> Work:
 def gain(work: Work, repeat: int) -> float:
     """Return how much more work two processes at once do in the same wall time, as a median over pairs of measurements."""
     context = multiprocessing.get_context("fork")
-    ready, done = context.Barrier(3), context.Queue()
+    # A process that died is not waited for.
+    ready, done = context.Barrier(3, timeout=_LONGEST_SECONDS), context.Queue()
     # Long enough that waking up takes no part in it.
     calls = math.ceil(LEAST_SECONDS / min(_wall_seconds(work, 1) for _ in range(3)))
 
@@ -58,7 +60,7 @@ def gain(work: Work, repeat: int) -> float:
         # Alone and together in turns, so that a slow spell of the machine meets both.
         alone = _wall_seconds(work, calls)
         ready.wait()
-        together = max(done.get(), done.get())
+        together = max(done.get(timeout=_LONGEST_SECONDS), done.get(timeout=_LONGEST_SECONDS))
         gains.append(2 * alone / together)
     for process in others:
         process.join()

@@ -23,7 +23,12 @@ def main() -> None:
     parser.add_argument(
         "--weights", type=int, default=1_000_000, help="of the synthetic sources; 0 leaves them out"
     )
-    parser.add_argument("--ideal-weights", type=int, default=200_000)
+    parser.add_argument(
+        "--ideal-weights",
+        type=int,
+        default=500_000,
+        help="of the ideal trellis, whose tables learn from its own sample: with few it seems too good at high rates",
+    )
     parser.add_argument("--sources", nargs="*", default=list(SOURCES), choices=list(SOURCES))
     parser.add_argument(
         "--errors",

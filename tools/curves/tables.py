@@ -62,13 +62,13 @@ def heading(title: str, columns: str) -> None:
     print(f"\n### {title}\n\n| {columns} |\n|{'---|' * (columns.count('|') + 1)}", flush=True)
 
 
-def ideal_curve(name: str, weights: int) -> IdealCurve:
-    """Search the ideal trellis at all rates."""
+def ideal_curve(name: str, weights: int, errors: list[float]) -> IdealCurve:
+    """Search the ideal trellis at these errors and just beyond them."""
     source = SOURCES[name](weights)
     lines, limits = [], []
     for ratio in _COARSE_STEPS:
         line = []
-        for error in (0.0065, *ERRORS, 0.86):
+        for error in (0.77 * min(errors), *errors, 1.1 * max(errors)):
             if error < _COARSE and ratio not in _FINE_STEPS:
                 continue
             found = ideal.search(source.weights, error * ratio, error)
@@ -97,7 +97,7 @@ def source_table(
     """Print distances to the bound; the ideal trellis's and the peer's are interpolated at each rate of ours."""
     n = source.weights.size
     tensor = {"w": source.weights.reshape(1000, -1)}
-    trellis, their_curve = ideal_curve(source.name, ideal_weights), peer_curve(source.name, peer)
+    trellis, their_curve = ideal_curve(source.name, ideal_weights, errors), peer_curve(source.name, peer)
     heading(
         f"{source.name}, {n} weights: bits per weight above the Shannon lower bound",
         "effort | bits | distance | quantiser | coder | ideal trellis | above it | contexts add | NNCodec",
@@ -227,12 +227,15 @@ def target_table(name: str, tensors: models.Tensors) -> None:
         {"bits": 1.0},
         {"max_error": 0.01},
         {"max_error": 0.2},
+        {"max_error": 0.01, "per_tensor": True},
+        {"max_error": 0.2, "per_tensor": True},
     ):
         started = time.process_time()
         _, report = nnr_codec.compress_to_target(tensors, **target)
         seconds = time.process_time() - started
+        name = f"{report.target} per tensor" if target.get("per_tensor") else report.target
         print(
-            f"| {report.target} | {report.asked:g} | {report.reached:.5g} | {report.reached / report.asked - 1:+.2%} "
+            f"| {name} | {report.asked:g} | {report.reached:.5g} | {report.reached / report.asked - 1:+.2%} "
             f"| {len(report.points)} | {seconds:.1f} |",
             flush=True,
         )

@@ -6,7 +6,9 @@
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
+#include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -15,38 +17,49 @@ namespace nnr {
 
 class WorkQueue {
  public:
-  // `count` pieces; piece(i) does the i-th. Its owner keeps it in place from start() until finish() or abandon() returns.
+  // `count` pieces; piece(i) does the i-th. Its owner keeps it in place from start() until finish() returns or throws, or
+  // abandon() returns.
   struct Work {
     std::function<void(std::size_t)> piece;
     std::size_t count = 0;
     std::size_t begun = 0;
     std::size_t done = 0;
+    std::exception_ptr fault;  // the first that a piece threw
   };
 
-  // So many threads beside the callers of finish(); with none, all is done there.
+  // So many threads beside the callers of finish(), or as many as there can be; with none, all is done there.
   explicit WorkQueue(int threads);
-  // All work is finished or abandoned.
+  // All work is finished or abandoned. In a forked process there are no threads to wait for.
   ~WorkQueue();
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
   // Lets the threads begin, after what was started before.
   void start(Work& work);
-  // Returns when all of it is done. The caller's thread does pieces too, its own and those that were started before.
+  // Returns when all of it is done, and throws then what one of its pieces threw. The caller's thread does pieces too, the
+  // first there are: its own, and others' started before it or, while the last of its own is being done elsewhere, after it.
+  // Throws in a forked process.
   void finish(Work& work);
-  // Returns when none of its pieces is being done; those not begun are given up.
+  // Returns when none of its pieces is being done; those not begun are given up. In a forked process none is being done.
   void abandon(Work& work);
 
  private:
+  // Threads do not survive a fork, nor does what they were doing.
+  [[nodiscard]] bool is_forked() const;
   void serve();
   // Does the next piece there is, with the lock given up meanwhile; false when there is none.
   bool do_next(std::unique_lock<std::mutex>& lock);
 
-  std::mutex mutex_;
-  std::condition_variable more_;  // work was started, or it is time to stop
-  std::condition_variable less_;  // the last piece of some work is done
+  struct Meeting {
+    std::mutex mutex;
+    std::condition_variable more;  // work was started, or it is time to stop
+    std::condition_variable less;  // the last piece of some work is done
+  };
+
+  std::unique_ptr<Meeting> meeting_ = std::make_unique<Meeting>();
   std::deque<Work*> waiting_;     // with pieces not begun
   bool stopping_ = false;
+  const long process_;
   std::vector<std::thread> threads_;
 };
 

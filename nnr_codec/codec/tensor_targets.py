@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The step of each tensor that leaves the relative error asked for, found by encoding those that are not there yet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from nnr_codec.codec.steps import nearest_qp
+from nnr_codec.quant import step_size
+
+# Small tensors' errors jump from step to step, so that several must be tried.
+_MAX_ROUNDS = 16
+_TOLERANCE = 0.004
+
+#: Relative errors that tensors are left with at these QPs.
+Measure = Callable[[Mapping[str, int]], Mapping[str, float]]
+
+
+def steps_for_errors(
+    start: Mapping[str, int], asked: float, density: int, measure: Measure
+) -> dict[str, int]:
+    """Return the QP of each tensor whose error comes nearest to what was asked for.
+
+    Parameters
+    ----------
+    start : mapping of str to int
+        Each tensor's first guess.
+    asked : float
+        Relative error.
+    density : int
+        Of the QPs.
+    measure : callable
+    """
+    tried: dict[str, dict[int, float]] = {name: {} for name in start}
+    pending = dict(start)
+    for _ in range(_MAX_ROUNDS):
+        for name, error in measure(pending).items():
+            tried[name][pending[name]] = math.log(max(error, 1e-30) / asked)
+        pending = {
+            name: _next_qp(found, density)
+            for name, found in tried.items()
+            if min(map(abs, found.values())) > _TOLERANCE
+        }
+        if not pending:
+            break
+    return {name: min(found, key=lambda qp: abs(found[qp])) for name, found in tried.items()}
+
+
+def _next_qp(tried: Mapping[int, float], density: int) -> int:
+    """Return the untried QP nearest to where the error should be met, given log errors over the one asked for."""
+    below = max((qp for qp, miss in tried.items() if miss < 0), default=None)
+    above = min((qp for qp, miss in tried.items() if miss > 0), default=None)
+    if below is not None and above is not None:
+        share = tried[below] / (tried[below] - tried[above])
+        wanted = round(below + share * (above - below))
+    else:
+        qp, miss = min(tried.items(), key=lambda found: abs(found[1]))
+        # Errors grow more slowly than steps where few values are left, so a large miss is aimed at in several goes.
+        wanted = nearest_qp(step_size(qp, density) * math.exp(-max(min(miss, 1.0), -1.0)), density)
+    offset = 0
+    while wanted + offset in tried:
+        offset = -offset if offset > 0 else 1 - offset
+    return wanted + offset
