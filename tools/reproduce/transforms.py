@@ -171,12 +171,23 @@ def ranks(name: str, weights: Tensors) -> None:
             size = len(nnr_codec.encode({key: weight}, relative_error=error))
             factored = ""
             if rank is not None:
-                # The factors' share of the error: what truncation leaves of it.
-                flat = weight.reshape(weight.shape[0], -1).astype(np.float64)
-                tail = np.square(np.linalg.svd(flat, compute_uv=False)[rank:]).sum() / np.square(flat).sum()
-                left = math.sqrt(max(error**2 - tail, 0.01 * error**2) / 2)
-                factored = str(len(nnr_codec.encode({key: decompose(weight, rank)}, relative_error=left)))
+                factored = str(_factored_size(key, weight, rank, error))
             print(f"| {key} | {error} | {rank or 'none'} | {full} | {size} | {factored} |", flush=True)
+
+
+def _factored_size(key: str, weight: npt.NDArray[np.float32], rank: int, error: float) -> int:
+    """Return the bytes of factors whose product, truncation included, has the error that the weight alone would have."""
+    block = decompose(weight, rank)
+    finest, coarsest = error / 16, error * 2
+    for _ in range(6):
+        relative_error = math.sqrt(finest * coarsest)
+        stream = nnr_codec.encode({key: block}, relative_error=relative_error)
+        off = nnr_codec.decode(stream, recompose=True)[key] - weight
+        if np.square(off).sum() > error**2 * np.square(weight).sum():
+            coarsest = relative_error
+        else:
+            finest = relative_error
+    return len(nnr_codec.encode({key: block}, relative_error=finest))
 
 
 def compare(title: str, plain: Make, variants: Mapping[str, Make], errors: tuple[float, ...]) -> None:
