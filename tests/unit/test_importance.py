@@ -253,3 +253,26 @@ def test_an_embeddings_curvature_is_that_of_its_derivatives() -> None:
         model[0].weight += error
     change = float((model(ids) - before).square().sum().detach())
     assert found.loss(error.numpy()) * len(ids) == pytest.approx(change, rel=0.15)
+
+
+def test_rows_of_an_embedding_weigh_what_a_use_of_such_rows_is_worth_and_uses_counted_elsewhere() -> None:
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = torch.nn.Embedding(64, 4)
+
+        def forward(self, ids: Any) -> Any:
+            # Rows from 32 on, the rare ones, matter three times as much.
+            return self.rows(ids) * torch.where(ids >= 32, 3.0, 1.0)[..., None]
+
+    ids = torch.cat([torch.randint(0, 32, (4000,)), torch.randint(32, 64, (400,))])[:, None]
+    found = torch_importance.layer_curvatures(Scaled(), [ids])["rows.weight"]
+    assert isinstance(found, Curvature)
+    assert found.row_weights is not None
+    common, rare = found.row_weights[:32], found.row_weights[32:]
+    assert rare.sum() / common.sum() == pytest.approx(0.1 * 9, rel=0.2)
+    # Counted elsewhere, all are used alike, and a use is worth what rows of that number of uses were worth on the mean.
+    elsewhere = torch_importance.layer_curvatures(Scaled(), [ids], uses={"rows.weight": np.full(64, 50.0)})
+    counted = elsewhere["rows.weight"]
+    assert isinstance(counted, Curvature)
+    np.testing.assert_allclose(counted.row_weights, np.full(64, len(ids) / 64 / len(ids)))

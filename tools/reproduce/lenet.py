@@ -80,7 +80,7 @@ def main() -> None:
     good = [index for index, record in enumerate(ends) if record["validation_accuracy"] >= target]
     chosen = min(good, key=lambda index: ends[index]["proxy_bytes"]) if good else 0
     shutil.copy(f"{stem}-round{chosen:02d}.npz", f"{stem}.npz")
-    stream, decoded = encode_round(Path(f"{stem}.npz"))
+    stream, decoded = encode_round(Path(f"{stem}.npz"), network.layers)
     Path(f"{stem}.nnc").write_bytes(stream)
     parameters = {name: torch.from_numpy(tensor) for name, tensor in decoded.items()}
     test_labels = torch.from_numpy(images.test_labels)

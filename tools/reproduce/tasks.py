@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nnr_codec.frameworks import open_model, torch_importance
-from nnr_codec.frameworks.torch_importance import smoothed_frequencies
 from nnr_codec.quant import Curvature
 
 Tensors = dict[str, npt.NDArray[np.float32]]
@@ -33,7 +32,7 @@ Importances = dict[str, "npt.NDArray[np.float32] | Curvature"]
 TASKS = ("sentences", "voice", "lenet300", "lenet5")
 _WORDS = "embeddings.word_embeddings.weight"
 # The sensitivities of all weights take a gradient of the whole model for each batch.
-_SENSITIVITY_TEXTS = 400
+_SENSITIVITY_TEXTS = 200
 
 
 @dataclass(frozen=True)
@@ -118,22 +117,17 @@ def _sentences(folder: Path) -> Task:
     texts = calibration_texts(folder)
 
     @functools.cache
-    def uses() -> npt.NDArray[np.float64]:
-        """Mean uses of each word in a text; a few hundred texts show too few of the vocabulary's."""
-        frequencies = smoothed_frequencies(encoder.token_counts([*glosses(folder), *texts]))
-        return frequencies * float(encoder.token_counts(texts).sum()) / len(texts)
+    def layers() -> Importances:
+        uses = {_WORDS: encoder.token_counts([*glosses(folder), *texts])}
+        return dict(torch_importance.layer_curvatures(encoder.network, encoder.batches(texts), uses=uses))
 
     @functools.cache
     def sensitivity() -> Importances:
         found = _sensitivity(encoder.network, encoder.batches(texts[:_SENSITIVITY_TEXTS]))
-        words = found[_WORDS]
-        by_column = words.sum(0) / float(uses().sum())
-        return {**found, _WORDS: (uses()[:, None] * by_column).astype(np.float32)}
-
-    def curvatures() -> Importances:
-        found = torch_importance.layer_curvatures(encoder.network, encoder.batches(texts))
-        words = cast(Curvature, found[_WORDS])
-        return {**sensitivity(), **found, _WORDS: words.of_rows(uses())}
+        # Few texts show few of the vocabulary's rows.
+        words = cast(Curvature, layers()[_WORDS])
+        rows = np.asarray(words.row_weights, np.float32)
+        return {**found, _WORDS: rows[:, None] * words.diagonal.astype(np.float32)}
 
     return Task(
         original,
@@ -142,7 +136,7 @@ def _sentences(folder: Path) -> Task:
         "mean cosine",
         # Labels there are none: with Gaussian noise on the outputs the Fisher information is the Gauss-Newton diagonal.
         {"Fisher": sensitivity},
-        curvatures,
+        lambda: {**sensitivity(), **layers()},
         lambda decoded: 1 - probed(decoded),
         rows_of=_WORDS,
     )
