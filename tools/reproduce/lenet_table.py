@@ -29,7 +29,7 @@ from tools.peer.client import Peer
 PUBLISHED = {("mnist", "lenet300"): (1.82, 98.08), ("mnist", "lenet5"): (0.72, 99.16)}
 # The finest and the coarsest that NNCodec is tried with, and how many beyond the coarsest that is good enough.
 QPS = (-40, -3)
-_COARSER = 3
+_COARSER = 2
 COLUMNS = (
     *(
         "network",
@@ -74,11 +74,11 @@ def smallest_of_peer(
         return curve[str(qp)][1] >= accuracy
 
     fine, coarse = QPS
-    if not good(fine):
-        return None
     while coarse - fine > 1:
         middle = (fine + coarse) // 2
         fine, coarse = (middle, coarse) if good(middle) else (fine, middle)
+    if not good(fine):
+        return None
     # Accuracy goes up and down on its way: a coarser one may be as good by luck, and NNCodec shall have it.
     for qp in range(fine + 1, fine + 1 + _COARSER):
         good(qp)
@@ -96,6 +96,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("lenet-runs"))
+    parser.add_argument("--runs", default="*-seed*", help="which, as a shell-style pattern")
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
@@ -104,7 +105,7 @@ def main() -> None:
         print(f"without NNCodec: {error}", file=sys.stderr)
         peer = None
     print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
-    for path in sorted(options.folder.glob("*-seed*.nnc")):
+    for path in sorted(options.folder.glob(f"{options.runs}.nnc")):
         stem = path.with_suffix("")
         run = json.loads(Path(f"{stem}.json").read_text())
         network, dataset = run["network"], run["dataset"]

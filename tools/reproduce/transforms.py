@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from compare import size_at
+from silero import weights_path
 from tasks import load_task
 from torch import Tensor
 from torch.nn import functional
@@ -122,7 +123,7 @@ def on_task(name: str, folder: Path, lenet: Path | None) -> None:
     task = load_task(name, folder, lenet)
     tensors, diagonal = task.tensors, task.diagonals[next(reversed(task.diagonals))]()
     curvatures = task.curvatures()
-    weights = [key for key, tensor in tensors.items() if tensor.ndim > 1 and tensor.shape[0] > 1]
+    weights = list(matrices(tensors))
 
     def coded(changed: Mapping[str, Any], error: float) -> tuple[int, float]:
         stream = nnr_codec.encode({**tensors, **changed}, relative_error=error)
@@ -156,7 +157,12 @@ def on_task(name: str, folder: Path, lenet: Path | None) -> None:
         variants[f"{zeros:.0%} zeros"] = lambda e, z=zeros: coded(sparse(z), e)
         variants[f"{zeros:.0%} zeros, scaling fitted"] = lambda e, z=zeros: coded(refitted(z), e)
     compare(f"sparsification and local scaling, {name}", lambda e: coded({}, e), variants, ERRORS)
-    ranks(name, {key: tensors[key] for key in weights})
+    ranks(name, matrices(tensors))
+
+
+def matrices(tensors: Tensors) -> Tensors:
+    """Return the tensors that are more than a row."""
+    return {key: tensor for key, tensor in tensors.items() if tensor.ndim > 1 and tensor.shape[0] > 1}
 
 
 def ranks(name: str, weights: Tensors) -> None:
@@ -213,8 +219,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("compare-runs"))
     parser.add_argument("--resnet", type=Path, help="state dict of a CIFAR ResNet")
     parser.add_argument("--lenet", type=Path, help="dense parameters of a LeNet-300-100, left by lenet.py")
+    parser.add_argument(
+        "--ranks", action="store_true", help="low rank on the voice detector alone, a few seconds"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.ranks:
+        with open_model(weights_path(options.folder / "cache")) as model:
+            ranks("voice", matrices({key: np.asarray(model[key], np.float32) for key in model}))
+        return
     if options.resnet is not None:
         folding(options.resnet)
     on_task("voice", options.folder / "cache", None)
