@@ -25,7 +25,8 @@ class EmbeddingCollector:
     ----------
     n_rows : int
     uses : float[rows], optional
-        Counted elsewhere.
+        Counted elsewhere, in other inputs than the batches: how often rows of so many uses are used, and what for, is what the
+        batches show of these rows. By the counts alone a row never seen would be next to worthless.
     """
 
     def __init__(self, n_rows: int, uses: NDArray[np.floating] | None) -> None:
@@ -54,12 +55,14 @@ class EmbeddingCollector:
         total = self._counts.sum()
         if total == 0:
             return None
-        uses = self._counts if self._uses is None else self._uses
-        share = smoothed_frequencies(uses)
+        share = smoothed_frequencies(self._counts)
         if self._products is None or not float(self._products.trace()) > 0:
             return share.astype(np.float32)[:, None]
-        rows = share * (total / n_samples) * _worth_of_a_use(uses, self._counts, self._squares)
-        return Curvature((self._products / total).numpy(), rows, damping)
+        if self._uses is None:
+            rows = share * total * _worth_of_a_use(self._counts, self._squares)
+        else:
+            rows = _means_by_octave(self._uses, self._squares, self._counts) * total / self._squares.sum()
+        return Curvature((self._products / total).numpy(), rows / n_samples, damping)
 
 
 def smoothed_frequencies(counts: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -79,13 +82,26 @@ def smoothed_frequencies(counts: NDArray[np.floating]) -> NDArray[np.float64]:
     return share
 
 
-def _worth_of_a_use(
-    uses: NDArray[np.floating], counts: NDArray[np.float64], squares: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return what one use of each row is worth against the mean use, by the row's octave of uses."""
-    octaves = np.floor(np.log2(np.asarray(uses, np.float64) + 1)).astype(np.int64)
+def _worth_of_a_use(counts: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what one use of each row is worth against the mean use; that of a row never used is that of the rarest."""
+    octaves = _octaves(counts)
     seen, worth = np.bincount(octaves, counts), np.bincount(octaves, squares)
     known = np.flatnonzero(seen >= min(_FEWEST_USES, seen.max()))
-    means = worth[known] / seen[known]
-    by_octave = np.interp(np.arange(len(seen)), known, means)
+    by_octave = np.interp(np.arange(len(seen)), known, worth[known] / seen[known])
     return np.asarray(by_octave[octaves] * counts.sum() / squares.sum())
+
+
+def _means_by_octave(
+    uses: NDArray[np.floating], squares: NDArray[np.float64], counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the mean of squares over the rows of each row's octave of uses."""
+    octaves = _octaves(uses)
+    n_rows, seen, worth = np.bincount(octaves), np.bincount(octaves, counts), np.bincount(octaves, squares)
+    known = np.flatnonzero((seen >= min(_FEWEST_USES, seen.max())) & (worth > 0))
+    # Between octaves known, by the logarithm: from one to the next it is a factor.
+    by_octave = np.exp(np.interp(np.arange(len(n_rows)), known, np.log(worth[known] / n_rows[known])))
+    return np.asarray(by_octave[octaves])
+
+
+def _octaves(uses: NDArray[np.floating]) -> NDArray[np.int64]:
+    return np.floor(np.log2(np.asarray(uses, np.float64) + 1)).astype(np.int64)

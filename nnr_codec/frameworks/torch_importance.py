@@ -187,8 +187,8 @@ def layer_curvatures(
     largest_width : int
         Layers of more inputs are left out: their matrix would take too much memory.
     uses : mapping of str to float[rows], optional
-        How often each row of an Embedding is used, by its weight's name, counted on more than the batches hold: counting takes no
-        model, and a vocabulary is large. Those of the batches without.
+        How often each row of an Embedding is used, by its weight's name, counted on many other inputs than the batches: counting
+        takes no model, and a vocabulary is large. Rows of one octave of uses then share what the batches show of them.
 
     Returns
     -------

@@ -52,5 +52,5 @@ def calibration_texts(cache: Path, n_examples: int = 900) -> list[str]:
 
 
 def probing_texts(cache: Path) -> list[str]:
-    """Return a hundred texts that are neither judged nor calibrated on, for measuring what each tensor's error costs."""
-    return example_texts(cache, 100, skip=10000)
+    """Return fifty texts that are neither judged nor calibrated on, for measuring what each tensor's error costs."""
+    return example_texts(cache, 50, skip=10000)

@@ -118,7 +118,9 @@ def _sentences(folder: Path) -> Task:
 
     @functools.cache
     def layers() -> Importances:
-        uses = {_WORDS: encoder.token_counts([*glosses(folder), *texts])}
+        # The examples among the texts are parts of glosses, which would hide how often a word is new.
+        others = encoder.token_counts(glosses(folder)) - encoder.token_counts(texts)
+        uses = {_WORDS: np.maximum(others, 0)}
         return dict(torch_importance.layer_curvatures(encoder.network, encoder.batches(texts), uses=uses))
 
     @functools.cache
