@@ -25,6 +25,8 @@ from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, Curvature
 _DENSITY = 5
 # Steps are kept between these multiples of the tensor's root mean square: beyond the larger one nothing is left of it.
 _FINEST, _COARSEST = 1e-6, 8.0
+# Octaves by which a measured loss moves a step at most: one measurement says little about steps far away.
+_MOST_CORRECTION = 3.0
 
 
 def allocate(
@@ -77,6 +79,51 @@ def allocate(
         step = min(max(math.sqrt(price / worth), _FINEST * rms[name]), _COARSEST * rms[name])
         by_name.append((glob.escape(name), nearest_qp(step, density)))
     return replace(config, qp_density=density, qp_by_name=(*config.qp_by_name, *by_name))
+
+
+def reallocate(
+    config: EncoderConfig, tensors: Mapping[str, NDArray[Any]], losses: Mapping[str, float]
+) -> EncoderConfig:
+    """Return steps corrected by what each tensor's error was measured to cost.
+
+    Importance foretells a loss from derivatives; where a model is far from linear (attention that saturates), or was seen too
+    little, it is out by factors. Measured losses need no more than one evaluation for each tensor.
+
+    Parameters
+    ----------
+    config : EncoderConfig
+        As `allocate` returns it, and as the stream was made with.
+    tensors : mapping of str to array
+    losses : mapping of str to float
+        Of the model with one tensor as the stream has it and all others as they were. A loss that grows with the square of
+        errors. Tensors that it does not name keep their steps.
+
+    Returns
+    -------
+    EncoderConfig
+        With steps at which losses would be in proportion to numbers of weights, at the same mean rate.
+    """
+    known = dict(config.qp_by_name)
+    shares = {
+        name: max(loss, 0.0) / np.size(tensors[name])
+        for name, loss in losses.items()
+        if name in tensors and glob.escape(name) in known
+    }
+    floor = max(shares.values(), default=0.0) * 4.0 ** (-2 * _MOST_CORRECTION)
+    if not floor > 0:
+        return config
+    # An octave of the step is a factor of four in the loss.
+    octaves = {name: -math.log2(max(share, floor)) / 2 for name, share in shares.items()}
+    n_weights = sum(np.size(tensors[name]) for name in octaves)
+    mean = sum(octave * np.size(tensors[name]) for name, octave in octaves.items()) / n_weights
+    moves = {
+        glob.escape(name): round(
+            min(max(octave - mean, -_MOST_CORRECTION), _MOST_CORRECTION) * (1 << config.density)
+        )
+        for name, octave in octaves.items()
+    }
+    by_name = tuple((pattern, qp + moves.get(pattern, 0)) for pattern, qp in config.qp_by_name)
+    return replace(config, qp_by_name=by_name)
 
 
 def shapes_only(importance: Mapping[str, Importance]) -> dict[str, Importance]:

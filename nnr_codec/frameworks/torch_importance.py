@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnr_codec.frameworks.embedding_rows import EmbeddingCollector
 from nnr_codec.quant import Curvature
 
 Importances = dict[str, NDArray[np.float32]]
@@ -166,6 +167,7 @@ def layer_curvatures(
     damping: float = 0.01,
     seed: int = 0,
     largest_width: int = 8192,
+    uses: Mapping[str, NDArray[np.floating]] | None = None,
 ) -> dict[str, Curvature | NDArray[np.float32]]:
     """Return the curvature X'X of every Linear and convolution, and that of an Embedding's rows.
 
@@ -184,6 +186,9 @@ def layer_curvatures(
         See `Curvature`.
     largest_width : int
         Layers of more inputs are left out: their matrix would take too much memory.
+    uses : mapping of str to float[rows], optional
+        How often each row of an Embedding is used, by its weight's name, counted on many other inputs than the batches: counting
+        takes no model, and a vocabulary is large. Rows of one octave of uses then share what the batches show of them.
 
     Returns
     -------
@@ -193,9 +198,10 @@ def layer_curvatures(
 
     collectors = {}
     for name, module in model.named_modules():
-        collector = _collector_for(module, largest_width)
+        key = f"{name}.weight" if name else "weight"
+        collector = _collector_for(module, largest_width, None if uses is None else uses.get(key))
         if collector is not None:
-            collectors[f"{name}.weight" if name else "weight"] = collector, module
+            collectors[key] = collector, module
     generator = torch.Generator().manual_seed(seed)
     n_samples = 0
     hooks = []
@@ -262,56 +268,9 @@ class _LayerCollector:
         return Curvature(matrix, rows, damping)
 
 
-class _EmbeddingCollector:
-    """Counts of each row, and the products of the gradients where rows are used.
-
-    The inputs of an embedding pick rows, so that what couples the errors of a row is not X'X but the mean of g g' over the
-    derivatives g at its outputs; how often a row is used weighs it.
-    """
-
-    def __init__(self, n_rows: int) -> None:
-        self._counts = np.zeros(n_rows)
-        self._products: Any = None
-
-    def on_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        del module
-        self._counts += np.bincount(inputs[0].detach().reshape(-1).numpy(), minlength=len(self._counts))
-        if output.requires_grad:
-            output.register_hook(self._on_gradient)
-
-    def _on_gradient(self, gradient: Any) -> None:
-        rows = gradient.detach().reshape(-1, gradient.shape[-1])
-        product = (rows.T @ rows).double()
-        self._products = product if self._products is None else self._products + product
-
-    def result(self, n_samples: int, damping: float) -> Curvature | NDArray[np.float32] | None:
-        total = self._counts.sum()
-        if total == 0:
-            return None
-        share = smoothed_frequencies(self._counts)
-        if self._products is None or not float(self._products.trace()) > 0:
-            return share.astype(np.float32)[:, None]
-        return Curvature((self._products / total).numpy(), share * (total / n_samples), damping)
-
-
-def smoothed_frequencies(counts: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return how often each row will be used, by how often it was: unseen rows share what Good and Turing leave them.
-
-    >>> smoothed_frequencies(np.array([6.0, 1.0, 1.0, 0.0])).round(3).tolist()
-    [0.562, 0.094, 0.094, 0.25]
-    """
-    total = float(counts.sum())
-    unseen = counts == 0
-    n_unseen = int(unseen.sum())
-    if not n_unseen:
-        return (counts / total).astype(np.float64)
-    # At least one unseen use in twice as many again, at most half of all uses.
-    new_share = min(max(float((counts == 1).sum()), 0.5) / total, 0.5)
-    share: NDArray[np.float64] = np.where(unseen, new_share / n_unseen, (1 - new_share) * counts / total)
-    return share
-
-
-def _collector_for(module: Any, largest_width: int) -> _LayerCollector | _EmbeddingCollector | None:
+def _collector_for(
+    module: Any, largest_width: int, uses: NDArray[np.floating] | None
+) -> _LayerCollector | EmbeddingCollector | None:
     import torch
 
     if isinstance(module, torch.nn.Linear):
@@ -329,7 +288,7 @@ def _collector_for(module: Any, largest_width: int) -> _LayerCollector | _Embedd
             return None
         return _LayerCollector(_patches, lambda g: g.movedim(1, -1).reshape(-1, g.shape[1]))
     if isinstance(module, torch.nn.Embedding):
-        return _EmbeddingCollector(module.num_embeddings)
+        return EmbeddingCollector(module.num_embeddings, uses)
     return None
 
 

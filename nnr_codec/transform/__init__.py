@@ -9,6 +9,7 @@ from nnr_codec.transform.block import Block
 from nnr_codec.transform.local_scaling import fit_scaling, scale_rows
 from nnr_codec.transform.low_rank import choose_rank, decompose
 from nnr_codec.transform.sparsify import prune_rows, sparsify
+from nnr_codec.transform.unit_order import sort_units
 
 __all__ = [
     "BatchNorm",
@@ -19,6 +20,7 @@ __all__ = [
     "fold_batch_norm",
     "prune_rows",
     "scale_rows",
+    "sort_units",
     "sparsify",
     "unfold_batch_norm",
 ]

@@ -13,6 +13,12 @@ from numpy.typing import NDArray
 
 from nnr_codec.transform.block import Block
 
+# Where the step is sought, in root mean squares, and how often the interval's logarithm is halved.
+_STEPS = (1e-4, 16.0)
+_HALVINGS = 10
+# Rate-distortion optimised quantisation rounds towards zero more often than not: about as if a third were added, not a half.
+_ROUNDING = 1 / 3
+
 
 def decompose(weight: NDArray[np.floating], rank: int, *, bias: NDArray[np.floating] | None = None) -> Block:
     """Return the best product of a rank, as a block.
@@ -40,9 +46,10 @@ def decompose(weight: NDArray[np.floating], rank: int, *, bias: NDArray[np.float
 def choose_rank(weight: NDArray[np.floating], relative_error: float) -> int | None:
     """Return the rank whose factors cost least at an error, or None where the weight itself costs less.
 
-    Costs are those of Gaussian sources, ``log2(deviation / error)`` bits an element: the truncation takes a part of the error
-    allowed and the factors' quantisation the rest. Trained weights of full rank seldom gain; weights trained or tuned towards
-    low rank, and wide layers at large errors, do.
+    Costs are entropies of what uniform quantisation makes of the very values, at the step that leaves the error asked for: the
+    truncation takes a part of it and the factors' quantisation the rest. A Gaussian source's cost would not do: trained weights
+    have many small values, which cost little as they are and whose factors are as dear as any. Trained weights of full rank
+    seldom gain; weights trained or tuned towards low rank do.
 
     Parameters
     ----------
@@ -56,21 +63,45 @@ def choose_rank(weight: NDArray[np.floating], relative_error: float) -> int | No
     if energy == 0 or min(rows, width) < 2:
         return None
     allowed = relative_error**2 * energy
-    s = np.linalg.svd(flat, compute_uv=False)
+    u, s, v = np.linalg.svd(flat, full_matrices=False)
     tails = energy - np.cumsum(s**2)
-    best_bits = flat.size * max(math.log2(1 / relative_error), 0.0)
-    best = None
-    for rank in range(1, min(rows, width)):
-        left = allowed - max(float(tails[rank - 1]), 0.0)
-        if left <= 0:
-            continue
-        # An error d² in each of G's elements makes d² * s_i in each of rows products, likewise for H; all alike:
-        noise = left / (float(s[:rank].sum()) * (rows + width))
-        variances = s[:rank] / rows, s[:rank] / width
-        bits = sum(
-            count * float(np.maximum(0.5 * np.log2(variance / noise), 0).sum())
-            for variance, count in zip(variances, (rows, width), strict=True)
-        )
+    best_bits, best = _bits_at(flat, (flat,), allowed), None
+    lowest = int(np.argmax(tails < allowed)) + 1
+    # From there on factors are more numbers than the weight has.
+    most = rows * width // (rows + width)
+    for rank in sorted({*range(lowest, lowest + 4), *np.geomspace(lowest, max(most, lowest), 8).astype(int)}):
+        if rank > most:
+            break
+        root = np.sqrt(s[:rank])
+        bits = _bits_at(flat, (u[:, :rank] * root, root[:, None] * v[:rank]), allowed)
         if bits < best_bits:
-            best_bits, best = bits, rank
+            best_bits, best = bits, int(rank)
     return best
+
+
+def _bits_at(flat: NDArray[np.float64], parts: tuple[NDArray[np.float64], ...], allowed: float) -> float:
+    """Return the bits of parts whose product, each quantised with one step, is as far from a weight as allowed."""
+    finest, coarsest = _STEPS
+    rms = max(float(np.sqrt(np.square(part).mean())) for part in parts)
+    for _ in range(_HALVINGS):
+        step = math.sqrt(finest * coarsest)
+        quantised = [_levels(part, step * rms) * (step * rms) for part in parts]
+        product = quantised[0] if len(parts) == 1 else quantised[0] @ quantised[1]
+        if np.square(product - flat).sum() > allowed:
+            coarsest = step
+        else:
+            finest = step
+    return sum(_entropy_bits(_levels(part, finest * rms)) for part in parts)
+
+
+def _levels(part: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    scaled = part / step
+    return np.copysign(np.floor(np.abs(scaled) + _ROUNDING), scaled)
+
+
+def _entropy_bits(levels: NDArray[np.float64]) -> float:
+    """Return the bits of levels by their own frequencies, and of learning these."""
+    counts = np.unique(levels, return_counts=True)[1]
+    entropy = float((counts * np.log2(levels.size / counts)).sum())
+    # Half the logarithm of the number of samples for each frequency.
+    return entropy + (len(counts) - 1) / 2 * math.log2(levels.size)

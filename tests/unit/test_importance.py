@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nnr_codec import Curvature, NotEncodable, decode, encode
 from nnr_codec.codec import EncoderConfig
-from nnr_codec.codec.allocation import allocate, shapes_only
+from nnr_codec.codec.allocation import allocate, reallocate, shapes_only
 from nnr_codec.frameworks import torch_importance
 from nnr_codec.quant import step_size
 
@@ -109,6 +109,27 @@ def test_allocation_makes_worth_times_squared_step_equal() -> None:
     found = decode(encode(tensors, config))
     spent = sum(worths[name] * np.square(found[name] - tensors[name]).sum() for name in tensors)
     assert spent == pytest.approx(40.0, rel=0.1)
+
+
+def test_reallocation_makes_measured_losses_of_weights_equal_at_the_same_mean_rate() -> None:
+    rng = np.random.default_rng(4)
+    tensors = {"a": rng.normal(size=(50, 80)), "b[0]": rng.normal(size=(25, 80)), "c": rng.normal(size=9)}
+    foretold: dict[str, Any] = dict.fromkeys(tensors, 1.0)
+    config = allocate(tensors, foretold, loss=40.0)
+    true = {"a": 1.0, "b[0]": 64.0, "c": 1.0}
+
+    def losses(of: EncoderConfig) -> dict[str, float]:
+        steps = {name: step_size(of.qp_for_name(name) or 0, of.density) for name in true}
+        return {name: true[name] * tensors[name].size * steps[name] ** 2 for name in ("a", "b[0]")}
+
+    moved = reallocate(config, tensors, losses(config))
+    shares = [loss / tensors[name].size for name, loss in losses(moved).items()]
+    assert max(shares) / min(shares) < 1.1
+    # Three octaves between them, of which the larger tensor moves by one.
+    assert (moved.qp_for_name("a") or 0) - (config.qp_for_name("a") or 0) == 1 << config.density
+    assert (moved.qp_for_name("b[0]") or 0) - (config.qp_for_name("b[0]") or 0) == -2 << config.density
+    assert moved.qp_for_name("c") == config.qp_for_name("c")
+    assert reallocate(config, tensors, dict.fromkeys(tensors, 0.0)) == config
 
 
 torch = pytest.importorskip("torch")
@@ -232,3 +253,26 @@ def test_an_embeddings_curvature_is_that_of_its_derivatives() -> None:
         model[0].weight += error
     change = float((model(ids) - before).square().sum().detach())
     assert found.loss(error.numpy()) * len(ids) == pytest.approx(change, rel=0.15)
+
+
+def test_rows_of_an_embedding_weigh_what_a_use_of_such_rows_is_worth_and_uses_counted_elsewhere() -> None:
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = torch.nn.Embedding(64, 4)
+
+        def forward(self, ids: Any) -> Any:
+            # Rows from 32 on, the rare ones, matter three times as much.
+            return self.rows(ids) * torch.where(ids >= 32, 3.0, 1.0)[..., None]
+
+    ids = torch.cat([torch.randint(0, 32, (4000,)), torch.randint(32, 64, (400,))])[:, None]
+    found = torch_importance.layer_curvatures(Scaled(), [ids])["rows.weight"]
+    assert isinstance(found, Curvature)
+    assert found.row_weights is not None
+    common, rare = found.row_weights[:32], found.row_weights[32:]
+    assert rare.sum() / common.sum() == pytest.approx(0.1 * 9, rel=0.2)
+    # Counted elsewhere, all are used alike, and a use is worth what rows of that number of uses were worth on the mean.
+    elsewhere = torch_importance.layer_curvatures(Scaled(), [ids], uses={"rows.weight": np.full(64, 50.0)})
+    counted = elsewhere["rows.weight"]
+    assert isinstance(counted, Curvature)
+    np.testing.assert_allclose(counted.row_weights, np.full(64, len(ids) / 64 / len(ids)))

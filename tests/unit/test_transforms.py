@@ -17,6 +17,7 @@ from nnr_codec.transform import (
     fold_batch_norm,
     prune_rows,
     scale_rows,
+    sort_units,
     sparsify,
     unfold_batch_norm,
 )
@@ -153,6 +154,34 @@ def test_a_rank_is_chosen_where_it_costs_less() -> None:
     assert np.square(whole - noisy).sum() < 0.1**2 * np.square(noisy).sum()
     assert len(stream) < plain / 2
     assert choose_rank(weight(100, 100), 0.1) is None
+
+
+def test_sorted_units_compute_the_same_and_code_smaller() -> None:
+    rng = np.random.default_rng(11)
+    # A convolution whose channels are pooled to two by two, flattened into a layer, read by another.
+    densities = rng.permutation(np.geomspace(0.002, 0.5, 40))
+    tensors = {
+        "conv.weight": (weight(40, 9) * (rng.random((40, 9)) < densities[:, None])).reshape(40, 1, 3, 3),
+        "conv.bias": weight(40, 1, seed=5)[:, 0],
+        "fc.weight": weight(60, 160, seed=6) * (rng.random((60, 160)) < np.repeat(densities, 4)),
+        "fc.bias": weight(60, 1, seed=7)[:, 0],
+        "out.weight": weight(10, 60, seed=8),
+    }
+    layers = ["conv.weight", "fc.weight", "out.weight"]
+
+    def outputs(t: dict[str, np.ndarray]) -> np.ndarray:
+        x = np.random.default_rng(12).normal(size=(5, 9, 4))
+        channels = np.maximum(
+            np.einsum("ci,nip->ncp", t["conv.weight"].reshape(40, 9), x) + t["conv.bias"][:, None], 0
+        )
+        hidden = np.maximum(channels.reshape(5, -1) @ t["fc.weight"].T + t["fc.bias"], 0)
+        return np.asarray(hidden @ t["out.weight"].T)
+
+    ordered = sort_units(tensors, layers)
+    np.testing.assert_allclose(outputs(ordered), outputs(tensors), rtol=1e-5, atol=1e-6)
+    assert len(encode(ordered, relative_error=0.02)) < 0.98 * len(encode(tensors, relative_error=0.02))
+    with pytest.raises(ValueError, match="units"):
+        sort_units(tensors, ["fc.weight", "conv.weight"])
 
 
 @pytest.mark.parametrize("zeros", [0.0, 0.3, 1.0])

@@ -21,41 +21,39 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from alternatives import ALTERNATIVES
-from tasks import TASKS, Importances, Task, load_task
+from check_streams import PEER_TIMEOUT_SECONDS, checked
+from tasks import TASKS, Task, load_task
+from weighed import Weighed, loss_at, losses_by_tensor
 
 import nnr_codec
 from nnr_codec.codec import EncoderConfig
-from nnr_codec.codec.allocation import allocate, shapes_only
-from nnr_codec.codec.importance import mean_worth
-from nnr_codec.codec.validate import Severity, validate
 from nnr_codec.quant import DEPENDENT_MSE
-from nnr_codec.transform import scale_rows
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tools.peer.client import Peer
 
 PEER, PLAIN, ONE_QP = "NNCodec", "relative error", "one QP"
 HESSIAN, HESSIAN_STEPS, HESSIAN_ROWS = "Hessian", "Hessian, steps only", "Hessian and row scaling"
+MEASURED = "steps measured"
 # Relative errors of the sweep, or what has the same mean rate; QPs at density 2; losses to compare sizes at.
 ERRORS = {
-    "sentences": (0.05, 0.1),
+    "sentences": (0.05, 0.07, 0.1, 0.14, 0.2),
     "voice": (0.003, 0.006, 0.0125, 0.025, 0.05, 0.1, 0.2),
     "lenet300": (0.2, 0.3, 0.42, 0.6, 0.75),
     "lenet5": (0.2, 0.3, 0.42, 0.6, 0.75),
 }
 QPS = {
-    "sentences": (-24, -28, -32, -36),
+    "sentences": (-24, -26, -28, -30, -32, -36, -40),
     "voice": range(-48, -15, 3),
     "lenet300": range(-28, -3, 2),
     "lenet5": range(-28, -3, 2),
 }
 LOSSES = {
-    "sentences": (0.003, 0.005, 0.01, 0.02, 0.05),
+    "sentences": (0.002, 0.005, 0.01, 0.02, 0.05),
     "voice": (0.001, 0.002, 0.005, 0.01),
     "lenet300": (0.001, 0.003, 0.01, 0.03),
     "lenet5": (0.001, 0.003, 0.01, 0.03),
 }
-_PEER_TIMEOUT_SECONDS = 3600.0
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -90,6 +88,16 @@ class Sweep:
         (self.folder / name).write_bytes(stream)
         decoded = nnr_codec.decode(stream, recompose=True)
         self._add(method, setting, len(stream), decoded, name)
+
+    def points(self, method: str, errors: tuple[float, ...], weighed: Weighed) -> None:
+        """Measure one way of encoding at each of its settings."""
+        for error in errors:
+            self.point(method, f"{error}", functools.partial(weighed.encode, error))
+
+    def decoded(self, method: str, setting: str) -> Tensors:
+        """Return the tensors of a point measured before."""
+        name = next(row.stream for row in self.rows if (row.method, row.setting) == (method, setting))
+        return nnr_codec.decode((self.folder / name).read_bytes(), recompose=True)
 
     def alternative(self, method: str, found: Callable[[], tuple[int, Tensors]]) -> None:
         """Measure something that is no stream."""
@@ -137,12 +145,21 @@ def run_ours(sweep: Sweep, errors: tuple[float, ...], effort: str) -> None:
         sweep.point(PLAIN, f"{error}", lambda e=error: nnr_codec.encode(task.tensors, base, relative_error=e))
         sweep.point(ONE_QP, f"{error}", lambda e=error: _one_step(task, e, base))
     curvatures = functools.cache(task.curvatures)
+    best = HESSIAN
     if task.rows_of is not None:
-        _weighed(sweep, HESSIAN_ROWS, curvatures, errors, base, rows_of=task.rows_of)
-    _weighed(sweep, HESSIAN, curvatures, errors, base)
+        best = HESSIAN_ROWS
+        sweep.points(best, errors, Weighed(task, curvatures, base, rows_of=task.rows_of))
+
+    @functools.cache
+    def losses() -> Mapping[str, float]:
+        return losses_by_tensor(task, sweep.decoded(best, f"{errors[1]}"))
+
+    sweep.points(HESSIAN, errors, Weighed(task, curvatures, base))
+    measured = Weighed(task, curvatures, base, rows_of=task.rows_of, losses=losses)
+    sweep.points(f"{best}, {MEASURED}", errors, measured)
     for name, compute in task.diagonals.items():
-        _weighed(sweep, name, compute, errors, base)
-    _weighed(sweep, HESSIAN_STEPS, curvatures, errors, base, within=False)
+        sweep.points(name, errors, Weighed(task, functools.cache(compute), base, rows_of=task.rows_of))
+    sweep.points(HESSIAN_STEPS, errors, Weighed(task, curvatures, base, within=False))
 
 
 def _one_step(task: Task, error: float, base: EncoderConfig) -> bytes:
@@ -151,51 +168,6 @@ def _one_step(task: Task, error: float, base: EncoderConfig) -> bytes:
     count = sum(task.tensors[name].size for name in steps)
     qp = round(2 * math.log2(loss / count / DEPENDENT_MSE))
     return nnr_codec.encode(task.tensors, base, qp=qp)
-
-
-def _weighed(
-    sweep: Sweep,
-    method: str,
-    compute: Callable[[], Importances],
-    errors: tuple[float, ...],
-    base: EncoderConfig,
-    *,
-    within: bool = True,
-    rows_of: str | None = None,
-) -> None:
-    task = sweep.task
-    importance: dict[str, Any] = {}
-    tensors: dict[str, Any] = dict(task.tensors)
-
-    def encode(error: float) -> bytes:
-        if not importance:
-            importance.update(compute())
-            if rows_of is not None:
-                curvature = importance[rows_of]
-                block = scale_rows(tensors[rows_of], curvature.row_weights)
-                tensors[rows_of] = block
-                importance[rows_of] = curvature.of_rows(
-                    curvature.row_weights * np.square(block.scaling, dtype=np.float64)
-                )
-        arrays = {
-            name: value if isinstance(value, np.ndarray) else value.weight for name, value in tensors.items()
-        }
-        config = allocate(arrays, importance, loss_at(arrays, importance, error), base)
-        return nnr_codec.encode(tensors, config, importance=shapes_only(importance) if within else None)
-
-    for error in errors:
-        sweep.point(method, f"{error}", lambda e=error: encode(e))
-
-
-def loss_at(tensors: Tensors, importance: Mapping[str, Any], error: float) -> float:
-    """Return the expected loss at which the mean rate is that of one relative error everywhere."""
-    logs = count = 0.0
-    for name, given in importance.items():
-        worth, rms = mean_worth(given), float(np.sqrt(np.square(tensors[name], dtype=np.float64).mean()))
-        if worth > 0 and rms > 0:
-            logs += tensors[name].size * math.log2(error * rms * math.sqrt(worth))
-            count += tensors[name].size
-    return count * 4.0 ** (logs / count)
 
 
 def run_peer(sweep: Sweep, peer: Peer, qps: Iterator[int] | tuple[int, ...] | range) -> None:
@@ -207,23 +179,9 @@ def run_peer(sweep: Sweep, peer: Peer, qps: Iterator[int] | tuple[int, ...] | ra
 def check(sweep: Sweep, peer: Peer | None) -> None:
     """Have every stream of ours validated, and decoded by NNCodec to the same values."""
     for row in sweep.rows:
-        if not row.stream or row.method == PEER:
-            continue
-        stream = (sweep.folder / row.stream).read_bytes()
-        wrong = [found for found in validate([stream]) if found.severity is Severity.ERROR]
-        if wrong:
-            raise SystemExit(f"{row.stream}: {wrong[0]}")
-        if peer is not None:
-            expected = nnr_codec.decode(stream)
-            theirs = peer.decode(stream, levels=False).values
-            if set(theirs) != set(expected) or any(
-                not np.array_equal(theirs[name].reshape(value.shape), value)
-                for name, value in expected.items()
-            ):
-                raise SystemExit(f"{row.stream}: NNCodec decodes other values")
-        print(
-            f"{row.stream}: valid{'' if peer is None else ', and NNCodec decodes the same'}", file=sys.stderr
-        )
+        if row.stream and row.method != PEER:
+            checked(sweep.folder / row.stream, peer)
+            print(f"{row.stream}: valid{', and NNCodec decodes the same' if peer else ''}", file=sys.stderr)
 
 
 def tables(sweep: Sweep, losses: tuple[float, ...]) -> str:
@@ -278,7 +236,7 @@ def main() -> None:
         run_ours(sweep, ERRORS[options.task], options.effort)
     if "peer" in parts or "check" in parts:
         try:
-            with Peer(timeout_seconds=_PEER_TIMEOUT_SECONDS) as peer:
+            with Peer(timeout_seconds=PEER_TIMEOUT_SECONDS) as peer:
                 if "peer" in parts:
                     run_peer(sweep, peer, QPS[options.task])
                 if "check" in parts:

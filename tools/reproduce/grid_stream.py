@@ -7,6 +7,7 @@ The rounds of `train.py` end with parameters that are exactly `level * step`; th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,19 +31,25 @@ def qp_for_grid_step(step: float) -> int:
     return exponent * k + quarter
 
 
-def encode_round(path: Path) -> tuple[bytes, Tensors]:
-    """Encode a round and decode it again, with the decoded tensors checked against the file.
+def encode_round(path: Path, layers: Sequence[str]) -> tuple[bytes, Tensors]:
+    """Encode a round, its hidden units sorted, and decode it again, with the decoded tensors checked against what was encoded.
 
     Parameters
     ----------
     path : Path
         Tensors on their grids, and each one's step as ``name:step``.
+    layers : sequence of str
+        From input to output.
     """
     # Training needs no codec: only this step imports it.
     import nnr_codec
+    from nnr_codec.transform import sort_units
 
     with np.load(path) as arrays:
-        tensors = {name: arrays[name] for name in arrays.files if ":" not in name}
+        tensors = sort_units(
+            {name: arrays[name] for name in arrays.files if ":" not in name},
+            [f"{layer}.weight" for layer in layers],
+        )
         qps = tuple((name, qp_for_grid_step(float(arrays[f"{name}:step"]))) for name in tensors)
     # The levels are trained: the encoder's own rate-distortion choice ("medium" and above) would move them.
     config = nnr_codec.EncoderConfig(qp_by_name=qps, qp_density=QP_DENSITY, dependent=False, effort="fast")

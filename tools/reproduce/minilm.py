@@ -6,6 +6,7 @@ Parameter names are those of the package's safetensors file, so that a decoded s
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -105,19 +106,20 @@ class SentenceEncoder:
         self._tokenizer.enable_truncation(_LONGEST)
         self.network = MiniLM()
 
-    def batches(self, texts: Sequence[str], size: int = 1) -> list[tuple[Tensor, Tensor]]:
-        """Return ids and masks, texts of like length together; with size 1, in their order and without padding."""
-        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-        if size > 1:
-            encoded.sort(key=len)
+    def batches(self, texts: Sequence[str], size: int = 16) -> list[tuple[Tensor, Tensor]]:
+        """Return ids and masks by length, no more than `size` texts in one: padding would count among the uses of words."""
+        encoded = sorted((encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))), key=len)
         result = []
-        for start in range(0, len(encoded), size):
-            group = encoded[start : start + size]
-            longest = max(map(len, group))
-            ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids in group])
-            mask = torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids in group])
-            result.append((ids, mask))
+        for _, group in itertools.groupby(encoded, key=len):
+            ids = torch.tensor(list(group))
+            result += [(part, torch.ones_like(part)) for part in ids.split(size)]
         return result
+
+    def token_counts(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return how often texts use each row of the vocabulary."""
+        used = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        rows = self.network.get_parameter("embeddings.word_embeddings.weight").shape[0]
+        return np.bincount(np.concatenate(used), minlength=rows).astype(np.float64)
 
     def load(self, tensors: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Take weights; pooler and position ids, which the embedding does not use, are left out."""
@@ -131,7 +133,7 @@ class SentenceEncoder:
         order = np.argsort([len(e.ids) for e in self._tokenizer.encode_batch(list(texts))], kind="stable")
         with torch.no_grad():
             found = torch.cat(
-                [self.network(*batch) for batch in self.batches([texts[i] for i in order], 16)]
+                [self.network(*batch) for batch in self.batches([texts[i] for i in order])]
             ).numpy()
         embeddings = np.empty_like(found)
         embeddings[order] = found

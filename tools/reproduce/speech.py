@@ -32,6 +32,11 @@ def calibration_clips(cache: Path, count: int = 16) -> Clips:
     return _clips("en", count, cache)
 
 
+def probing_clips(cache: Path, count: int = 8) -> Clips:
+    """Return what each tensor's error is measured on, a Spanish voice: float32[clips, samples]."""
+    return _clips("es", count, cache)
+
+
 def _clips(language: str, count: int, cache: Path) -> Clips:
     generator = np.random.default_rng([15938, *language.encode()])
     root = unpacked_debian(_PACKAGE.format(language), cache)

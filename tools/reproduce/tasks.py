@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,9 @@ import torch
 from datasets import load_dataset
 from minilm import SentenceEncoder
 from networks import NETWORKS, Network
-from sentences import calibration_texts, evaluation_texts
+from sentences import calibration_texts, evaluation_texts, glosses, probing_texts
 from silero import VoiceDetector, own_name, weights_path
-from speech import calibration_clips, evaluation_clips
+from speech import calibration_clips, evaluation_clips, probing_clips
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,6 +30,9 @@ from nnr_codec.quant import Curvature
 Tensors = dict[str, npt.NDArray[np.float32]]
 Importances = dict[str, "npt.NDArray[np.float32] | Curvature"]
 TASKS = ("sentences", "voice", "lenet300", "lenet5")
+_WORDS = "embeddings.word_embeddings.weight"
+# The sensitivities of all weights take a gradient of the whole model for each batch.
+_SENSITIVITY_TEXTS = 200
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Task:
         Importances of each weight, by what they are called; computed when asked for.
     curvatures : callable
         Of each layer, and a diagonal for the tensors that have none.
+    probe : callable
+        Loss of decoded tensors on inputs that neither `quality` nor the importances come from.
     rows_of : str or None
         A tensor whose rows are worth very different things: those of a vocabulary.
     """
@@ -64,6 +69,7 @@ class Task:
     shown_name: str
     diagonals: Mapping[str, Callable[[], Importances]]
     curvatures: Callable[[], Importances]
+    probe: Callable[[Mapping[str, npt.NDArray[Any]]], float]
     rows_of: str | None = None
 
 
@@ -90,16 +96,41 @@ def _sentences(folder: Path) -> Task:
         # Without pooler and position ids, which embeddings do not use.
         original = {key: np.asarray(model[key], np.float32) for key in encoder.network.state_dict()}
     encoder.load(original)
-    expected = encoder.embed(evaluation_texts())
+
+    def cosine_to_original(texts: list[str]) -> Callable[[Mapping[str, npt.NDArray[Any]]], float]:
+        expected = encoder.embed(texts)
+
+        def cosine(decoded: Mapping[str, npt.NDArray[Any]]) -> float:
+            encoder.load(decoded)
+            found = float((encoder.embed(texts) * expected).sum(1).mean(dtype=np.float64))
+            encoder.load(original)
+            return found
+
+        return cosine
+
+    judged, probed = cosine_to_original(evaluation_texts()), cosine_to_original(probing_texts(folder))
 
     def quality(decoded: Mapping[str, npt.NDArray[Any]]) -> Quality:
-        encoder.load(decoded)
-        cosine = float((encoder.embed(evaluation_texts()) * expected).sum(1).mean(dtype=np.float64))
-        encoder.load(original)
+        cosine = judged(decoded)
         return Quality(1 - cosine, cosine)
 
-    texts = calibration_texts()
-    sensitivity = functools.cache(lambda: _sensitivity(encoder.network, encoder.batches(texts, 8)))
+    texts = calibration_texts(folder)
+
+    @functools.cache
+    def layers() -> Importances:
+        # The examples among the texts are parts of glosses, which would hide how often a word is new.
+        others = encoder.token_counts(glosses(folder)) - encoder.token_counts(texts)
+        uses = {_WORDS: np.maximum(others, 0)}
+        return dict(torch_importance.layer_curvatures(encoder.network, encoder.batches(texts), uses=uses))
+
+    @functools.cache
+    def sensitivity() -> Importances:
+        found = _sensitivity(encoder.network, encoder.batches(texts[:_SENSITIVITY_TEXTS]))
+        # Few texts show few of the vocabulary's rows.
+        words = cast(Curvature, layers()[_WORDS])
+        rows = np.asarray(words.row_weights, np.float32)
+        return {**found, _WORDS: rows[:, None] * words.diagonal.astype(np.float32)}
+
     return Task(
         original,
         quality,
@@ -107,12 +138,9 @@ def _sentences(folder: Path) -> Task:
         "mean cosine",
         # Labels there are none: with Gaussian noise on the outputs the Fisher information is the Gauss-Newton diagonal.
         {"Fisher": sensitivity},
-        # One by one: padding would count among the uses of the vocabulary's rows.
-        lambda: {
-            **sensitivity(),
-            **torch_importance.layer_curvatures(encoder.network, encoder.batches(texts)),
-        },
-        rows_of="embeddings.word_embeddings.weight",
+        lambda: {**sensitivity(), **layers()},
+        lambda decoded: 1 - probed(decoded),
+        rows_of=_WORDS,
     )
 
 
@@ -121,17 +149,23 @@ def _voice(folder: Path) -> Task:
         original = {key: np.asarray(model[key], np.float32) for key in model}
     network = VoiceDetector()
     network.load(original)
-    clips = torch.from_numpy(evaluation_clips(folder))
-    with torch.no_grad():
-        expected = network(clips)
 
-    def quality(decoded: Mapping[str, npt.NDArray[Any]]) -> Quality:
-        network.load(decoded)
+    def against_original(clips: Tensor) -> Callable[[Mapping[str, npt.NDArray[Any]]], Quality]:
         with torch.no_grad():
-            found = network(clips)
-        network.load(original)
-        same = float(((found >= 0.5) == (expected >= 0.5)).double().mean())
-        return Quality(float((found - expected).abs().double().mean()), 100 * same)
+            expected = network(clips)
+
+        def quality(decoded: Mapping[str, npt.NDArray[Any]]) -> Quality:
+            network.load(decoded)
+            with torch.no_grad():
+                found = network(clips)
+            network.load(original)
+            same = float(((found >= 0.5) == (expected >= 0.5)).double().mean())
+            return Quality(float((found - expected).abs().double().mean()), 100 * same)
+
+        return quality
+
+    quality = against_original(torch.from_numpy(evaluation_clips(folder)))
+    probed = against_original(torch.from_numpy(probing_clips(folder)))
 
     def batches() -> list[Tensor]:
         return list(torch.from_numpy(calibration_clips(folder)).split(4))
@@ -149,6 +183,8 @@ def _voice(folder: Path) -> Task:
             "Fisher": lambda: renamed(_sensitivity(network, batches())),
         },
         lambda: renamed(_curvatures(network, batches())),
+        # Squared, as steps are: errors of probabilities go with the step.
+        lambda decoded: probed(decoded).loss ** 2,
     )
 
 
@@ -184,21 +220,25 @@ def _lenet(network: Network, folder: Path, path: Path) -> Task:
     def put(tensors: Mapping[str, npt.NDArray[Any]]) -> None:
         model.load_state_dict({key: torch.from_numpy(np.array(tensors[key], np.float32)) for key in original})
 
-    test_images = torch.from_numpy(images.test_images).float() / 255.0
-    test_labels = torch.from_numpy(images.test_labels).long()
     put(original)
-    with torch.no_grad():
-        expected = functional.log_softmax(model(test_images), 1)
 
-    def quality(decoded: Mapping[str, npt.NDArray[Any]]) -> Quality:
-        put(decoded)
+    def on(shown: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Callable[[Any], Quality]:
+        inputs, right = torch.from_numpy(shown).float() / 255.0, torch.from_numpy(labels).long()
         with torch.no_grad():
-            found = functional.log_softmax(model(test_images), 1)
-        put(original)
-        divergence = float(functional.kl_div(found, expected, log_target=True, reduction="batchmean"))
-        correct = int((found.argmax(1) == test_labels).sum())
-        return Quality(divergence, 100.0 * correct / len(test_labels))
+            expected = functional.log_softmax(model(inputs), 1)
 
+        def quality(decoded: Mapping[str, npt.NDArray[Any]]) -> Quality:
+            put(decoded)
+            with torch.no_grad():
+                found = functional.log_softmax(model(inputs), 1)
+            put(original)
+            divergence = float(functional.kl_div(found, expected, log_target=True, reduction="batchmean"))
+            return Quality(divergence, 100.0 * int((found.argmax(1) == right).sum()) / len(right))
+
+        return quality
+
+    quality = on(images.test_images, images.test_labels)
+    probed = on(images.validation_images, images.validation_labels)
     calibration = torch.from_numpy(images.train_images[:1000]).float() / 255.0
     labels = torch.from_numpy(images.train_labels[:1000]).long()
 
@@ -220,6 +260,7 @@ def _lenet(network: Network, folder: Path, path: Path) -> Task:
         "test accuracy, %",
         {"Fisher (labels)": fisher, "Fisher (outputs)": lambda: _sensitivity(model, batches)},
         lambda: _curvatures(model, batches),
+        lambda decoded: probed(decoded).loss,
     )
 
 

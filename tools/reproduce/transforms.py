@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from compare import size_at
+from silero import weights_path
 from tasks import load_task
 from torch import Tensor
 from torch.nn import functional
@@ -122,7 +123,7 @@ def on_task(name: str, folder: Path, lenet: Path | None) -> None:
     task = load_task(name, folder, lenet)
     tensors, diagonal = task.tensors, task.diagonals[next(reversed(task.diagonals))]()
     curvatures = task.curvatures()
-    weights = [key for key, tensor in tensors.items() if tensor.ndim > 1 and tensor.shape[0] > 1]
+    weights = list(matrices(tensors))
 
     def coded(changed: Mapping[str, Any], error: float) -> tuple[int, float]:
         stream = nnr_codec.encode({**tensors, **changed}, relative_error=error)
@@ -156,7 +157,12 @@ def on_task(name: str, folder: Path, lenet: Path | None) -> None:
         variants[f"{zeros:.0%} zeros"] = lambda e, z=zeros: coded(sparse(z), e)
         variants[f"{zeros:.0%} zeros, scaling fitted"] = lambda e, z=zeros: coded(refitted(z), e)
     compare(f"sparsification and local scaling, {name}", lambda e: coded({}, e), variants, ERRORS)
-    ranks(name, {key: tensors[key] for key in weights})
+    ranks(name, matrices(tensors))
+
+
+def matrices(tensors: Tensors) -> Tensors:
+    """Return the tensors that are more than a row."""
+    return {key: tensor for key, tensor in tensors.items() if tensor.ndim > 1 and tensor.shape[0] > 1}
 
 
 def ranks(name: str, weights: Tensors) -> None:
@@ -171,12 +177,23 @@ def ranks(name: str, weights: Tensors) -> None:
             size = len(nnr_codec.encode({key: weight}, relative_error=error))
             factored = ""
             if rank is not None:
-                # The factors' share of the error: what truncation leaves of it.
-                flat = weight.reshape(weight.shape[0], -1).astype(np.float64)
-                tail = np.square(np.linalg.svd(flat, compute_uv=False)[rank:]).sum() / np.square(flat).sum()
-                left = math.sqrt(max(error**2 - tail, 0.01 * error**2) / 2)
-                factored = str(len(nnr_codec.encode({key: decompose(weight, rank)}, relative_error=left)))
+                factored = str(_factored_size(key, weight, rank, error))
             print(f"| {key} | {error} | {rank or 'none'} | {full} | {size} | {factored} |", flush=True)
+
+
+def _factored_size(key: str, weight: npt.NDArray[np.float32], rank: int, error: float) -> int:
+    """Return the bytes of factors whose product, truncation included, has the error that the weight alone would have."""
+    block = decompose(weight, rank)
+    finest, coarsest = error / 16, error * 2
+    for _ in range(6):
+        relative_error = math.sqrt(finest * coarsest)
+        stream = nnr_codec.encode({key: block}, relative_error=relative_error)
+        off = nnr_codec.decode(stream, recompose=True)[key] - weight
+        if np.square(off).sum() > error**2 * np.square(weight).sum():
+            coarsest = relative_error
+        else:
+            finest = relative_error
+    return len(nnr_codec.encode({key: block}, relative_error=finest))
 
 
 def compare(title: str, plain: Make, variants: Mapping[str, Make], errors: tuple[float, ...]) -> None:
@@ -202,8 +219,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("compare-runs"))
     parser.add_argument("--resnet", type=Path, help="state dict of a CIFAR ResNet")
     parser.add_argument("--lenet", type=Path, help="dense parameters of a LeNet-300-100, left by lenet.py")
+    parser.add_argument(
+        "--ranks", action="store_true", help="low rank on the voice detector alone, a few seconds"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.ranks:
+        with open_model(weights_path(options.folder / "cache")) as model:
+            ranks("voice", matrices({key: np.asarray(model[key], np.float32) for key in model}))
+        return
     if options.resnet is not None:
         folding(options.resnet)
     on_task("voice", options.folder / "cache", None)
