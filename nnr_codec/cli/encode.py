@@ -7,8 +7,8 @@ import functools
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from nnr_codec.cli import port
 from nnr_codec.cli.terminal import note, progress, size
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks import ModelSource, Origin, open_model, replacing
+
+if TYPE_CHECKING:
+    from nnr_codec.codec import TargetReport
 
 
 class _Untied(Mapping[str, npt.NDArray[Any]]):
@@ -156,6 +159,8 @@ def command(
     }
     if len(wanted) > 1:
         raise click.UsageError("one of --target-ratio, --target-bits and --max-error at a time")
+    if not all(map(math.isfinite, wanted.values())):
+        raise click.UsageError("a target is a finite number")
     if per_tensor:
         wanted["per_tensor"] = True
     config = port.configure(chosen)
@@ -167,8 +172,10 @@ def command(
         weights = sum(math.prod(model.shape_of(name)) for name in sizes)
         metadata = Origin.of(model).to_metadata()
         with progress("encoding", sizes, quiet=quiet) as on_tensor:
-            encode = functools.partial(port.encode_to_target, target=wanted) if wanted else port.encode
-            encode(
+            encode: Callable[..., TargetReport | None] = (
+                functools.partial(port.encode_to_target, target=wanted) if wanted else port.encode
+            )
+            report = encode(
                 _Untied(model),
                 config,
                 file=file,
@@ -178,6 +185,8 @@ def command(
                 on_tensor=on_tensor,
             )
         original = model.size_bytes
+    if report is not None and not report.met:
+        note(f"{target}: {missed(report, per_tensor=per_tensor)}", quiet=quiet)
     if not os.path.isfile(target):
         return
     coded = os.path.getsize(target)
@@ -185,6 +194,17 @@ def command(
     rate = f"{coded * 8 / weights:.2f} bits per weight" if weights else "no weights"
     seconds = time.perf_counter() - started
     note(f"{target}: {size(original)} -> {size(coded)}, {ratio}, {rate}, {seconds:.1f} s", quiet=quiet)
+
+
+def missed(report: TargetReport, *, per_tensor: bool) -> str:
+    """Say how far a target was missed."""
+    asked, reached = f"{report.asked:.4g}", f"{report.reached:.4g}"
+    if report.target == "ratio":
+        return f"asked for {asked} times smaller, reached {reached}: out of reach"
+    if report.target == "bits":
+        return f"asked for {asked} bits per weight, reached {reached}: out of reach"
+    where = " in the tensor farthest from it" if per_tensor else ""
+    return f"asked for a relative error of {asked}, reached {reached}{where}: out of reach"
 
 
 def default_target(source: str) -> str:

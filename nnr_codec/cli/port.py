@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from nnr_codec.codec import EncoderConfig, StreamSummary
+    from nnr_codec.codec import EncoderConfig, StreamSummary, TargetReport
     from nnr_codec.codec.source_description import SourceDescription
     from nnr_codec.model import Limits
 
@@ -61,14 +61,15 @@ def encode_to_target(
     file: BinaryIO,
     on_tensor: Callable[[str], None],
     **options: Any,
-) -> None:
-    """Encode the model several times, until it has the wanted size or error."""
+) -> TargetReport:
+    """Encode the model several times, until it has the wanted size or error; the report tells how near it came."""
     import nnr_codec
 
-    stream, _ = nnr_codec.compress_to_target(tensors, config=config, **target, **options)
+    stream, report = nnr_codec.compress_to_target(tensors, config=config, **target, **options)
     file.write(stream)
     for name in tensors:
         on_tensor(name)
+    return report
 
 
 def decode(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 from dataclasses import dataclass
 
 from nnr_codec.codec.effort import EFFORTS, Effort
@@ -114,7 +115,7 @@ class EncoderConfig:
             f"unary_length is 1..256, not {self.unary_length}",
         )
         require(self.effort in EFFORTS, f"effort is one of {', '.join(EFFORTS)}, not {self.effort!r}")
-        require(self.lambda_scale > 0, "lambda_scale is positive")
+        require(0 < self.lambda_scale < math.inf, "lambda_scale is positive and finite")
         require(
             self.general_profile_idc in (0, 1),
             f"general_profile_idc is 0 or 1, not {self.general_profile_idc}",
@@ -123,7 +124,10 @@ class EncoderConfig:
             self.bit_depth is None or 2 <= self.bit_depth <= 16, f"bit_depth is 2..16, not {self.bit_depth}"
         )
         require(self.device_id >= 0, f"device_id is not negative, unlike {self.device_id}")
-        require(self.relative_error > 0 and self.relative_error_1d > 0, "relative errors are positive")
+        require(
+            0 < self.relative_error < math.inf and 0 < self.relative_error_1d < math.inf,
+            "relative errors are positive and finite",
+        )
         require(
             not (self.incremental and self.general_profile_idc == 0), "incremental streams need profile 1"
         )

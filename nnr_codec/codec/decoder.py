@@ -70,7 +70,7 @@ class Decoder:
         self._executor = executor
         self._dimensions = dict(dimensions or {})
         self._require_checksum = require_checksum
-        self._updates = UpdateTree()
+        self._updates = UpdateTree(self._limits)
         self.description = SourceDescription()
 
     @overload

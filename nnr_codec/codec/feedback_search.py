@@ -13,6 +13,7 @@ from nnr_codec.codec.rdo_search import USUAL_SLOPE, Quantised
 from nnr_codec.codec.steps import Aim, nearest_qp
 from nnr_codec.codec.tensor_job import TensorJob
 from nnr_codec.entropy import TensorCoding, TensorToEncode, rate
+from nnr_codec.errors import NotEncodable
 from nnr_codec.model import DataUnitHeader
 from nnr_codec.quant import (
     DEPENDENT_MSE,
@@ -51,7 +52,13 @@ def quantize_with_curvature(
         Finite.
     aim : Aim
         An error is met in the curvature's own measure: where feedback makes up for much, the step grows.
+
+    Raises
+    ------
+    NotEncodable
+        The curvature is not positive semidefinite.
     """
+    curvature = _factored(curvature).normalised()
     mse = DEPENDENT_MSE if header.dq_flag else UNIFORM_MSE
     density = job.quantization.qp_density
     qp = aim.qp
@@ -77,12 +84,11 @@ def quantize_with_curvature(
     rows = max(1, min(_SAMPLE // curvature.width, weights.size // curvature.width))
     sample = weights[: rows * curvature.width]
     sample_rows = None if curvature.row_weights is None else curvature.row_weights[:rows]
-    coding, levels = search(
-        sample, None, job.config.unary_length or _UNSTATED_UNARY_LENGTH, curvature.of_rows(sample_rows)
-    )
+    sample_curvature = curvature.of_rows(sample_rows).normalised()
+    coding, levels = search(sample, None, job.config.unary_length or _UNSTATED_UNARY_LENGTH, sample_curvature)
     if aim.error is not None:
         # The closed form above holds at high rate; what bits were saved on shows in the sample.
-        found = _weighed_error(sample, step, levels, curvature.of_rows(sample_rows))
+        found = _weighed_error(sample, step, levels, sample_curvature)
         qp = nearest_qp(step * min(max(aim.error / max(found, 1e-30), 0.5), 2.0), density)
         step = step_size(qp, density)
     length = job.config.unary_length
@@ -100,6 +106,15 @@ def quantize_with_curvature(
     initialisations = rate.search_initialisations(TensorToEncode(coding, levels, row_skip=False))
     _, levels = search(weights, initialisations, length, curvature)
     return Quantised(replace(header, cabac_unary_length=length), levels, qp)
+
+
+def _factored(curvature: Curvature) -> Curvature:
+    """Return a curvature whose factor is there."""
+    try:
+        curvature.factor  # noqa: B018  # kept with the curvature
+    except ValueError as error:
+        raise NotEncodable(str(error)) from None
+    return curvature
 
 
 def _weighed_error(

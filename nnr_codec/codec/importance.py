@@ -19,6 +19,8 @@ Importance: TypeAlias = float | NDArray[Any] | Curvature
 
 # Ratio of the largest importance to the mean that is told apart: beyond, a weight would bind bits like thousands.
 _LARGEST = 1e4
+# A tensor's worth, or its inverse: its step moves by the root, and a stream's QPs reach 32 octaves either side.
+_LARGEST_WORTH = 2.0**64
 
 
 @dataclass(frozen=True)
@@ -51,29 +53,40 @@ def importance_of(
     Raises
     ------
     NotEncodable
-        It does not suit the tensor: other shape, negative, or not finite.
+        It does not suit the tensor: other shape, negative, not finite, or a number out of all proportion.
     """
     given = None if importance is None else importance.get(name)
     if given is None:
         return _PLAIN
     if isinstance(given, Curvature):
         _check_curvature(name, shape, given)
-        return TensorImportance(curvature=given)
-    values = np.asarray(given, np.float64)
-    if not (np.isfinite(values).all() and (values >= 0).all()):
-        raise NotEncodable("importance is finite and not negative", path=name)
+        # Nothing tells the weights apart, as in an array of zeros.
+        return _PLAIN if given.mean_row_weight() == 0 else TensorImportance(curvature=given)
+    values = _checked_values(given, name)
     if values.ndim == 0:
-        if values == 0:
-            raise NotEncodable("the importance of a whole tensor is positive", path=name)
+        if not 1 / _LARGEST_WORTH <= values <= _LARGEST_WORTH:
+            raise NotEncodable(
+                f"the importance of a whole tensor is {1 / _LARGEST_WORTH:.1g} to {_LARGEST_WORTH:.1g}, not {values:g}",
+                path=name,
+            )
         return TensorImportance(worth=float(values))
     try:
         values = np.broadcast_to(values, shape)
     except ValueError:
         raise NotEncodable(f"importance of shape {values.shape} for a tensor of {shape}", path=name) from None
-    mean = float(values.mean())
-    if mean <= 0:
+    largest = float(values.max(initial=0.0))
+    if largest == 0:
         return _PLAIN
-    return TensorImportance(by_weight=np.minimum(values / mean, _LARGEST).astype(np.float32))
+    # By the largest first: a sum may be out of range.
+    values = values / largest
+    return TensorImportance(by_weight=np.minimum(values / values.mean(), _LARGEST).astype(np.float32))
+
+
+def _checked_values(given: float | NDArray[Any], name: str | None = None) -> NDArray[np.float64]:
+    values = np.asarray(given, np.float64)
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise NotEncodable("importance is finite and not negative", path=name)
+    return values
 
 
 def _check_curvature(name: str, shape: tuple[int, ...], curvature: Curvature) -> None:
@@ -87,18 +100,24 @@ def _check_curvature(name: str, shape: tuple[int, ...], curvature: Curvature) ->
 
 
 def mean_worth(given: Importance) -> float:
-    """Return the mean worth of a weight's squared error, at the scale in which the importance was given."""
+    """Return the mean worth of a weight's squared error, at the scale in which the importance was given.
+
+    Raises
+    ------
+    NotEncodable
+        It is negative or not finite.
+    """
     if isinstance(given, Curvature):
         return given.worth()
-    return float(np.mean(np.asarray(given, np.float64)))
+    values = _checked_values(given)
+    largest = float(values.max(initial=0.0))
+    return largest * float(np.mean(values / largest)) if largest > 0 else 0.0
 
 
 def without_feedback(curvature: Curvature, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return the diagonal of a curvature as an importance of each weight, where feedback cannot be."""
-    rows = (
-        np.ones(shape[0]) if curvature.row_weights is None else np.asarray(curvature.row_weights, np.float64)
-    )
-    by_weight = rows[:, None] * curvature.diagonal
-    mean = float(by_weight.mean())
-    by_weight = by_weight / mean if mean > 0 else np.ones_like(by_weight)
-    return np.minimum(by_weight, _LARGEST).astype(np.float32).reshape(shape)
+    rows = curvature.normalised().row_weights
+    by_weight = (np.ones(shape[0]) if rows is None else rows)[:, None] * curvature.diagonal
+    by_weight = np.minimum(by_weight / by_weight.mean(), _LARGEST)
+    result: NDArray[np.float32] = by_weight.astype(np.float32).reshape(shape)
+    return result

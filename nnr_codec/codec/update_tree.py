@@ -13,30 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.unit_decoder import Predecessor
-from nnr_codec.errors import MalformedBitstream, UnsupportedBitstream
-from nnr_codec.model import DataUnitHeader, NodeId, ParentNode
+from nnr_codec.errors import LimitExceeded, MalformedBitstream
+from nnr_codec.model import DataUnitHeader, Limits, NodeId, ParentNode
 
 
 class UpdateTree:
     """Data units seen so far, by node and by digest of their payload.
 
-    Of each parameter the last `kept` updates stay: a parent is the update before or, with several devices, one of few
-    before that. An older parent is reported, never guessed.
+    Of each parameter the last ``Limits.max_updates_kept`` stay: a parent is the update before or, with several devices, one of
+    few before that. An older parent is reported, never guessed.
     """
 
-    def __init__(self, kept: int = 8) -> None:
-        self._kept = kept
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._kept = (limits or Limits()).max_updates_kept
         self._by_node: dict[tuple[int, int], dict[int, list[Predecessor]]] = {}
         self._dropped: dict[tuple[int, int], int] = {}  # deepest update no longer kept
         self._by_digest: dict[bytes, list[Predecessor]] = {}
         self._digests: dict[tuple[str, ...], list[bytes]] = {}
+        self._dropped_digests: set[bytes] = set()
 
     def predecessors(self, header: DataUnitHeader) -> list[Predecessor] | None:
         """Return what a unit's parent left behind, per tensor in data order, or None.
 
         Raises
         ------
-        UnsupportedBitstream
+        LimitExceeded
             The parent is older than what is kept.
         MalformedBitstream
             The parameter is known and that update of it is not.
@@ -45,6 +46,8 @@ class UpdateTree:
         if parent is None:
             return None
         if parent.payload_digest is not None:
+            if parent.payload_digest in self._dropped_digests:
+                raise self._too_old(f"parent_node_payload_sha{8 * len(parent.payload_digest)}")
             return self._by_digest.get(parent.payload_digest)
         node = _parent_node(header, parent)
         if node is None:
@@ -54,11 +57,7 @@ class UpdateTree:
         if node.put_node_depth in updates:
             return updates[node.put_node_depth]
         if 0 <= node.put_node_depth <= self._dropped.get(key, -1):
-            raise UnsupportedBitstream(
-                f"the unit updates one that lies more than {self._kept} updates back",
-                element="put_node_depth",
-                clause="format 5.6",
-            )
+            raise self._too_old("put_node_depth")
         if updates and node.put_node_depth >= 0:
             # A unit of zeros that was left out is no node: depths count the units that were sent.
             raise MalformedBitstream(
@@ -67,6 +66,13 @@ class UpdateTree:
                 clause="format 5.6",
             )
         return None
+
+    def _too_old(self, element: str) -> LimitExceeded:
+        return LimitExceeded(
+            f"the unit updates one that lies more than max_updates_kept={self._kept} updates back",
+            element=element,
+            clause="format 5.6",
+        )
 
     def remember(
         self,
@@ -89,7 +95,7 @@ class UpdateTree:
             key = (node.device_id, node.parameter_id)
             updates = self._by_node.setdefault(key, {})
             updates[node.put_node_depth] = record
-            if len(updates) > self._kept:
+            if self._kept is not None and len(updates) > self._kept:
                 oldest = min(updates)
                 del updates[oldest]
                 self._dropped[key] = max(oldest, self._dropped.get(key, -1))
@@ -101,9 +107,13 @@ class UpdateTree:
         kept = self._digests.setdefault(names, [])
         for digest in (hashlib.sha256(payload).digest(), hashlib.sha512(payload).digest()):
             self._by_digest[digest] = record
+            self._dropped_digests.discard(digest)
             kept.append(digest)
-        while len(kept) > 2 * self._kept:
-            self._by_digest.pop(kept.pop(0), None)
+        while self._kept is not None and len(kept) > 2 * self._kept:
+            digest = kept.pop(0)
+            # The same payload may have come again since.
+            if digest not in kept and self._by_digest.pop(digest, None) is not None:
+                self._dropped_digests.add(digest)
 
 
 def _parent_node(header: DataUnitHeader, parent: ParentNode) -> NodeId | None:

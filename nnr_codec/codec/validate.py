@@ -79,7 +79,7 @@ def validate(streams: Sequence[bytes], *, limits: Limits | None = None) -> list[
     """
     limits = limits or Limits()
     findings: list[Finding] = []
-    decoder, updates = Decoder(limits=limits), UpdateTree()
+    decoder, updates = Decoder(limits=limits), UpdateTree(limits)
     for number, stream in enumerate(streams):
         try:
             decoder.decode(stream, dequantize=False)

@@ -86,7 +86,7 @@ def _worth_of_a_use(counts: NDArray[np.float64], squares: NDArray[np.float64]) -
     """Return what one use of each row is worth against the mean use; that of a row never used is that of the rarest."""
     octaves = _octaves(counts)
     seen, worth = np.bincount(octaves, counts), np.bincount(octaves, squares)
-    known = np.flatnonzero(seen >= min(_FEWEST_USES, seen.max()))
+    known = np.flatnonzero(_is_believed(seen, worth))
     by_octave = np.interp(np.arange(len(seen)), known, worth[known] / seen[known])
     return np.asarray(by_octave[octaves] * counts.sum() / squares.sum())
 
@@ -97,10 +97,17 @@ def _means_by_octave(
     """Return the mean of squares over the rows of each row's octave of uses."""
     octaves = _octaves(uses)
     n_rows, seen, worth = np.bincount(octaves), np.bincount(octaves, counts), np.bincount(octaves, squares)
-    known = np.flatnonzero((seen >= min(_FEWEST_USES, seen.max())) & (worth > 0))
+    known = np.flatnonzero(_is_believed(seen, worth) & (worth > 0))
     # Between octaves known, by the logarithm: from one to the next it is a factor.
     by_octave = np.exp(np.interp(np.arange(len(n_rows)), known, np.log(worth[known] / n_rows[known])))
     return np.asarray(by_octave[octaves])
+
+
+def _is_believed(seen: NDArray[Any], worth: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which octaves are used enough to go by; at least one that is worth something is."""
+    # The most used rows may have no gradient, as padding has none.
+    enough: NDArray[np.bool_] = seen >= min(_FEWEST_USES, seen[worth > 0].max())
+    return enough
 
 
 def _octaves(uses: NDArray[np.floating]) -> NDArray[np.int64]:

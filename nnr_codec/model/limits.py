@@ -43,6 +43,8 @@ class Limits:
         passes.
     max_nesting : int or None
         Aggregate units inside each other; protects the stack.
+    max_updates_kept : int or None
+        Updates of a parameter that later ones may build on; protects memory from long series, of which each keeps the levels.
     max_seconds : float or None
         Wall time of one call; protects a service's latency. No bound unless asked for.
     """
@@ -60,6 +62,7 @@ class Limits:
     max_expansion_ratio: int | None = 1 << 20
     expansion_floor_bytes: int = 1 << 28
     max_nesting: int | None = 8
+    max_updates_kept: int | None = 8
     max_seconds: float | None = None
 
     @classmethod

@@ -37,7 +37,7 @@ def quantize_feedback(
     lambda_ : float
         What a bit is worth, in squared steps.
     curvature : Curvature
-        Of the same width.
+        Of the same width. Row weights that are all 0 are taken for none.
     initialisations : bytes, optional
         Of the context models, as the stream will have them.
     survivors : int
@@ -52,12 +52,14 @@ def quantize_feedback(
     ------
     NotEncodable
         A weight is not finite or too many steps from zero.
+    ValueError
+        The curvature is of another shape, or not positive semidefinite.
 
     Clause: format 5.2 to 5.4
     """
     factor = curvature.factor
     column_weights = curvature.column_weights
-    rows = curvature.row_weights
+    rows = curvature.normalised().row_weights
     levels = np.empty(weights.size, np.int32)
     failed_at = _native.quantize_feedback(
         weights,
@@ -67,9 +69,7 @@ def quantize_feedback(
         lambda_=lambda_,
         coefficients=np.ascontiguousarray((factor / np.diagonal(factor)).T, np.float32).reshape(-1),
         column_weights=np.ascontiguousarray(column_weights / column_weights.mean(), np.float32),
-        row_weights=None
-        if rows is None
-        else np.ascontiguousarray(rows / curvature.mean_row_weight(), np.float32),
+        row_weights=None if rows is None else np.ascontiguousarray(rows, np.float32),
         initialisations=None if initialisations is None else np.frombuffer(initialisations, np.uint8),
         survivors=survivors,
     )

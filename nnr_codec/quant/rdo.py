@@ -14,6 +14,7 @@ from nnr_codec.quant.quantize import checked
 #: Mean squared error in squared steps at high rate: a uniform cell's 1/12, and the 8-state trellis's, measured.
 UNIFORM_MSE = 1 / 12
 DEPENDENT_MSE = 0.2585
+_LARGEST_SUM = float(np.finfo(np.float32).max)
 
 
 def matched_lambda(mse: float) -> float:
@@ -57,7 +58,7 @@ def quantize_rdo(
     lambda_ : float
         What a bit is worth, in squared steps; 0 minimises the error alone. See `matched_lambda`.
     importance : float32[rows * width], optional
-        Of each weight's squared error, around 1.
+        Of each weight's squared error, around 1; finite, not negative, with a sum within float32.
     initialisations : bytes, optional
         Of the context models, as the stream will have them: from `nnr_codec.rate.search_initialisations`.
     base, history, history_enabled
@@ -77,9 +78,16 @@ def quantize_rdo(
     ------
     NotEncodable
         A weight is not finite or too many steps from zero.
+    ValueError
+        An importance is not as said, or of another size.
 
     Clause: format 5.2 to 5.5
     """
+    # Also false for NaN. The core sums weighed errors in float32.
+    if importance is not None and not (
+        np.min(importance, initial=0.0) >= 0 and np.sum(importance, dtype=np.float64) <= _LARGEST_SUM
+    ):
+        raise ValueError("importance is finite and not negative, and its sum within float32")
     levels = np.empty(weights.size, np.int32)
     failed_at = _native.quantize_rdo(
         weights,

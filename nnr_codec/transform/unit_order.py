@@ -7,6 +7,7 @@ Units of a hidden layer have no order of their own: moved together with what rea
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,21 +33,33 @@ def sort_units(tensors: Mapping[str, NDArray[Any]], weights: Sequence[str]) -> d
     Raises
     ------
     ValueError
-        The inputs of a layer are not the units of the one before.
+        The inputs of a layer, or the elements of its bias, are not the units; or a weight is named twice: its units would move
+        for one use and not for the other.
     """
+    for name in weights:
+        if weights.count(name) > 1:
+            raise ValueError(f"{name} is named twice: the units of shared weights have no order of their own")
     result = dict(tensors)
     for name, reader in itertools.pairwise(weights):
         rows = np.asarray(result[name])
+        if rows.ndim == 0:
+            raise ValueError(f"{name} is a scalar, without units")
         n_units = rows.shape[0]
         shape = np.shape(result[reader])
-        if len(shape) < 2 or shape[1] % n_units:
+        if len(shape) < 2 or (shape[1] % n_units if n_units else shape[1]):
             raise ValueError(f"{reader} of shape {shape} does not read the {n_units} units of {name}")
+        bias = f"{name.removesuffix('.weight')}.bias"
+        if bias in result and np.shape(result[bias])[:1] != (n_units,):
+            raise ValueError(
+                f"{bias} of shape {np.shape(result[bias])} is not of the {n_units} units of {name}"
+            )
+        if not n_units:
+            continue
         # Flattened channels have several inputs each, side by side.
-        inputs = np.asarray(result[reader]).reshape(shape[0], n_units, -1)
+        inputs = np.asarray(result[reader]).reshape(shape[0], n_units, math.prod(shape[1:]) // n_units)
         uses = np.count_nonzero(rows.reshape(n_units, -1), axis=1) + np.count_nonzero(inputs, axis=(0, 2))
         order = np.argsort(-uses, kind="stable")
         result[name], result[reader] = rows[order], inputs[:, order].reshape(shape)
-        bias = f"{name.removesuffix('.weight')}.bias"
         if bias in result:
             result[bias] = np.asarray(result[bias])[order]
     return result

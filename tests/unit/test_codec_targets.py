@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Targets are met within 1 %, and the report says what the stream holds."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nnr_codec import NotEncodable, compress_to_target, decode
+from nnr_codec import EncoderConfig, NotEncodable, compress_to_target, decode, encode
+from nnr_codec.codec import targets
+from nnr_codec.codec.tensor_targets import steps_for_errors
 
 
 def model() -> dict[str, np.ndarray[Any, Any]]:
@@ -73,8 +76,114 @@ def test_an_error_per_tensor_is_an_error() -> None:
 
 
 def test_one_target_is_given_and_it_must_have_weights() -> None:
-    for target in ({}, {"ratio": 5, "bits": 3}, {"bits": -1}):
+    for target in ({}, {"ratio": 5, "bits": 3}, {"bits": -1}, {"bits": np.nan}, {"ratio": np.inf}):
         with pytest.raises(ValueError, match=r"target|given|positive"):
             compress_to_target(model(), **target)
     with pytest.raises(NotEncodable):
         compress_to_target({"i": np.arange(5)}, ratio=2)
+
+
+def normal(*shape: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+ODD = {
+    "denormal": np.full((3, 3), 1e-45, np.float32),
+    "0 as float32": np.full((10, 10), 1e-300),
+    "beyond steps": normal(30, 30) * np.float32(1e38 / 6),
+    "infinite": np.array([[np.inf, 1.0]], np.float32),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(
+    "target", [{"ratio": 2}, {"bits": 6}, {"max_error": 0.02}, {"max_error": 0.02, "per_tensor": True}]
+)
+def test_a_tensor_no_step_fits_is_sent_as_encode_sends_it(target: dict[str, Any], odd: str) -> None:
+    tensors = {"odd": ODD[odd], "b": normal(90, 90)}
+    stream, report = compress_to_target(tensors, **target)
+    assert report.met
+    assert decode(stream)["odd"].tobytes() == decode(encode(tensors))["odd"].tobytes()
+    assert {row.name: row.step for row in report.tensors if row.name == "odd"} in ({}, {"odd": 0.0})
+
+
+@pytest.mark.parametrize("other", [{}, {"b": normal(90, 90)}])
+@pytest.mark.parametrize("per_tensor", [False, True])
+def test_values_beyond_float32_are_refused(other: dict[str, Any], per_tensor: bool) -> None:
+    with pytest.raises(NotEncodable, match="float32") as caught:
+        compress_to_target({"a": np.full((3, 3), 1e300), **other}, max_error=0.02, per_tensor=per_tensor)
+    assert caught.value.path == "a"
+
+
+SPIKE = np.zeros((50, 50), np.float32)
+SPIKE[3, 4] = 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "target", "reached"),
+    [
+        (np.eye(50), {"ratio": 4}, (20, 100)),
+        (SPIKE, {"ratio": 4}, (100, 400)),
+        (normal(20, 30), {"ratio": 1e6}, (50, 100)),
+        (normal(20, 30), {"bits": 1e4}, (25, 40)),
+        (normal(20, 30), {"bits": 1e-300}, (0, 1)),
+        (normal(20, 30), {"max_error": 1e-300}, (0, 1e-6)),
+        (normal(20, 30), {"max_error": 1e300}, (1, 1)),
+        (normal(20, 30), {"max_error": 1e-300, "per_tensor": True}, (0, 1e-6)),
+        (normal(20, 30), {"max_error": 1e300, "per_tensor": True}, (1, 1)),
+        (normal(100), {"bits": 1e-9}, (10, 20)),
+        (np.array([2.5]), {"bits": 3}, (100, 1000)),
+        (np.array([2.5]), {"max_error": 0.02}, (0, 0.0006)),
+        (ODD["beyond steps"], {"bits": 1e-9}, (32, 33)),
+        (ODD["beyond steps"], {"max_error": 0.02}, (0, 0)),
+    ],
+)
+def test_out_of_reach_gives_the_nearest_stream(
+    weights: np.ndarray[Any, Any], target: dict[str, Any], reached: tuple[float, float]
+) -> None:
+    stream, report = compress_to_target({"a": weights}, **target)
+    assert not report.met
+    assert reached[0] <= report.reached <= reached[1]
+    assert len(report.points) <= 8
+    assert decode(stream)["a"].shape == weights.shape
+
+
+def test_streams_that_did_encode_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+
+    def failing(*arguments: Any, **options: Any) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            raise NotEncodable("a bound")
+        return encode(*arguments, **options)
+
+    monkeypatch.setattr(targets, "encode", failing)
+    stream, report = compress_to_target({"a": normal(50), "b": normal(20, 30)}, ratio=9)
+    assert calls > 1
+    assert (len(report.points), report.size_bytes) == (1, len(stream))
+
+
+@pytest.mark.parametrize("options", [{"qp": 5000}, {"qp_1d": -6000}, {"bit_depth": 4}])
+def test_a_target_goes_before_other_ways_to_choose_steps(options: dict[str, int]) -> None:
+    report = compress_to_target(model(), ratio=9, config=EncoderConfig(**options))[1]
+    assert report.met
+
+
+def test_an_error_no_tensor_was_targeted_for_is_not_reported_as_reached() -> None:
+    report = compress_to_target({"a": normal(100)}, max_error=5.0, per_tensor=True)[1]
+    assert report.reached == report.relative_error < 0.001
+    assert not report.met
+    stored = compress_to_target({"a": ODD["beyond steps"]}, max_error=0.02, per_tensor=True)[1]
+    assert (stored.reached, stored.points) == (0.0, ())
+
+
+def test_no_round_follows_a_bound() -> None:
+    tried: list[int] = []
+
+    def measure(qps: Mapping[str, int]) -> dict[str, float]:
+        tried.append(qps["a"])
+        return {"a": 0.0}
+
+    assert steps_for_errors({"a": 0}, 0.02, 7, measure, lambda _: (-300, 200))["a"] in tried
+    assert tried == [0, 174, 200]

@@ -47,7 +47,7 @@ BEYOND: dict[str, tuple[dict[str, Any], bytes]] = {
     "max_seconds": ({"max_seconds": 0.0}, TWO),
 }
 #: Where no unit can go beyond them as long as their kind of unit is not decoded, or there is a test elsewhere.
-ELSEWHERE = {"max_names", "max_nesting", "expansion_floor_bytes"}
+ELSEWHERE = {"max_names", "max_nesting", "max_updates_kept", "expansion_floor_bytes"}
 
 
 def _validate(stream: bytes, limits: Limits) -> None:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from nnr_codec import Curvature, NotEncodable, decode, encode
 from nnr_codec.codec import EncoderConfig
 from nnr_codec.codec.allocation import allocate, reallocate, shapes_only
+from nnr_codec.codec.importance import mean_worth
 from nnr_codec.frameworks import torch_importance
+from nnr_codec.frameworks.embedding_rows import _means_by_octave, _worth_of_a_use
 from nnr_codec.quant import step_size
 
 Array = NDArray[Any]
@@ -87,6 +89,95 @@ def test_importance_that_does_not_suit_is_refused() -> None:
         with pytest.raises(NotEncodable) as caught:
             encode({"w": weight()}, importance={"w": wrong})
         assert caught.value.path == "w"
+
+
+def test_importance_of_zeros_tells_nothing_apart() -> None:
+    w, matrix = weight(), np.cov(inputs().T)
+    plain = encode({"w": w})
+    assert encode({"w": w}, importance={"w": np.zeros(w.shape)}) == plain
+    assert encode({"w": w}, importance={"w": Curvature(matrix, np.zeros(ROWS))}) == plain
+    assert Curvature(matrix, np.zeros(ROWS)).worth() == 0
+
+
+def test_rows_worth_nothing_in_the_sample_do_not_settle_the_step() -> None:
+    tall = np.random.default_rng(9).normal(0, 0.1, (900, WIDTH)).astype(np.float32)
+    matrix = np.eye(WIDTH)
+    rows = np.where(np.arange(900) < 800, 0.0, 2.0)
+    found = decode(encode({"w": tall}, relative_error=0.05, importance={"w": Curvature(matrix, rows)}))["w"]
+    error = np.square(found - tall)[800:].mean() / np.square(tall[800:]).mean()
+    assert 0.25 * 0.05**2 / 9 < error < 2 * 0.05**2
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-310, 1e300, 1.7e308])
+def test_the_scale_of_importance_does_not_matter(scale: float) -> None:
+    w, matrix = weight(), np.cov(inputs().T)
+    ones = np.ones(w.shape)
+    assert encode({"w": w}, importance={"w": scale * ones}) == encode({"w": w}, importance={"w": ones})
+    assert mean_worth(scale * ones) == pytest.approx(scale)
+    rows = Curvature(matrix, np.full(ROWS, scale))
+    assert rows.mean_row_weight() == pytest.approx(scale)
+    assert encode({"w": w}, importance={"w": rows}) == encode({"w": w}, importance={"w": Curvature(matrix)})
+    # Where feedback cannot be, its diagonal is what counts.
+    found, expected = (encode({"w": w}, importance={"w": c}, scan_order=1) for c in (rows, Curvature(matrix)))
+    assert found == expected
+
+
+def test_a_number_out_of_all_proportion_is_refused() -> None:
+    for wrong in (1e-300, 1e300, 1e-20, np.inf, np.nan):
+        with pytest.raises(NotEncodable) as caught:
+            encode({"w": weight()}, importance={"w": wrong})
+        assert caught.value.path == "w"
+    for large in (1e-19, 1e-6, 1e6, 1e12):
+        assert np.isfinite(decode(encode({"w": weight()}, importance={"w": large}))["w"]).all()
+
+
+def test_mean_worth_is_of_finite_importance() -> None:
+    for wrong in (np.nan, np.inf, -1.0, np.array([1.0, np.nan])):
+        with pytest.raises(NotEncodable):
+            mean_worth(wrong)
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        ("square", (np.ones((2, 3)),)),
+        ("finite", (np.full((3, 3), np.nan),)),
+        ("finite", (np.diag([1.0, np.inf, 1.0]),)),
+        ("trace", (np.eye(3) * 1e300,)),
+        ("symmetric", (np.triu(np.ones((3, 3))),)),
+        ("semidefinite", (np.diag([1.0, -1.0, 3.0]),)),
+        ("row weights", (np.eye(3), np.array([1.0, np.nan]))),
+        ("row weights", (np.eye(3), np.array([1.0, np.inf]))),
+        ("row weights", (np.eye(3), np.array([1.0, -1.0]))),
+        ("row weights", (np.eye(3), np.ones((2, 1)))),
+        ("damping", (np.eye(3), None, np.inf)),
+        ("damping", (np.eye(3), None, np.nan)),
+        ("damping", (np.eye(3), None, 0.0)),
+    ],
+)
+def test_a_curvature_is_what_it_says(message: str, arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match=message):
+        Curvature(*arguments)
+
+
+def test_other_rows_are_checked_and_keep_the_factor() -> None:
+    curvature = Curvature(np.cov(inputs().T))
+    factor = curvature.factor
+    other = curvature.of_rows(np.ones(ROWS))
+    assert other.factor is factor
+    assert curvature.row_weights is None
+    with pytest.raises(ValueError, match="row weights"):
+        curvature.of_rows(-np.ones(ROWS))
+
+
+def test_a_matrix_that_is_not_semidefinite_is_refused_by_name() -> None:
+    # Its diagonal does not show it.
+    matrix = np.full((WIDTH, WIDTH), -1.0) + 2 * np.eye(WIDTH)
+    with pytest.raises(ValueError, match="semidefinite"):
+        Curvature(matrix).worth()
+    with pytest.raises(NotEncodable, match="semidefinite") as caught:
+        encode({"w": weight()}, importance={"w": Curvature(matrix)})
+    assert caught.value.path == "w"
 
 
 def test_allocation_makes_worth_times_squared_step_equal() -> None:
@@ -276,3 +367,13 @@ def test_rows_of_an_embedding_weigh_what_a_use_of_such_rows_is_worth_and_uses_co
     counted = elsewhere["rows.weight"]
     assert isinstance(counted, Curvature)
     np.testing.assert_allclose(counted.row_weights, np.full(64, len(ids) / 64 / len(ids)))
+
+
+def test_the_most_used_row_may_have_no_gradient() -> None:
+    counts, squares = np.array([1000.0, 3, 1]), np.array([0.0, 2, 1])
+    found = _means_by_octave(counts, squares, np.array([500.0, 3, 1]))
+    # That of 3 uses is known; of the others fewer were seen, or nothing.
+    np.testing.assert_allclose(found, [2, 2, 2])
+    worth = _worth_of_a_use(counts, squares)
+    assert worth[0] == 0
+    assert (worth[1:] > 0).all()

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from nnr_codec import Limits, _native, decode, encode, rate
+from nnr_codec.codec import EncoderConfig
 from nnr_codec.codec.stream_reader import StreamReader
 from nnr_codec.entropy import TensorCoding, TensorToEncode, encode_payload
-from nnr_codec.quant import quantize_dependent, quantize_rdo, quantize_uniform
+from nnr_codec.quant import Curvature, quantize_dependent, quantize_feedback, quantize_rdo, quantize_uniform
 
 NEXT = [(0, 2), (7, 5), (1, 3), (6, 4), (2, 0), (5, 7), (3, 1), (4, 6)]
 
@@ -97,6 +98,34 @@ def test_important_weights_err_less() -> None:
     )
     error = (w - 0.8 * levels) ** 2
     assert error[1::2].mean() < 0.6 * error[::2].mean()
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.inf, np.nan, 1e38])
+def test_importance_is_finite_and_sums_up(wrong: float) -> None:
+    w = np.random.default_rng(3).laplace(0, 1, 40).astype(np.float32)
+    importance = np.ones(40, np.float32)
+    importance[:8] = wrong
+    coding = TensorCoding(rows=5, width=8, dependent=True)
+    with pytest.raises(ValueError, match="importance"):
+        quantize_rdo(w, 0.8, coding, 0.3, importance=importance)
+    with pytest.raises(ValueError, match="size"):
+        quantize_rdo(w, 0.8, coding, 0.3, importance=importance[8:])
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.inf, np.nan])
+@pytest.mark.parametrize("option", ["relative_error", "relative_error_1d", "lambda_scale"])
+def test_what_scales_errors_is_positive_and_finite(option: str, wrong: float) -> None:
+    with pytest.raises(ValueError, match="positive and finite"):
+        EncoderConfig(**{option: wrong})  # type: ignore[arg-type]
+
+
+def test_feedback_with_rows_worth_nothing_is_that_without_row_weights() -> None:
+    w = np.random.default_rng(3).laplace(0, 1, 40).astype(np.float32)
+    coding, plain = TensorCoding(rows=5, width=8, dependent=True), Curvature(np.eye(8))
+    expected = quantize_feedback(w, 0.8, coding, 0.3, plain)
+    assert expected.any()
+    for rows in (np.zeros(5), np.full(5, 1e-310), np.full(5, 1.7e308)):
+        assert np.array_equal(quantize_feedback(w, 0.8, coding, 0.3, plain.of_rows(rows)), expected)
 
 
 def test_nearly_empty_rows_are_given_up_when_they_can_be_skipped() -> None:

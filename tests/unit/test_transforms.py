@@ -156,6 +156,35 @@ def test_a_rank_is_chosen_where_it_costs_less() -> None:
     assert choose_rank(weight(100, 100), 0.1) is None
 
 
+@pytest.mark.parametrize("relative_error", [0.0, 1e-9, 1e-8, 1e-6, 1e-4, 0.01, 0.1])
+def test_a_rank_that_is_chosen_meets_the_error(relative_error: float) -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(3):
+        w = (rng.normal(size=(60, 3)) @ rng.normal(size=(3, 80))).astype(np.float32)
+        rank = choose_rank(w, relative_error)
+        assert (rank == 3) if relative_error >= 0.01 else rank in (None, 3)
+        if rank is not None:
+            g, h = decompose(w, rank).factors or (w, w)
+            assert np.square(g.astype(np.float64) @ h - w).sum() < relative_error**2 * np.square(w).sum()
+
+
+def test_weights_that_have_no_factors() -> None:
+    for empty in (np.zeros((0, 5)), np.zeros((5, 0)), np.zeros((0, 0, 3)), np.zeros((4, 4))):
+        assert choose_rank(empty, 0.1) is None
+    for value in (np.nan, np.inf, -np.inf, 1e200):
+        w = weight().astype(np.float64)
+        w[3, 4] = value
+        with pytest.raises(ValueError, match="finite"):
+            choose_rank(w, 0.1)
+        with pytest.raises(ValueError, match="finite"):
+            decompose(w, 2)
+    with pytest.raises(ValueError, match="rows"):
+        choose_rank(np.float32(1.0).reshape(()), 0.1)
+    for relative_error in (np.nan, np.inf, -0.1):
+        with pytest.raises(ValueError, match="relative error"):
+            choose_rank(weight(), relative_error)
+
+
 def test_sorted_units_compute_the_same_and_code_smaller() -> None:
     rng = np.random.default_rng(11)
     # A convolution whose channels are pooled to two by two, flattened into a layer, read by another.
@@ -182,6 +211,33 @@ def test_sorted_units_compute_the_same_and_code_smaller() -> None:
     assert len(encode(ordered, relative_error=0.02)) < 0.98 * len(encode(tensors, relative_error=0.02))
     with pytest.raises(ValueError, match="units"):
         sort_units(tensors, ["fc.weight", "conv.weight"])
+
+
+def test_units_that_cannot_be_sorted_are_named() -> None:
+    tensors = {
+        "a.weight": weight(4, 3),
+        "a.bias": weight(1, 9)[0],
+        "b": weight(2, 4),
+        "s": np.float32(1.0).reshape(()),
+    }
+    with pytest.raises(ValueError, match=r"a\.bias"):
+        sort_units(tensors, ["a.weight", "b"])
+    for layers in (["s", "b"], ["b", "s"]):
+        with pytest.raises(ValueError, match=r"\bs\b"):
+            sort_units(tensors, layers)
+    # Tied: what moves one use's units would move the other's inputs.
+    square = {"u": weight(4, 4), "v": weight(4, 4, seed=2)}
+    with pytest.raises(ValueError, match="u is named twice"):
+        sort_units(square, ["u", "v", "u"])
+
+
+def test_a_layer_without_units_stays_as_it_is() -> None:
+    tensors = {"a.weight": weight(0, 3), "a.bias": weight(1, 0)[0], "b": weight(2, 0), "c": weight(3, 2)}
+    ordered = sort_units(tensors, ["a.weight", "b", "c"])
+    assert {name: t.shape for name, t in ordered.items()} == {name: t.shape for name, t in tensors.items()}
+    with pytest.raises(ValueError, match="does not read the 0 units"):
+        sort_units(tensors, ["a.weight", "c"])
+    assert sort_units({"a": weight(4, 3), "b": weight(0, 4)}, ["a", "b"])["b"].shape == (0, 4)
 
 
 @pytest.mark.parametrize("zeros", [0.0, 0.3, 1.0])

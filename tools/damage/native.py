@@ -26,6 +26,7 @@ LIMITS = Limits(
     max_codebook_size=cases.CODEBOOK_SIZE,
     max_name_bytes=None,
     max_expansion_ratio=None,
+    max_updates_kept=None,
 )
 
 

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``nnr encode`` says of a target it was given."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnr_codec.cli import main
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    rng = np.random.default_rng(0)
+    path = str(tmp_path / "m.npz")
+    np.savez(
+        path, a=rng.standard_normal(100).astype(np.float32), b=rng.standard_normal((9, 9)).astype(np.float32)
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--target-bits 0.001", "asked for 0.001 bits per weight, reached "),
+        ("--target-ratio 1e6", "asked for 1e+06 times smaller, reached "),
+        ("--max-error 5", "asked for a relative error of 5, reached "),
+        ("--max-error 5 --per-tensor", "asked for a relative error of 5, reached 1 in the tensor farthest from it"),
+    ],
+)  # fmt: skip
+def test_a_missed_target_is_told(
+    model: str, arguments: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "m.nnr")
+    assert main(["encode", model, out, *arguments.split()]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    (line,) = (line for line in lines if "asked" in line)
+    assert line.startswith(f"{out}: {said}")
+    assert line.endswith(": out of reach")
+    assert main(["encode", model, out, "-f", "-q", *arguments.split()]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_target_that_is_met_is_not_spoken_of(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["encode", model, str(tmp_path / "m.nnr"), "--target-bits", "12"]) == 0
+    assert "asked" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_target_is_finite(model: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", model, "--target-ratio", value]) == 2
+    assert "finite" in capsys.readouterr().err

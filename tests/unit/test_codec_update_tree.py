@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Updates that build on one of long ago."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from nnr_codec import LimitExceeded, Limits
+from nnr_codec.codec.update_tree import UpdateTree
+from nnr_codec.model import DataUnitHeader, NodeId, ParentNode, ParentNodeIdType
+
+
+def after_ten_updates(limits: Limits) -> UpdateTree:
+    tree = UpdateTree(limits)
+    for depth in range(1, 11):
+        header = DataUnitHeader(node_id=NodeId(0, 4, depth), topology_elem_ids=("w",))
+        tree.remember(header, bytes([depth]), [np.full(3, depth, np.int32)])
+    return tree
+
+
+def by_depth(depth: int) -> DataUnitHeader:
+    return DataUnitHeader(
+        node_id=NodeId(0, 4, depth + 1),
+        parent=ParentNode(ParentNodeIdType.ICNN_NDU_ID, temporal_context_modeling_flag=True, device_id=0),
+    )
+
+
+def by_digest(depth: int) -> DataUnitHeader:
+    kind = ParentNodeIdType.ICNN_NDU_PL_SHA256
+    digest = hashlib.sha256(bytes([depth])).digest()
+    return DataUnitHeader(parent=ParentNode(kind, True, payload_digest=digest))
+
+
+@pytest.mark.parametrize("header", [by_depth, by_digest])
+def test_what_is_no_longer_kept_is_beyond_a_limit(header: type[DataUnitHeader]) -> None:
+    tree = after_ten_updates(Limits())
+    assert tree.predecessors(header(3))[0].levels[0] == 3
+    for depth in (1, 2):
+        with pytest.raises(LimitExceeded, match="max_updates_kept=8"):
+            tree.predecessors(header(depth))
+
+
+@pytest.mark.parametrize("header", [by_depth, by_digest])
+def test_without_that_limit_all_are_kept(header: type[DataUnitHeader]) -> None:
+    tree = after_ten_updates(Limits(max_updates_kept=None))
+    assert [tree.predecessors(header(depth))[0].levels[0] for depth in range(1, 11)] == list(range(1, 11))
