@@ -83,6 +83,8 @@ class PartJoiner:
         ------
         MalformedBitstream
             It may come nowhere here, or not between these parts.
+        TruncatedBitstream
+            It may not come between these parts, and ends before its counter.
         """
         try:
             in_data = self.open is not None and self.open.nnr_unit_type == NnrUnitType.NNR_NDU
@@ -92,6 +94,7 @@ class PartJoiner:
             error.bit_offset = 8 * (span.byte_offset + span.header_offset)
             raise
         if self.open is not None and span.nnr_unit_type != self._spans[0].nnr_unit_type:
+            self._require_counter(span)
             raise self._bad_part(span, "a unit of another type comes before the last part of the one before")
 
     def add(self, span: UnitSpan, state: SyntaxState) -> bool:
@@ -150,6 +153,16 @@ class PartJoiner:
             places.append((joined, span.byte_offset + span.size_bytes - len(payload)))
             joined += len(payload)
         return b"".join([size, head, *self._payloads]), PartPlaces(tuple(places))
+
+    def _require_counter(self, span: UnitSpan) -> None:
+        if is_part(self._buffer, span) and span.size_bytes == span.header_offset + 1:
+            raise TruncatedBitstream(
+                "the unit ends before its counter",
+                path=f"{span.path}.partial_data_counter",
+                bit_offset=8 * (span.byte_offset + span.size_bytes),
+                element="partial_data_counter",
+                clause="format 2",
+            )
 
     def _bad_part(self, span: UnitSpan, message: str) -> MalformedBitstream:
         start = span.byte_offset + span.header_offset

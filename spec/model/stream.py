@@ -119,9 +119,8 @@ class _StreamDecoder:
         self.elements = 0
 
     def decode(self, stream: bytes) -> DecodedStream:
-        for unit in iterate_units(stream, self.session.log):
+        for unit in iterate_units(stream, self._check_order, self.session.log):
             self.result.units.append((unit.nnr_unit_type, unit.first_byte, unit.size))
-            self._check_order(unit)
             self.joiner.expects(unit)
             if unit.nnr_unit_type == NNR_AGG:
                 raise Unsupported(
@@ -133,17 +132,16 @@ class _StreamDecoder:
         self.joiner.expect_closed(len(stream))
         return self.result
 
-    def _check_order(self, unit: Unit) -> None:
-        kind = unit.nnr_unit_type
+    def _check_order(self, index: int, kind: int, reader: BitReader) -> None:
         problem = None
-        if (unit.index == 0) != (kind == NNR_STR):
+        if (index == 0) != (kind == NNR_STR):
             problem = "the first unit, and no other, is a start unit"
         elif kind == NNR_MPS and self.mps is not None:
             problem = "a second model parameter set"
         elif kind == NNR_MPS and self.data_unit_seen:
             problem = "a model parameter set behind a compressed data unit"
         if problem is not None:
-            raise unit.reader.malformed(problem, "nnr_unit_type", 0, "2.1")
+            raise reader.malformed(problem, "nnr_unit_type", 0, "2.1")
 
     def _unit(self, unit: Unit) -> None:
         kind, reader = unit.nnr_unit_type, unit.reader

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .descriptors import BitReader, Field
@@ -31,8 +31,13 @@ class Unit:
         return f"nnr_unit[{self.index}]"
 
 
-def iterate_units(stream: bytes, log: list[Field] | None = None) -> Iterator[Unit]:
-    """2.1 The units of a stream, one behind the other to the last byte."""
+def iterate_units(
+    stream: bytes, check_order: Callable[[int, int, BitReader], None], log: list[Field] | None = None
+) -> Iterator[Unit]:
+    """2.1 The units of a stream, one behind the other to the last byte.
+
+    ``check_order`` is called with each unit's index, type and reader before the rest of the frame is read.
+    """
     first, index = 0, 0
     if not stream:
         raise Malformed("an empty stream", path="nnr_unit[0]", bit_offset=0, clause="2.1")
@@ -54,6 +59,7 @@ def iterate_units(stream: bytes, log: list[Field] | None = None) -> Iterator[Uni
         content = stream[first + size_bytes : first + size]
         reader = BitReader(content, path, [(0, first + size_bytes)], log)
         nnr_unit_type = reader.u(6, "nnr_unit_type")
+        check_order(index, nnr_unit_type, reader)
         independent = reader.flag("independently_decodable_flag")
         partial = reader.flag("partial_data_counter_present_flag")
         counter = reader.u(8, "partial_data_counter") if partial else None

@@ -4,6 +4,7 @@
 import io
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,11 @@ from nnr_codec import (
 from nnr_codec.codec.source_description import SourceDescription
 from nnr_codec.model import TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import iter_unit_spans
+from tools.damage.cases import damaged, n_cases
+from tools.damage.model_worker import Sequence
+from tools.damage.native import verdict
+
+SUITES = Path(__file__).parents[2] / "conformance" / "suites"
 
 TENSORS = {
     f"layer.{i}": np.random.default_rng(i).normal(0, 1, (60, 60)).astype(np.float32) for i in range(40)
@@ -100,3 +106,12 @@ def test_an_empty_tensor_of_many_dimensions_is_refused_at_once() -> None:
         SourceDescription.from_unit(unit)
     assert len(caught.value.message) < 200
     assert time.process_time() - begun < 1  # quadratic, it took a minute
+
+
+@pytest.mark.parametrize("vector", ["without-counter", "unknown-unit-between", "something-between"])
+def test_both_decoders_say_the_same_of_every_damage_to_parts(vector: str) -> None:
+    # Found by damaging every vector: which of two faults in a part's first bytes comes first.
+    stream = (SUITES / f"invalid/vectors/parts.{vector}.nnc").read_bytes()
+    for number in range(n_cases([stream])):
+        octets, what = damaged([stream], number)
+        assert verdict(octets) == Sequence([stream]).verdict(number), what
