@@ -156,13 +156,7 @@ class PartJoiner:
 
     def _require_counter(self, span: UnitSpan) -> None:
         if is_part(self._buffer, span) and span.size_bytes == span.header_offset + 1:
-            raise TruncatedBitstream(
-                "the unit ends before its counter",
-                path=f"{span.path}.partial_data_counter",
-                bit_offset=8 * (span.byte_offset + span.size_bytes),
-                element="partial_data_counter",
-                clause="format 2",
-            )
+            raise _ends_too_early(span, "the unit ends before its counter")
 
     def _bad_part(self, span: UnitSpan, message: str) -> MalformedBitstream:
         start = span.byte_offset + span.header_offset
@@ -213,7 +207,7 @@ def join_parts(
         joiner.check_type(span, state)
         joiner.add(span, state)
     if joiner.open is not None:
-        raise _no_last_part(joiner.open)
+        raise _ends_too_early(joiner.open, "the stream ends before the last part of a unit")
     return joiner.join()[0]
 
 
@@ -297,12 +291,12 @@ def iter_units(
         yield span, unit, state
         state = state.after(unit)
     if joiner is not None and joiner.open is not None:
-        raise _no_last_part(joiner.open)
+        raise _ends_too_early(joiner.open, "the stream ends before the last part of a unit")
 
 
-def _no_last_part(last: UnitSpan) -> TruncatedBitstream:
+def _ends_too_early(last: UnitSpan, message: str) -> TruncatedBitstream:
     return TruncatedBitstream(
-        "the stream ends before the last part of a unit",
+        message,
         path=f"{last.path}.partial_data_counter",
         bit_offset=8 * (last.byte_offset + last.size_bytes),
         element="partial_data_counter",

@@ -46,7 +46,7 @@ def decode(streams: Sequence[bytes]) -> list[Answer]:
             source.write_bytes(stream)
             try:
                 _bridge.decode(str(source), str(output), incremental=incremental)
-            except NotImplementedError as error:
+            except NotImplementedError as error:  # so NNCodec says that it does not do something
                 raise Unsupported(str(error)) from error
             except (MemoryError, KeyboardInterrupt):
                 raise
