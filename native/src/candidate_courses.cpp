@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nnr/candidate_courses.hpp"
 
-#include "nnr/fast_context.hpp"
+#include "nnr/context_model.hpp"
 #include "nnr/rate.hpp"
 #include "nnr/processor.hpp"
 
@@ -198,18 +198,14 @@ void CandidateCourses::restart() {
 void CandidateCourses::follow_plainly(const std::uint8_t* bins, std::size_t count) {
   const auto& costs = cost_table().of;
   for (std::size_t i = 0; i < kInitialisationCount; ++i) {
-    const detail::Adaptation& adaptation = detail::kAdaptations[i];
-    std::int32_t fast = t0[i];
-    std::int32_t slow = t1[i];
+    ContextModel model{.s1 = t1[i], .s0 = static_cast<std::int8_t>(t0[i] / 16), .initialisation = static_cast<std::uint8_t>(i)};
     for (std::size_t n = 0; n < count; ++n) {
       const std::size_t bin = bins[n];
-      const std::int32_t round = bin != 0 ? 0 : 127;
-      cost[i] += costs[bin][static_cast<std::size_t>(((fast + slow) >> 7) + 32)];
-      fast += adaptation.fast[16 + ((fast + round) >> 7)][bin];
-      slow += adaptation.slow[16 + ((slow + round) >> 7)][bin];
+      cost[i] += costs[bin][static_cast<std::size_t>((model.state() >> 7) + 32)];
+      model.update(bin != 0);
     }
-    t0[i] = static_cast<std::int16_t>(fast);
-    t1[i] = static_cast<std::int16_t>(slow);
+    t0[i] = static_cast<std::int16_t>(16 * model.s0);
+    t1[i] = model.s1;
   }
 }
 

@@ -30,7 +30,7 @@ NNR_INLINE std::uint64_t decode_zeros(FastEngine& engine, FastContext& context, 
   for (; i < end; ++i) {
     const FastContext::Estimates old = local.estimates();
     const std::uint64_t mps_range = engine.range - local.lps(engine.range);
-    if (old.state() >= 0 || engine.window >= mps_range << FastEngine::kShift) break;
+    if (old.state() >= 0 || engine.window >= mps_range) break;
     engine.take_mps<true>(mps_range);
     local.update<0>(old);
     levels[i] = 0;

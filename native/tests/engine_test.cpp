@@ -83,7 +83,7 @@ void compare_decoders(std::span<const std::uint8_t> bytes, const std::vector<Bin
     }
     expect(x == y, "bin", n);
     expect(!expected || x == bins[n].value, "bin as encoded", n);
-    expect(plain.range() == fast.range, "range", n);
+    expect(plain.range() == fast.range_length(), "range", n);
     expect(plain.offset() == fast.offset(), "offset", n);
     expect(plain.bits_read() == fast.bits_read(bytes.data()), "bits read", n);
     expect(plain.overrun() == fast.overrun(), "overrun", n);

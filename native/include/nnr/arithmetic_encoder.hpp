@@ -36,7 +36,7 @@ class ArithmeticEncoder {
   // The same with the context model of the fast decoder.
   void encode(FastContext& context, bool bin) {
     const FastContext::Estimates old = context.estimates();
-    const auto lps = static_cast<std::uint32_t>(context.lps(range_));
+    const auto lps = static_cast<std::uint32_t>(context.lps(std::uint64_t{range_} << detail::kRangeShift) >> detail::kRangeShift);
     const std::uint32_t mps_range = range_ - lps;
     if (bin == (old.state() >= 0)) {
       range_ = mps_range;
@@ -68,7 +68,7 @@ class ArithmeticEncoder {
         [&](std::size_t index, std::size_t bin) {
           FastContext& context = contexts[index];
           const FastContext::Estimates old = context.estimates();
-          const std::uint64_t lps = context.lps(range);
+          const std::uint64_t lps = context.lps(range << detail::kRangeShift) >> detail::kRangeShift;
           const std::uint64_t mps_range = range - lps;
           // All ones for the less probable symbol: where the state's sign and the bin agree.
           const std::uint64_t less_probable = static_cast<std::uint64_t>(old.state() >> 63) ^ (bin - 1);

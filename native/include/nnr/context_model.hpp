@@ -50,7 +50,7 @@ struct ContextModel {
 
   void reset() { initialise(initialisation); }
 
-  void update(bool bin) {
+  constexpr void update(bool bin) {
     const Initialisation& init = kInitialisations[initialisation];
     const std::int16_t* step0 = detail::kShiftedSteps.step[init.a];
     const std::int16_t* step1 = detail::kShiftedSteps.step[init.b_shift];

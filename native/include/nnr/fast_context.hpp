@@ -4,8 +4,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "nnr/context_model.hpp"
 #include "nnr/inline.hpp"
@@ -15,41 +17,51 @@ namespace nnr {
 
 namespace detail {
 
-// The eight RLPS entries of a state, one for each value of (range >> 5) & 7, in the bytes of one word: the load depends on
-// the state only, and the range selects a byte by shifting.
+// Ranges stand in the top nine bits of a word: counting its leading zeros says by how many bits to renormalise.
+inline constexpr int kRangeShift = 55;
+
+// The eight RLPS entries of a state, one for each value of (range >> 5) & 7, in the bytes of one word, turned so that turning it
+// back by eight bits for each step of the range puts a byte where ranges stand. The load depends on the state only.
 struct LpsWords {
   std::uint64_t word[64];  // by (S >> 7) + 32
 };
 
 constexpr LpsWords make_lps_words() {
   LpsWords words{};
-  for (int i = 0; i < 64; ++i)
+  for (int i = 0; i < 64; ++i) {
+    std::uint64_t word = 0;
     for (unsigned row = 0; row < 8; ++row) {
       const std::uint64_t lps = kRangeLps[32 * row + ContextModel::lps_column(128 * (i - 32))];
-      words.word[i] |= lps << (8 * row);
+      word |= lps << (8 * row);
     }
+    words.word[i] = std::rotl(word, kRangeShift);
+  }
   return words;
 }
 
 inline constexpr LpsWords kLpsWords = make_lps_words();
 
-// What a bin adds to an estimate, per initialisation. The fast estimate is kept times 16, so that both look alike.
+// How a bin changes the two estimates, per initialisation.
 struct Adaptation {
-  std::int32_t fast[33][2];  // by 16 + (t >> 7) for a 1, 16 + ((t + 127) >> 7) for a 0, and bin: no negation at run time
-  std::int32_t slow[33][2];
+  std::int16_t fast[2][256];  // by bin and 128 + s0: 2 * s0 afterwards, which is an offset into this table
+  std::int32_t slow[33][2];   // what s1 grows by, by 16 + (s1 >> 7) for a 1, 16 + ((s1 + 127) >> 7) for a 0, and bin
 };
 
 constexpr std::array<Adaptation, kInitialisationCount> make_adaptations() {
   std::array<Adaptation, kInitialisationCount> all{};
-  for (std::size_t i = 0; i < all.size(); ++i)
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (int s0 = -124; s0 <= 124; ++s0)
+      for (std::size_t bin = 0; bin < 2; ++bin) {
+        ContextModel model{.s0 = static_cast<std::int8_t>(s0), .initialisation = static_cast<std::uint8_t>(i)};
+        model.update(bin != 0);
+        all[i].fast[bin][static_cast<std::size_t>(128 + s0)] = static_cast<std::int16_t>(2 * model.s0);
+      }
     for (std::size_t at = 0; at < 32; ++at) {
-      const int fast = 16 * (kStep[at] >> kInitialisations[i].a);
       const int slow = kStep[at] >> kInitialisations[i].b_shift;
-      all[i].fast[at][1] = fast;
       all[i].slow[at][1] = slow;
-      all[i].fast[32 - at][0] = -fast;
       all[i].slow[32 - at][0] = -slow;
     }
+  }
   return all;
 }
 
@@ -60,7 +72,7 @@ inline constexpr std::array<Adaptation, kInitialisationCount> kAdaptations = mak
 struct FastContext {
   std::uint64_t lps_word = detail::kLpsWords.word[32];  // of the state below
   const detail::Adaptation* adaptation = detail::kAdaptations.data();
-  std::int32_t t0 = 0;  // 16 * s0
+  std::int32_t t0 = 0;  // 2 * s0
   std::int32_t t1 = 0;  // s1
   std::int32_t initialisation = 0;
 
@@ -68,22 +80,24 @@ struct FastContext {
   struct Estimates {
     std::int64_t t0;
     std::int64_t t1;
-    [[nodiscard]] NNR_INLINE std::int64_t state() const { return t0 + t1; }
+    [[nodiscard]] NNR_INLINE std::int64_t state() const { return 8 * t0 + t1; }
   };
   [[nodiscard]] NNR_INLINE Estimates estimates() const { return {t0, t1}; }
 
+  // RLPS for a range; both stand in the top nine bits.
   [[nodiscard]] NNR_INLINE std::uint64_t lps(std::uint64_t range) const {
-    return (lps_word >> ((range >> 2) & 0x38U)) & 0xFFU;
+    const std::uint64_t bits = (range >> (detail::kRangeShift + 2)) & 0x38U;
+    return (lps_word >> bits | lps_word << (-bits & 63U)) & 0xFFULL << detail::kRangeShift;
   }
 
   // Adapts to the bin. `old` is what estimates() gave.
   NNR_INLINE void update(Estimates old, std::size_t bin) {
     const auto round = static_cast<std::int64_t>((bin - 1) & 127U);  // 127 for a 0, with no branch
-    const std::int64_t next0 = old.t0 + adaptation->fast[16 + ((old.t0 + round) >> 7)][bin];
+    // Written as an offset in bytes, so that it is one load and nothing else.
+    std::int16_t next0;
+    std::memcpy(&next0, reinterpret_cast<const char*>(adaptation) + old.t0 + kFastOfBin * bin + kFastMiddle, sizeof next0);
     const std::int64_t next1 = old.t1 + adaptation->slow[16 + ((old.t1 + round) >> 7)][bin];
-    t0 = static_cast<std::int32_t>(next0);
-    t1 = static_cast<std::int32_t>(next1);
-    lps_word = detail::kLpsWords.word[((next0 + next1) >> 7) + 32];
+    set(next0, static_cast<std::int32_t>(next1));
   }
 
   // The same for a bin that is known, which it returns.
@@ -97,10 +111,8 @@ struct FastContext {
     initialisation = index;
     ContextModel model;
     model.initialise(index);
-    t0 = 16 * model.s0;
-    t1 = model.s1;
     adaptation = &detail::kAdaptations[static_cast<std::size_t>(index)];
-    lps_word = detail::kLpsWords.word[((t0 + t1) >> 7) + 32];
+    set(2 * model.s0, model.s1);
   }
 
   void reset() { initialise(initialisation); }
@@ -109,9 +121,20 @@ struct FastContext {
   [[nodiscard]] ContextModel model() const {
     ContextModel model;
     model.s1 = static_cast<std::int16_t>(t1);
-    model.s0 = static_cast<std::int8_t>(t0 / 16);
+    model.s0 = static_cast<std::int8_t>(t0 / 2);
     model.initialisation = static_cast<std::uint8_t>(initialisation);
     return model;
+  }
+
+ private:
+  static constexpr std::size_t kFastOfBin = sizeof detail::Adaptation::fast[0];
+  static constexpr std::size_t kFastMiddle = kFastOfBin / 2;
+  static_assert(offsetof(detail::Adaptation, fast) == 0);
+
+  NNR_INLINE void set(std::int32_t next0, std::int32_t next1) {
+    t0 = next0;
+    t1 = next1;
+    lps_word = detail::kLpsWords.word[((std::int64_t{8} * next0 + next1) >> 7) + 32];
   }
 };
 

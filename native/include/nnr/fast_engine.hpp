@@ -16,14 +16,13 @@
 namespace nnr {
 
 struct FastEngine {
-  static constexpr int kOffsetBits = 9;
-  static constexpr int kShift = 54;  // the window holds the offset in bits 62..54 and the codeword's next bits below
+  static constexpr int kShift = detail::kRangeShift;  // the window holds the offset where ranges stand, and the next bits below
   // The marker among these bits: at least 8 spare ones, and a bin takes 7 at most.
   static constexpr std::uint64_t kEnough = (1ULL << (kShift - 8)) - 1;
 
   // Below the known bits stands a 1, the marker, then zeros: its place says how many there are, without a counter.
-  std::uint64_t window = 1ULL << 62;
-  std::uint64_t range = 510;
+  std::uint64_t window = 1ULL << 63;
+  std::uint64_t range = 510ULL << kShift;
   const std::uint8_t* cursor = nullptr;
   const std::uint8_t* end = nullptr;
   std::uint64_t virtual_bytes = 0;  // zero bytes handed out past the end
@@ -68,14 +67,13 @@ struct FastEngine {
   NNR_INLINE bool decode(FastContext& context) {
     const std::uint64_t lps = context.lps(range);
     const std::uint64_t mps_range = range - lps;
-    const std::uint64_t scaled = mps_range << kShift;
     const FastContext::Estimates old = context.estimates();
-    if (window < scaled) [[likely]] {
+    if (window < mps_range) [[likely]] {
       take_mps<kSkewed>(mps_range);
       return old.state() < 0 ? context.update<0>(old) : context.update<1>(old);
     }
     range = lps;
-    window -= scaled;
+    window -= mps_range;
     renormalise();
     return old.state() < 0 ? context.update<1>(old) : context.update<0>(old);
   }
@@ -83,14 +81,9 @@ struct FastEngine {
   // The same where neither symbol is the rule: no branch depends on the bin, nor on which symbol is the more probable.
   NNR_INLINE bool decode_even(FastContext& context) {
     const std::uint64_t lps = context.lps(range);
-    const std::uint64_t mps_range = range - lps;
-    const std::uint64_t scaled = mps_range << kShift;
     const FastContext::Estimates old = context.estimates();
-    const std::uint64_t less_probable = 0 - static_cast<std::uint64_t>(window >= scaled);
-    window -= scaled & less_probable;
-    range = mps_range ^ ((mps_range ^ lps) & less_probable);
-    renormalise();
-    const std::uint64_t bin = (~static_cast<std::uint64_t>(old.state() >> 63) ^ less_probable) & 1U;
+    const std::uint64_t more_probable = take_either(range - lps, lps);
+    const std::uint64_t bin = (static_cast<std::uint64_t>(old.state() >> 63) ^ more_probable) & 1U;
     context.update(old, bin);
     return bin != 0;
   }
@@ -99,11 +92,11 @@ struct FastEngine {
   NNR_INLINE void take_mps(std::uint64_t mps_range) {
     if constexpr (kSkewed) {
       range = mps_range;
-      if (mps_range >= 256) return;
+      if (static_cast<std::int64_t>(mps_range) < 0) return;  // bit 63: 256 and more
       range <<= 1;
       window <<= 1;
     } else {
-      const std::uint64_t shift = (mps_range >> 8) ^ 1;  // one bit is enough: mps_range is at least 128
+      const int shift = std::countl_zero(mps_range);  // 0 or 1: it is 128 at least
       range = mps_range << shift;
       window <<= shift;
     }
@@ -111,7 +104,7 @@ struct FastEngine {
   }
 
   NNR_INLINE void renormalise() {
-    const int bits = std::countl_zero(static_cast<std::uint32_t>(range)) - (32 - kOffsetBits);
+    const int bits = std::countl_zero(range);
     range <<= bits;
     window <<= bits;
     replenish();
@@ -121,24 +114,26 @@ struct FastEngine {
   // longer, by the range.
   [[nodiscard]] NNR_INLINE std::uint32_t decode_bypass_bins(int count) {
     if (spare() < count) refill();
-    const std::uint64_t bins = (window >> (kShift - count)) / range;
-    window = (window - ((bins * range) << (kShift - count))) << count;
+    const std::uint64_t length = range >> kShift;
+    const std::uint64_t bins = (window >> (kShift - count)) / length;
+    window = (window - ((bins * length) << (kShift - count))) << count;
     replenish();
     return static_cast<std::uint32_t>(bins);
   }
 
   [[nodiscard]] bool decode_terminate() {
-    range -= 2;
-    if (window >= range << kShift) return true;
+    range -= 2ULL << kShift;
+    if (window >= range) return true;
     renormalise();
     return false;
   }
 
   [[nodiscard]] bool restart_range() {
-    range = 256;
-    return window < (256ULL << kShift);
+    range = 256ULL << kShift;
+    return window < range;
   }
 
+  [[nodiscard]] std::uint32_t range_length() const { return static_cast<std::uint32_t>(range >> kShift); }
   [[nodiscard]] std::uint32_t offset() const { return static_cast<std::uint32_t>(window >> kShift); }
   [[nodiscard]] std::uint64_t bits_read(const std::uint8_t* begin) const {
     return 8 * (static_cast<std::uint64_t>(cursor - begin) + virtual_bytes) - static_cast<std::uint64_t>(spare());
@@ -148,6 +143,28 @@ struct FastEngine {
   }
 
  private:
+  // Takes the symbol the window is in and returns all ones for the more probable one.
+  NNR_INLINE std::uint64_t take_either(std::uint64_t mps_range, std::uint64_t lps) {
+    std::uint64_t offset = window;
+    std::uint64_t length = mps_range;
+    std::uint64_t more_probable;
+#if defined(__x86_64__) && defined(__GNUC__)
+    // Written out because compilers make a branch of it, which would be a coin toss.
+    asm("cmpq %[mps], %[offset]\n\tcmovaeq %[rest], %[offset]\n\tcmovaeq %[lps], %[length]\n\tsbbq %[taken], %[taken]"
+        : [offset] "+&r"(offset), [length] "+&r"(length), [taken] "=&r"(more_probable)
+        : [mps] "r"(mps_range), [rest] "r"(window - mps_range), [lps] "r"(lps)
+        : "cc");
+#else
+    more_probable = 0 - static_cast<std::uint64_t>(offset < mps_range);
+    offset -= mps_range & ~more_probable;
+    length ^= (mps_range ^ lps) & ~more_probable;
+#endif
+    window = offset;
+    range = length;
+    renormalise();
+    return more_probable;
+  }
+
   static NNR_INLINE std::uint64_t swap_bytes(std::uint64_t word) {
     word = ((word & 0x00FF00FF00FF00FFULL) << 8) | ((word >> 8) & 0x00FF00FF00FF00FFULL);
     word = ((word & 0x0000FFFF0000FFFFULL) << 16) | ((word >> 16) & 0x0000FFFF0000FFFFULL);

@@ -2,9 +2,10 @@
 // The Source of TensorDecoder that decodes levels by the kernels, and the few other bins by itself.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "nnr/fast_context.hpp"
 #include "nnr/fast_engine.hpp"
@@ -15,7 +16,7 @@ namespace nnr {
 
 class FastSource {
  public:
-  explicit FastSource(std::span<const std::uint8_t> payload) : begin_(payload.data()), engine_(payload) {}
+  explicit FastSource(std::span<const std::uint8_t> payload) : begin_(payload.data()), engine_(payload) { contexts_.reserve(kUsual); }
 
   [[nodiscard]] bool regular(int context) { return engine_.decode(contexts_[static_cast<unsigned>(context)]); }
   [[nodiscard]] bool bypass() { return engine_.decode_bypass_bins(1) != 0; }
@@ -24,11 +25,11 @@ class FastSource {
   [[nodiscard]] bool restart_range() { return engine_.restart_range(); }
 
   void initialise(int context, int index) {
+    if (static_cast<std::size_t>(context) >= contexts_.size()) contexts_.resize(static_cast<std::size_t>(context) + 1);
     contexts_[static_cast<unsigned>(context)].initialise(index);
-    used_ = context < used_ ? used_ : context + 1;
   }
   void reset_contexts() {
-    for (int i = 0; i < used_; ++i) contexts_[static_cast<unsigned>(i)].reset();
+    for (FastContext& context : contexts_) context.reset();
   }
 
   [[nodiscard]] Outcome decode_levels(const TensorCoding& coding, Neighbourhood& near, bool history, const Segment& segment,
@@ -39,14 +40,16 @@ class FastSource {
   [[nodiscard]] bool overrun() const { return engine_.overrun(); }
   [[nodiscard]] std::uint64_t bits_read() const { return engine_.bits_read(begin_); }
   [[nodiscard]] std::uint32_t offset() const { return engine_.offset(); }
-  [[nodiscard]] std::uint32_t range() const { return static_cast<std::uint32_t>(engine_.range); }
+  [[nodiscard]] std::uint32_t range() const { return engine_.range_length(); }
   [[nodiscard]] ContextModel context(int index) const { return contexts_[static_cast<unsigned>(index)].model(); }
 
  private:
+  // Of the usual unary lengths. All there can be would take longer to make than a small tensor's levels to decode.
+  static constexpr std::size_t kUsual = 256;
+
   const std::uint8_t* begin_;
   FastEngine engine_;
-  int used_ = 0;  // contexts initialised so far; the others are never read
-  std::array<FastContext, ContextLayout::kMaxCount> contexts_{};
+  std::vector<FastContext> contexts_;  // up to the last one initialised; the others are never read
 };
 
 }  // namespace nnr
