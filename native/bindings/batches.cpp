@@ -5,6 +5,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -39,9 +40,10 @@ class Begun {
   }
 
   template <class Piece>
-  void begin(nnr::WorkQueue* queue, std::size_t count, Piece&& piece) {
+  void begin(nnr::WorkQueue* queue, std::size_t count, std::size_t size, Piece&& piece) {
     work_.piece = std::forward<Piece>(piece);
     work_.count = count;
+    work_.size = size;
     queue_ = queue;
     if (queue_ != nullptr) queue_->start(work_);
   }
@@ -80,8 +82,10 @@ using DecodingEntry =
 class DecodingPayloads {
  public:
   DecodingPayloads(std::vector<DecodingEntry> entries, nnr::WorkQueue* queue) : entries_(std::move(entries)), payloads_(entries_.size()) {
+    std::size_t longest = 0;  // in bytes, which tell the time better than weights do
     for (std::size_t n = 0; n < entries_.size(); ++n) {
       const auto& [payload, codings, levels, quantization] = entries_[n];
+      longest = std::max(longest, payload.size());
       if (codings.empty() || codings.size() != levels.size()) throw nb::value_error("one levels array per tensor is needed");
       Payload& own = payloads_[n];
       for (std::size_t i = 0; i < codings.size(); ++i) {
@@ -90,7 +94,7 @@ class DecodingPayloads {
       }
       own.side.resize(codings.size());
     }
-    begun_.begin(queue, payloads_.size(), [this](std::size_t n) { decode(n); });
+    begun_.begin(queue, payloads_.size(), longest, [this](std::size_t n) { decode(n); });
   }
 
   void cancel() { begun_.cancel(); }
@@ -140,7 +144,7 @@ class EncodingWeights {
       : weights_(std::move(weights)), step_(step), coding_(coding), choices_(choices), levels_(std::move(levels)) {
     require_size(weights_.size(), coding_);
     if (levels_) require_size(levels_->size(), coding_);
-    begun_.begin(queue, 1, [this](std::size_t) { encode(); });
+    begun_.begin(queue, 1, weights_.size(), [this](std::size_t) { encode(); });
   }
 
   void cancel() { begun_.cancel(); }

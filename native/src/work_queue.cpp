@@ -65,7 +65,7 @@ void WorkQueue::finish(Work& work) {
   if (is_forked()) throw std::runtime_error("work begun before a fork is done in the process that began it");
   std::unique_lock lock(meeting_->mutex);
   while (work.done < work.count)
-    if (!do_next(lock)) meeting_->less.wait(lock, [&] { return work.done == work.count || !waiting_.empty(); });
+    if (!do_next(lock, &work)) meeting_->less.wait(lock, [&] { return work.done == work.count || !waiting_.empty(); });
   if (work.fault) std::rethrow_exception(std::exchange(work.fault, nullptr));
 }
 
@@ -82,11 +82,14 @@ void WorkQueue::serve() {
     if (!do_next(lock)) meeting_->more.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
 }
 
-bool WorkQueue::do_next(std::unique_lock<std::mutex>& lock) {
+bool WorkQueue::do_next(std::unique_lock<std::mutex>& lock, Work* own) {
   if (waiting_.empty()) return false;
-  Work& work = *waiting_.front();
+  auto next = own == nullptr ? waiting_.end() : std::find(waiting_.begin(), waiting_.end(), own);
+  if (next == waiting_.end())
+    next = std::max_element(waiting_.begin(), waiting_.end(), [](const Work* a, const Work* b) { return a->size < b->size; });
+  Work& work = **next;
   const std::size_t i = work.begun++;
-  if (work.begun == work.count) waiting_.pop_front();
+  if (work.begun == work.count) waiting_.erase(next);
   lock.unlock();
   std::exception_ptr fault;
   try {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "nnr/work_queue.hpp"
@@ -82,9 +83,38 @@ void test_faults(int threads) {
   expect(given_up.done == given_up.begun, "no piece of an abandoned work is being done", threads);
 }
 
+// A thread that becomes free takes the longest piece there is.
+void test_longest_first() {
+  std::atomic<bool> all_started{false};
+  std::atomic<std::size_t> at{0};
+  std::array<std::size_t, 5> order{};
+  nnr::WorkQueue queue(1);
+  nnr::WorkQueue::Work busy;
+  busy.count = 1;
+  busy.size = 100;
+  busy.piece = [&](std::size_t) {
+    while (!all_started) std::this_thread::yield();
+  };
+  queue.start(busy);
+  std::array<nnr::WorkQueue::Work, 5> works;
+  for (std::size_t i = 0; i < works.size(); ++i) {
+    works[i].count = 1;
+    works[i].size = std::array<std::size_t, 5>{3, 1, 4, 1, 5}[i];
+    works[i].piece = [&, i](std::size_t) { order[at++] = i; };
+    queue.start(works[i]);
+  }
+  all_started = true;
+  // The thread's alone: finish() would do some of them here.
+  while (at < works.size()) std::this_thread::yield();
+  expect(order == std::array<std::size_t, 5>{4, 2, 0, 1, 3}, "the longest first, else as they were started", 0);
+  queue.finish(busy);
+  for (nnr::WorkQueue::Work& work : works) queue.finish(work);
+}
+
 }  // namespace
 
 int main() {
+  test_longest_first();
   for (int round = 0; round < 50; ++round)
     for (const int threads : {0, 1, 2, 5}) {
       test(threads);

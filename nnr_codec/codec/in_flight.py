@@ -24,9 +24,10 @@ class Begun(Protocol[_Done]):
 
 
 #: Tensors that together are no larger than this may always be in flight: a wait costs more than their memory.
-ALWAYS_ELEMENTS = 1 << 22
-#: Jobs in flight for each worker, however small: nobody is to wait while a large tensor holds up the order.
-_JOBS_PER_WORKER = 16
+ALWAYS_ELEMENTS = 1 << 23
+#: Jobs in flight for each worker, however small: nobody is to wait while a large tensor holds up the order, as the embeddings
+#: at the head of a language model do.
+_JOBS_PER_WORKER = 64
 
 
 #: More would help nobody; results do not depend on their number.

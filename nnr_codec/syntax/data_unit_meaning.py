@@ -24,6 +24,8 @@ from nnr_codec.syntax.grammar import Tree
 from nnr_codec.syntax.topology_elements import ids_list_tree
 
 _INT32 = range(-(1 << 31), 1 << 31)
+_PAYLOAD_TYPES = {int(member): member for member in PayloadType}
+_TYPES = [CompressedParameterTypes(bits) for bits in range(1 << len(CompressedParameterTypes))]
 _DIGESTS = {
     ParentNodeIdType.ICNN_NDU_PL_SHA256: ("parent_node_payload_sha256", 32),
     ParentNodeIdType.ICNN_NDU_PL_SHA512: ("parent_node_payload_sha512", 64),
@@ -39,8 +41,9 @@ def data_unit_header(tree: Tree) -> DataUnitHeader:
     """Return the meaning of a parsed header."""
     get = tree.get
     names, indices = _topology_elements(tree)
-    types = CompressedParameterTypes(get("compressed_parameter_types", 0))
-    payload_type = PayloadType(tree["nnr_compressed_data_unit_payload_type"])
+    # Looking an enumeration's member up by its value takes several times as long.
+    types = _TYPES[get("compressed_parameter_types", 0)]
+    payload_type = _PAYLOAD_TYPES[tree["nnr_compressed_data_unit_payload_type"]]
     if payload_type is PayloadType.NNR_PT_BLOCK and len(names) + len(indices) != tensors_in_block(types):
         raise MalformedBitstream(
             f"a block with these compressed_parameter_types has {tensors_in_block(types)} tensors, "

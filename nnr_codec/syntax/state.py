@@ -23,9 +23,11 @@ from nnr_codec.model import (
 from nnr_codec.syntax.data_unit_meaning import tensor_sizes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SyntaxState:
     """Passed to every parse and build, and replaced by ``state.after(unit)``.
+
+    Nobody changes it. It is not frozen: there is one for each tensor, and frozen ones take three times as long to make.
 
     Attributes
     ----------

@@ -11,9 +11,9 @@ from nnr_codec.errors import LimitExceeded, MalformedBitstream, NotEncodable, Tr
 from nnr_codec.model import Limits, NnrUnitType
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UnitSpan:
-    """Where a unit is.
+    """Where a unit is. Nobody changes it; it is not frozen because there is one for each tensor, as with `SyntaxState`.
 
     Attributes
     ----------

@@ -139,7 +139,7 @@ def test_small_jobs_are_many_in_flight_and_large_ones_few() -> None:
     assert [r for _, r in in_order(lambda i: executor.submit(lambda: i * i), iter(small), 3)] == [
         i * i for i in range(500)
     ]
-    assert executor.most == 48
+    assert executor.most == 192
     executor = LazyExecutor()
     large = [(i, in_flight.ALWAYS_ELEMENTS, i) for i in range(20)]
     assert [t for t, _ in in_order(lambda i: executor.submit(lambda: i), iter(large), 3)] == list(range(20))

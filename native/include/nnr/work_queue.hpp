@@ -5,7 +5,6 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -22,6 +21,7 @@ class WorkQueue {
   struct Work {
     std::function<void(std::size_t)> piece;
     std::size_t count = 0;
+    std::size_t size = 0;  // what a piece takes, beside those of other works: the longest are begun first
     std::size_t begun = 0;
     std::size_t done = 0;
     std::exception_ptr fault;  // the first that a piece threw
@@ -34,11 +34,10 @@ class WorkQueue {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
-  // Lets the threads begin, after what was started before.
+  // Lets the threads begin. They take the longest piece there is: one that was begun last would be waited for by one thread alone.
   void start(Work& work);
-  // Returns when all of it is done, and throws then what one of its pieces threw. The caller's thread does pieces too, the
-  // first there are: its own, and others' started before it or, while the last of its own is being done elsewhere, after it.
-  // Throws in a forked process.
+  // Returns when all of it is done, and throws then what one of its pieces threw. The caller's thread does pieces too: its own,
+  // and others' while the last of its own is being done elsewhere. Throws in a forked process.
   void finish(Work& work);
   // Returns when none of its pieces is being done; those not begun are given up. In a forked process none is being done.
   void abandon(Work& work);
@@ -47,8 +46,8 @@ class WorkQueue {
   // Threads do not survive a fork, nor does what they were doing.
   [[nodiscard]] bool is_forked() const;
   void serve();
-  // Does the next piece there is, with the lock given up meanwhile; false when there is none.
-  bool do_next(std::unique_lock<std::mutex>& lock);
+  // Does the next piece of `own`, or of the work with the longest pieces, with the lock given up meanwhile; false when there is none.
+  bool do_next(std::unique_lock<std::mutex>& lock, Work* own = nullptr);
 
   struct Meeting {
     std::mutex mutex;
@@ -57,7 +56,7 @@ class WorkQueue {
   };
 
   std::unique_ptr<Meeting> meeting_ = std::make_unique<Meeting>();
-  std::deque<Work*> waiting_;     // with pieces not begun
+  std::vector<Work*> waiting_;  // with pieces not begun
   bool stopping_ = false;
   const long process_;
   std::vector<std::thread> threads_;
