@@ -10,12 +10,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "arrays.hpp"
+#include "nnr/block_rows.hpp"
 #include "nnr/dequantizer.hpp"
 #include "nnr/payload.hpp"
 #include "nnr/quantizer.hpp"
@@ -75,17 +77,18 @@ class Begun {
   State state_ = State::kBegun;
 };
 
-// (payload, codings, levels, quantization): without quantization the levels stay what they are.
-using DecodingEntry =
-    std::tuple<Bytes, std::vector<nnr::TensorCoding>, std::vector<MutableLevels>, std::optional<nnr::Quantization>>;
+// (position, offset, state) of a block row.
+using EntryPoint = std::tuple<std::int64_t, std::uint32_t, int>;
+// (payload, codings, levels, quantization, entry points): without quantization the levels stay what they are.
+using DecodingEntry = std::tuple<Bytes, std::vector<nnr::TensorCoding>, std::vector<MutableLevels>, std::optional<nnr::Quantization>,
+                                 std::vector<EntryPoint>>;
 
 class DecodingPayloads {
  public:
   DecodingPayloads(std::vector<DecodingEntry> entries, nnr::WorkQueue* queue) : entries_(std::move(entries)), payloads_(entries_.size()) {
     std::size_t longest = 0;  // in bytes, which tell the time better than weights do
     for (std::size_t n = 0; n < entries_.size(); ++n) {
-      const auto& [payload, codings, levels, quantization] = entries_[n];
-      longest = std::max(longest, payload.size());
+      const auto& [payload, codings, levels, quantization, points] = entries_[n];
       if (codings.empty() || codings.size() != levels.size()) throw nb::value_error("one levels array per tensor is needed");
       Payload& own = payloads_[n];
       for (std::size_t i = 0; i < codings.size(); ++i) {
@@ -93,8 +96,13 @@ class DecodingPayloads {
         own.levels.push_back(levels[i].data());
       }
       own.side.resize(codings.size());
+      if (queue != nullptr && codings.size() == 1 && !points.empty()) own.rows.emplace(span_of(payload), codings[0], starts_of(points));
+      const std::size_t rows = own.rows ? own.rows->count() : 0;
+      if (rows == 0) own.rows.reset();
+      for (std::size_t row = 0; row < std::max<std::size_t>(rows, 1); ++row) pieces_.push_back({n, row});
+      longest = std::max(longest, payload.size() / std::max<std::size_t>(rows, 1));
     }
-    begun_.begin(queue, payloads_.size(), longest, [this](std::size_t n) { decode(n); });
+    begun_.begin(queue, pieces_.size(), longest, [this](std::size_t i) { decode(pieces_[i]); });
   }
 
   void cancel() { begun_.cancel(); }
@@ -102,6 +110,7 @@ class DecodingPayloads {
   // Per payload its status, or None, and its tensors' qp_value.
   nb::list result() {
     begun_.finish();
+    settle();
     nb::list results;
     for (const Payload& own : payloads_) {
       nb::list qp_values;
@@ -116,23 +125,59 @@ class DecodingPayloads {
     std::vector<std::int32_t*> levels;
     std::vector<nnr::TensorSideData> side;
     nnr::Status status;
+    std::optional<nnr::BlockRows> rows;
+  };
+  struct Piece {
+    std::size_t payload;
+    std::size_t row;  // of a payload in rows
   };
 
-  void decode(std::size_t n) {
-    const auto& [payload, codings, levels, quantization] = entries_[n];
+  static std::vector<nnr::BlockRowStart> starts_of(const std::vector<EntryPoint>& points) {
+    std::vector<nnr::BlockRowStart> starts;
+    for (const auto& [position, offset, state] : points) starts.push_back({static_cast<std::uint64_t>(position), offset, state});
+    return starts;
+  }
+
+  void decode(const Piece& piece) {
+    Payload& own = payloads_[piece.payload];
+    if (!own.rows) return decode_whole(piece.payload);
+    if (own.rows->decode(piece.row, own.levels[0]))
+      make_values(piece.payload, 0, own.rows->side(), own.rows->levels_of(piece.row, own.levels[0]));
+  }
+
+  void decode_whole(std::size_t n) {
+    const auto& [payload, codings, levels, quantization, points] = entries_[n];
     Payload& own = payloads_[n];
     own.status = nnr::decode_payload(span_of(payload), codings, own.levels, own.side);
-    if (!own.status.ok() || !quantization) return;
-    // The levels of tensors without a codebook become values, in place.
-    for (std::size_t i = 0; i < codings.size(); ++i) {
-      const double step =
-          nnr::step_size(std::int64_t{own.side[i].qp_value} + quantization->quantization_parameter, quantization->qp_density);
-      if (codings[i].codebook_size == 0) nnr::dequantize({own.levels[i], codings[i].size()}, step, own.levels[i]);
+    if (!own.status.ok()) return;
+    for (std::size_t i = 0; i < codings.size(); ++i) make_values(n, i, own.side[i], {own.levels[i], codings[i].size()});
+  }
+
+  // The levels of tensors without a codebook become values, in place.
+  void make_values(std::size_t n, std::size_t tensor, const nnr::TensorSideData& side, std::span<std::int32_t> levels) const {
+    const auto& quantization = std::get<3>(entries_[n]);
+    if (!quantization || std::get<1>(entries_[n])[tensor].codebook_size > 0) return;
+    const double step = nnr::step_size(std::int64_t{side.qp_value} + quantization->quantization_parameter, quantization->qp_density);
+    nnr::dequantize(levels, step, levels.data());
+  }
+
+  // Where entry points were wrong all of it is decoded again, straight through.
+  void settle() {
+    const nb::gil_scoped_release release;
+    for (std::size_t n = 0; n < payloads_.size(); ++n) {
+      Payload& own = payloads_[n];
+      if (!own.rows) continue;
+      if (own.rows->are_right())
+        own.side[0] = own.rows->side();
+      else
+        decode_whole(n);
+      own.rows.reset();
     }
   }
 
   std::vector<DecodingEntry> entries_;
   std::vector<Payload> payloads_;
+  std::vector<Piece> pieces_;
   Begun begun_;  // the first to go: it waits for the threads
 };
 

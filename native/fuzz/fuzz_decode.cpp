@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "input.hpp"
+#include "nnr/block_rows.hpp"
 #include "nnr/payload.hpp"
 #include "nnr/probe.hpp"
 
@@ -51,6 +52,24 @@ std::vector<nnr::TensorChoices> choices_of(const Decoded& decoded) {
   return choices;
 }
 
+// Block rows one by one are what straight decoding gives, from the entry points it tells and from others, or they say that they are not.
+void require_same_rows(std::span<const std::uint8_t> payload, const nnr::TensorCoding& coding, const Decoded& straight) {
+  const std::vector<nnr::BlockRowStart>& starts = straight.side[0].block_row_starts;
+  if (coding.base != nullptr || starts.size() < 2) return;
+  for (const std::uint64_t change : {std::uint64_t{0}, std::uint64_t{payload.back()} << (payload.front() % 57)}) {
+    std::vector<nnr::BlockRowStart> points;
+    for (std::size_t i = 1; i < starts.size(); ++i) points.push_back({starts[i].position - starts[0].position, starts[i].offset, starts[i].state});
+    points.back().position ^= change;
+    points.back().offset ^= change >> 20;
+    points.back().state ^= static_cast<int>(change >> 30);
+    nnr::BlockRows rows(payload, coding, points);
+    std::vector<std::int32_t> levels(coding.size());
+    for (std::size_t row = rows.count(); row-- > 0;) rows.decode(row, levels.data());
+    fuzz::require(change != 0 || !straight.status.ok() || rows.are_right(), "entry points as they are lead through");
+    fuzz::require(!rows.are_right() || (straight.status.ok() && levels == straight.levels[0]), "block rows are the whole");
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
@@ -75,6 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     return nnr::probe_payload(payload, codings, levels, side, probes, size == 0 ? 0U : bytes[size - 1] * 4U, watched);
   });
   require_same(probed, plain, "probe and plain decoder agree");
+  if (codings.size() == 1) require_same_rows(payload, codings[0], fast);
   if (!fast.status.ok()) return 0;
   fuzz::require(probes.size() == codings.size(), "a probe for each tensor");
 

@@ -217,7 +217,8 @@ def _payload_job(unit: DataUnitInStream, dequantize: bool) -> PayloadToDecode:
         and header.second_codebook is None
     ):
         in_place = PayloadQuantization(quantization.qp_density, quantization.quantization_parameter)
-    return PayloadToDecode(unit.payload, codings, in_place, unit.payload_bit_offset, unit.path)
+    points = [(p.bit_offset, p.cabac_offset_value, p.dq_state) for p in header.entry_points]
+    return PayloadToDecode(unit.payload, codings, in_place, unit.payload_bit_offset, unit.path, points)
 
 
 def _unit_tensors(

@@ -79,6 +79,9 @@ class PayloadToDecode(NamedTuple):
         Turns levels into values, in their own memory; None leaves them levels. Not for tensors with a codebook.
     bit_offset, path
         The payload's place in the stream, for errors.
+    entry_points : sequence of (position, offset, state)
+        Of one tensor's block rows but the first, as its header says, positions from where the first one starts. They let threads
+        share the tensor; what is decoded does not depend on them.
     """
 
     payload: bytes | memoryview
@@ -86,6 +89,7 @@ class PayloadToDecode(NamedTuple):
     quantization: _native.Quantization | None = None
     bit_offset: int = 0
     path: str | None = None
+    entry_points: Sequence[tuple[int, int, int]] = ()
 
 
 class DecodedPayload(NamedTuple):
@@ -176,7 +180,7 @@ class DecodingPayloads:
         self._arrays = [[np.empty(coding.size, np.int32) for coding in job.codings] for job in jobs]
         self._begun = _native.DecodingPayloads(
             [
-                (job.payload, job.codings, own, job.quantization)
+                (job.payload, job.codings, own, job.quantization, job.entry_points)
                 for job, own in zip(jobs, self._arrays, strict=True)
             ],
             workers,

@@ -16,6 +16,7 @@
 namespace nnr {
 
 struct FastEngine {
+  static constexpr int kOffsetBits = 9;
   static constexpr int kShift = detail::kRangeShift;  // the window holds the offset where ranges stand, and the next bits below
   // The marker among these bits: at least 8 spare ones, and a bin takes 7 at most.
   static constexpr std::uint64_t kEnough = (1ULL << (kShift - 8)) - 1;
@@ -29,6 +30,20 @@ struct FastEngine {
 
   explicit FastEngine(std::span<const std::uint8_t> bytes) : cursor(bytes.data()), end(bytes.data() + bytes.size()) {
     refill();
+  }
+
+  // As one that has read to 9 bits behind `position`, all within the bytes, and has this offset.
+  FastEngine(std::span<const std::uint8_t> bytes, std::uint64_t position, std::uint32_t offset)
+      : window((std::uint64_t{offset} << 1 | 1U) << (kShift - 1)),
+        cursor(bytes.data() + ((position + kOffsetBits) >> 3)),
+        end(bytes.data() + bytes.size()) {
+    if (const int passed = static_cast<int>((position + kOffsetBits) & 7); passed != 0) {
+      // The rest of a byte takes the marker's place, and the marker follows it.
+      const std::uint64_t rest = *cursor++ & (0xFFU >> passed);
+      window ^= 1ULL << (kShift - 1);
+      window |= (rest << 1 | 1U) << (kShift - 1 - (8 - passed));
+    }
+    replenish();
   }
 
   // Known bits below the offset.

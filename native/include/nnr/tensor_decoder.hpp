@@ -45,23 +45,43 @@ class TensorDecoder {
 
   // Everything from qp_value to the last level. `levels` holds coding.size() values and is fully written on success.
   Outcome decode(std::int32_t* levels, TensorSideData& side) {
-    read_side_data(side);
-    if (source_.overrun()) return Outcome::kTruncated;
+    if (const Outcome outcome = decode_side_data(side); outcome != Outcome::kOk) return outcome;
     for (std::uint64_t block_row = 0; block_row < coding_.block_rows(); ++block_row) {
-      if (coding_.block_rows() > 1) {
-        if (block_row > 0) {
-          source_.reset_contexts();
-          near_ = {.state = near_.state};
-        }
-        if (!source_.restart_range()) return rejected(Outcome::kOffsetAboveRange);
-        side.block_row_starts.push_back({source_.bits_read() - 9, source_.offset(), near_.state});
-      }
-      if (const Outcome outcome = decode_block_row(block_row, levels, side); outcome != Outcome::kOk) return outcome;
+      if (block_row > 0) source_.reset_contexts();
+      if (coding_.block_rows() > 1) side.block_row_starts.push_back({source_.bits_read() - 9, source_.offset(), near_.state});
+      if (const Outcome outcome = decode_from(near_.state, block_row, levels, side); outcome != Outcome::kOk) return outcome;
     }
     return Outcome::kOk;
   }
 
-  // One block row on its own, the source standing at its entry point with its contexts initialised.
+  // What comes before the levels, and the contexts as it says they start.
+  Outcome decode_side_data(TensorSideData& side) {
+    read_side_data(side);
+    return source_.overrun() ? Outcome::kTruncated : Outcome::kOk;
+  }
+
+  // The contexts as side data that were read elsewhere say they start.
+  void initialise_contexts(const TensorSideData& side) {
+    for (int i = 0; i < layout_.count(); ++i) source_.initialise(i, 0);
+    auto next = side.initialisations.begin();
+    for_each_initialised_context(coding_, coding_.base != nullptr, side.history_enabled, [&](int index) {
+      source_.initialise(index, *next++);
+    });
+  }
+
+  // A block row, the source standing where it starts with its contexts initialised, from this state of dependent quantisation.
+  Outcome decode_from(int state, std::uint64_t block_row, std::int32_t* levels, const TensorSideData& side) {
+    near_ = {.state = state};
+    if (coding_.block_rows() > 1 && !source_.restart_range()) return rejected(Outcome::kOffsetAboveRange);
+    return decode_block_row(block_row, levels, side);
+  }
+
+  // Of dependent quantisation, after what was decoded last.
+  [[nodiscard]] int state() const { return near_.state; }
+
+ private:
+  static constexpr std::uint64_t kCheckInterval = TensorCoding::kOverrunCheckInterval;
+
   Outcome decode_block_row(std::uint64_t block_row, std::int32_t* levels, const TensorSideData& side) {
     if (coding_.block_side() == 0 && !side.row_skip_enabled)
       return decode_segment(Segment{0, 0, coding_.size()}, levels, side.history_enabled);
@@ -77,9 +97,6 @@ class TensorDecoder {
     });
     return outcome;
   }
-
- private:
-  static constexpr std::uint64_t kCheckInterval = TensorCoding::kOverrunCheckInterval;
 
   // Past the end of the codeword nothing decoded means anything: the overrun is the fault to report.
   Outcome rejected(Outcome outcome) { return source_.overrun() ? Outcome::kTruncated : outcome; }

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Block rows decoded from their entry points against the whole decoded straight through.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "nnr/block_rows.hpp"
+#include "nnr/payload.hpp"
+#include "nnr/quantizer.hpp"
+
+namespace {
+
+int failures = 0;
+
+void expect(bool holds, const char* what, std::size_t at) {
+  if (holds) return;
+  if (++failures <= 20) std::fprintf(stderr, "failed: %s at %zu\n", what, at);
+}
+
+struct Sample {
+  nnr::TensorCoding coding;
+  std::vector<std::int32_t> levels;
+  std::vector<std::uint8_t> payload;
+  std::vector<nnr::BlockRowStart> points;
+};
+
+Sample make_sample(std::uint64_t rows, std::uint64_t width, int scan_order, bool dependent) {
+  Sample sample;
+  sample.coding = {.rows = rows, .width = width, .scan_order = scan_order, .dependent = dependent, .qp_bits = 8};
+  std::mt19937 random(static_cast<unsigned>(rows + width));
+  std::normal_distribution<float> any(0, 2);
+  std::vector<float> weights(sample.coding.size());
+  for (float& weight : weights) weight = any(random);
+  sample.levels.resize(weights.size());
+  if (dependent)
+    nnr::quantize_dependent(weights, 1.0, sample.coding, sample.levels.data());
+  else
+    nnr::quantize_uniform(weights, 1.0, sample.levels.data());
+  const std::int32_t* input = sample.levels.data();
+  nnr::EncodedPayload encoded;
+  nnr::TensorChoices choices;
+  expect(nnr::search_initialisations(sample.coding, input, choices).ok(), "the search", 0);
+  expect(nnr::encode_payload({&sample.coding, 1}, {&input, 1}, {&choices, 1}, encoded).ok(), "encoding", 0);
+  sample.payload = encoded.bytes;
+  const std::vector<nnr::BlockRowStart>& starts = encoded.block_row_starts[0];
+  for (std::size_t i = 1; i < starts.size(); ++i)
+    sample.points.push_back({starts[i].position - starts[0].position, starts[i].offset, starts[i].state});
+  return sample;
+}
+
+// Decodes from the last row to the first and returns whether all are right.
+bool decode(const Sample& sample, const std::vector<nnr::BlockRowStart>& points, std::vector<std::int32_t>& levels) {
+  nnr::BlockRows rows(sample.payload, sample.coding, points);
+  for (std::size_t row = rows.count(); row-- > 0;) rows.decode(row, levels.data());
+  return rows.are_right();
+}
+
+void test(const Sample& sample) {
+  std::vector<std::int32_t> levels(sample.levels.size());
+  expect(sample.points.empty() || decode(sample, sample.points, levels), "rows are right", sample.points.size());
+  expect(sample.points.empty() || levels == sample.levels, "levels", sample.points.size());
+  // One thing wrong with one entry point.
+  std::mt19937 random(5);
+  for (std::size_t i = 0; i < sample.points.size(); ++i)
+    for (int what = 0; what < 3; ++what) {
+      std::vector<nnr::BlockRowStart> wrong = sample.points;
+      if (what == 0) wrong[i].position += random() % 2 != 0 ? std::uint64_t{1} << random() % 63 : 0 - std::uint64_t{random()};
+      if (what == 1) wrong[i].offset ^= 1U << random() % 9;
+      if (what == 2) wrong[i].state ^= 1 << random() % 4;
+      expect(!decode(sample, wrong, levels), "a wrong entry point is found", i);
+    }
+  if (!sample.points.empty()) {
+    std::vector<nnr::BlockRowStart> few = sample.points;
+    few.pop_back();
+    expect(!decode(sample, few, levels), "too few entry points", few.size());
+  }
+}
+
+}  // namespace
+
+int main() {
+  for (const bool dependent : {false, true})
+    for (int scan_order = 1; scan_order <= 4; ++scan_order)
+      for (const std::uint64_t rows : {2U, 8U, 9U, 64U, 131U})
+        for (const std::uint64_t width : {2U, 7U, 64U, 100U}) test(make_sample(rows, width, scan_order, dependent));
+  if (failures == 0) std::puts("block rows: all tests passed");
+  return failures == 0 ? 0 : 1;
+}
