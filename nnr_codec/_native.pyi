@@ -85,6 +85,9 @@ class DecodingPayloads:
 
     def cancel(self) -> None: ...
 
+    @property
+    def in_rows(self) -> tuple: ...
+
     def result(self) -> list: ...
 
 class EncodingWeights:

@@ -96,18 +96,24 @@ class DecodingPayloads {
         own.levels.push_back(levels[i].data());
       }
       own.side.resize(codings.size());
-      if (queue != nullptr && codings.size() == 1 && !points.empty()) own.rows.emplace(span_of(payload), codings[0], starts_of(points));
-      const std::size_t rows = own.rows ? own.rows->count() : 0;
-      if (rows == 0) own.rows.reset();
-      for (std::size_t row = 0; row < std::max<std::size_t>(rows, 1); ++row) pieces_.push_back({n, row});
-      longest = std::max(longest, payload.size() / std::max<std::size_t>(rows, 1));
+      if (queue != nullptr && codings.size() == 1 && !points.empty()) {
+        const nb::gil_scoped_release release;  // what stands before the first row may be long
+        own.rows.emplace(span_of(payload), codings[0], starts_of(points));
+        if (own.rows->count() == 0) own.rows.reset();
+      }
+      const std::size_t pieces = own.rows ? own.rows->count() : 1;
+      for (std::size_t i = 0; i < pieces; ++i) pieces_.push_back({n, i});
+      longest = std::max(longest, payload.size() / pieces);
     }
     begun_.begin(queue, pieces_.size(), longest, [this](std::size_t i) { decode(pieces_[i]); });
   }
 
   void cancel() { begun_.cancel(); }
 
-  // Per payload its status, or None, and its tensors' qp_value.
+  // How many payloads were shared by threads, and how many of them had to be decoded again; known after result().
+  [[nodiscard]] nb::tuple in_rows() const { return nb::make_tuple(in_rows_, again_); }
+
+  // Per payload its status, or None, and its tensors' qp_value. Called once, by one thread.
   nb::list result() {
     begun_.finish();
     settle();
@@ -129,7 +135,7 @@ class DecodingPayloads {
   };
   struct Piece {
     std::size_t payload;
-    std::size_t row;  // of a payload in rows
+    std::size_t of_rows;  // which piece of a payload in rows
   };
 
   static std::vector<nnr::BlockRowStart> starts_of(const std::vector<EntryPoint>& points) {
@@ -141,8 +147,8 @@ class DecodingPayloads {
   void decode(const Piece& piece) {
     Payload& own = payloads_[piece.payload];
     if (!own.rows) return decode_whole(piece.payload);
-    if (own.rows->decode(piece.row, own.levels[0]))
-      make_values(piece.payload, 0, own.rows->side(), own.rows->levels_of(piece.row, own.levels[0]));
+    if (own.rows->decode(piece.of_rows, own.levels[0]))
+      make_values(piece.payload, 0, own.rows->side(), own.rows->levels_of(piece.of_rows, own.levels[0]));
   }
 
   void decode_whole(std::size_t n) {
@@ -155,8 +161,8 @@ class DecodingPayloads {
 
   // The levels of tensors without a codebook become values, in place.
   void make_values(std::size_t n, std::size_t tensor, const nnr::TensorSideData& side, std::span<std::int32_t> levels) const {
-    const auto& quantization = std::get<3>(entries_[n]);
-    if (!quantization || std::get<1>(entries_[n])[tensor].codebook_size > 0) return;
+    const auto& [payload, codings, own, quantization, points] = entries_[n];
+    if (!quantization || codings[tensor].codebook_size > 0) return;
     const double step = nnr::step_size(std::int64_t{side.qp_value} + quantization->quantization_parameter, quantization->qp_density);
     nnr::dequantize(levels, step, levels.data());
   }
@@ -167,10 +173,13 @@ class DecodingPayloads {
     for (std::size_t n = 0; n < payloads_.size(); ++n) {
       Payload& own = payloads_[n];
       if (!own.rows) continue;
-      if (own.rows->are_right())
+      ++in_rows_;
+      if (own.rows->are_right()) {
         own.side[0] = own.rows->side();
-      else
+      } else {
+        ++again_;
         decode_whole(n);
+      }
       own.rows.reset();
     }
   }
@@ -178,6 +187,8 @@ class DecodingPayloads {
   std::vector<DecodingEntry> entries_;
   std::vector<Payload> payloads_;
   std::vector<Piece> pieces_;
+  std::size_t in_rows_ = 0;
+  std::size_t again_ = 0;
   Begun begun_;  // the first to go: it waits for the threads
 };
 
@@ -239,6 +250,7 @@ void register_batches(nb::module_& m) {
   nb::class_<DecodingPayloads>(m, "DecodingPayloads")
       .def(nb::init<std::vector<DecodingEntry>, nnr::WorkQueue*>(), "entries"_a, "workers"_a.none() = nb::none(), nb::keep_alive<1, 3>())
       .def("cancel", &DecodingPayloads::cancel)
+      .def_prop_ro("in_rows", &DecodingPayloads::in_rows)
       .def("result", &DecodingPayloads::result);
 
   nb::class_<EncodingWeights>(m, "EncodingWeights")

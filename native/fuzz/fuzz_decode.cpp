@@ -53,7 +53,7 @@ std::vector<nnr::TensorChoices> choices_of(const Decoded& decoded) {
 }
 
 // Block rows one by one are what straight decoding gives, from the entry points it tells and from others, or they say that they are not.
-void require_same_rows(std::span<const std::uint8_t> payload, const nnr::TensorCoding& coding, const Decoded& straight) {
+void require_same_rows(const std::vector<std::uint8_t>& payload, const nnr::TensorCoding& coding, const Decoded& straight) {
   const std::vector<nnr::BlockRowStart>& starts = straight.side[0].block_row_starts;
   if (coding.base != nullptr || starts.size() < 2) return;
   for (const std::uint64_t change : {std::uint64_t{0}, std::uint64_t{payload.back()} << (payload.front() % 57)}) {
@@ -62,11 +62,16 @@ void require_same_rows(std::span<const std::uint8_t> payload, const nnr::TensorC
     points.back().position ^= change;
     points.back().offset ^= change >> 20;
     points.back().state ^= static_cast<int>(change >> 30);
-    nnr::BlockRows rows(payload, coding, points);
+    nnr::BlockRows rows(payload, coding, points, 1 + payload.back() % 64U);
     std::vector<std::int32_t> levels(coding.size());
     for (std::size_t row = rows.count(); row-- > 0;) rows.decode(row, levels.data());
     fuzz::require(change != 0 || !straight.status.ok() || rows.are_right(), "entry points as they are lead through");
     fuzz::require(!rows.are_right() || (straight.status.ok() && levels == straight.levels[0]), "block rows are the whole");
+    // Where decoding straight on is refused at the first bits, so are rows.
+    std::vector<std::uint8_t> refused = payload;
+    refused[0] = 0xFF;
+    if (refused.size() > 1) refused[1] &= 0x7FU;
+    fuzz::require(nnr::BlockRows(refused, coding, points).count() == 0, "an offset that no range holds");
   }
 }
 

@@ -19,8 +19,7 @@ Status decode_from(Source& source, std::span<const std::uint8_t> payload, std::s
   const auto status = [&](Outcome outcome, std::size_t tensor) {
     return Status{outcome, source.bits_read(), static_cast<std::uint32_t>(tensor)};
   };
-  // The first nine bits may be 510 or 511, which no encoder writes.
-  if (source.offset() >= 510) return status(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange, 0);
+  if (!starts_in_range(source)) return status(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange, 0);
   for (std::size_t i = 0; i < codings.size(); ++i) {
     TensorDecoder decoder(source, codings[i]);
     if (const Outcome outcome = decoder.decode(levels[i], side[i]); outcome != Outcome::kOk) return status(outcome, i);

@@ -26,13 +26,16 @@ struct Sample {
   std::vector<nnr::BlockRowStart> points;
 };
 
-Sample make_sample(std::uint64_t rows, std::uint64_t width, int scan_order, bool dependent) {
+Sample make_sample(std::uint64_t rows, std::uint64_t width, int scan_order, bool dependent, bool codebook) {
   Sample sample;
-  sample.coding = {.rows = rows, .width = width, .scan_order = scan_order, .dependent = dependent, .qp_bits = 8};
+  sample.coding = {.rows = rows, .width = width, .scan_order = scan_order, .dependent = dependent, .qp_bits = codebook ? 0 : 8};
+  if (codebook) sample.coding.codebook_size = 33;
+  if (codebook) sample.coding.codebook_zero = 16;
   std::mt19937 random(static_cast<unsigned>(rows + width));
   std::normal_distribution<float> any(0, 2);
   std::vector<float> weights(sample.coding.size());
-  for (float& weight : weights) weight = any(random);
+  for (float& weight : weights) weight = std::clamp(any(random), -8.0F, 8.0F);
+  std::fill_n(weights.begin(), width, 0.0F);  // a row to skip
   sample.levels.resize(weights.size());
   if (dependent)
     nnr::quantize_dependent(weights, 1.0, sample.coding, sample.levels.data());
@@ -41,6 +44,7 @@ Sample make_sample(std::uint64_t rows, std::uint64_t width, int scan_order, bool
   const std::int32_t* input = sample.levels.data();
   nnr::EncodedPayload encoded;
   nnr::TensorChoices choices;
+  choices.row_skip_flags = nnr::find_zero_rows(sample.coding, input);
   expect(nnr::search_initialisations(sample.coding, input, choices).ok(), "the search", 0);
   expect(nnr::encode_payload({&sample.coding, 1}, {&input, 1}, {&choices, 1}, encoded).ok(), "encoding", 0);
   sample.payload = encoded.bytes;
@@ -51,8 +55,9 @@ Sample make_sample(std::uint64_t rows, std::uint64_t width, int scan_order, bool
 }
 
 // Decodes from the last row to the first and returns whether all are right.
-bool decode(const Sample& sample, const std::vector<nnr::BlockRowStart>& points, std::vector<std::int32_t>& levels) {
-  nnr::BlockRows rows(sample.payload, sample.coding, points);
+bool decode(const Sample& sample, const std::vector<nnr::BlockRowStart>& points, std::vector<std::int32_t>& levels,
+            std::uint64_t piece_levels = 100) {
+  nnr::BlockRows rows(sample.payload, sample.coding, points, piece_levels);
   for (std::size_t row = rows.count(); row-- > 0;) rows.decode(row, levels.data());
   return rows.are_right();
 }
@@ -61,6 +66,11 @@ void test(const Sample& sample) {
   std::vector<std::int32_t> levels(sample.levels.size());
   expect(sample.points.empty() || decode(sample, sample.points, levels), "rows are right", sample.points.size());
   expect(sample.points.empty() || levels == sample.levels, "levels", sample.points.size());
+  for (const std::uint64_t piece_levels : {std::uint64_t{1}, std::uint64_t{5000}}) {
+    std::fill(levels.begin(), levels.end(), -1);
+    expect(sample.points.empty() || decode(sample, sample.points, levels, piece_levels), "pieces of another size", piece_levels);
+    expect(sample.points.empty() || levels == sample.levels, "levels in pieces", piece_levels);
+  }
   // One thing wrong with one entry point.
   std::mt19937 random(5);
   for (std::size_t i = 0; i < sample.points.size(); ++i)
@@ -78,13 +88,26 @@ void test(const Sample& sample) {
   }
 }
 
+// No encoder starts a codeword with 510 or 511, and decoding straight through refuses it.
+void test_refused() {
+  Sample sample = make_sample(40, 9, 1, false, false);
+  for (const std::uint8_t second : {0x00, 0x80}) {
+    sample.payload[0] = 0xFF;
+    sample.payload[1] = second;
+    std::vector<std::int32_t> levels(sample.levels.size());
+    expect(!decode(sample, sample.points, levels), "an offset that no range holds", second);
+  }
+}
+
 }  // namespace
 
 int main() {
   for (const bool dependent : {false, true})
     for (int scan_order = 1; scan_order <= 4; ++scan_order)
       for (const std::uint64_t rows : {2U, 8U, 9U, 64U, 131U})
-        for (const std::uint64_t width : {2U, 7U, 64U, 100U}) test(make_sample(rows, width, scan_order, dependent));
+        for (const std::uint64_t width : {2U, 7U, 64U, 100U})
+          for (const bool codebook : {false, true}) test(make_sample(rows, width, scan_order, dependent, codebook));
+  test_refused();
   if (failures == 0) std::puts("block rows: all tests passed");
   return failures == 0 ? 0 : 1;
 }

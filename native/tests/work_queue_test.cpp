@@ -100,7 +100,11 @@ void test_longest_first() {
   for (std::size_t i = 0; i < works.size(); ++i) {
     works[i].count = 1;
     works[i].size = std::array<std::size_t, 5>{3, 1, 4, 1, 5}[i];
-    works[i].piece = [&, i](std::size_t) { order[at++] = i; };
+    works[i].piece = [&, i](std::size_t) {
+      const std::size_t k = at;
+      order[k] = i;
+      at = k + 1;  // lets the other thread read it
+    };
     queue.start(works[i]);
   }
   all_started = true;

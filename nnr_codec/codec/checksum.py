@@ -20,7 +20,7 @@ from nnr_codec.syntax import SyntaxState, UnitSpan, build_unit, iter_unit_spans,
 
 _KEY = "nnr_codec.sha256"
 _PIECE_BYTES = 1 << 22
-#: Where a stream without its key has no checksum: several times the unit's size.
+#: The unit, of some 110 bytes and the last of its stream, lies within so many bytes of the end.
 _TAIL_BYTES = 1024
 
 
@@ -54,7 +54,7 @@ def verify_checksum(buffer: memoryview, limits: Limits, deadline: Deadline, *, r
         The bytes are not those that were written, or there is no checksum and one is required.
     """
     if not required and _KEY.encode() not in bytes(buffer[-_TAIL_BYTES:]):
-        # Walking over the units would tell the same, after a hundredth of the time that decoding takes.
+        # No last unit is a checksum then. Walking over the units tells the same, and takes a hundredth of decoding's time.
         return False
     last: UnitSpan | None = None
     try:

@@ -28,6 +28,7 @@ ALWAYS_ELEMENTS = 1 << 23
 #: Jobs in flight for each worker, however small: nobody is to wait while a large tensor holds up the order, as the embeddings
 #: at the head of a language model do.
 _JOBS_PER_WORKER = 64
+_MOST_JOBS = 1024
 
 
 #: More would help nobody; results do not depend on their number.
@@ -73,6 +74,8 @@ def in_order(
     (ticket, result)
     """
     pending: deque[tuple[Ticket, int, Begun[Result]]] = deque()
+    most_jobs = min(_JOBS_PER_WORKER * workers, _MOST_JOBS)
+    total = 0  # elements pending
     fault: Exception | None = None
     try:
         while True:
@@ -84,9 +87,14 @@ def in_order(
                 # It comes out behind what precedes it, as if the jobs had been done one by one.
                 fault = error
                 break
-            while pending and not _has_room(pending, n_elements, workers):
+            while pending and (
+                len(pending) >= most_jobs
+                or total + n_elements > max(ALWAYS_ELEMENTS, workers * _largest(pending, n_elements))
+            ):
+                total -= pending[0][1]
                 yield _take(pending)
             pending.append((ticket, n_elements, submit(job)))
+            total += n_elements
             del job
         while pending:
             yield _take(pending)
@@ -103,8 +111,5 @@ def _take(pending: deque[tuple[Ticket, int, Begun[Result]]]) -> tuple[Ticket, Re
     return ticket, begun.result()
 
 
-def _has_room(pending: deque[tuple[Ticket, int, Begun[Result]]], n_elements: int, workers: int) -> bool:
-    if len(pending) >= _JOBS_PER_WORKER * workers:
-        return False
-    sizes = [n for _, n, _ in pending]
-    return sum(sizes) + n_elements <= max(ALWAYS_ELEMENTS, workers * max(n_elements, *sizes))
+def _largest(pending: deque[tuple[Ticket, int, Begun[Result]]], n_elements: int) -> int:
+    return max(n_elements, max(n for _, n, _ in pending))

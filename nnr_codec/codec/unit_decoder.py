@@ -170,7 +170,7 @@ class DecodingUnits:
                     values = _raw_values(planned, unit.payload, unit.payload_bit_offset, unit.path)
                     self._results.append([UnitTensor(planned, values)])
                     continue
-                job = _payload_job(unit, dequantize)
+                job = _payload_job(unit, dequantize, shared=workers is not None)
             except BitstreamError as error:
                 self._results.append(error)
                 continue
@@ -202,7 +202,7 @@ class DecodingUnits:
         del self._begun
 
 
-def _payload_job(unit: DataUnitInStream, dequantize: bool) -> PayloadToDecode:
+def _payload_job(unit: DataUnitInStream, dequantize: bool, *, shared: bool) -> PayloadToDecode:
     header, quantization = unit.header, unit.quantization
     _require_quantization(header, quantization, unit.payload_bit_offset, unit.path)
     codings = [
@@ -217,7 +217,10 @@ def _payload_job(unit: DataUnitInStream, dequantize: bool) -> PayloadToDecode:
         and header.second_codebook is None
     ):
         in_place = PayloadQuantization(quantization.qp_density, quantization.quantization_parameter)
-    points = [(p.bit_offset, p.cabac_offset_value, p.dq_state) for p in header.entry_points]
+    points: list[tuple[int, int, int]] = []
+    # Threads use entry points, and decoding straight through ignores them, so wrong ones are no fault.
+    if shared and all(0 < p.bit_offset < 8 * len(unit.payload) for p in header.entry_points):
+        points = [(p.bit_offset, p.cabac_offset_value, p.dq_state) for p in header.entry_points]
     return PayloadToDecode(unit.payload, codings, in_place, unit.payload_bit_offset, unit.path, points)
 
 

@@ -190,6 +190,11 @@ class DecodingPayloads:
         """Give up what is not begun, and wait for what is."""
         self._begun.cancel()
 
+    @property
+    def in_rows(self) -> tuple[int, int]:
+        """How many payloads threads shared, and how many of them had wrong entry points: known after `result`."""
+        return self._begun.in_rows
+
     def result(self) -> list[DecodedPayload | BitstreamError]:
         """Return per job what was decoded, or the error that `decode_payload` would raise."""
         results: list[DecodedPayload | BitstreamError] = []

@@ -16,7 +16,7 @@ struct CandidateCourses {
   static constexpr std::size_t kMostBins = 4096;
   static constexpr std::size_t kLanes = 16;  // the nine, and lanes that fill up a vector and mean nothing
 
-  alignas(32) std::array<std::int16_t, kLanes> t0{};  // the estimates as FastContext has them, 16 * s0 and s1
+  alignas(32) std::array<std::int16_t, kLanes> t0{};  // 16 * s0 and s1
   alignas(32) std::array<std::int16_t, kLanes> t1{};
   std::array<std::uint64_t, kInitialisationCount> cost{};
 

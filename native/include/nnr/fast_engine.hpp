@@ -163,7 +163,7 @@ struct FastEngine {
     std::uint64_t offset = window;
     std::uint64_t length = mps_range;
     std::uint64_t more_probable;
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(NNR_PORTABLE)
     // Written out because compilers make a branch of it, which would be a coin toss.
     asm("cmpq %[mps], %[offset]\n\tcmovaeq %[rest], %[offset]\n\tcmovaeq %[lps], %[length]\n\tsbbq %[taken], %[taken]"
         : [offset] "+&r"(offset), [length] "+&r"(length), [taken] "=&r"(more_probable)

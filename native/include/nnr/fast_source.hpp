@@ -17,10 +17,11 @@ namespace nnr {
 class FastSource {
  public:
   explicit FastSource(std::span<const std::uint8_t> payload) : begin_(payload.data()), engine_(payload) { contexts_.reserve(kUsual); }
-  // From an entry point on: `position` in bits, 9 bits before which the decoder would have read, and its offset there.
-  FastSource(std::span<const std::uint8_t> payload, std::uint64_t position, std::uint32_t offset)
-      : begin_(payload.data()), engine_(payload, position, offset) {
-    contexts_.reserve(kUsual);
+
+  // Goes on from an entry point within the payload, with contexts as they start.
+  void enter(std::uint64_t position, std::uint32_t offset) {
+    engine_ = FastEngine({begin_, engine_.end}, position, offset);
+    reset_contexts();
   }
 
   [[nodiscard]] bool regular(int context) { return engine_.decode(contexts_[static_cast<unsigned>(context)]); }

@@ -23,6 +23,12 @@ Status decode_payload(std::span<const std::uint8_t> payload, std::span<const Ten
 Status decode_payload_plainly(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                               std::span<std::int32_t* const> levels, std::span<TensorSideData> side);
 
+// Whether the first nine bits, which a source starts with, are an offset that the range holds: 510 and 511 are written by no encoder.
+template <class Source>
+bool starts_in_range(const Source& source) {
+  return source.offset() < 510;
+}
+
 // Checks what must follow the last tensor: terminating bin, stop bit, zero padding, the end of the unit.
 template <class Source>
 Outcome finish_decoding(Source& source, std::span<const std::uint8_t> payload) {

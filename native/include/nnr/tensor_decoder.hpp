@@ -49,7 +49,7 @@ class TensorDecoder {
     for (std::uint64_t block_row = 0; block_row < coding_.block_rows(); ++block_row) {
       if (block_row > 0) source_.reset_contexts();
       if (coding_.block_rows() > 1) side.block_row_starts.push_back({source_.bits_read() - 9, source_.offset(), near_.state});
-      if (const Outcome outcome = decode_from(near_.state, block_row, levels, side); outcome != Outcome::kOk) return outcome;
+      if (const Outcome outcome = decode_row_from(near_.state, block_row, levels, side); outcome != Outcome::kOk) return outcome;
     }
     return Outcome::kOk;
   }
@@ -60,17 +60,8 @@ class TensorDecoder {
     return source_.overrun() ? Outcome::kTruncated : Outcome::kOk;
   }
 
-  // The contexts as side data that were read elsewhere say they start.
-  void initialise_contexts(const TensorSideData& side) {
-    for (int i = 0; i < layout_.count(); ++i) source_.initialise(i, 0);
-    auto next = side.initialisations.begin();
-    for_each_initialised_context(coding_, coding_.base != nullptr, side.history_enabled, [&](int index) {
-      source_.initialise(index, *next++);
-    });
-  }
-
   // A block row, the source standing where it starts with its contexts initialised, from this state of dependent quantisation.
-  Outcome decode_from(int state, std::uint64_t block_row, std::int32_t* levels, const TensorSideData& side) {
+  Outcome decode_row_from(int state, std::uint64_t block_row, std::int32_t* levels, const TensorSideData& side) {
     near_ = {.state = state};
     if (coding_.block_rows() > 1 && !source_.restart_range()) return rejected(Outcome::kOffsetAboveRange);
     return decode_block_row(block_row, levels, side);

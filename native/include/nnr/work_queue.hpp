@@ -37,7 +37,8 @@ class WorkQueue {
   // Lets the threads begin. They take the longest piece there is: one that was begun last would be waited for by one thread alone.
   void start(Work& work);
   // Returns when all of it is done, and throws then what one of its pieces threw. The caller's thread does pieces too: its own,
-  // and others' while the last of its own is being done elsewhere. Throws in a forked process.
+  // and others' while the last of its own is being done elsewhere: the longest then too, for results can wait a little and the
+  // threads should end together. Throws in a forked process.
   void finish(Work& work);
   // Returns when none of its pieces is being done; those not begun are given up. In a forked process none is being done.
   void abandon(Work& work);
