@@ -41,7 +41,8 @@ class Decoder:
     limits : Limits, optional
         What a stream may cost; the defaults are safe for streams from strangers.
     threads : int, optional
-        Units decoded side by side. The result does not depend on it. Memory does: it holds as many of the largest tensors.
+        Units, and block rows of tensors with entry points, decoded side by side. The result does not
+        depend on it. Memory does: it holds as many of the largest tensors.
     executor : concurrent.futures.Executor, optional
         Where to decode units instead: a process pool, or a cluster's; `threads` is then how many workers to keep busy.
     dimensions : mapping of str to tuple of int, optional

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a second core can bring on this machine: the same work in one process, and in two at once.
+"""What a second core can bring on this machine: the same work in one process and in two, and one tensor's block rows.
 
     python -m tools.bench.second_core [--repeat N]   (tools/dev.py bench runs it too)
 
@@ -96,12 +96,30 @@ def table(repeat: int) -> str:
     return "\n".join(lines + [f"| {name} | {value:.2f} |" for name, value in rows(repeat)])
 
 
+def entry_points(repeat: int) -> str:
+    """Return what two threads gain on one large tensor, and what its entry points take, as a Markdown table."""
+    tensors = {"weight": np.random.default_rng(0).laplace(0, 5, (2000, 2000)).astype(np.float32)}
+    lines = ["| scan_order, one tensor of 2000 x 2000 | bytes | more | 2 threads gain |", "|---|---|---|---|"]
+    plain = 0
+    for scan_order in range(5):
+        stream = nnr_codec.encode(tensors, qp=0, effort="fast", scan_order=scan_order)
+        plain = plain or len(stream)
+        gains = []
+        for _ in range(repeat):
+            alone = _wall_seconds(decoding(stream), 1)
+            gains.append(alone / _wall_seconds(lambda stream=stream: nnr_codec.decode(stream, threads=2), 1))  # type: ignore[misc]
+        more = len(stream) / plain - 1
+        lines.append(f"| {scan_order} | {len(stream)} | {more:.2%} | {statistics.median(gains):.2f} |")
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeat", type=int, default=5)
-    print(table(parser.parse_args(arguments).repeat))
+    repeat = parser.parse_args(arguments).repeat
+    print(table(repeat), entry_points(repeat), sep="\n\n")
     return 0
 
 

@@ -183,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
         for line in engine_rows(options.engine):
             print(line)
     if not options.no_machine:
-        print(f"\n{second_core.table(options.repeat)}")
+        print(f"\n{second_core.table(options.repeat)}\n\n{second_core.entry_points(options.repeat)}")
         with tempfile.TemporaryDirectory() as folder:
             stream = Path(folder) / "large.nnr"
             # Values that no step size suits go into a stream as they are: 134 MB of it, made at once.
