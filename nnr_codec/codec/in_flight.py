@@ -88,8 +88,7 @@ def in_order(
                 fault = error
                 break
             while pending and (
-                len(pending) >= most_jobs
-                or total + n_elements > max(ALWAYS_ELEMENTS, workers * _largest(pending, n_elements))
+                len(pending) >= most_jobs or _too_large(pending, total + n_elements, n_elements, workers)
             ):
                 total -= pending[0][1]
                 yield _take(pending)
@@ -111,5 +110,8 @@ def _take(pending: deque[tuple[Ticket, int, Begun[Result]]]) -> tuple[Ticket, Re
     return ticket, begun.result()
 
 
-def _largest(pending: deque[tuple[Ticket, int, Begun[Result]]], n_elements: int) -> int:
-    return max(n_elements, max(n for _, n, _ in pending))
+def _too_large(
+    pending: deque[tuple[Ticket, int, Begun[Result]]], total: int, n_elements: int, workers: int
+) -> bool:
+    # In this order: the second takes time.
+    return total > ALWAYS_ELEMENTS and total > workers * max(n_elements, *(n for _, n, _ in pending))

@@ -182,7 +182,7 @@ class PartPlaces:
         return bit - 8 * joined + 8 * placed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class JoinedUnitSpan(UnitSpan):
     """The first part's place, for a unit that was joined: its size joined, and where its bytes stand."""
 

@@ -23,7 +23,7 @@ from nnr_codec.model import (
 from nnr_codec.syntax.data_unit_meaning import tensor_sizes
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class SyntaxState:
     """Passed to every parse and build, and replaced by ``state.after(unit)``.
 

@@ -11,7 +11,7 @@ from nnr_codec.errors import LimitExceeded, MalformedBitstream, NotEncodable, Tr
 from nnr_codec.model import Limits, NnrUnitType
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class UnitSpan:
     """Where a unit is. Nobody changes it; it is not frozen because there is one for each tensor, as with `SyntaxState`.
 
