@@ -111,7 +111,7 @@ class RdoSearch:
 
     def _search(self, dependent: bool, slope: float) -> Iterator[tuple[Quantised, _State]]:
         """Search with one quantiser and one share of the usual slope; give what each pass finds, as a later one may be worse."""
-        header = replace(self._header, dq_flag=dependent)
+        header = replace(self._header, dq_flag=dependent, cabac_unary_length=_UNSTATED_UNARY_LENGTH)
         state, levels = self._settle(header, slope * USUAL_SLOPE * self._job.config.lambda_scale)
         for number in range(self._effort.passes):
             if number > 0 or levels is None:
@@ -170,9 +170,11 @@ class RdoSearch:
             tensor = TensorToEncode(self._sample_coding(header, state), levels, row_skip=False)
             state.initialisations = _with_steady_signs(rate.search_initialisations(tensor), tensor)
             return
-        header = replace(header, cabac_unary_length=state.unary_length)
         choices = self._job.parent_choices()
-        tensors = [self._job.tensor_to_encode(replace(header, parent=p), levels, 0, h) for p, h in choices]
+        tensors = [
+            self._job.tensor_to_encode(_stating(header, state.unary_length, p), levels, 0, h)
+            for p, h in choices
+        ]
         if len(choices) > 1:
             bits = [rate.estimate(tensor).total for tensor in tensors]
             cheapest = bits.index(min(bits))
@@ -202,9 +204,7 @@ class RdoSearch:
         )
 
     def _whole(self, header: DataUnitHeader, state: _State) -> NDArray[np.int32]:
-        header = replace(
-            header, cabac_unary_length=state.unary_length, parent=state.parent or self._job.flexible_parent
-        )
+        header = _stating(header, state.unary_length, state.parent or self._job.flexible_parent)
         before = self._job.predecessor
         temporal = state.parent is not None and state.parent.temporal_context_modeling_flag
         return quantize_rdo(
@@ -243,12 +243,12 @@ class RdoSearch:
             lengths = sorted({1, 4, _UNSTATED_UNARY_LENGTH, state.unary_length})
         sized = []
         for length in lengths:
-            header = replace(found.header, cabac_unary_length=length)
-            parent = state.parent or self._job.flexible_parent
-            tensor = self._job.tensor_to_encode(replace(header, parent=parent), levels, 0, state.history)
+            header = _stating(found.header, length, state.parent or self._job.flexible_parent)
+            tensor = self._job.tensor_to_encode(header, levels, 0, state.history)
             bits = 8.0 * len(encode_payload([tensor]).payload) if small else rate.estimate(tensor).total
-            sized.append((bits + (0 if length == _UNSTATED_UNARY_LENGTH else 8), header))
-        bits, header = min(sized, key=lambda choice: choice[0])
+            sized.append((bits + (0 if length == _UNSTATED_UNARY_LENGTH else 8), length))
+        bits, length = min(sized)
+        header = _stating(found.header, length, found.header.parent)
         step = step_size(found.qp, self._density)
         error = _error(self._weights, levels, step, self._importance)
         if self._aim.error is not None:
@@ -258,7 +258,14 @@ class RdoSearch:
             bits += 1e9 if error > _MOST_EXCESS * self._aim.error else 0
         else:
             bits += levels.size * (error / step) ** 2 / state.slope
-        return bits, replace(found, header=header)
+        return bits, Quantised(header, levels, found.qp)
+
+
+def _stating(header: DataUnitHeader, unary_length: int, parent: ParentNode | None) -> DataUnitHeader:
+    """Return a header with these fields; the same where it has them, as a copy takes as long as searching a few weights."""
+    if header.cabac_unary_length == unary_length and header.parent == parent:
+        return header
+    return replace(header, cabac_unary_length=unary_length, parent=parent)
 
 
 def _with_steady_signs(initialisations: bytes, tensor: TensorToEncode) -> bytes:

@@ -18,9 +18,8 @@ from nnr_codec.model import Limits
 from tools.peer.client import Peer
 from tools.real_models import Tensors
 
-#: NNCodec takes minutes for each point of the largest.
-QPS = {"minilm": (-40, -32, -24, -16, -12)}
-USUAL_QPS = (-40, -36, -32, -28, -24, -20, -16, -12)
+#: Of all models.
+QPS = (-40, -36, -32, -28, -24, -20, -16, -12)
 
 
 @dataclass(frozen=True)
