@@ -20,4 +20,4 @@ def coded_beyond_entropy(point: Point) -> float | None:
         return None
     codings = (TensorCoding(rows=1, width=n, unary_length=u, dependent=True) for u in _UNARY_LENGTHS)
     payloads = [encode_payload([TensorToEncode(coding, point.levels)]).payload for coding in codings]
-    return min(map(len, payloads)) * 8 / n - point.bits
+    return min(map(len, payloads)) * 8 / n - point.levels_bits

@@ -27,7 +27,8 @@ class Point:
     mse: float
     levels: NDArray[
         np.int32
-    ]  # of the weights one after another, up to where a block's path has not joined the next one's
+    ]  # of the weights in order, up to where a block's path has not joined the next one's
+    levels_bits: float  # as `bits`, of these levels alone
 
 
 def search(weights: NDArray[np.float32], step: float, error: float, rounds: int = 8) -> Point:
@@ -43,23 +44,34 @@ def search(weights: NDArray[np.float32], step: float, error: float, rounds: int 
     prior = np.exp(-np.arange(largest) * 2 / max(x.mean(), 0.05))
     rates = np.tile(-np.log2(prior / prior.sum() / 2 + 1e-12), (8, 1))
     signs = np.where(np.signbit(weights[:n]), -1, 1).astype(np.int32)
-    slope, point = 2 * math.log(2) * (error / step) ** 2, Point(0.0, 0.0, signs)
+    slope, point = 2 * math.log(2) * (error / step) ** 2, Point(0.0, 0.0, signs, 0.0)
     for _ in range(rounds):
         values, states = (found[inside] for found in _viterbi(x, rates, slope))
         levels = 2 * values - (states & 1) * (values > 0)
         mse = float(np.square(x[inside] - levels).mean())
-        bits = 0.0
         for state in range(8):
-            counts = np.bincount(values[states == state], minlength=largest)[:largest].astype(np.float64)
-            total = max(counts.sum(), 1.0)
-            seen = counts[counts > 0]
-            bits += (-(seen * np.log2(seen / total)).sum() + counts[1:].sum()) / n
-            rates[state] = -np.log2((counts + 0.02) / (total + 0.02 * largest))
+            counts = np.bincount(values[states == state], minlength=largest).astype(np.float64)
+            rates[state] = -np.log2((counts + 0.02) / (counts.sum() + 0.02 * largest))
             rates[state, 1:] += 1  # the sign
         apart = np.flatnonzero(NEXT[states[-1, :-1], values[-1, :-1] & 1] != states[0, 1:])
-        joined = (int(apart[0]) + 1) * _BLOCK if apart.size else n
-        point = Point(bits, mse * step * step, (signs * levels.T.reshape(-1).astype(np.int32))[:joined])
+        joined = slice(int(apart[0]) + 1 if apart.size else None)
+        point = Point(
+            _entropy(values, states),
+            mse * step * step,
+            (signs.reshape(-1, _BLOCK) * levels.T.astype(np.int32))[joined].reshape(-1),
+            _entropy(values[:, joined], states[:, joined]),
+        )
     return point
+
+
+def _entropy(values: NDArray[np.int64], states: NDArray[np.int64]) -> float:
+    """Return bits per weight of coded values, whose signs are even, given the states."""
+    bits = 0.0
+    for state in range(8):
+        counts = np.bincount(values[states == state])
+        seen = counts[counts > 0]
+        bits += float(-(seen * np.log2(seen / counts.sum())).sum() + counts[1:].sum())
+    return bits / values.size
 
 
 def _viterbi(
