@@ -40,12 +40,12 @@ _MAX_CORRECTIONS = 3
 _FEW = 64
 # Errors beyond this multiple of what was asked for are a failure to settle.
 _MOST_EXCESS = 1.05
-# What sign contexts start from where most values are not 0: one after a zero, and those after a negative and a positive value.
+# What the sign contexts after a negative and a positive value start from where most values are not 0 and signs are even.
 # An even chance costs least in a context that stays just above even, where the tables are finer than just below. A search that
 # starts there keeps it there, while levels found without it do not ask for it: measured from 2.5 to 7 bits a weight it saves
 # 0.002 to 0.004.
 _SLOW_STARTS = (7, 8)
-_STEADY_SIGNS = (7, 8, 8)
+_STEADY_SIGNS = (8, 8)
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ def _with_steady_signs(initialisations: bytes, tensor: TensorToEncode) -> bytes:
         or 2 * np.count_nonzero(tensor.levels) < tensor.levels.size
     ):
         return initialisations
-    first = 24 if tensor.coding.dependent else 3
+    first = 25 if tensor.coding.dependent else 4
     last = first + len(_STEADY_SIGNS)
     # Contexts that adapt fast suit signs that are not even, or too few to tell.
     if any(chosen not in _SLOW_STARTS for chosen in initialisations[first:last]):
