@@ -115,11 +115,15 @@ def source_table(
             )
             print(
                 f"| {effort} | {bits:.3f} | {distance:.4f} | {quantiser:.4f} | {distance - quantiser:+.4f} | {row.ideal:.4f} "
-                f"| **{distance - row.ideal:+.4f}** | {row.coded:+.4f} | {row.peer:.4f} |",
+                f"| **{distance - row.ideal:+.4f}** | {_or_dash(row.coded)} | {_or_dash(row.peer)} |",
                 flush=True,
             )
             rows.append(row)
     return rows
+
+
+def _or_dash(bits: float) -> str:
+    return "-" if math.isnan(bits) else f"{bits:.4f}"
 
 
 def _at_rate(curve: list[tuple[float, float]] | tuple[tuple[float, float], ...], bits: float) -> float:
