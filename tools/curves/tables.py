@@ -223,6 +223,7 @@ def target_table(name: str, tensors: models.Tensors) -> None:
         {"bits": 4.0},
         {"bits": 1.0},
         {"max_error": 0.01},
+        {"max_error": 0.05},
         {"max_error": 0.2},
         {"max_error": 0.01, "per_tensor": True},
         {"max_error": 0.2, "per_tensor": True},
