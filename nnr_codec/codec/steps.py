@@ -73,6 +73,13 @@ def nearest_qp(step: float, qp_density: int) -> int:
     return qp + 1 if step_size(qp, qp_density) * step_size(qp + 1, qp_density) < step * step else qp
 
 
+def usual_qp(aim: Aim, dependent: bool, qp_density: int) -> int:
+    """Return the QP asked for, or the one whose step usually leaves the error asked for."""
+    if aim.error is None:
+        return aim.qp
+    return nearest_qp(aim.error / math.sqrt(DEPENDENT_MSE if dependent else UNIFORM_MSE), qp_density)
+
+
 def choose_qp(
     name: str, weights: NDArray[np.float32], dimensions: int, config: EncoderConfig, qp_density: int
 ) -> int:

@@ -18,7 +18,7 @@ from nnr_codec.codec.effort import EFFORTS
 from nnr_codec.codec.feedback_search import can_feed_back, quantize_with_curvature
 from nnr_codec.codec.importance import without_feedback
 from nnr_codec.codec.rdo_search import RdoSearch
-from nnr_codec.codec.steps import choose_aim, choose_qp, largest_magnitude, weighed
+from nnr_codec.codec.steps import choose_aim, choose_qp, largest_magnitude, usual_qp, weighed
 from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.entropy import EncodedPayload, EncodingWeights, Workers, encode_payload, rate
 from nnr_codec.errors import NotEncodable
@@ -236,6 +236,9 @@ def _optimised(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float
         choose_aim(job.name, weights, len(job.array.shape), job.config, density), job.worth, density
     )
     header = _float_header(job, header)
+    # A search far outside the stream's steps would leave the range of levels and of float32.
+    if _checked_qp_value(job, usual_qp(aim, job.config.dependent, density)) is None:
+        return None
     if job.curvature is not None and can_feed_back(job, header):
         found = quantize_with_curvature(job, header, weights, aim, job.curvature)
     else:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nnr_codec import NotEncodable, decode, encode
+from nnr_codec.codec.effort import EFFORTS
 
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 
@@ -139,6 +140,23 @@ def test_a_tensor_of_tiny_weights_is_not_flushed_to_zero() -> None:
     array = np.array([[1e-30, -2e-30], [3e-30, 1e-31]], np.float32)
     found = decode(encode({"w": array}))["w"]
     assert np.allclose(found, array, rtol=0.1, atol=1e-31)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("scale", [1e-30, 1e-36, 1e-42])
+def test_weights_below_every_step_come_back_exactly(scale: float, effort: str) -> None:
+    array = (np.random.default_rng(1).normal(size=(60, 10)) * scale).astype(np.float32)
+    assert np.array_equal(decode(encode({"w": array}, effort=effort))["w"], array)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("relative_error", [1e300, 1e20, 1e-20, 1e-300])
+def test_weights_come_back_exactly_at_errors_without_a_step(relative_error: float, effort: str) -> None:
+    # Warnings are errors: nothing may overflow on the way.
+    array = np.random.default_rng(1).normal(size=(60, 10)).astype(np.float32)
+    assert np.array_equal(
+        decode(encode({"w": array}, effort=effort, relative_error=relative_error))["w"], array
+    )
 
 
 def test_an_unreachable_qp_names_the_tensor() -> None:

@@ -191,3 +191,24 @@ def test_no_small_tensor_grows(size: int, effort: str) -> None:
         )  # fmt: skip
         (unit,) = StreamReader(memoryview(stream), Limits(), {}).data_units()
         assert len(unit.payload) <= w.nbytes
+
+
+def bits_at_equal_error(w: np.ndarray[Any, Any], effort: str, relative_error: float) -> float:
+    """Bits per weight, as if all errors were 1, by 6 dB a bit."""
+    stream = encode({"w": w}, effort=effort, relative_error=relative_error)
+    error = decode(stream)["w"].astype(np.float64) - w
+    return 8 * len(stream) / w.size + float(np.log2((error**2).mean())) / 2
+
+
+@pytest.mark.parametrize(("relative_error", "gain"), [(0.07, 0.001), (0.5, 0.003), (0.75, 0.003)])
+def test_best_finds_fewer_bits(relative_error: float, gain: float) -> None:
+    w = np.random.default_rng(1).laplace(0, 1, (300, 200)).astype(np.float32)
+    medium, best = (bits_at_equal_error(w, effort, relative_error) for effort in ("medium", "best"))
+    assert best < medium - gain
+
+
+def test_sign_contexts_that_stay_just_above_even_save_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = np.random.default_rng(1).laplace(0, 1, (300, 400)).astype(np.float32)
+    steady = bits_at_equal_error(w, "medium", 0.07)
+    monkeypatch.setattr("nnr_codec.codec.rdo_search._SLOW_STARTS", ())
+    assert steady < bits_at_equal_error(w, "medium", 0.07) - 0.001

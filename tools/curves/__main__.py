@@ -81,7 +81,7 @@ def main() -> None:
         curves = {}
         for name in (name for name in arguments.models if name not in missing):
             tensors = real_models.load(name, arguments.shared, arguments.cache)
-            qps = tuple(arguments.qp or models.QPS.get(name, models.USUAL_QPS))
+            qps = tuple(arguments.qp or models.QPS)
             curves[name] = tables.model_table(
                 name, tensors, qps, arguments.efforts[0], peer, not arguments.no_check
             )

@@ -2,7 +2,8 @@
 """The 8-state trellis with rates it cannot have: a table per state, known beforehand and iterated until it fits.
 
 What it leaves to the bound is the quantiser's own distance; what an encoder needs more is its coder's. Written apart from the
-product, in NumPy: many blocks of one sample are searched side by side.
+product, in NumPy: many blocks of one sample are searched side by side, each with margins in which its path joins those of
+its neighbours, so that together they are the path through the whole sample.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 NEXT = np.array([[0, 2], [7, 5], [1, 3], [6, 4], [2, 0], [5, 7], [3, 1], [4, 6]])
 PREVIOUS = np.array([[int(np.flatnonzero(NEXT[:, p] == t)[0]) for t in range(8)] for p in range(2)])
-_BLOCK = 500  # weights; the free choice of the last state is worth less than 0.001 bit a weight
+_BLOCK, _MARGIN = 400, 150  # weights; the margins are on either side
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,10 @@ class Point:
 
     bits: float  # entropy of the coded values given the state, per weight
     mse: float
-    counts: NDArray[np.float64]  # [8, largest], how often each state coded each magnitude
+    levels: NDArray[
+        np.int32
+    ]  # of the weights in order, up to where a block's path has not joined the next one's
+    levels_bits: float  # as `bits`, of these levels alone
 
 
 def search(weights: NDArray[np.float32], step: float, error: float, rounds: int = 8) -> Point:
@@ -33,37 +37,52 @@ def search(weights: NDArray[np.float32], step: float, error: float, rounds: int 
     Tied to the error found instead, lambda would feed on itself at low rates until nothing is left.
     """
     n = weights.size // _BLOCK * _BLOCK
-    x = np.ascontiguousarray(np.abs(weights[:n] / step).reshape(-1, _BLOCK).T).astype(np.float64)
+    padded = np.pad(np.abs(weights[:n] / step).astype(np.float64), _MARGIN)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _BLOCK + 2 * _MARGIN)[::_BLOCK]
+    x, inside = np.ascontiguousarray(windows.T), slice(_MARGIN, _MARGIN + _BLOCK)
     largest = int(x.max() / 2) + 4
     prior = np.exp(-np.arange(largest) * 2 / max(x.mean(), 0.05))
     rates = np.tile(-np.log2(prior / prior.sum() / 2 + 1e-12), (8, 1))
-    slope, point = 2 * math.log(2) * (error / step) ** 2, Point(0.0, 0.0, np.zeros((8, largest)))
+    signs = np.where(np.signbit(weights[:n]), -1, 1).astype(np.int32)
+    slope, point = 2 * math.log(2) * (error / step) ** 2, Point(0.0, 0.0, signs, 0.0)
     for _ in range(rounds):
-        values, states = _viterbi(x, rates, slope)
+        values, states = (found[inside] for found in _viterbi(x, rates, slope))
         levels = 2 * values - (states & 1) * (values > 0)
-        mse = float(np.square(x - levels).mean())
-        bits, by_state = 0.0, np.zeros((8, largest))
+        mse = float(np.square(x[inside] - levels).mean())
         for state in range(8):
-            counts = by_state[state] = np.bincount(values[states == state], minlength=largest)[
-                :largest
-            ].astype(np.float64)
-            total = max(counts.sum(), 1.0)
-            seen = counts[counts > 0]
-            bits += (-(seen * np.log2(seen / total)).sum() + counts[1:].sum()) / n
-            rates[state] = -np.log2((counts + 0.02) / (total + 0.02 * largest))
+            counts = np.bincount(values[states == state], minlength=largest).astype(np.float64)
+            rates[state] = -np.log2((counts + 0.02) / (counts.sum() + 0.02 * largest))
             rates[state, 1:] += 1  # the sign
-        point = Point(bits, mse * step * step, by_state)
+        apart = np.flatnonzero(NEXT[states[-1, :-1], values[-1, :-1] & 1] != states[0, 1:])
+        joined = slice(int(apart[0]) + 1 if apart.size else None)
+        point = Point(
+            _entropy(values, states),
+            mse * step * step,
+            (signs.reshape(-1, _BLOCK) * levels.T.astype(np.int32))[joined].reshape(-1),
+            _entropy(values[:, joined], states[:, joined]),
+        )
     return point
+
+
+def _entropy(values: NDArray[np.int64], states: NDArray[np.int64]) -> float:
+    """Return bits per weight of coded values, whose signs are even, given the states."""
+    bits = 0.0
+    for state in range(8):
+        counts = np.bincount(values[states == state])
+        seen = counts[counts > 0]
+        bits += float(-(seen * np.log2(seen / counts.sum())).sum() + counts[1:].sum())
+    return bits / values.size
 
 
 def _viterbi(
     x: NDArray[np.float64], rates: NDArray[np.float64], slope: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     length, blocks = x.shape
-    costs = np.full((8, blocks), 1e30)
-    costs[0] = 0
+    costs = np.zeros((8, blocks))
     decisions = np.empty((length, 8, blocks), np.int32)
     for i in range(length):
+        if i == _MARGIN:
+            costs[1:, 0] = 1e30  # the sample starts in state 0
         options = {key: _candidates(x[i], *key) for key in ((0, 0), (0, 1), (1, 0), (1, 1))}
         new, chosen = np.full((8, blocks), np.inf), np.zeros((8, blocks), np.int32)
         for to in range(8):

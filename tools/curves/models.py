@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 import nnr_codec
 from nnr_codec.codec.stream_reader import StreamReader
-from nnr_codec.codec.validate import validate
+from nnr_codec.codec.validate import Severity, validate
 from nnr_codec.model import Limits
 from tools.peer.client import Peer
 from tools.real_models import Tensors
 
-#: NNCodec takes minutes for each point of the largest.
-QPS = {"minilm": (-40, -32, -24, -16, -12)}
-USUAL_QPS = (-40, -36, -32, -28, -24, -20, -16, -12)
+#: Of all models.
+QPS = (-40, -36, -32, -28, -24, -20, -16, -12)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def check(peer: Peer, stream: bytes) -> None:
     ------
     SystemExit
     """
-    findings = validate([stream])
+    findings = [found for found in validate([stream]) if found.severity is not Severity.WARNING]
     if findings:
         raise SystemExit(f"the validator finds: {findings[0].message} at {findings[0].path}")
     decoded, expected = peer.decode(stream, levels=False).values, nnr_codec.decode(stream)

@@ -19,10 +19,10 @@ def plot_sources(rows: Mapping[str, Sequence[Row]], path: Path) -> None:
         for effort in dict.fromkeys(p.effort for p in points):
             own = sorted((p.bits, p.distance) for p in points if p.effort == effort)
             axis.plot(*zip(*own, strict=True), marker="o", label=effort)
-        own = sorted((p.bits, p.ideal, p.ideal + p.limit.adaptive, p.peer) for p in points)
+        own = sorted((p.bits, p.ideal, p.ideal + p.coded, p.peer) for p in points)
         bits = [p[0] for p in own]
         axis.plot(bits, [p[1] for p in own], "--", color="black", label="ideal trellis")
-        axis.plot(bits, [p[2] for p in own], ":", color="grey", label="its values in adaptive contexts")
+        axis.plot(bits, [p[2] for p in own], ":", color="grey", label="its levels, coded")
         axis.plot(bits, [p[3] for p in own], marker=".", label="NNCodec")
         axis.set(title=name, xlabel="bits per weight", ylabel="bits above the Shannon bound", ylim=(0, 0.3))
         axis.legend(fontsize="small")

@@ -16,9 +16,9 @@ from tools.curves.sources import SOURCES, Source
 from tools.peer.client import Peer
 
 # Root mean square errors from 0.3 to 7 bits for sources of variance 1.
-ERRORS = (0.0085, 0.016, 0.034, 0.07, 0.14, 0.28, 0.5, 0.78)
+ERRORS = (0.008, 0.016, 0.034, 0.07, 0.14, 0.28, 0.5, 0.68, 0.8, 0.85)
 # Steps of the ideal trellis, in errors. At low rates several, as none is best for all.
-_FINE_STEPS, _COARSE_STEPS, _COARSE = (2.0,), (1.7, 2.0, 2.3), 0.1
+_FINE_STEPS, _COARSE_STEPS, _COARSE = (2.0,), (1.7, 2.0, 2.3, 2.7), 0.1
 _PEER_WEIGHTS = 200_000
 _PEER_QPS = range(-28, 9, 3)
 _EFFORTS = ("fast", "medium", "slow", "best")
@@ -33,28 +33,20 @@ class Row:
     distance: float
     quantiser: float  # of the distance, up to the entropy of the coded values
     ideal: float  # the ideal trellis's distance at these bits
-    limit: contexts.Limit
+    coded: float  # what the ideal trellis's own levels take beyond their entropy when they are coded
     peer: float
 
 
 @dataclass(frozen=True)
 class IdealCurve:
-    """Distance over bits, one line for each ratio of step and error, and what contexts add."""
+    """Distance over bits, one line for each ratio of step and error, and what its levels take beyond their entropy."""
 
     lines: tuple[tuple[tuple[float, float], ...], ...]
-    limits: tuple[tuple[float, contexts.Limit], ...]
+    coded: tuple[tuple[float, float], ...]
 
     def distance(self, bits: float) -> float:
         """Return the least of the lines at so many bits."""
         return float(np.nanmin([_at_rate(line, bits) for line in self.lines]))
-
-    def limit(self, bits: float) -> contexts.Limit:
-        """Return what contexts add, between the points of the main line."""
-        return contexts.Limit(
-            _at_rate([(b, found.static) for b, found in self.limits], bits),
-            _at_rate([(b, found.adaptive) for b, found in self.limits], bits),
-            min(self.limits, key=lambda entry: abs(entry[0] - bits))[1].unary_length,
-        )
 
 
 def heading(title: str, columns: str) -> None:
@@ -65,7 +57,7 @@ def heading(title: str, columns: str) -> None:
 def ideal_curve(name: str, weights: int, errors: list[float]) -> IdealCurve:
     """Search the ideal trellis at these errors and just beyond them."""
     source = SOURCES[name](weights)
-    lines, limits = [], []
+    lines, coded = [], []
     for ratio in _COARSE_STEPS:
         line = []
         for error in (0.77 * min(errors), *errors, 1.1 * max(errors)):
@@ -73,10 +65,11 @@ def ideal_curve(name: str, weights: int, errors: list[float]) -> IdealCurve:
                 continue
             found = ideal.search(source.weights, error * ratio, error)
             line.append((found.bits, found.bits - source.bound(found.mse)))
-            if ratio in _FINE_STEPS:
-                limits.append((found.bits, contexts.limit(found)))
+            beyond = contexts.coded_beyond_entropy(found) if ratio in _FINE_STEPS else None
+            if beyond is not None:
+                coded.append((found.bits, beyond))
         lines.append(tuple(sorted(line)))
-    return IdealCurve(tuple(lines), tuple(sorted(limits, key=lambda entry: entry[0])))
+    return IdealCurve(tuple(lines), tuple(sorted(coded)))
 
 
 def peer_curve(name: str, peer: Peer) -> list[tuple[float, float]]:
@@ -100,7 +93,7 @@ def source_table(
     trellis, their_curve = ideal_curve(source.name, ideal_weights, errors), peer_curve(source.name, peer)
     heading(
         f"{source.name}, {n} weights: bits per weight above the Shannon lower bound",
-        "effort | bits | distance | quantiser | coder | ideal trellis | above it | contexts add | NNCodec",
+        "effort | bits | distance | quantiser | coder | ideal trellis | above it | its levels, coded | NNCodec",
     )
     rows = []
     for effort in efforts:
@@ -117,16 +110,20 @@ def source_table(
                 distance,
                 quantiser,
                 trellis.distance(bits),
-                trellis.limit(bits),
+                _at_rate(trellis.coded, bits),
                 _at_rate(their_curve, bits),
             )
             print(
                 f"| {effort} | {bits:.3f} | {distance:.4f} | {quantiser:.4f} | {distance - quantiser:+.4f} | {row.ideal:.4f} "
-                f"| **{distance - row.ideal:+.4f}** | {row.limit.adaptive:.4f} | {row.peer:.4f} |",
+                f"| **{distance - row.ideal:+.4f}** | {_or_dash(row.coded)} | {_or_dash(row.peer)} |",
                 flush=True,
             )
             rows.append(row)
     return rows
+
+
+def _or_dash(bits: float) -> str:
+    return "-" if math.isnan(bits) else f"{bits:.4f}"
 
 
 def _at_rate(curve: list[tuple[float, float]] | tuple[tuple[float, float], ...], bits: float) -> float:
@@ -226,6 +223,7 @@ def target_table(name: str, tensors: models.Tensors) -> None:
         {"bits": 4.0},
         {"bits": 1.0},
         {"max_error": 0.01},
+        {"max_error": 0.05},
         {"max_error": 0.2},
         {"max_error": 0.01, "per_tensor": True},
         {"max_error": 0.2, "per_tensor": True},
