@@ -12,6 +12,8 @@ from nnr_codec.quant import step_size
 # Small tensors' errors jump from step to step, so that several must be tried.
 _MAX_ROUNDS = 16
 _TOLERANCE = 0.004
+# What is more than this beyond the error asked for is taken only where no step leaves less.
+_EXCESS = 0.01
 
 #: Relative errors that tensors are left with at these QPs.
 Measure = Callable[[Mapping[str, int]], Mapping[str, float]]
@@ -22,7 +24,7 @@ Bounds = Callable[[str], tuple[int, int]]
 def steps_for_errors(
     start: Mapping[str, int], asked: float, density: int, measure: Measure, bounds: Bounds
 ) -> dict[str, int]:
-    """Return the QP of each tensor whose error comes nearest to what was asked for.
+    """Return the QP of each tensor whose error comes nearest to what was asked for, from below where it is not met.
 
     Parameters
     ----------
@@ -49,7 +51,11 @@ def steps_for_errors(
             if min(map(abs, tried[name].values())) > _TOLERANCE
         }
         pending = {name: qp for name, qp in wanted.items() if qp is not None}
-    return {name: min(found, key=lambda qp: abs(found[qp])) for name, found in tried.items()}
+    # Too small an error is none that was not asked for.
+    return {
+        name: min(found, key=lambda qp: (found[qp] > _EXCESS, abs(found[qp])))
+        for name, found in tried.items()
+    }
 
 
 def _next_qp(tried: Mapping[int, float], density: int, bounds: tuple[int, int]) -> int | None:
