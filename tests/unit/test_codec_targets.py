@@ -187,3 +187,11 @@ def test_no_round_follows_a_bound() -> None:
 
     assert steps_for_errors({"a": 0}, 0.02, 7, measure, lambda _: (-300, 200))["a"] in tried
     assert tried == [0, 174, 200]
+
+
+def test_an_error_that_jumps_over_the_one_asked_for_is_too_small_rather_than_too_large() -> None:
+    def measure(qps: Mapping[str, int]) -> dict[str, float]:
+        return {name: 0.1 * (0.9 if qp < -30 else 1.03) for name, qp in qps.items()}
+
+    qp = steps_for_errors({"a": -28}, 0.1, 6, measure, lambda _: (-300, 200))["a"]
+    assert qp < -30
