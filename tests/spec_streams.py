@@ -19,10 +19,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 if str(REPOSITORY) not in sys.path:
     sys.path.insert(0, str(REPOSITORY))
 
-from spec import model  # noqa: E402
-from spec.model.arithmetic import Context  # noqa: E402
-from spec.model.tables import RANGE_LPS  # noqa: E402
-from spec.model.tensor_data import TensorCoding, TensorData  # noqa: E402
+from spec import model
+from spec.model.arithmetic import Context
+from spec.model.tables import RANGE_LPS
+from spec.model.tensor_data import TensorCoding, TensorData
 
 
 class Bits:
@@ -283,7 +283,7 @@ class DataUnit:
         if self.payload_type in (1, 3):
             writer.write(6 + self.density, qp)
         states: list[int] = []
-        tensor = Watched(writer, self.coding(), states)  # type: ignore[arg-type]
+        tensor = Watched(writer, self.coding(), states)
         levels = tensor.decode()
         payload = writer.codeword()
         filled = self

@@ -18,11 +18,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from nnr_codec.model import NnrUnitType, TopologyStorageFormat  # noqa: E402
-from nnr_codec.syntax import NNR_UNIT  # noqa: E402
-from nnr_codec.syntax.element import Element  # noqa: E402
-from nnr_codec.syntax.expressions import Expression  # noqa: E402
-from nnr_codec.syntax.grammar import Choice, Derived, IfPresent, Repeat, Syntax  # noqa: E402
+from nnr_codec.model import NnrUnitType, TopologyStorageFormat
+from nnr_codec.syntax import NNR_UNIT
+from nnr_codec.syntax.element import Element
+from nnr_codec.syntax.expressions import Expression
+from nnr_codec.syntax.grammar import Choice, Derived, IfPresent, Repeat, Syntax
 
 PAGES = ROOT / "spec"
 _REGION = re.compile(r"(<!-- syntax:(\S+) -->\n)(.*?)(<!-- /syntax -->)", re.DOTALL)

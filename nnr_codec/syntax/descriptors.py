@@ -12,11 +12,11 @@ from nnr_codec.syntax.expressions import Expression, Scope, expression
 from nnr_codec.syntax.streams import SyntaxReader, SyntaxWriter
 
 
-def _read_flag(stream: SyntaxReader, scope: Scope) -> int:  # noqa: ARG001 - the signature of all readers
+def _read_flag(stream: SyntaxReader, scope: Scope) -> int:
     return stream.read_bit()
 
 
-class u(Element):  # noqa: N801 - the standard's spelling
+class u(Element):
     """``u(n)``: an unsigned integer of n bits.
 
     Clause: format 1
@@ -27,7 +27,7 @@ class u(Element):  # noqa: N801 - the standard's spelling
         super().__init__(f"u({expression(n_bits)})", values=values, min_bits=least, **facts)
         self.n_bits = expression(n_bits)
         if n_bits == 1:
-            self._read = _read_flag  # type: ignore[method-assign]
+            self._read = _read_flag  # type: ignore[method-assign]  # flags are most elements
 
     def _size(self, scope: Scope) -> int:
         return self.n_bits(scope) if isinstance(self.n_bits, Expression) else self.n_bits
@@ -42,7 +42,7 @@ class u(Element):  # noqa: N801 - the standard's spelling
         return f"u({self._size(scope)})"
 
 
-class i(Element):  # noqa: N801
+class i(Element):
     """``i(n)``: a two's complement integer of n bits.
 
     Clause: format 1
@@ -52,18 +52,18 @@ class i(Element):  # noqa: N801
         super().__init__(f"i({n_bits})", min_bits=n_bits, **facts)
         self.n_bits = n_bits
 
-    def _read(self, stream: SyntaxReader, scope: Scope) -> int:  # noqa: ARG002
+    def _read(self, stream: SyntaxReader, scope: Scope) -> int:
         half = 1 << (self.n_bits - 1)
         return (stream.read_bits(self.n_bits) ^ half) - half
 
-    def _write(self, value: int, stream: SyntaxWriter, scope: Scope) -> None:  # noqa: ARG002
+    def _write(self, value: int, stream: SyntaxWriter, scope: Scope) -> None:
         half = 1 << (self.n_bits - 1)
         if not -half <= value < half:
             raise ValueError(f"{value} does not fit {self.n_bits} bits in two's complement")
         stream.write_bits(value & (2 * half - 1), self.n_bits)
 
 
-class ue(Element):  # noqa: N801
+class ue(Element):
     """``ue(k)``: an unsigned Exp-Golomb code of order k, up to 32 bits of value unless told otherwise.
 
     Clause: format 1
@@ -90,7 +90,7 @@ class ue(Element):  # noqa: N801
         return f"ue({self._order(scope)})"
 
 
-class ie(Element):  # noqa: N801
+class ie(Element):
     """``ie(k)``: a signed Exp-Golomb code of order k, in which 1, -1, 2, -2 follow 0.
 
     Clause: format 1
@@ -100,18 +100,18 @@ class ie(Element):  # noqa: N801
         super().__init__(f"ie({order})", min_bits=order + 1, **facts)
         self.order = order
 
-    def _read(self, stream: SyntaxReader, scope: Scope) -> int:  # noqa: ARG002
+    def _read(self, stream: SyntaxReader, scope: Scope) -> int:
         folded = stream.read_exp_golomb(self.order)
         return (folded + 1) >> 1 if folded & 1 else -(folded >> 1)
 
-    def _write(self, value: int, stream: SyntaxWriter, scope: Scope) -> None:  # noqa: ARG002
+    def _write(self, value: int, stream: SyntaxWriter, scope: Scope) -> None:
         folded = 2 * value - 1 if value > 0 else -2 * value
         if folded > 0xFFFFFFFF:
             raise ValueError(f"{value} does not fit an ie({self.order}) of 32 bits")
         stream.write_exp_golomb(folded, self.order)
 
 
-class flt(Element):  # noqa: N801
+class flt(Element):
     """``flt(32)``: an IEEE-754 binary32 in little-endian byte order, at any bit.
 
     The value is a float, or the four bytes for a NaN that Python's float would not give back.
@@ -122,19 +122,19 @@ class flt(Element):  # noqa: N801
     def __init__(self, n_bits: int = 32, **facts: Any) -> None:
         super().__init__(f"flt({n_bits})", min_bits=n_bits, **facts)
 
-    def _read(self, stream: SyntaxReader, scope: Scope) -> float | bytes:  # noqa: ARG002
+    def _read(self, stream: SyntaxReader, scope: Scope) -> float | bytes:
         octets = stream.read_bits(32).to_bytes(4, "big")
         value: float = struct.unpack("<f", octets)[0]
         return value if struct.pack("<f", value) == octets else octets
 
-    def _write(self, value: float | bytes, stream: SyntaxWriter, scope: Scope) -> None:  # noqa: ARG002
+    def _write(self, value: float | bytes, stream: SyntaxWriter, scope: Scope) -> None:
         octets = value if isinstance(value, bytes) else struct.pack("<f", value)
         if len(octets) != 4:
             raise ValueError(f"a binary32 has 4 bytes, not {len(octets)}")
         stream.write_bits(int.from_bytes(octets, "big"), 32)
 
 
-class st(Element):  # noqa: N801
+class st(Element):
     """``st(v)``: UTF-8 text ended by a zero byte, on a byte boundary.
 
     Bytes that are not UTF-8 appear as lone surrogates, so that a tree still builds the same bytes.
@@ -146,7 +146,7 @@ class st(Element):  # noqa: N801
         super().__init__("st(v)", min_bits=8, **facts)
         self._guarded = True
 
-    def _read(self, stream: SyntaxReader, scope: Scope) -> str:  # noqa: ARG002
+    def _read(self, stream: SyntaxReader, scope: Scope) -> str:
         bound = stream.limits.max_name_bytes
         if not stream.aligned:
             raise InternalError("a st(v) does not start on a byte boundary", bit_offset=stream.bit_offset)
@@ -155,13 +155,13 @@ class st(Element):  # noqa: N801
             raise LimitExceeded(f"{self.name} is longer than max_name_bytes, which is {bound}")
         return text.decode("utf-8", "surrogateescape")
 
-    def _write(self, value: str, stream: SyntaxWriter, scope: Scope) -> None:  # noqa: ARG002
+    def _write(self, value: str, stream: SyntaxWriter, scope: Scope) -> None:
         octets = value.encode("utf-8", "surrogateescape")
         if 0 in octets:
             raise ValueError("a text cannot hold a zero byte")
         stream.write_bytes(octets + b"\0")
 
-    def _check(self, value: str, start: int, scope: Scope) -> None:  # noqa: ARG002
+    def _check(self, value: str, start: int, scope: Scope) -> None:
         if not value.isascii():
             try:
                 value.encode("utf-8")
@@ -172,7 +172,7 @@ class st(Element):  # noqa: N801
         return stream.bits_between(start, end).to_bytes((end - start) >> 3, "big")
 
 
-class bs(Element):  # noqa: N801
+class bs(Element):
     """``bs(v)``: the bytes up to the end of the unit, as a view of the stream.
 
     Clause: format 1
@@ -181,17 +181,17 @@ class bs(Element):  # noqa: N801
     def __init__(self, **facts: Any) -> None:
         super().__init__("bs(v)", min_bits=0, **facts)
 
-    def _read(self, stream: SyntaxReader, scope: Scope) -> memoryview:  # noqa: ARG002
+    def _read(self, stream: SyntaxReader, scope: Scope) -> memoryview:
         return stream.read_bytes(stream.bits_left >> 3)
 
-    def _write(self, value: Any, stream: SyntaxWriter, scope: Scope) -> None:  # noqa: ARG002
+    def _write(self, value: Any, stream: SyntaxWriter, scope: Scope) -> None:
         stream.write_bytes(value)
 
     def _raw(self, stream: SyntaxReader, start: int, end: int) -> memoryview:
         return stream.view_between(start, end)
 
 
-class byte_alignment(Element):  # noqa: N801
+class byte_alignment(Element):
     """``byte_alignment()``: a one and then zeros up to the byte boundary; a whole byte where already on one.
 
     Clause: format 1
@@ -202,30 +202,30 @@ class byte_alignment(Element):  # noqa: N801
         self.name = "byte_alignment"
         self.fixed = self._guarded = True
 
-    def _read(self, stream: SyntaxReader, scope: Scope) -> int:  # noqa: ARG002
+    def _read(self, stream: SyntaxReader, scope: Scope) -> int:
         return stream.read_bits(8 - (stream.bit_offset & 7))
 
-    def _write(self, value: int, stream: SyntaxWriter, scope: Scope) -> None:  # noqa: ARG002
+    def _write(self, value: int, stream: SyntaxWriter, scope: Scope) -> None:
         stream.write_bits(value, 8 - (stream.bit_length & 7))
 
     def _default(self, stream: SyntaxWriter) -> int:
         return 0x80 >> (stream.bit_length & 7)
 
-    def _check(self, value: int, start: int, scope: Scope) -> None:  # noqa: ARG002
+    def _check(self, value: int, start: int, scope: Scope) -> None:
         pattern = 0x80 >> (start & 7)
         if value != pattern:
             n_bits = 8 - (start & 7)
             raise MalformedBitstream(f"byte_alignment is {value:0{n_bits}b}, not {pattern:0{n_bits}b}")
 
 
-class unsupported(Element):  # noqa: N801
+class unsupported(Element):
     """A table whose syntax is not known here: reaching it ends the unit."""
 
     def __init__(self) -> None:
         super().__init__("?", min_bits=0)
 
-    def _read(self, stream: SyntaxReader, scope: Scope) -> int:  # noqa: ARG002
+    def _read(self, stream: SyntaxReader, scope: Scope) -> int:
         raise UnsupportedBitstream(f"{self.name} is not implemented")
 
-    def _write(self, value: Any, stream: SyntaxWriter, scope: Scope) -> None:  # noqa: ARG002
+    def _write(self, value: Any, stream: SyntaxWriter, scope: Scope) -> None:
         raise ValueError(f"{self.name} is not implemented")

@@ -35,7 +35,7 @@ class Named:
         return named
 
 
-class Element(Named, Construct):  # type: ignore[misc]
+class Element(Named, Construct):  # type: ignore[misc]  # construct has no types
     """A syntax element: the only thing that touches the stream. Subclasses are the descriptors.
 
     Parameters
@@ -99,7 +99,7 @@ class Element(Named, Construct):  # type: ignore[misc]
     def _write(self, value: Any, stream: SyntaxWriter, scope: Scope) -> None:
         raise NotImplementedError
 
-    def _descriptor_here(self, scope: Scope) -> str:  # noqa: ARG002
+    def _descriptor_here(self, scope: Scope) -> str:
         return self.descriptor
 
     def _raw(self, stream: SyntaxReader, start: int, end: int) -> Any:
@@ -138,10 +138,10 @@ class Element(Named, Construct):  # type: ignore[misc]
         except (ValueError, TypeError, OverflowError, AttributeError) as error:
             raise NotEncodable(str(error), path=path, element=self.name, clause=self.clause) from error
 
-    def _default(self, stream: SyntaxWriter) -> Any:  # noqa: ARG002
+    def _default(self, stream: SyntaxWriter) -> Any:
         return self.values
 
-    def _check(self, value: Any, start: int, scope: Scope) -> None:  # noqa: ARG002
+    def _check(self, value: Any, start: int, scope: Scope) -> None:
         if self.allowed is not None and value not in self.allowed:
             raise self.refusal(f"{self.name} is {value}, and the format allows {self.allowed_text}")
         if self.rule is not None and not self.rule(scope):
@@ -202,7 +202,7 @@ def _traced(element: Element, stream: SyntaxReader, context: Any, path: str) -> 
         if value is None:
             # Nothing was taken: claim what there is of a truncated element, and nothing of any other.
             end = stream.end_bit if isinstance(error, TruncatedBitstream) else start
-    stream.trace.append(  # type: ignore[union-attr]
+    stream.trace.append(  # type: ignore[union-attr]  # the caller saw that there is one
         TraceEvent(
             path,
             element.name or "",

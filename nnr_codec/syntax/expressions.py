@@ -45,7 +45,7 @@ class Expression:
     def __call__(self, scope: Scope) -> Any:
         """Evaluate over the elements read so far."""
         # Only constants of this package get here: declarations are made when it is imported.
-        return eval(self._code, EXPRESSION_NAMES, scope)  # noqa: S307
+        return eval(self._code, EXPRESSION_NAMES, scope)  # noqa: S307 - declarations alone
 
     @property
     def element_names(self) -> tuple[str, ...]:

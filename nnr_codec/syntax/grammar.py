@@ -31,7 +31,7 @@ from nnr_codec.syntax.streams import SyntaxReader, SyntaxWriter
 Tree = dict[str, Any]
 
 
-class Group(Construct):  # type: ignore[misc]
+class Group(Construct):  # type: ignore[misc]  # construct has no types
     """A member that opens no level: its members' keys go into the surrounding table's tree."""
 
     key: None = None
@@ -58,7 +58,7 @@ class Group(Construct):  # type: ignore[misc]
         raise NotImplementedError
 
 
-class Syntax(Named, Struct):  # type: ignore[misc]
+class Syntax(Named, Struct):  # type: ignore[misc]  # construct has no types
     """A syntax table.
 
     Parameters
@@ -210,11 +210,11 @@ class Derived(Group):
         """Return the member lists inside."""
         return ()
 
-    def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:  # noqa: ARG002
+    def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:
         """Parse what is present into ``tree``."""
         context[self.name] = self.formula(context)
 
-    def build_from(self, tree: Tree, stream: SyntaxWriter, context: Any, path: str) -> None:  # noqa: ARG002
+    def build_from(self, tree: Tree, stream: SyntaxWriter, context: Any, path: str) -> None:
         """Build what is present out of ``tree``."""
         context[self.name] = self.formula(context)
 
@@ -233,7 +233,7 @@ class Check(Group):
         """Return the member lists inside."""
         return ()
 
-    def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:  # noqa: ARG002
+    def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:
         """Raise what the demand raises."""
         if stream.strict:
             self.demand(context)
@@ -242,7 +242,7 @@ class Check(Group):
         """Take nothing: what is built comes from a meaning that fulfils the demand, or is to be faulty."""
 
 
-class Repeat(Named, Subconstruct):  # type: ignore[misc]
+class Repeat(Named, Subconstruct):  # type: ignore[misc]  # construct has no types
     """``count`` elements or tables after each other; a negative count is none.
 
     ``index`` names the loop variable where conditions inside need it. Nothing is allocated by the count: every

@@ -85,7 +85,7 @@ class Browser:
             message = self._message()
             if message.get("id") == self._number:
                 assert "error" not in message, message
-                return message["result"]  # type: ignore[no-any-return]
+                return message["result"]
             self.events.append(message)
 
     def run(self, script: str) -> Any:

@@ -79,7 +79,7 @@ def test_every_fault_and_every_verdict_of_a_decoder_is_tried() -> None:
 
 def _one(suite: Suite, fault: str, name: str, **options: object) -> Result:
     vector = next(vector for vector in suite.manifest.vectors if vector.id == f"toy/{name}")
-    return run(Plan(toy_adapter("jsonl", fault), [suite], [(suite, vector)], **options)).results[0]  # type: ignore[arg-type]
+    return run(Plan(toy_adapter("jsonl", fault), [suite], [(suite, vector)], **options)).results[0]
 
 
 def test_wrong_last_element_is_located(suite: Suite) -> None:
@@ -161,7 +161,7 @@ def _marked(marker: str) -> list[int]:
 
 def _wait_for(condition: object, seconds: float = 90.0) -> None:
     give_up = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < give_up, "it did not happen in time"
         time.sleep(0.05)
 

@@ -115,7 +115,7 @@ def test_a_file_object_is_read_no_further_than_allowed() -> None:
 
     source = Endless()
     with pytest.raises(BitstreamError):
-        decode(source, limits=Limits(max_stream_bytes=1 << 22))  # type: ignore[arg-type]
+        decode(source, limits=Limits(max_stream_bytes=1 << 22))
     assert source.given <= (1 << 22) + 1
 
 

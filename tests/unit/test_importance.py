@@ -305,7 +305,7 @@ def test_a_curvature_foretells_how_a_layers_output_changes(kind: str, by_output:
 
 
 def test_inputs_without_effect_do_not_shape_a_curvature() -> None:
-    class Gated(torch.nn.Module):  # type: ignore[misc]
+    class Gated(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.layer = torch.nn.Linear(4, 3)

@@ -116,7 +116,7 @@ def test_importance_is_finite_and_sums_up(wrong: float) -> None:
 @pytest.mark.parametrize("option", ["relative_error", "relative_error_1d", "lambda_scale"])
 def test_what_scales_errors_is_positive_and_finite(option: str, wrong: float) -> None:
     with pytest.raises(ValueError, match="positive and finite"):
-        EncoderConfig(**{option: wrong})  # type: ignore[arg-type]
+        EncoderConfig(**{option: wrong})
 
 
 def test_feedback_with_rows_worth_nothing_is_that_without_row_weights() -> None:

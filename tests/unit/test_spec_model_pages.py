@@ -13,8 +13,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 if str(REPOSITORY) not in sys.path:
     sys.path.insert(0, str(REPOSITORY))
 
-from spec import model  # noqa: E402
-from spec.model import tables  # noqa: E402
+from spec import model
+from spec.model import tables
 
 SPEC = REPOSITORY / "spec"
 PAGES = sorted(SPEC.glob("*.md")) + sorted((SPEC / "decisions").glob("*.md"))

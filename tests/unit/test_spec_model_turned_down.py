@@ -26,7 +26,7 @@ from tests.spec_streams import (
 def data_unit_with(payload_of: Callable[[BinWriter], bytes]) -> bytes:
     writer = BinWriter(random_choice(1))
     writer.write(8, 0)
-    TensorData(writer, DataUnit().coding()).decode()  # type: ignore[arg-type]
+    TensorData(writer, DataUnit().coding()).decode()
     return start() + mps() + unit(5, DataUnit().header() + payload_of(writer))
 
 
@@ -36,7 +36,7 @@ def huge_level() -> bytes:
     writer = BinWriter(lambda element: int("initialisation" not in element and element != "sign_flag"))
     writer.write(8, 0)
     with pytest.raises(model.Malformed):
-        TensorData(writer, data_unit.coding()).decode()  # type: ignore[arg-type]
+        TensorData(writer, data_unit.coding()).decode()
     return start() + mps() + unit(5, header + writer.codeword())
 
 

@@ -219,7 +219,7 @@ def test_bodies_that_are_not_looked_into() -> None:
 
 
 def data_unit(payload: bytes = b"", **fields: object) -> DataUnit:
-    return DataUnit(DataUnitHeader(**fields), payload)  # type: ignore[arg-type]
+    return DataUnit(DataUnitHeader(**fields), payload)
 
 
 NAMED = {"topology_elem_ids": ("w",)}

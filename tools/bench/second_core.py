@@ -107,7 +107,7 @@ def entry_points(repeat: int) -> str:
         gains = []
         for _ in range(repeat):
             alone = _wall_seconds(decoding(stream), 1)
-            gains.append(alone / _wall_seconds(lambda stream=stream: nnr_codec.decode(stream, threads=2), 1))  # type: ignore[misc]
+            gains.append(alone / _wall_seconds(lambda stream=stream: nnr_codec.decode(stream, threads=2), 1))
         more = len(stream) / plain - 1
         lines.append(f"| {scan_order} | {len(stream)} | {more:.2%} | {statistics.median(gains):.2f} |")
     return "\n".join(lines)

@@ -61,7 +61,7 @@ def measure(peer: Peer, model: Model, repeat: int, peer_repeat: int) -> Figures:
         note("encode", model.n_weights / encoding / 1e6)
         for name, work in (("decode", decode), ("encode", encode)):
             one = seconds(work, time.perf_counter)
-            two = seconds(lambda work=work: work(2), time.perf_counter)  # type: ignore[misc]
+            two = seconds(lambda work=work: work(2), time.perf_counter)
             note(f"{name} two threads", one / two)
         note("copy", model.n_weights / seconds(lambda: [array.copy() for array in values.values()]) / 1e6)
         if turn >= peer_repeat:

@@ -29,11 +29,11 @@ ROOT = Path(__file__).resolve().parents[2]
 for _folder in (ROOT, ROOT / "conformance"):
     sys.path.insert(0, str(_folder))
 
-from nnr_conformance.suite import find_suites  # noqa: E402
+from nnr_conformance.suite import find_suites
 
-from nnr_codec.codec.checksum import checksum_unit  # noqa: E402
-from tools.damage import native  # noqa: E402
-from tools.damage.cases import damaged, n_cases  # noqa: E402
+from nnr_codec.codec.checksum import checksum_unit
+from tools.damage import native
+from tools.damage.cases import damaged, n_cases
 
 if TYPE_CHECKING:
     from tools.damage.cases import Verdict

@@ -16,7 +16,7 @@ from array import array
 if sys.version_info < (3, 10):  # noqa: UP036 - PyPy's distribution speaks Python 3.9
     # Of 3.10 the model needs only that zip knows `strict`, which checks our own code.
     _zip = builtins.zip
-    builtins.zip = lambda *columns, strict=False: _zip(*columns)  # type: ignore[assignment,misc] # noqa: ARG005
+    builtins.zip = lambda *columns, strict=False: _zip(*columns)  # noqa: ARG005 - 3.9 has no strict
 
 from spec.model import Limits, Session, StreamError
 from tools.damage import cases

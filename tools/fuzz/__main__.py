@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 for _folder in (ROOT, ROOT / "conformance"):
     sys.path.insert(0, str(_folder))
 
-from tools.fuzz import native, python  # noqa: E402
-from tools.fuzz.targets import TARGETS  # noqa: E402
+from tools.fuzz import native, python
+from tools.fuzz.targets import TARGETS
 
 
 def table(log: Path) -> None:

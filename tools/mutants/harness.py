@@ -162,7 +162,7 @@ def _watch(model: ModuleType, states: list[Any]) -> None:
     names = vars(sys.modules[f"{model.__name__}.stream"])
     plain = names.setdefault("_PlainTensorData", names["TensorData"])
 
-    class Watched(plain):  # type: ignore[misc, valid-type]
+    class Watched(plain):
         def decode(self) -> Any:
             levels = super().decode()
             engine = self.engine

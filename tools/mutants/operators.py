@@ -159,10 +159,10 @@ def mutants_of(module: str) -> Iterator[Mutant]:
         mutated = ast.unparse(tree)
         undo()
         if operator == "constant" and module == "tables":
-            before = f"{before} at {node.lineno}:{node.col_offset}"  # type: ignore[attr-defined]
+            before = f"{before} at {node.lineno}:{node.col_offset}"
         key = f"{function}{operator}{before}{after}"
         ordinal = seen[key] = seen.get(key, -1) + 1
-        yield Mutant(module, function, node.lineno, operator, before, after, mutated, ordinal)  # type: ignore[attr-defined]
+        yield Mutant(module, function, node.lineno, operator, before, after, mutated, ordinal)
 
 
 def _in_message(statement: ast.stmt, node: ast.AST) -> bool:
@@ -176,25 +176,25 @@ def _apply(tree: ast.AST, node: ast.AST, operator: str, change: object) -> objec
     """Change the tree; returns how to undo it, None where the change would be none."""
     if isinstance(node, ast.Compare):
         kept = node.ops[0]
-        node.ops[0] = change()  # type: ignore[operator]
+        node.ops[0] = change()
         return lambda: node.ops.__setitem__(0, kept)
     if isinstance(node, ast.BinOp | ast.BoolOp):
         kept_op = node.op
-        node.op = change()  # type: ignore[operator]
+        node.op = change()
         return lambda: setattr(node, "op", kept_op)
     if isinstance(node, ast.Constant):
         kept_value = node.value
-        node.value = change  # type: ignore[assignment]
+        node.value = change
         return lambda: setattr(node, "value", kept_value)
     if isinstance(node, ast.If | ast.While) and operator in ("never", "always"):
         kept_test = node.test
-        node.test = ast.Constant(change)  # type: ignore[arg-type]
+        node.test = ast.Constant(change)
         return lambda: setattr(node, "test", kept_test)
     if isinstance(node, ast.IfExp):
         body, orelse = node.body, node.orelse
         node.body, node.orelse = orelse, body
         return lambda: (setattr(node, "body", body), setattr(node, "orelse", orelse))
-    return _replace(tree, node, ast.Pass() if operator == "drop statement" else node.operand)  # type: ignore[attr-defined]
+    return _replace(tree, node, ast.Pass() if operator == "drop statement" else node.operand)
 
 
 def _replace(tree: ast.AST, node: ast.AST, new: ast.AST) -> object:

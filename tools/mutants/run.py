@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 for _folder in (ROOT, ROOT / "conformance"):
     sys.path.insert(0, str(_folder))
 
-from nnr_conformance.suite import find_suites  # noqa: E402
+from nnr_conformance.suite import find_suites
 
-from tools.mutants.harness import Case, Sources, run, statements_of, verdict_on  # noqa: E402
-from tools.mutants.operators import MODULES, Mutant, all_mutants  # noqa: E402
+from tools.mutants.harness import Case, Sources, run, statements_of, verdict_on
+from tools.mutants.operators import MODULES, Mutant, all_mutants
 
 SURVIVORS = Path(__file__).with_name("survivors.json")
 CAUGHT = Path(__file__).with_name("caught.json")

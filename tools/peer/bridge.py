@@ -56,11 +56,11 @@ class _StubFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 sys.meta_path.insert(0, _StubFinder())
 
-import numpy as np  # noqa: E402
-from nncodec.extensions import deepCABAC  # noqa: E402
-from nncodec.nnc import compression  # noqa: E402
-from nncodec.nnc_core import approximator, coder  # noqa: E402
-from nncodec.nnc_core.hdsp import hdsp_tool  # noqa: E402
+import numpy as np
+from nncodec.extensions import deepCABAC
+from nncodec.nnc import compression
+from nncodec.nnc_core import approximator, coder
+from nncodec.nnc_core.hdsp import hdsp_tool
 
 # Options handed to the peer's own compress() under its own names, with what its nn.encode() would choose.
 COMPRESS_DEFAULTS: dict[str, Any] = {

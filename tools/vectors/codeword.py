@@ -177,7 +177,7 @@ class _Drafting:
                 engine.script.at(position)
                 return super()._level(position)
 
-        return Scripted(engine, coding)  # type: ignore[arg-type]
+        return Scripted(engine, coding)
 
 
 _TensorData: Any = model_stream.TensorData

@@ -172,7 +172,7 @@ def _performance_maps(suite: Collection, p: int, unit: d.UnitDraft) -> None:
         "spm_count_thresholds": 2,
         "entry": [entries("spm", sparsification_threshold=0.1, non_zero_ratio=0.0)],
     }
-    mask["entry"][0]["spm_class_bitmask"] = (1 << 255) - 1  # type: ignore[index]
+    mask["entry"][0]["spm_class_bitmask"] = (1 << 255) - 1
     suite.add("maps/class-bitmask-255-bits", "A decoder that holds a class bit mask in 32 or 64 bits.", "performance-maps",
               one(unit, d.mps(p, mps_sparsification_flag=1, sparsification_performance_map=mask), profile=p),
               requirement="should", comment="Decision 0004.", elements=("spm_class_bitmask",))  # fmt: skip
@@ -180,7 +180,7 @@ def _performance_maps(suite: Collection, p: int, unit: d.UnitDraft) -> None:
         "spm_count_thresholds": 2,
         "entry": [entries("spm", sparsification_threshold=0.1, non_zero_ratio=0.0)],
     }
-    largest["entry"][0]["spm_class_bitmask"] = (1 << 256) - 1  # type: ignore[index]
+    largest["entry"][0]["spm_class_bitmask"] = (1 << 256) - 1
     suite.add(
         "maps/class-bitmask-largest",
         "A decoder that refuses the largest class bit mask.",

@@ -20,15 +20,15 @@ ROOT = Path(__file__).resolve().parents[2]
 for _folder in (ROOT, ROOT / "conformance"):
     sys.path.insert(0, str(_folder))
 
-from nnr_conformance.coverage import Coverage, CoverageGroup, CoverageItem  # noqa: E402
-from nnr_conformance.record import save_record  # noqa: E402
-from nnr_conformance.suite import Suite, find_suites  # noqa: E402
+from nnr_conformance.coverage import Coverage, CoverageGroup, CoverageItem
+from nnr_conformance.record import save_record
+from nnr_conformance.suite import Suite, find_suites
 
-from spec.model import Session, StreamError  # noqa: E402
-from spec.model import stream as model_stream  # noqa: E402
-from spec.model.arithmetic import ArithmeticDecoder  # noqa: E402
-from spec.model.contexts import ContextSet  # noqa: E402
-from tools.vectors.grammar_map import GrammarMap, Item, parse_watched, watched  # noqa: E402
+from spec.model import Session, StreamError
+from spec.model import stream as model_stream
+from spec.model.arithmetic import ArithmeticDecoder
+from spec.model.contexts import ContextSet
+from tools.vectors.grammar_map import GrammarMap, Item, parse_watched, watched
 
 # Contexts, initialisations and escapes, by watching the model.
 
@@ -109,7 +109,7 @@ def watched_model(found: Counter[Item]) -> Iterator[None]:
     tensor_data: Any = model_stream.TensorData
     engine_class: Any = ArithmeticDecoder
 
-    class Data(tensor_data):  # type: ignore[misc]
+    class Data(tensor_data):
         def decode(self) -> Any:
             self.chosen: dict[int, int] = defaultdict(int)
             self.engine.data = self
@@ -133,7 +133,7 @@ def watched_model(found: Counter[Item]) -> Iterator[None]:
                 found["trellis", f"state {self.state}, {'odd' if value & 1 else 'even'}"] += 1
             return int(value)
 
-    class Engine(engine_class):  # type: ignore[misc]
+    class Engine(engine_class):
         data: Any = None
         which = 0
         ones: Any = None

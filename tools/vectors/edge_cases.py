@@ -45,7 +45,7 @@ def _factors(suite: Collection, p: int) -> None:
         ("raw", d.RAW, rng.randbytes(48)),
         ("int", d.INT, TensorScript(drawn_values(rng, 0.7, 6))),
     ):
-        unit = d.data_unit("w_G", (4, 5), scripts, kind=kind, profile=p, types=1, rank=3, g_rows=4)  # type: ignore[arg-type]
+        unit = d.data_unit("w_G", (4, 5), scripts, kind=kind, profile=p, types=1, rank=3, g_rows=4)
         suite.add(f"low-rank/outside-a-block-{name}", "A decoder that takes only quantised tensors for factors.",
                   "low-rank " + ("raw-float" if kind == d.RAW else "integer-payload"), one(unit, profile=p), clauses=("3.4",))  # fmt: skip
     for name, entries, zero in (("w_G", [-9, -4, 0, 1], 2), ("w_H", [0, 2, 3, 11], 0)):

@@ -115,9 +115,16 @@ class Updates:
                               row_skip=rows, skipped_rows={2, 5, 9}, initialisations=drawn_initialisations(rng, 0.3))  # fmt: skip
         named = d.child_of(device, temporal=temporal)
         if digest is not None:
-            named = d.child_of_digest(digest(self.payload).digest(), temporal=temporal)  # type: ignore[attr-defined]
-        unit = d.data_unit("w", self.shape, script, node=(0, 4, depth), parents=1, parent=named if parent else None,
-                           **{**self.choices, **choices})  # type: ignore[arg-type]  # fmt: skip
+            named = d.child_of_digest(digest(self.payload).digest(), temporal=temporal)
+        unit = d.data_unit(
+            "w",
+            self.shape,
+            script,
+            node=(0, 4, depth),
+            parents=1,
+            parent=named if parent else None,
+            **{**self.choices, **choices},
+        )
         self.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit], self.streams))
 
     def zero_update(self) -> None:

@@ -21,18 +21,18 @@ ROOT = Path(__file__).resolve().parents[2]
 for _folder in (ROOT, ROOT / "conformance"):
     sys.path.insert(0, str(_folder))
 
-from nnr_conformance.manifest import Manifest  # noqa: E402
-from nnr_conformance.suite import Suite  # noqa: E402
+from nnr_conformance.manifest import Manifest
+from nnr_conformance.suite import Suite
 
-from tools.vectors.captured import add_captured, capture, nncodec_cases, own_cases  # noqa: E402
-from tools.vectors.case import Case, Collection  # noqa: E402
-from tools.vectors.core_cases import add_core  # noqa: E402
-from tools.vectors.edge_cases import add_edges  # noqa: E402
-from tools.vectors.extended_cases import add_extended  # noqa: E402
-from tools.vectors.golden import Disagreement, vector_of  # noqa: E402
-from tools.vectors.invalid_cases import add_invalid  # noqa: E402
-from tools.vectors.random_streams import draw_streams  # noqa: E402
-from tools.vectors.resource_cases import add_resource  # noqa: E402
+from tools.vectors.captured import add_captured, capture, nncodec_cases, own_cases
+from tools.vectors.case import Case, Collection
+from tools.vectors.core_cases import add_core
+from tools.vectors.edge_cases import add_edges
+from tools.vectors.extended_cases import add_extended
+from tools.vectors.golden import Disagreement, vector_of
+from tools.vectors.invalid_cases import add_invalid
+from tools.vectors.random_streams import draw_streams
+from tools.vectors.resource_cases import add_resource
 
 HERE = Path(__file__).parent
 SUITES = ROOT / "conformance" / "suites"

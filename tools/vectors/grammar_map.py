@@ -213,12 +213,12 @@ def watched(grammar: GrammarMap, found: Counter[Item]) -> Iterator[None]:
             ):
                 found["syntax-elements", f"{named[0]}={class_of(element, event)}"] += 1
 
-    IfPresent.parse_into, Choice.choose, Repeat._parse = parse_into, choose, parse  # type: ignore[method-assign]
+    IfPresent.parse_into, Choice.choose, Repeat._parse = parse_into, choose, parse
     element_module._traced = note
     try:
         yield
     finally:
-        IfPresent.parse_into, Choice.choose, Repeat._parse = kept  # type: ignore[method-assign]
+        IfPresent.parse_into, Choice.choose, Repeat._parse = kept
         element_module._traced = traced
 
 

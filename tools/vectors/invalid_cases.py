@@ -123,11 +123,11 @@ def _without_end() -> bytes:
         padding = -n_bits % 8
         self.octets = (value << padding).to_bytes((n_bits + padding) // 8, "big")
 
-    CodewordWriter.finish = finish  # type: ignore[method-assign]
+    CodewordWriter.finish = finish
     try:
         return one(d.data_unit("w", (3, 4), ramp(), profile=0))
     finally:
-        CodewordWriter.finish = kept  # type: ignore[method-assign]
+        CodewordWriter.finish = kept
 
 
 def _escapes(m: Damager) -> None:
@@ -165,16 +165,16 @@ def overflowing(unit: d.UnitDraft, *, loose: bool = False) -> bytes:
     reconstruct = model_stream._StreamDecoder._reconstruct
     coded = tensor_data.TensorData._magnitude
     tensor_data.INT32_MIN, tensor_data.INT32_MAX = -(1 << 40), 1 << 40
-    model_stream._StreamDecoder._reconstruct = lambda *_arguments: None  # type: ignore[assignment,method-assign]
+    model_stream._StreamDecoder._reconstruct = lambda *_arguments: None
     if loose:
-        tensor_data.TensorData._magnitude = lambda self, *rest: (coded(self, *rest), 1)[1]  # type: ignore[method-assign]
+        tensor_data.TensorData._magnitude = lambda self, *rest: (coded(self, *rest), 1)[1]
     try:
         profile = 1 if "node_id_present_flag" in unit.tree else 0
         return one(unit, d.mps(profile, methods=3), profile=profile)
     finally:
         tensor_data.INT32_MIN, tensor_data.INT32_MAX = kept
-        model_stream._StreamDecoder._reconstruct = reconstruct  # type: ignore[method-assign]
-        tensor_data.TensorData._magnitude = coded  # type: ignore[method-assign]
+        model_stream._StreamDecoder._reconstruct = reconstruct
+        tensor_data.TensorData._magnitude = coded
 
 
 def _block_rows(m: Damager) -> None:
@@ -198,13 +198,13 @@ def _not_narrowed(n_narrowed: int) -> bytes:
             if next(calls) != n_narrowed:
                 kept(self)
 
-        CodewordWriter.narrow = narrow  # type: ignore[method-assign]
+        CodewordWriter.narrow = narrow
         try:
             values = drawn_values(rng_of(f"no narrowing {n_narrowed} {attempt}"), 0.6, 5)
             unit = d.data_unit("w", (17, 20), TensorScript(values), profile=0, scan=1, entry_points=_masked)
             stream = one(unit)
         finally:
-            CodewordWriter.narrow = kept  # type: ignore[method-assign]
+            CodewordWriter.narrow = kept
         try:
             decode([stream])
         except Malformed as error:

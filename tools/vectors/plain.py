@@ -11,7 +11,7 @@ SHAPE = (3, 4)
 
 def ramp(**choices: object) -> TensorScript:
     """Twelve values of mixed sign and size."""
-    return TensorScript([0, 1, -1, 2, -3, 0, 5, -8, 13, 0, 0, -21], **{"qp_value": 3, **choices})  # type: ignore[arg-type]
+    return TensorScript([0, 1, -1, 2, -3, 0, 5, -8, 13, 0, 0, -21], **{"qp_value": 3, **choices})
 
 
 def one(unit: d.UnitDraft, *before: d.UnitDraft, profile: int = 0) -> bytes:

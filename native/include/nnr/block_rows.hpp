@@ -18,7 +18,7 @@ namespace nnr {
 
 class BlockRows {
  public:
-  // Levels that a piece has at least, where its tensor has them: fewer take less time than beginning a piece.
+  // About so many levels to a piece, or one row if it has more: far fewer take less time than beginning a piece.
   static constexpr std::uint64_t kPieceLevels = 1U << 13;
 
   // A payload of this one tensor, which builds on no other. `entry_points` say where all rows but the first start, their positions
