@@ -14,9 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-for _folder in (ROOT, ROOT / "conformance"):
-    sys.path.insert(0, str(_folder))
-
 SECONDS, MIB = 0.05, 50
 
 _CHILD = """
@@ -39,27 +36,27 @@ print(json.dumps([said, seconds, cpu, (resident() - before) / 1024]))
 
 
 def _elements() -> bytes:
-    from tools.vectors import draft
-    from tools.vectors.plain import one
+    from conformance.generators import draft
+    from conformance.generators.plain import one
 
     return one(draft.data_unit("w", (1 << 30, 1 << 30), bytes(range(1, 160)), profile=0))
 
 
 def _units() -> bytes:
-    from tools.vectors import draft
+    from conformance.generators import draft
 
     return bytes(draft.write_stream([draft.start(0)])) + bytes([0, 3, 40 << 2]) * 1_000_000
 
 
 def _bomb() -> bytes:
-    from tools.vectors import draft
-    from tools.vectors.resource_cases import _topology_stream, deflate_bomb
+    from conformance.generators import draft
+    from conformance.generators.resource_cases import _topology_stream, deflate_bomb
 
     return _topology_stream(draft.topology(deflate_bomb((1 << 28) // 258 + 2), 3, 1))
 
 
 def _codebook() -> bytes:
-    from tools.vectors.resource_cases import _counted
+    from conformance.generators.resource_cases import _counted
 
     return _counted("codebook_size")
 

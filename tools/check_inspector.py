@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Hold the inspector to its promises on any streams: `python tools/check_inspector.py DIR_OR_FILE...`.
+"""Hold the inspector to its promises on any streams: `python -m tools.check_inspector DIR_OR_FILE...`.
 
 For each .nnc or .nnr file: the ledger adds up exactly to the file's size; the fractional bits of every
 payload agree with its length within 0.1 %, stop bit and padding aside; dump, JSON and build give the same

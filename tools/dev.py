@@ -116,7 +116,7 @@ def stubs(rest: list[str]) -> None:
 def peer(rest: list[str]) -> None:
     """Make the environment with NNCodec that differential tests use."""
     make_environment("dev")
-    run(PYTHON, "tools/peer/environment.py", *rest)
+    run(PYTHON, "-m", "conformance.peers.environment", *rest)
 
 
 def test(rest: list[str]) -> None:
@@ -173,7 +173,7 @@ def bench(rest: list[str]) -> None:
 def curves(rest: list[str]) -> None:
     """Rate-distortion curves against the Shannon bound and NNCodec; `-- --help` for its options."""
     make_environment("dev")
-    run(PYTHON, "-m", "tools.curves", *rest)
+    run(PYTHON, "-m", "tools.research.curves", *rest)
 
 
 def check(rest: list[str]) -> None:
@@ -182,8 +182,7 @@ def check(rest: list[str]) -> None:
     build([])
     lint([])
     type_([])
-    if (ROOT / "tools/peer/environment.py").exists():
-        peer([])
+    peer([])
     fuzz(["--seconds", "3"])
     test(["--benchmark-skip", *rest])
 

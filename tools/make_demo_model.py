@@ -3,7 +3,7 @@
 
 Run once, with torch installed and ``sklearn/datasets/data/digits.csv.gz`` taken from scikit-learn's wheel:
 
-    python tools/make_demo_model.py digits.csv.gz
+    python -m tools.make_demo_model digits.csv.gz
 
 Training is seeded and single-threaded; another version of torch gives slightly other weights.
 """

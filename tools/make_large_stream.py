@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write a large valid stream: `python tools/make_large_stream.py OUT [--gigabytes 1] [--unit-megabytes 4]`.
+"""Write a large valid stream: `python -m tools.make_large_stream OUT [--gigabytes 1] [--unit-megabytes 4]`.
 
 One tensor is encoded once and sent again and again under other names, so that a gigabyte takes seconds. For
 trying whatever must not depend on a stream's size.

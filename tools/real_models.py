@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.frameworks import open_model
-from tools.reproduce.packages import unpacked
+from tools.packages import unpacked
 
 Tensors = dict[str, NDArray[Any]]
 

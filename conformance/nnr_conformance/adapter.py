@@ -17,8 +17,6 @@ from nnr_conformance.host import launch
 from nnr_conformance.output import EXTENSIONS
 from nnr_conformance.record import item, load_record
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter:
@@ -59,6 +57,10 @@ class Adapter:
         if self.kind == "jsonl":
             return JsonlDecoder(self.command, claims, environment)
         argv = launch("nnr_conformance.host", self.callable, *self.arguments, python=self.python or None)
+        file, _, _ = self.callable.rpartition(":")
+        if file.endswith(".py"):
+            # Modules beside the file are importable, as they are when Python runs the file itself.
+            environment = {**_with_search_path(Path(file).parent.absolute()), **environment}
         return JsonlDecoder(argv, claims, environment)
 
     @property
@@ -68,10 +70,10 @@ class Adapter:
 
 
 def _nncodec() -> Adapter:
-    root = Path(os.environ.get("NNR_PEER_VENV") or _REPOSITORY / ".venv-peer")
+    root = Path(os.environ.get("NNR_PEER_VENV") or ".venv-peer").absolute()
     python = root / "bin" / "python"
     if not python.exists():
-        hint = "make it with tools/peer/environment.py, or name another in NNR_PEER_VENV"
+        hint = "`python -m conformance.peers.environment` makes it; NNR_PEER_VENV names another folder"
         raise UsageError(f"nncodec: no environment in {root}; {hint}")
     return Adapter(
         name="nncodec", kind="python", callable="nnr_conformance.adapters.nncodec:decode", python=str(python)
@@ -83,14 +85,20 @@ def _native() -> Adapter:
 
 
 def _model() -> Adapter:
-    # spec/ is a folder of the clone and not of the wheel.
-    path = os.pathsep.join(filter(None, [str(_REPOSITORY), os.environ.get("PYTHONPATH")]))
+    # spec/ belongs to the source tree and not to the wheel.
+    if not Path("spec", "model").is_dir():
+        raise UsageError("model: no folder spec/model here; run from the root of the source tree")
     return Adapter(
         name="model",
         kind="python",
         callable="nnr_conformance.adapters.model:decode",
-        environment={"PYTHONPATH": path},
+        environment=_with_search_path(Path.cwd()),
     )
+
+
+def _with_search_path(folder: Path) -> dict[str, str]:
+    """Environment in which Python finds the modules of a folder first."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))}
 
 
 SHIPPED: dict[str, Callable[[], Adapter]] = {"native": _native, "model": _model, "nncodec": _nncodec}

@@ -7,11 +7,13 @@ It runs in any Python >= 3.10 that has NumPy, so that a decoder of another envir
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TextIO
 
 from nnr_conformance.answer import Answer
@@ -45,14 +47,19 @@ def launch(module: str, *arguments: str, python: str | None = None) -> list[str]
 def load_function(spec: str) -> Callable[..., Any]:
     """``package.module:function`` or ``path/to/file.py:function``."""
     place, _, name = spec.rpartition(":")
-    if place.endswith(".py"):
-        path = Path(place).resolve()
-        sys.path.insert(0, str(path.parent))
-        module = importlib.import_module(path.stem)
-    else:
-        module = importlib.import_module(place)
+    module = _load_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     function: Callable[..., Any] = getattr(module, name)
     return function
+
+
+def _load_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def save_answer(answer: Answer, path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +79,8 @@ def files_of(vector: Vector) -> Iterator[SuiteFile]:
 
 
 def default_suites_folder() -> Path:
-    """``conformance/suites`` of the clone that holds this package."""
-    return Path(__file__).resolve().parents[1] / "suites"
+    """Folder of the suites when the caller names none: ``$NNR_SUITES``, else ``conformance/suites`` of the working folder."""
+    return Path(os.environ.get("NNR_SUITES") or Path("conformance", "suites"))
 
 
 def find_suites(folder: Path | None = None, names: tuple[str, ...] = ()) -> list[Suite]:
@@ -97,7 +98,7 @@ def find_suites(folder: Path | None = None, names: tuple[str, ...] = ()) -> list
         else sorted(p.parent for p in root.glob("*/manifest.json"))
     )
     if not folders:
-        hint = "; the vectors come with a clone of the repository, name them with --suites DIR"
+        hint = "; run from the root of the source tree, or name the folder with --suites DIR or NNR_SUITES"
         raise UsageError(f"no suite in {root}{hint if folder is None else ''}")
     suites = [Suite.load(path) for path in folders]
     known = {suite.name for suite in suites}

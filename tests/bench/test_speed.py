@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from conformance.peers.client import find_python
 from nnr_codec import decode, encode
 from tests.shared_folder import SHARED
 from tools.bench.models import resnet56
-from tools.peer.client import find_python
 from tools.real_models import is_here
 
 pytestmark = [
@@ -29,7 +29,7 @@ LEAST = {"decode": 2.2, "encode": 5.0}
 
 @pytest.mark.parametrize("direction", LEAST)
 def test_ratio_on_resnet56(benchmark: Any, direction: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tools.peer.client import Peer
+    from conformance.peers.client import Peer
 
     monkeypatch.setenv("NNR_SHARED", os.fspath(Path(SHARED)))
     model = resnet56()

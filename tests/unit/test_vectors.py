@@ -11,15 +11,15 @@ from nnr_conformance.coverage import load_coverage
 from nnr_conformance.record import save_record
 from nnr_conformance.suite import Suite, find_suites
 
+from conformance.generators import draft as d
+from conformance.generators.coverage import entropy_items, reached_by
+from conformance.generators.damage import written_over
+from conformance.generators.grammar_map import GrammarMap
+from conformance.generators.plain import one
+from conformance.generators.random_streams import draw_streams
+from conformance.generators.resource_cases import deflate_bomb
+from conformance.generators.script import TensorScript, drawn_initialisations, drawn_values
 from spec.model import Session, decode
-from tools.vectors import draft as d
-from tools.vectors.coverage import entropy_items, reached_by
-from tools.vectors.damage import written_over
-from tools.vectors.grammar_map import GrammarMap
-from tools.vectors.plain import one
-from tools.vectors.random_streams import draw_streams
-from tools.vectors.resource_cases import deflate_bomb
-from tools.vectors.script import TensorScript, drawn_initialisations, drawn_values
 
 MB = 1_000_000
 COVERAGE = Path(__file__).parents[2] / "conformance" / "coverage.json"

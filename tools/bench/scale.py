@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models larger than memory: peak memory and throughput of both commands, one tensor of many, and start-up.
 
-    python tools/bench/scale.py [--gigabytes 4] [--threads 2] [--effort fast] [--units 100000]
+    python -m tools.bench.scale [--gigabytes 4] [--threads 2] [--effort fast] [--units 100000]
 
 Everything runs in processes of its own, whose largest resident memory the system reports. Times of start-up
 are processor time, the least of many: other work on the machine only ever adds. The last line of each part says

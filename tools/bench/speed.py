@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Decoding and encoding beside NNCodec and beside their limits: medians of one run, as Markdown tables and a plot.
 
@@ -25,10 +24,10 @@ from typing import Any
 import numpy as np
 
 import nnr_codec
+from conformance.peers.client import Peer
 from tools.bench import second_core
 from tools.bench.models import Model, packaged, resnet56, synthetic
 from tools.bench.scale import start_up
-from tools.peer.client import Peer
 
 Figures = dict[str, float]
 

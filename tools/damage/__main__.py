@@ -25,10 +25,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).resolve().parents[2]
-for _folder in (ROOT, ROOT / "conformance"):
-    sys.path.insert(0, str(_folder))
-
 from nnr_conformance.suite import find_suites
 
 from nnr_codec.codec.checksum import checksum_unit
@@ -37,6 +33,8 @@ from tools.damage.cases import damaged, n_cases
 
 if TYPE_CHECKING:
     from tools.damage.cases import Verdict
+
+ROOT = Path(__file__).resolve().parents[2]
 
 #: Vectors with a larger stream are left out: their damage would take days.
 LARGEST_BYTES = 4096

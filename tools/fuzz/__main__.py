@@ -18,12 +18,10 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-for _folder in (ROOT, ROOT / "conformance"):
-    sys.path.insert(0, str(_folder))
-
 from tools.fuzz import native, python
 from tools.fuzz.targets import TARGETS
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def table(log: Path) -> None:

@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""How many faulty decoders do the suites catch: ``nice python tools/mutants/run.py``.
+"""How many faulty decoders do the suites catch: ``nice python -m tools.mutants.run``.
 
 Each mutant is the model with one change, made by ``operators.py``. It is shown the vectors that reach the change until
 one gives it away: first the one that did so in an earlier run (``caught.json``, which makes a run that was interrupted
@@ -22,10 +21,6 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
-
-ROOT = Path(__file__).resolve().parents[2]
-for _folder in (ROOT, ROOT / "conformance"):
-    sys.path.insert(0, str(_folder))
 
 from nnr_conformance.suite import find_suites
 

@@ -1,38 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NNCodec under test, in its own environment, through the bridge that the repository keeps in tools/peer.
+"""NNCodec under test, in its own environment, through `nncodec_bridge`.
 
 It has no error classes: whatever it raises is a rejection without a class, and only its death is a crash.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from nnr_conformance.adapters.nncodec_bridge import Bridge
 from nnr_conformance.answer import Answer, Rejected, Unsupported
 from nnr_conformance.arrays import load_arrays
 
 CLAIMS = {"name": "nncodec", "version": "2.1.3"}
 
 
-def _load_bridge() -> Any:
-    default = Path(__file__).resolve().parents[3] / "tools" / "peer" / "bridge.py"
-    path = Path(os.environ.get("NNCODEC_BRIDGE", default))
-    spec = importlib.util.spec_from_file_location("nncodec_bridge", path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"no bridge at {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.Bridge()
-
-
-_bridge = _load_bridge()
+_bridge = Bridge()
 
 
 def decode(streams: Sequence[bytes]) -> list[Answer]:
