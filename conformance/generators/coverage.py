@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nnr_conformance.coverage import Coverage, CoverageGroup, CoverageItem
-from nnr_conformance.record import save_record
+from nnr_conformance.json_schema import save_json
 from nnr_conformance.suite import Suite, find_suites
 
 from conformance.generators.grammar_map import GrammarMap, Item, parse_watched, watched
@@ -240,7 +240,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--output", type=Path, default=ROOT / "conformance" / "coverage.json")
     options = parser.parse_args(arguments)
-    save_record(count(find_suites()), options.output)
+    save_json(count(find_suites()), options.output)
     return 0
 
 

@@ -41,7 +41,9 @@ def test_explain_names_the_place_and_its_command_shows_it_again(capsys: pytest.C
     assert "index [2, 3]" in told
     assert "bit " in told
     again = next(
-        line.split("again", 1)[1].split() for line in told.splitlines() if line.strip().startswith("again")
+        line.split("reproduce", 1)[1].split()
+        for line in told.splitlines()
+        if line.strip().startswith("reproduce")
     )
     assert checker(again[again.index("explain") :]) == 1
     assert "index [2, 3]" in capsys.readouterr().out

@@ -17,13 +17,13 @@ from nnr_conformance.arrays import digest, load_arrays, save_arrays
 from nnr_conformance.cli import main
 from nnr_conformance.coverage import Coverage, CoverageGroup, CoverageItem
 from nnr_conformance.divergence import first_difference
-from nnr_conformance.errors import RecordError, SuiteError
+from nnr_conformance.errors import SchemaError, SuiteError
 from nnr_conformance.expectation import Tolerance
-from nnr_conformance.host import save_answer
+from nnr_conformance.json_schema import from_json, save_json, to_json
 from nnr_conformance.lint import lint
 from nnr_conformance.manifest import Manifest
 from nnr_conformance.output import OutputError, read_output
-from nnr_conformance.record import read_record, save_record, write_record
+from nnr_conformance.python_child import save_answer
 from nnr_conformance.safetensors import parse_safetensors
 from nnr_conformance.schemas import render_schemas
 from nnr_conformance.suite import Suite
@@ -43,7 +43,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 
 
 def test_manifest_survives_reading_and_writing(suite: Suite) -> None:
-    assert read_record(Manifest, json.loads(json.dumps(write_record(suite.manifest)))) == suite.manifest
+    assert from_json(Manifest, json.loads(json.dumps(to_json(suite.manifest)))) == suite.manifest
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_manifest_survives_reading_and_writing(suite: Suite) -> None:
     ],
 )  # fmt: skip
 def test_manifest_departures_are_located(suite: Suite, edit: Edit, path: str) -> None:
-    value = json.loads(json.dumps(write_record(suite.manifest)))
+    value = json.loads(json.dumps(to_json(suite.manifest)))
     edit(value["vectors"][0])
-    with pytest.raises(RecordError) as caught:
-        read_record(Manifest, value)
+    with pytest.raises(SchemaError) as caught:
+        from_json(Manifest, value)
     assert caught.value.path == path
 
 
@@ -110,7 +110,7 @@ def test_schema_agrees_with_the_reader(suite: Suite) -> None:
         "jsonschema", reason="the schema is checked against its declaration anyway"
     )
     schema = json.loads(render_schemas()["manifest.schema.json"])
-    value = write_record(suite.manifest)
+    value = to_json(suite.manifest)
     jsonschema.Draft202012Validator(schema).validate(value)
     value["vectors"][0]["colour"] = "red"
     assert not jsonschema.Draft202012Validator(schema).is_valid(value)
@@ -261,7 +261,7 @@ def test_comparison_is_of_bits() -> None:
     assert first_difference(nan, nan.copy(), layer="values") is None
     found = first_difference(nan, zero, layer="values")
     assert found is not None
-    assert (found.index, found.expected_hex, found.found_hex) == ((1,), "00000000", "80000000")
+    assert (found.index, found.expected_hex, found.actual_hex) == ((1,), "00000000", "80000000")
 
 
 def test_comparison_within_a_tolerance() -> None:
@@ -305,7 +305,7 @@ def test_coverage_has_a_floor(
     items: tuple[CoverageItem, ...], floor: str, code: int,
 ) -> None:  # fmt: skip
     path = tmp_path / "coverage.json"
-    save_record(_coverage(suite, *items), path)
+    save_json(_coverage(suite, *items), path)
     arguments = ["--file", str(path), "--suites", str(suite.folder), "--floor", floor, "--missing"]
     assert main(["coverage", *arguments]) == code
     told = capsys.readouterr().out

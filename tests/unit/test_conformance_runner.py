@@ -17,7 +17,7 @@ from nnr_conformance.adapter import resolve_adapter
 from nnr_conformance.baseline import Baseline, KnownFailure, baseline_of
 from nnr_conformance.cli import main
 from nnr_conformance.errors import UsageError
-from nnr_conformance.record import load_record, save_record, write_record
+from nnr_conformance.json_schema import load_json, save_json, to_json
 from nnr_conformance.reports import REPORTS
 from nnr_conformance.result import Log, Result, load_log
 from nnr_conformance.runner import Plan, run
@@ -167,7 +167,7 @@ def test_json_report_has_everything(log: Log) -> None:
     (told,) = json.loads(REPORTS["json"]([log]))["runs"]
     assert told["conforms"] is False
     assert told["features"]["uniform"] == {"passed": 1, "failed": 0, "skipped": 0}
-    assert told["results"] == [write_record(result) for result in log.results]
+    assert told["results"] == [to_json(result) for result in log.results]
 
 
 def test_html_loads_nothing_and_escapes(log: Log) -> None:
@@ -208,7 +208,7 @@ def test_exit_codes(suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert _main(suite, "run", "toy/near", "-q", "-d", "broken:none@toy") == 0
     assert _main(suite, "run", *run_dense, "--write-baseline", str(baseline)) == 1
     assert _main(suite, "run", *run_dense, "--baseline", str(baseline)) == 0
-    save_record(replace(load_record(Baseline, baseline), failures={}), baseline)
+    save_json(replace(load_json(Baseline, baseline), failures={}), baseline)
     assert _main(suite, "run", *run_dense, "--baseline", str(baseline)) == 2
     assert _main(suite, "run", "toy/dense", "-d", "cmd:/no/such/program {input} {output}") == 3
     assert _main(suite, "run", "toy/dense", "-d", "jsonl:true") == 3

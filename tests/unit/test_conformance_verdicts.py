@@ -14,7 +14,7 @@ import pytest
 from nnr_conformance import Limits, Plan, run
 from nnr_conformance.adapters.broken import FAULTS, ORPHAN_SECONDS
 from nnr_conformance.decoders.command import name_exit, parse_rejection
-from nnr_conformance.host import launch
+from nnr_conformance.python_child import launch
 from nnr_conformance.result import Result
 from nnr_conformance.selftest import CASES, FLAKY_CASES, JSONL_CASES, Case, run_cases, toy_adapter
 from nnr_conformance.suite import Suite
@@ -93,7 +93,7 @@ def test_wrong_last_element_is_located(suite: Suite) -> None:
         (1, 2),
     )
     assert (found.bit, found.n_different, found.n_elements) == (80, 1, 6)
-    assert (found.expected, found.expected_hex, found.found_hex) == ("-1.5", "bfc00000", "bfc00001")
+    assert (found.expected, found.expected_hex, found.actual_hex) == ("-1.5", "bfc00000", "bfc00001")
 
 
 def test_scores_each_layer_by_itself(suite: Suite) -> None:
@@ -135,7 +135,7 @@ def test_a_run_that_is_ended_leaves_nothing_behind(
         argv, env={**os.environ, "NNR_TEST_MARKER": str(tmp_path)}, stderr=subprocess.DEVNULL
     )
     try:
-        # The runner, its lane, the decoder and the orphan that the decoder has made.
+        # The runner, its worker, the decoder and the orphan that the decoder has made.
         _wait_for(lambda: len(_marked(marker)) >= 4)
         runner.send_signal(number)
         runner.wait(90)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nnr_conformance.cli import main as checker
 from nnr_conformance.coverage import load_coverage
-from nnr_conformance.record import save_record
+from nnr_conformance.json_schema import save_json
 from nnr_conformance.suite import Suite, find_suites
 
 from conformance.generators import draft as d
@@ -144,7 +144,7 @@ def test_coverage_falls_with_a_vector(tmp_path: Path, capsys: pytest.CaptureFixt
             for group in counted.groups
         ),
     )
-    save_record(without, tmp_path / "coverage.json")
+    save_json(without, tmp_path / "coverage.json")
     assert not without.faults([smaller])
     assert checker(["coverage", "--suites", str(tmp_path / "suites"), "--floor", "100", "--missing"]) == 1
     assert (

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NNCodec under test, in its own environment, through `nncodec_bridge`.
+"""Adapter of NNCodec, which runs in its own environment behind `nncodec_bridge`.
 
-It has no error classes: whatever it raises is a rejection without a class, and only its death is a crash.
+NNCodec has no error classes. Every exception counts as a rejection without a class; only the death of the process is a crash.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _bridge = Bridge()
 
 
 def decode(streams: Sequence[bytes]) -> list[Answer]:
-    """Decode a vector; its streams are updates of each other when there are several."""
+    """Decode a vector; several streams are incremental updates."""
     incremental = len(streams) > 1
     _bridge.reset("decode", history=incremental)
     answers = []
     with tempfile.TemporaryDirectory(prefix="nncodec.", dir=".") as folder:
         for number, stream in enumerate(streams):
-            source, output = Path(folder, f"{number}.nnc"), Path(folder, f"{number}.npz")
-            source.write_bytes(stream)
+            input_path, output = Path(folder, f"{number}.nnc"), Path(folder, f"{number}.npz")
+            input_path.write_bytes(stream)
             try:
-                _bridge.decode(str(source), str(output), incremental=incremental)
-            except NotImplementedError as error:  # so NNCodec says that it does not do something
+                _bridge.decode(str(input_path), str(output), incremental=incremental)
+            except NotImplementedError as error:  # NNCodec's signal for a missing feature
                 raise Unsupported(str(error)) from error
             except (MemoryError, KeyboardInterrupt):
                 raise
@@ -49,7 +49,7 @@ def _answer(output: Path) -> Answer:
             answer.values[name] = array
         elif kind == "level":
             answer.levels[name] = array
-    # It tells levels for what it has quantised, and a raw tensor's floats as such; a layer is shown whole or not at all.
+    # NNCodec lists the floats of raw tensors among the levels; keep integer arrays only.
     answer.levels = {
         name: levels
         for name, levels in answer.levels.items()

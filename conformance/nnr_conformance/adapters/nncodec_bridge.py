@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the peer codec for another process: JSON lines on stdin and stdout, arrays in .npz files.
+"""Bridge to NNCodec: JSON lines on stdin and stdout, arrays in NPZ files.
 
-This file is run by the peer environment's Python (see ``environment.py``) and imports nothing of this
-repository. Started as ``python bridge.py`` it greets with a ``ready`` line and answers a line per request.
-``client.Peer`` is its other end.
+The Python of the peer environment runs this file, which imports nothing of this repository. Started as a program, it
+writes a ``ready`` line and then one reply per request. ``conformance.peers.client.Peer`` is the client.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-# The package imports these at load time for model training and evaluation; coding touches none of them.
+# NNCodec imports these at load time for training and evaluation; coding does not use them.
 STUBBED_PACKAGES = ("torch", "h5py")
 STUBBED_SUBPACKAGES = ("nncodec.framework.use_case_init", "nncodec.framework.applications")
 
 
 class _StubType(type):
-    """A class whose every attribute is another such class: enough for base classes and annotations."""
+    """A class whose attributes are stub classes too, for use as base class or annotation."""
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
@@ -62,7 +61,7 @@ from nncodec.nnc import compression
 from nncodec.nnc_core import approximator, coder
 from nncodec.nnc_core.hdsp import hdsp_tool
 
-# Options handed to the peer's own compress() under its own names, with what its nn.encode() would choose.
+# Options of NNCodec's compress() with the defaults of its nn.encode().
 COMPRESS_DEFAULTS: dict[str, Any] = {
     "qp": -32,
     "qp_density": 2,
@@ -87,7 +86,7 @@ COMPRESS_DEFAULTS: dict[str, Any] = {
 
 
 class _Stopwatch:
-    """Sums the time spent inside the peer's compiled coder, by wrapping its two classes."""
+    """Sum of the time spent inside NNCodec's compiled coder, measured by wrapping its two classes."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -127,7 +126,7 @@ class _Stopwatch:
 
 
 class _State:
-    """What the peer remembers from one incremental stream to the next, one per direction."""
+    """Incremental state of one direction, kept from one stream to the next."""
 
     def __init__(self, device_id: int = 0, history: bool = False) -> None:
         self.base: dict[str, Any] = {
@@ -140,14 +139,14 @@ class _State:
 
 
 class Bridge:
-    """The commands; each takes the request's fields and returns the reply's."""
+    """Commands of the bridge: each takes the fields of a request and returns those of the reply."""
 
     def __init__(self) -> None:
         self._decoder = _State()
         self._encoder = _State()
 
     def version(self, **_: Any) -> dict[str, Any]:
-        """Name the versions in use."""
+        """Report the versions in use."""
         from importlib.metadata import version
 
         return {
@@ -160,7 +159,7 @@ class Bridge:
     def reset(
         self, direction: str = "both", device_id: int = 0, history: bool = False, **_: Any
     ) -> dict[str, Any]:
-        """Forget earlier streams of one or both directions."""
+        """Reset the incremental state of one or both directions."""
         if direction in ("decode", "both"):
             self._decoder = _State(device_id, history)
         if direction in ("encode", "both"):
@@ -178,7 +177,7 @@ class Bridge:
         recompose_factors: bool = False,
         **_: Any,
     ) -> dict[str, Any]:
-        """Decode a stream's file into an archive of ``value:``, ``level:`` and ``codebook:`` arrays."""
+        """Decode a stream file into an NPZ archive of ``value:``, ``level:`` and ``codebook:`` arrays."""
         with open(stream, "rb") as file:
             content = bytearray(file.read())
         snapshot: dict[str, Any] = {}
@@ -214,7 +213,7 @@ class Bridge:
         arrays = {f"value:{name}": np.asarray(value) for name, value in values.items()}
         for kind, key in (("level", "parameters"), ("codebook", "codebooks")):
             arrays |= {f"{kind}:{name}": np.asarray(value) for name, value in snapshot.get(key, {}).items()}
-        np.savez(output, **arrays)
+        np.savez(output, **arrays)  # type: ignore[arg-type]  # array names never equal allow_pickle
         described = ("approx_method", "qp", "qp_density", "dq_flag", "scan_order", "codebook_zero_offsets")
         return {
             "names": list(values),
@@ -223,7 +222,7 @@ class Bridge:
         }
 
     def encode(self, tensors: str, output: str, options: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Encode an archive of ``tensor:`` arrays into a stream's file."""
+        """Encode an NPZ archive of ``tensor:`` arrays into a stream file."""
         arrays = _load(tensors)
         start = time.process_time()
         stream = self._compress(arrays, dict(options))
@@ -251,7 +250,7 @@ class Bridge:
             return original(*arguments, **keywords)
 
         def factored(parameters: Any, model_info: Any, **keywords: Any) -> Any:
-            # The peer factorises nothing itself: factors go in as arrays, their product in the model.
+            # NNCodec does not factorise: the factors are input arrays, and the model description names their product.
             for index, (name, shape) in enumerate(factors.items()):
                 for entries in model_info.values():
                     if isinstance(entries, dict):
@@ -282,24 +281,24 @@ class Bridge:
             coder.encode = original
             approximator.init_approx_data = original_init
         if incremental and state.history is not None:
-            # The peer leaves this to its caller; only which positions are non-zero matters.
+            # NNCodec leaves the history to its caller; only the non-zero positions matter.
             state.history.add_data_to_hist(coded)
         return bytes(stream)
 
     def time_decode(self, stream: str, repeat: int = 3, **_: Any) -> dict[str, Any]:
-        """Time the decoding of a stream's file, which is read first."""
+        """Time the decoding of a stream file; reading the file is not timed."""
         with open(stream, "rb") as file:
             content = file.read()
         return _measure(lambda: compression.decompress(bytearray(content)), repeat)
 
     def time_encode(self, tensors: str, options: dict[str, Any], repeat: int = 3, **_: Any) -> dict[str, Any]:
-        """Time the encoding of an archive's arrays, which are loaded first."""
+        """Time the encoding of an archive; loading the arrays is not timed."""
         arrays = _load(tensors)
         return _measure(lambda: self._compress(dict(arrays), dict(options)), repeat)
 
 
 def _measure(run: Callable[[], object], repeat: int) -> dict[str, Any]:
-    """Time whole calls, then the share inside compiled code in calls of its own: wrapping costs a little."""
+    """Time whole calls, then, in separate calls because wrapping costs time, the share inside compiled code."""
     api_seconds, api_cpu_seconds, native_seconds, native_cpu_seconds = [], [], [], []
     for _ in range(repeat):
         start, cpu_start = time.perf_counter(), time.process_time()
@@ -320,13 +319,13 @@ def _measure(run: Callable[[], object], repeat: int) -> dict[str, Any]:
 
 
 def _load(path: str) -> dict[str, Any]:
-    """The arrays of an archive, without the prefix that keeps any tensor name legal in it."""
+    """Load an archive and strip the prefix that makes any tensor name legal in it."""
     with np.load(path, allow_pickle=False) as archive:
         return {name.removeprefix("tensor:"): archive[name] for name in archive.files}
 
 
 def _plain(value: Any) -> Any:
-    """The nearest thing JSON can carry."""
+    """Convert a value to plain JSON types; unknown types become their repr."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -341,7 +340,8 @@ def _plain(value: Any) -> Any:
 
 
 def main() -> None:
-    # The peer prints; its text must not mix with the replies, so it goes to stderr with everything else.
+    """Serve requests from stdin until it closes."""
+    # NNCodec prints to stdout; redirect that to stderr, so that it does not mix with the replies.
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     bridge = Bridge()

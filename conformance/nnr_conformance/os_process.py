@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The few things that only the operating system knows: descendants, their memory and CPU, and orphans.
+"""Operating-system facts about processes: descendants, memory, CPU time and orphans.
 
-Linux has all of it. Elsewhere the process group alone is watched and killed, and memory is known afterwards.
+All of it needs Linux. Elsewhere only the process group is watched and killed, and memory is known after the end.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ def _prctl(option: int, argument: int) -> bool:
 
 
 def adopt_orphans() -> bool:
-    """Make this process the parent of every descendant whose own parent dies; False where that cannot be."""
+    """Make this process the subreaper of its descendants; returns False where that is not supported."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent(number: int = signal.SIGTERM) -> bool:
-    """Ask for a signal when the parent dies, however it dies."""
+    """Request a signal for the death of the parent; returns False where that is not supported."""
     return _prctl(_PR_SET_PDEATHSIG, number)
 
 
 def _children(pid: int) -> list[int]:
-    """Direct children, from the lists that the kernel keeps per thread."""
-    found: list[int] = []
+    """Direct children, from the lists that Linux keeps per thread."""
+    pids: list[int] = []
     with contextlib.suppress(OSError):
         for thread in os.listdir(_PROC / str(pid) / "task"):
             with contextlib.suppress(OSError):
-                found += map(int, (_PROC / str(pid) / "task" / thread / "children").read_text().split())
-    return found
+                pids += map(int, (_PROC / str(pid) / "task" / thread / "children").read_text().split())
+    return pids
 
 
 def _children_by_search(pid: int) -> list[int]:
-    """The same by asking every process for its parent, for kernels without those lists."""
-    found: list[int] = []
+    """Direct children, by reading the parent of every process; for kernels without child lists."""
+    pids: list[int] = []
     for entry in os.listdir(_PROC):
         if entry.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                # The command's name is in brackets and may hold anything, brackets and blanks included.
+                # The command name is in brackets and may itself contain brackets and blanks.
                 if int((_PROC / entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
-                    found.append(int(entry))
-    return found
+                    pids.append(int(entry))
+    return pids
 
 
 def descendants(pid: int) -> list[int]:
-    """Pids of all living or unreaped descendants, parents first; empty where there is no /proc."""
+    """Pids of all living or unreaped descendants, parents first; empty without /proc."""
     if not HAS_PROC:
         return []
     children = (
@@ -69,17 +69,17 @@ def descendants(pid: int) -> list[int]:
         if (_PROC / "self" / "task" / str(os.getpid()) / "children").exists()
         else _children_by_search
     )
-    found: list[int] = []
+    pids: list[int] = []
     pending = [pid]
     while pending:
         offspring = children(pending.pop())
-        found += offspring
+        pids += offspring
         pending += offspring
-    return found
+    return pids
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
+    """True if a process runs; a zombie does not."""
     try:
         return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (OSError, IndexError):
@@ -87,7 +87,7 @@ def is_alive(pid: int) -> bool:
 
 
 def usage(pids: list[int]) -> tuple[int, float]:
-    """Resident bytes and CPU seconds of some processes together."""
+    """Total resident bytes and CPU seconds of processes."""
     resident, cpu = 0, 0.0
     for pid in pids:
         with contextlib.suppress(OSError, IndexError, ValueError):
@@ -99,7 +99,7 @@ def usage(pids: list[int]) -> tuple[int, float]:
 
 
 def peak_memory(pid: int) -> int:
-    """Peak resident bytes of one process since `forget_peak`; 0 when not known."""
+    """Peak resident bytes of a process since `forget_peak`; 0 if unknown."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in (_PROC / str(pid) / "status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -108,6 +108,6 @@ def peak_memory(pid: int) -> int:
 
 
 def forget_peak(pid: int) -> None:
-    """Start the measurement of a process's peak memory afresh."""
+    """Reset the peak memory of a process."""
     with contextlib.suppress(OSError):
         (_PROC / str(pid) / "clear_refs").write_text("5")

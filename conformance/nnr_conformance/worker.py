@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lane: a process that runs vectors one after the other on one decoder and adopts whatever it leaves.
+"""Worker: a process that runs vectors in sequence on one decoder and adopts the decoder's orphans.
 
-It reads its orders as JSON lines and answers each with a result. It ends, with everything below it, when its
-orders end, when it is told to, or when the runner dies.
+It reads a task and then vector ids as JSON lines, and answers every vector with a result. It ends, with all its
+descendants, when its input closes, on SIGTERM, or when the runner dies.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from nnr_conformance import kernel
+from nnr_conformance import os_process
 from nnr_conformance.adapter import Adapter
 from nnr_conformance.decoders import Decoder
 from nnr_conformance.errors import ConformanceError
+from nnr_conformance.json_schema import from_json, json_field, to_json
 from nnr_conformance.judge import Judgement, judge
 from nnr_conformance.limits import Limits
 from nnr_conformance.observation import Observation
 from nnr_conformance.process import kill_descendants
-from nnr_conformance.record import item, read_record, write_record
 from nnr_conformance.result import Result
 from nnr_conformance.suite import Suite
 from nnr_conformance.vector import Vector
@@ -34,32 +34,31 @@ from nnr_conformance.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
-class Orders:
-    """What a lane is told once."""
+class WorkerTask:
+    """First message to a worker."""
 
-    adapter: Adapter = item("The decoder.")
-    suites: dict[str, str] = item("Folders of the suites by name.")
-    workspace: str = item("Folder for its files; it removes it.")
-    seconds: float = item("As in Limits.")
-    memory_bytes: int = item("As in Limits.")
-    output_bytes: int = item("As in Limits.")
-    time_scale: float = item("As in Limits.")
-    cpu_seconds: float | None = item("As in Limits.", default=None)
-    repeats: int = item("How often each vector is run.", default=1)
+    adapter: Adapter = json_field("Decoder under test.")
+    suites: dict[str, str] = json_field("Folders of the suites, by name.")
+    workspace: str = json_field("Folder for the files of the worker, which removes it.")
+    seconds: float = json_field("As in Limits.")
+    memory_bytes: int = json_field("As in Limits.")
+    output_bytes: int = json_field("As in Limits.")
+    time_scale: float = json_field("As in Limits.")
+    cpu_seconds: float | None = json_field("As in Limits.", default=None)
+    repeats: int = json_field("Runs per vector.", default=1)
 
     @property
     def limits(self) -> Limits:
-        """The limits of every vector."""
+        """Limits of every vector."""
         return Limits(self.seconds, self.memory_bytes, self.output_bytes, self.time_scale, self.cpu_seconds)
 
 
 def observe(
     decoder: Decoder, suite: Suite, vector: Vector, limits: Limits, folder: Path, extension: str
 ) -> Observation:
-    """Run a vector once in a folder made and removed for it.
+    """Run a vector once in a temporary folder.
 
-    The decoder sees numbered copies of the streams: their names tell it nothing, and the suite is out of
-    reach.
+    The decoder gets numbered copies of the streams, so that neither names nor paths reveal the vector.
     """
     folder.mkdir()
     try:
@@ -87,12 +86,12 @@ def run_vector(
         labels.append(f"{judgement.verdict}({judgement.at})" if judgement.at else str(judgement.verdict))
         fingerprints.append((labels[-1], seen.fingerprint()))
     if any(fingerprint != fingerprints[0] for fingerprint in fingerprints):
-        told = (
+        outcomes = (
             " or ".join(dict.fromkeys(labels))
             if len(set(labels)) > 1
             else f"{labels[0]} with differing output"
         )
-        judgement = Judgement(Verdict.FLAKY, "", f"{told} in {repeats} runs", judgement.layers)
+        judgement = Judgement(Verdict.FLAKY, "", f"{outcomes} in {repeats} runs", judgement.layers)
     return Result(
         event="result",
         vector=vector.id,
@@ -105,7 +104,7 @@ def run_vector(
         verdict=judgement.verdict.value,
         at=judgement.at,
         detail=judgement.detail,
-        layers=judgement.layers or None,  # type: ignore[arg-type]  # of the three words Judgement names
+        layers=judgement.layers or None,  # type: ignore[arg-type]  # one of the three scores of Judgement
         divergence=judgement.divergence,
         seconds=round(seen.seconds, 4) if seen else 0.0,
         cpu_seconds=round(seen.cpu_seconds, 4) if seen else 0.0,
@@ -114,48 +113,48 @@ def run_vector(
 
 
 def main(_: Sequence[str]) -> int:
-    """``lane`` with orders on stdin: the first line is an `Orders`, every other ``[suite, vector id]``."""
-    kernel.adopt_orphans()
-    kernel.die_with_parent()
+    """Serve stdin: the first line is a `WorkerTask`, every other line ``[suite, vector id]``."""
+    os_process.adopt_orphans()
+    os_process.die_with_parent()
     runner = os.getppid()
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    orders = read_record(Orders, json.loads(sys.stdin.readline()), "orders")
-    workspace = Path(orders.workspace)
-    decoder = orders.adapter.build()
+    task = from_json(WorkerTask, json.loads(sys.stdin.readline()), "task")
+    workspace = Path(task.workspace)
+    decoder = task.adapter.build()
     try:
-        suites = {name: Suite.load(Path(folder)) for name, folder in orders.suites.items()}
+        suites = {name: Suite.load(Path(folder)) for name, folder in task.suites.items()}
         vectors = {vector.id: vector for suite in suites.values() for vector in suite.manifest.vectors}
-        decoder.start(workspace, orders.limits)
-        _say({"claims": write_record(decoder.claims)})
+        decoder.start(workspace, task.limits)
+        _emit({"claims": to_json(decoder.claims)})
         for line in sys.stdin:
             if os.getppid() != runner:
                 break
             suite, identity = json.loads(line)
             result = run_vector(
-                decoder, suites[suite], vectors[identity], orders.limits, workspace / "vector",
-                extension=orders.adapter.extension, repeats=orders.repeats,
+                decoder, suites[suite], vectors[identity], task.limits, workspace / "vector",
+                extension=task.adapter.extension, repeats=task.repeats,
             )  # fmt: skip
-            _say({"result": write_record(result)})
+            _emit({"result": to_json(result)})
     except ConformanceError as error:
-        _say({"error": f"{error}", "exit_code": error.exit_code})
+        _emit({"error": f"{error}", "exit_code": error.exit_code})
         return error.exit_code
     finally:
         decoder.close()
         kill_descendants()
         shutil.rmtree(workspace, ignore_errors=True)
         with contextlib.suppress(OSError):
-            # The last lane out: should the runner have been killed, nobody else removes it.
+            # If the runner was killed, the last worker removes the common folder.
             workspace.parent.rmdir()
     return 0
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    # Raised in the main thread, so that every `finally` on the way out kills and removes what it made.
+    # SystemExit in the main thread runs every `finally`, which kills processes and removes files.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
-def _say(message: object) -> None:
+def _emit(message: object) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Python callable behind the command line contract: one process per vector, told by exit codes."""
+"""Program that serves a Python callable under the command-line contract, one process per vector."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnr_conformance.call import observe_call
-from nnr_conformance.host import load_function, save_answer
+from nnr_conformance.decode_function import observe_call
 from nnr_conformance.observation import Status
 from nnr_conformance.protocol import EXIT_DECODED, EXIT_REJECTED, EXIT_UNSUPPORTED
+from nnr_conformance.python_child import load_function, save_answer
 
 
 def main(argv: Sequence[str]) -> int:
-    """Decode once: ``once SPEC [ARGUMENT ...] -- INPUT ... -- OUTPUT ...``."""
+    """Decode one vector: ``SPEC [ARGUMENT ...] -- INPUT ... -- OUTPUT ...``."""
     first = argv.index("--")
     second = argv.index("--", first + 1)
     function = load_function(argv[0])
@@ -25,15 +25,19 @@ def main(argv: Sequence[str]) -> int:
             save_answer(answer, Path(path))
         return EXIT_DECODED
     if seen.status is Status.REJECTED:
-        told = seen.rejection
+        rejection = seen.rejection
         words = ["nnr-error:"]
-        if told is not None:
-            words += [told.error_class or ""] + [
+        if rejection is not None:
+            words += [rejection.error_class or ""] + [
                 f"{key}={value}"
-                for key, value in (("bit", told.bit_offset), ("stage", told.stage), ("stream", told.stream))
+                for key, value in (
+                    ("bit", rejection.bit_offset),
+                    ("stage", rejection.stage),
+                    ("stream", rejection.stream),
+                )
                 if value is not None
             ]
-        print(*filter(None, words), told.message if told else "", file=sys.stderr)
+        print(*filter(None, words), rejection.message if rejection else "", file=sys.stderr)
         return EXIT_REJECTED
     print(f"{seen.at}: {seen.detail}" if seen.at else seen.detail, file=sys.stderr)
     return EXIT_UNSUPPORTED if seen.status is Status.UNSUPPORTED else 2

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One declaration of a JSON format, three walks over it: read, write, and JSON Schema.
+"""JSON formats declared once as dataclasses, with a reader, a writer and a JSON Schema derived from the declaration.
 
-A format is a frozen dataclass whose fields are made with `item`. Reading is strict: an unknown key, a missing
-key, a wrong type or a value outside its bounds raises `RecordError` with the place.
+A format is a frozen dataclass whose fields are made with `json_field`. Reading is strict: an unknown key, a missing
+key, a wrong type or a value outside its bounds raises `SchemaError` with its path.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import types
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from nnr_conformance.errors import RecordError
+from nnr_conformance.errors import SchemaError
 
 T = TypeVar("T")
 _SCALARS: dict[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -23,7 +23,7 @@ _MISSING = dataclasses.MISSING
 _LINE_LENGTH = 110
 
 
-def item(
+def json_field(
     description: str,
     *,
     default: Any = _MISSING,
@@ -34,17 +34,17 @@ def item(
     min_items: int | None = None,
     max_items: int | None = None,
 ) -> Any:
-    """Declare one field of a record.
+    """Declare one field of a JSON object.
 
     Parameters
     ----------
     description : str
-        What it means; it becomes the schema's description.
+        Meaning of the field; the description in the schema.
     default : object, optional
-        The value when the key is absent; a field without one is required. A field equal to its default
+        Value of an absent key; a field without default is required. A field that equals its default
         is not written.
     key : str, optional
-        The JSON key, where Python cannot spell it (``class``, ``$schema``).
+        JSON key, where it is no Python name (``class``, ``$schema``).
     pattern, choices, minimum
         Bounds of a scalar, or of every element of a list of scalars.
     min_items, max_items : int, optional
@@ -66,7 +66,7 @@ def _key(field: dataclasses.Field[Any]) -> str:
 
 
 def _without_none(hint: Any) -> Any:
-    """``X | None`` is X: an optional field is absent, never null."""
+    """Strip None from a type: an optional field is absent, never null."""
     if get_origin(hint) in (Union, types.UnionType):
         return next(part for part in get_args(hint) if part is not type(None))
     return hint
@@ -75,14 +75,14 @@ def _without_none(hint: Any) -> Any:
 # --- read -----------------------------------------------------------------------------------------
 
 
-def read_record(cls: type[T], value: Any, path: str = "$") -> T:
-    """Turn parsed JSON into a record, or raise `RecordError` at the first departure."""
+def from_json(cls: type[T], value: Any, path: str = "$") -> T:
+    """Turn parsed JSON into a dataclass, or raise `SchemaError` at the first departure."""
     if not isinstance(value, dict):
-        raise RecordError(path, f"expected an object, found {type(value).__name__}")
-    fields = {_key(field): field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # always a dataclass
+        raise SchemaError(path, f"expected an object, found {type(value).__name__}")
+    fields = {_key(field): field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # a dataclass
     for key in value:
         if key not in fields:
-            raise RecordError(f"{path}.{key}", "unknown key")
+            raise SchemaError(f"{path}.{key}", "unknown key")
     hints = get_type_hints(cls)
     arguments: dict[str, Any] = {}
     for key, field in fields.items():
@@ -90,25 +90,25 @@ def read_record(cls: type[T], value: Any, path: str = "$") -> T:
             hint = _without_none(hints[field.name])
             arguments[field.name] = _read(hint, value[key], f"{path}.{key}", field.metadata)
         elif field.default is _MISSING:
-            raise RecordError(f"{path}.{key}", "missing")
+            raise SchemaError(f"{path}.{key}", "missing")
     return cls(**arguments)
 
 
 def _read(hint: Any, value: Any, path: str, metadata: Any) -> Any:
     if dataclasses.is_dataclass(hint):
-        return read_record(hint, value, path)  # type: ignore[arg-type]  # a dataclass, as just asked
+        return from_json(hint, value, path)  # type: ignore[arg-type]  # a dataclass, as checked above
     origin = get_origin(hint)
     if origin is tuple:
         if not isinstance(value, list):
-            raise RecordError(path, f"expected a list, found {type(value).__name__}")
+            raise SchemaError(path, f"expected a list, found {type(value).__name__}")
         lengths = metadata.get("lengths", {})
         if len(value) < lengths.get("minItems", 0) or len(value) > lengths.get("maxItems", math.inf):
-            raise RecordError(path, f"a list of {len(value)} items is outside {lengths}")
+            raise SchemaError(path, f"a list of {len(value)} items is outside {lengths}")
         inner = get_args(hint)[0]
         return tuple(_read(inner, part, f"{path}[{i}]", metadata) for i, part in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict):
-            raise RecordError(path, f"expected an object, found {type(value).__name__}")
+            raise SchemaError(path, f"expected an object, found {type(value).__name__}")
         inner = get_args(hint)[1]
         return {name: _read(inner, part, f"{path}.{name}", metadata) for name, part in value.items()}
     if hint is Any:
@@ -121,59 +121,59 @@ def _read_scalar(hint: Any, value: Any, path: str, bounds: dict[str, Any]) -> An
         allowed = get_args(hint)
         # 1 == True in Python, but not in JSON.
         if not any(value == choice and type(value) is type(choice) for choice in allowed):
-            raise RecordError(path, f"{value!r} is not one of {', '.join(map(repr, allowed))}")
+            raise SchemaError(path, f"{value!r} is not one of {', '.join(map(repr, allowed))}")
         return value
     accepted = (int, float) if hint is float else hint
     if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
-        raise RecordError(path, f"expected {_SCALARS[hint]}, found {type(value).__name__}")
+        raise SchemaError(path, f"expected {_SCALARS[hint]}, found {type(value).__name__}")
     if "pattern" in bounds and re.search(bounds["pattern"], str(value)) is None:
-        raise RecordError(path, f"{value!r} does not match {bounds['pattern']}")
+        raise SchemaError(path, f"{value!r} does not match {bounds['pattern']}")
     if "enum" in bounds and value not in bounds["enum"]:
-        raise RecordError(path, f"{value!r} is not registered")
+        raise SchemaError(path, f"{value!r} is not registered")
     if "minimum" in bounds and value < bounds["minimum"]:
-        raise RecordError(path, f"{value} is below {bounds['minimum']}")
+        raise SchemaError(path, f"{value} is below {bounds['minimum']}")
     return value
 
 
 # --- write ----------------------------------------------------------------------------------------
 
 
-def write_record(record: Any) -> Any:
-    """Turn a record into plain JSON values, keys in declared order, defaults left out."""
+def to_json(record: Any) -> Any:
+    """Turn a dataclass into plain JSON values: keys in declared order, defaults omitted."""
     if dataclasses.is_dataclass(record):
         return {
-            _key(field): write_record(getattr(record, field.name))
+            _key(field): to_json(getattr(record, field.name))
             for field in dataclasses.fields(record)
             if field.default is _MISSING or getattr(record, field.name) != field.default
         }
     if isinstance(record, (list, tuple)):
-        return [write_record(part) for part in record]
+        return [to_json(part) for part in record]
     if isinstance(record, dict):
-        return {str(name): write_record(part) for name, part in record.items()}
+        return {str(name): to_json(part) for name, part in record.items()}
     return record
 
 
-def load_record(cls: type[T], path: Path) -> T:
-    """Read one record from a JSON file; a syntax error is a `RecordError` as well."""
+def load_json(cls: type[T], path: Path) -> T:
+    """Read a dataclass from a JSON file; a JSON syntax error is a `SchemaError` too."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(str(path), str(error)) from error
+        raise SchemaError(str(path), str(error)) from error
     try:
-        return read_record(cls, json.loads(text))
+        return from_json(cls, json.loads(text))
     except json.JSONDecodeError as error:
-        raise RecordError(str(path), f"not JSON: {error}") from error
-    except RecordError as error:
-        raise RecordError(f"{path}: {error.path}", error.message) from None
+        raise SchemaError(str(path), f"not JSON: {error}") from error
+    except SchemaError as error:
+        raise SchemaError(f"{path}: {error.path}", error.message) from None
 
 
-def save_record(record: Any, path: Path) -> None:
-    """Write one record to a JSON file, the same bytes for the same record."""
-    path.write_text(_laid_out(write_record(record), "\n") + "\n", encoding="utf-8")
+def save_json(record: Any, path: Path) -> None:
+    """Write a dataclass to a JSON file reproducibly."""
+    path.write_text(_laid_out(to_json(record), "\n") + "\n", encoding="utf-8")
 
 
 def _laid_out(value: Any, newline: str) -> str:
-    """JSON that has a line for each part of what does not fit into one."""
+    """Format JSON; a value longer than a line gets one line per part."""
     line = json.dumps(value, ensure_ascii=False)
     if len(line) <= _LINE_LENGTH or not isinstance(value, dict | list):
         return line
@@ -189,8 +189,8 @@ def _laid_out(value: Any, newline: str) -> str:
 # --- schema ---------------------------------------------------------------------------------------
 
 
-def json_schema(cls: type[Any], title: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a record class: no extra properties anywhere."""
+def schema_of(cls: type[Any], title: str) -> dict[str, Any]:
+    """Build the JSON Schema (2020-12) of a dataclass; no object admits extra properties."""
     definitions: dict[str, Any] = {}
     top = _object_schema(cls, definitions)
     return {
@@ -221,7 +221,7 @@ def _object_schema(cls: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 def _schema(hint: Any, metadata: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if dataclasses.is_dataclass(hint):
-        name = hint.__name__  # type: ignore[union-attr]  # a class by now
+        name = hint.__name__  # type: ignore[union-attr]  # a class
         if name not in definitions:
             definitions[name] = {}
             definitions[name] = _object_schema(hint, definitions)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calling a Python decoder, and putting what it does into the contract's terms."""
+"""Calls of Python decode functions, observed in the terms of the contract."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from nnr_conformance.arrays import Array
 from nnr_conformance.observation import Observation, Status
 
 DecodeFunction = Callable[[Sequence[bytes]], Sequence["Answer | Mapping[str, Array]"]]
-"""Takes the streams of a vector in order, gives one answer for each; raises `Rejected` or `Unsupported`."""
+"""Function from the streams of a vector, in order, to one answer per stream; raises `Rejected` or `Unsupported`."""
 
 
 def observe_call(function: DecodeFunction, streams: Sequence[bytes]) -> Observation:
-    """Call a decode function and put what it does into the contract's terms."""
+    """Call a decode function and report the outcome in the terms of the contract."""
     try:
         answers = [
             answer if isinstance(answer, Answer) else Answer(values=dict(answer))
@@ -27,6 +27,6 @@ def observe_call(function: DecodeFunction, streams: Sequence[bytes]) -> Observat
     except MemoryError:
         return Observation(Status.OUT_OF_MEMORY, at="MemoryError")
     except Exception as error:
-        # Not an answer of the contract: the decoder broke, whatever it raised.
+        # Any other exception is a crash of the decoder.
         return Observation(Status.CRASHED, at=type(error).__name__, detail=str(error))
     return Observation(Status.DECODED, answers)

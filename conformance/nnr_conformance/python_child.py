@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The child's side of the JSON lines protocol around a Python callable.
+"""Child process that serves a Python callable over the JSON-lines protocol.
 
-It runs in any Python >= 3.10 that has NumPy, so that a decoder of another environment can be put under test.
+It runs in any Python >= 3.10 with NumPy, so that a decoder may live in another environment.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any, TextIO
 
 from nnr_conformance.answer import Answer
 from nnr_conformance.arrays import save_arrays
-from nnr_conformance.call import DecodeFunction, observe_call
+from nnr_conformance.decode_function import DecodeFunction, observe_call
+from nnr_conformance.json_schema import save_json, to_json
 from nnr_conformance.observation import Status
 from nnr_conformance.protocol import PROTOCOL
-from nnr_conformance.record import save_record, write_record
 
 _LAUNCH = """
 import importlib.util, sys
@@ -35,17 +35,17 @@ sys.exit(import_module(sys.argv[2]).main(sys.argv[3:]))
 
 
 def launch(module: str, *arguments: str, python: str | None = None) -> list[str]:
-    """Command that runs ``module.main`` of this package in some Python.
+    """Build the command that runs ``module.main`` of this package in a Python interpreter.
 
-    The package is loaded by its place and not through the search path, which would bring every other package
-    installed beside it into a foreign environment.
+    The child loads the package by its path: a search path would expose all packages installed beside it to the
+    foreign environment.
     """
     place = str(Path(__file__).with_name("__init__.py"))
     return [python or sys.executable, "-c", _LAUNCH, place, module, *arguments]
 
 
 def load_function(spec: str) -> Callable[..., Any]:
-    """``package.module:function`` or ``path/to/file.py:function``."""
+    """Load ``package.module:function`` or ``path/to/file.py:function``."""
     place, _, name = spec.rpartition(":")
     module = _load_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     function: Callable[..., Any] = getattr(module, name)
@@ -63,20 +63,20 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def save_answer(answer: Answer, path: Path) -> None:
-    """Write an answer's arrays, report and trace as the contract asks of a decoder."""
+    """Write the arrays, report and trace of an answer in the output format of the contract."""
     prefixed = {f"value:{name}": array for name, array in answer.values.items()}
     prefixed |= {f"level:{name}": array for name, array in answer.levels.items()}
     prefixed |= {f"bit:{name}": array for name, array in answer.bits.items()}
     save_arrays(path, prefixed)
     if answer.report is not None:
-        save_record(answer.report, path.with_name(path.name + ".json"))
+        save_json(answer.report, path.with_name(path.name + ".json"))
     if answer.trace is not None:
         path.with_name(path.name + ".trace").write_text(answer.trace, encoding="utf-8")
 
 
 def main(argv: Sequence[str]) -> int:
-    """``host SPEC [ARGUMENT ...]``: with arguments, the function named by SPEC makes the decode function."""
-    # What the decoder prints must not get between the protocol's lines.
+    """Serve ``SPEC [ARGUMENT ...]``; with arguments, SPEC names a factory of the decode function."""
+    # Redirect the decoder's prints to stderr, away from the protocol's lines.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     function = load_function(argv[0])
@@ -94,7 +94,7 @@ def main(argv: Sequence[str]) -> int:
 def _answer(decode: DecodeFunction, request: dict[str, Any]) -> dict[str, Any]:
     seen = observe_call(decode, [Path(path).read_bytes() for path in request["inputs"]])
     if seen.status is Status.REJECTED:
-        return {"type": "rejected", "error": write_record(seen.rejection)}
+        return {"type": "rejected", "error": to_json(seen.rejection)}
     if seen.status is Status.UNSUPPORTED:
         return {"type": "unsupported", "feature": seen.detail}
     if seen.status is not Status.DECODED:
