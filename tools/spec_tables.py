@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the syntax tables of ``spec/*.md`` from the construct declarations: ``python -m tools.spec_tables``.
+"""Syntax tables of ``spec/*.md``, generated from the construct declarations: ``python -m tools.spec_tables``.
 
-A table goes between ``<!-- syntax:NAME -->`` and ``<!-- /syntax -->``. With ``--check`` nothing is written, and the exit
-code is 1 when a page differs, names a table that there is not, or a table has no page.
+A table is written between ``<!-- syntax:NAME -->`` and ``<!-- /syntax -->``. ``--check`` writes nothing; the exit code
+is 1 if a page differs or names an unknown table, or if a table is on no page.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PAGES = ROOT / "spec"
 _REGION = re.compile(r"(<!-- syntax:(\S+) -->\n)(.*?)(<!-- /syntax -->)", re.DOTALL)
-#: What the tables of the declaration are called in pages; the others have their titles.
+#: Enumerations that name the cases of a switch.
 _NAMES_OF_CASES = {"nnr_unit_type": NnrUnitType, "topology_storage_format": TopologyStorageFormat}
 _WIDTH = 74
 
 
 def tables() -> dict[str, Syntax]:
-    """Every table with a title, by title."""
-    found: dict[str, Syntax] = {}
+    """Collect the titled tables of the grammar, by title."""
+    titled: dict[str, Syntax] = {}
 
     def walk(table: Syntax) -> None:
         if table.title and table.members:
-            found.setdefault(table.title, table)
+            titled.setdefault(table.title, table)
         for member in table.members:
             if isinstance(member, IfPresent):
                 walk(member.members)
@@ -50,11 +50,11 @@ def tables() -> dict[str, Syntax]:
                 walk(member.subcon)
 
     walk(NNR_UNIT)
-    return found
+    return titled
 
 
 def render(table: Syntax) -> str:
-    """A table as pseudocode with descriptors, in a code block."""
+    """Render a table as pseudocode with descriptors, in a code block."""
     name = table.title if table.title.endswith(")") else f"{table.title}()"
     lines = [f"{name} {{", *_members(table, 1, ()), "}"]
     return "```\n" + "\n".join(lines) + "\n```\n"
@@ -123,33 +123,33 @@ def _call(case: Syntax) -> str:
 
 
 def rendered_page(text: str) -> str:
-    """A page with its regions filled; raises KeyError for a table that there is not."""
+    """Fill in the tables of a page; raises KeyError for an unknown table."""
     known = tables()
     return _REGION.sub(lambda match: match[1] + render(known[match[2]]) + match[4], text)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line."""
+    """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     options = parser.parse_args(arguments)
-    placed: set[str] = set()
+    used: set[str] = set()
     wrong = []
     for page in sorted(PAGES.glob("*.md")):
         text = page.read_text(encoding="utf-8")
-        placed |= {match[2] for match in _REGION.finditer(text)}
+        used |= {match[2] for match in _REGION.finditer(text)}
         try:
             wanted = rendered_page(text)
         except KeyError as error:
-            wrong.append(f"{page.name}: there is no table {error}")
+            wrong.append(f"{page.name}: unknown table {error}")
             continue
         if wanted != text:
             if options.check:
                 wrong.append(f"{page.name}: a table differs from its declaration")
             else:
                 page.write_text(wanted, encoding="utf-8")
-    wrong += [f"{name} has no place in the pages" for name in sorted(set(tables()) - placed)]
-    print("\n".join(wrong) or f"{len(placed)} tables", file=sys.stderr if wrong else sys.stdout)
+    wrong += [f"{name} is on no page" for name in sorted(set(tables()) - used)]
+    print("\n".join(wrong) or f"{len(used)} tables", file=sys.stderr if wrong else sys.stdout)
     return int(bool(wrong))
 
 

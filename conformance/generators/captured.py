@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vectors that other programs wrote, and whose bytes are therefore kept rather than made again.
+"""Captured vectors: streams of other programs, whose bytes are stored instead of generated.
 
-Their streams live in the suites; ``captured.json`` says what they are. ``import_streams`` brings new ones in.
+The streams are files of the suites; ``captured.json`` describes them. ``capture`` adds new ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FEATURES = {
 
 
 def add_captured(suites: dict[str, Collection], folder: Path) -> None:
-    """Add every captured vector to its suite; ``folder`` holds the suites."""
+    """Add every captured vector to its suite; ``folder`` is the folder of the suites."""
     for entry in json.loads(INDEX.read_text(encoding="utf-8")):
         suite = entry["id"].partition("/")[0]
         streams = list(_streams(entry, folder / suite))
@@ -45,7 +45,7 @@ def add_captured(suites: dict[str, Collection], folder: Path) -> None:
 
 
 def file_names(name: str, count: int) -> list[str]:
-    """Where the streams of a vector lie in its suite."""
+    """Paths of the streams of a vector below its suite."""
     flat = name.partition("/")[2].replace("/", ".")
     return [f"vectors/{flat}{'' if count == 1 else f'.{k}'}.nnc" for k in range(count)]
 
@@ -59,7 +59,7 @@ def _streams(entry: dict[str, Any], folder: Path) -> Iterator[bytes]:
 
 
 def capture(case: Case, folder: Path) -> None:
-    """Keep the streams of a case and note what they are."""
+    """Store the streams of a case and describe them in ``captured.json``."""
     entries = {e["id"]: e for e in json.loads(INDEX.read_text(encoding="utf-8"))} if INDEX.exists() else {}
     suite = case.id.partition("/")[0]
     for file, stream in zip(file_names(case.id, len(case.streams)), case.streams, strict=True):
@@ -84,7 +84,7 @@ def capture(case: Case, folder: Path) -> None:
 
 
 def nncodec_cases(folder: Path) -> Iterator[Case]:
-    """Describe the streams of a folder with an ``index.json``: written by NNCodec, updates chained by ``after``."""
+    """Describe NNCodec streams of a folder with an ``index.json``; updates are chained by ``after``."""
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     followed = {entry["after"] for entry in index if entry["after"]}
     by_file = {entry["file"]: entry for entry in index}
@@ -116,7 +116,7 @@ def nncodec_cases(folder: Path) -> Iterator[Case]:
 
 
 def own_cases() -> Iterator[Case]:
-    """Streams of this repository's encoder, with many of its options."""
+    """Encode streams with this repository's encoder and many of its options."""
     import numpy as np
 
     from nnr_codec import encode
@@ -151,11 +151,12 @@ def own_cases() -> Iterator[Case]:
             f"{'extended' if profile else 'core'}/nnr-codec/{name}", "A decoder that cannot read what this repository's encoder writes.",
             profile, tuple(features), [stream], tool="nnr_codec.encode", options=dict(chosen),
         )  # fmt: skip
-    for name, chosen in {
+    update_options: dict[str, dict[str, Any]] = {
         "updates": {},
         "updates-scan-1": {"scan_order": 1},
         "updates-uniform": {"dependent": False},
-    }.items():
+    }
+    for name, chosen in update_options.items():
         encoder = Encoder(EncoderConfig(incremental=True, describe_source=False, qp=-8, **chosen))
         streams = []
         for number in range(4):

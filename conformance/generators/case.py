@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A vector before it has its goldens: streams, and why they exist."""
+"""Cases: vectors before their expectations are computed."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-#: What each feature exercises: clauses, syntax elements. A case may add to both.
+#: Clauses and syntax elements that a feature exercises. A case may add to both.
 FEATURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "framing": (("2.1", "2.2"), ("nnr_unit_size_flag", "nnr_unit_size", "nnr_unit_type")),
     "reserved-units": (("2.11",), ("nnr_unit_type",)),
@@ -59,16 +59,16 @@ FEATURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass
 class Fault:
-    """Why an invalid vector is to be rejected.
+    """Expected rejection of an invalid vector.
 
     Parameters
     ----------
     classes : tuple of str
-        Acceptable error classes, the specification's own first.
+        Acceptable error classes, that of the specification first.
     element : str, optional
-        The syntax element at fault.
+        Syntax element at fault.
     bits : (int, int), optional
-        Where; found from what the implementations say when absent.
+        Bits [begin, end] of the fault; taken from the implementations if absent.
     """
 
     classes: tuple[str, ...]
@@ -82,7 +82,7 @@ class Fault:
 
 @dataclass
 class Case:
-    """One vector to be."""
+    """Case of one vector."""
 
     id: str
     purpose: str
@@ -100,28 +100,24 @@ class Case:
     seed: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
     comment: str = ""
-    values_of_peer: bool = True
 
     def all_clauses(self) -> tuple[str, ...]:
-        """The clauses of its features and its own."""
-        found = dict.fromkeys(self.clauses)
+        """Clauses of the case and of its features."""
+        clauses = dict.fromkeys(self.clauses)
         for feature in self.features:
-            found |= dict.fromkeys(FEATURES[feature][0])
-        return tuple(found)
+            clauses |= dict.fromkeys(FEATURES[feature][0])
+        return tuple(clauses)
 
     def all_elements(self) -> tuple[str, ...]:
-        """The syntax elements of its features and its own."""
-        found = dict.fromkeys(self.elements)
+        """Syntax elements of the case and of its features."""
+        elements = dict.fromkeys(self.elements)
         for feature in self.features:
-            found |= dict.fromkeys(FEATURES[feature][1])
-        return tuple(found)
-
-
-Maker = Callable[[], "list[bytes] | bytes"]
+            elements |= dict.fromkeys(FEATURES[feature][1])
+        return tuple(elements)
 
 
 class Collection:
-    """The cases of a suite, in the order in which they are declared."""
+    """Cases of a suite, in order of declaration."""
 
     def __init__(self, suite: str, profile: int) -> None:
         self.suite = suite
@@ -132,17 +128,17 @@ class Collection:
     def add(
         self, name: str, purpose: str, features: str, streams: bytes | Sequence[bytes], **rest: Any
     ) -> Case:
-        """Declare a case; ``features`` are separated by blanks."""
+        """Declare a case; blanks separate the ``features``."""
         listed = [streams] if isinstance(streams, bytes) else list(streams)
         rest.setdefault("profile", self.profile)
         case = Case(f"{self.suite}/{name}", purpose, features=tuple(features.split()), streams=listed, **rest)
         if case.id in self.by_id:
-            raise ValueError(f"{case.id} twice")
+            raise ValueError(f"{case.id} is declared twice")
         self.cases.append(case)
         self.by_id[case.id] = case
         return case
 
 
 def rng_of(name: str) -> random.Random:
-    """Random choices that belong to a name alone, so that cases do not disturb each other."""
+    """Create the random generator of a name, so that cases are independent of each other."""
     return random.Random(f"nnr vectors: {name}")

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which random streams to keep: a greedy cover of everything that any of them reaches."""
+"""Choice of random streams: a greedy cover of all coverage items that any of them reaches."""
 
 from __future__ import annotations
 
 import sys
 
-from conformance.generators.case import Collection
 from conformance.generators.coverage import reached_by
 from conformance.generators.grammar_map import GrammarMap, Item
 from conformance.generators.random_streams import draw_streams
@@ -14,14 +13,13 @@ KINDS = ((0, 1), (1, 1), (1, 3))
 _LARGEST_BYTES = 4000
 
 
-def choose(n_seeds: int, suites: dict[str, Collection]) -> list[tuple[int, int, int]]:
-    """Draw and choose.
+def choose(n_seeds: int) -> list[tuple[int, int, int]]:
+    """Draw random streams and choose a covering subset.
 
     Returns
     -------
     list of (profile, number of streams, seed)
     """
-    del suites
     grammar = GrammarMap()
     reached: dict[tuple[int, int, int], set[Item]] = {}
     sizes: dict[tuple[int, int, int], int] = {}
@@ -34,15 +32,17 @@ def choose(n_seeds: int, suites: dict[str, Collection]) -> list[tuple[int, int, 
                 reached[key], sizes[key] = set(reached_by(grammar, streams)), size
         if seed % 20 == 0:
             print(
-                f"{seed} seeds drawn, {len(set().union(*reached.values()))} things reached",
+                f"{seed} seeds drawn, {len(set().union(*reached.values()))} items reached",
                 file=sys.stderr,
                 flush=True,
             )
     open_items = set().union(*reached.values())
     chosen = []
     while open_items:
-        # Small streams first where the gain is alike: what is kept is read by people.
-        best = max(reached, key=lambda key: (len(reached[key] & open_items) / (sizes[key] + 200), -key[2]))
-        chosen.append(best)
-        open_items -= reached.pop(best)
+        # Prefer small streams at similar gain: people read the chosen ones.
+        candidate = max(
+            reached, key=lambda key: (len(reached[key] & open_items) / (sizes[key] + 200), -key[2])
+        )
+        chosen.append(candidate)
+        open_items -= reached.pop(candidate)
     return sorted(chosen)

@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Codewords without an encoder: the model's decoder asks for bins, and a script answers.
+"""Codewords written by the model's decoder: a script chooses every bin that the decoder requests.
 
-The model of ``spec/`` walks through a tensor as it always does, but on top of an engine that does not read a bin but
-lets a script choose it and writes it down. So whatever the model can decode can be written, choices included that no
-encoder would make, and the grammar of the tensor data is not written a second time.
+The model of ``spec/`` decodes a tensor as usual, on an arithmetic engine that encodes the scripted bin instead of
+reading one. The generators can therefore write everything that the model can decode, including choices that no
+encoder makes, without a second implementation of the tensor-data grammar.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
 from conformance.generators.script import TensorScript
 from spec.model import stream as model_stream
-from spec.model.arithmetic import Context
+from spec.model.arithmetic import ArithmeticDecoder, Context
 from spec.model.errors import Malformed
+from spec.model.scan import count_block_rows
 from spec.model.tables import RANGE_LPS
-
-Overflow = Malformed
+from spec.model.tensor_data import TensorCoding, TensorData
 
 
 @dataclass
 class BlockRowStart:
-    """Where a block row starts: ``position`` is as in clause 5.1.1, ``low`` turns into the offset at the end."""
+    """Start of a block row: ``position`` as in clause 5.1.1; ``offset`` is computed from ``low`` at the end."""
 
     tensor: int
     position: int
@@ -34,21 +34,21 @@ class BlockRowStart:
 
 @dataclass
 class Codeword:
-    """A finished codeword and what an encoder must know of it to write entry points."""
+    """Finished codeword with the starts of its block rows, for entry points."""
 
     octets: bytes
     starts: list[BlockRowStart] = field(default_factory=list)
 
 
 class CodewordWriter:
-    """Has the face of the model's ``ArithmeticDecoder`` and encodes.
+    """Encoder with the interface of the model's ``ArithmeticDecoder``.
 
-    ``low`` is an unbounded integer: the codeword's value so far. Slow, and nothing can carry wrongly.
+    ``low`` is the value of the codeword so far, an unbounded integer: slow, but free of carry propagation.
 
     Parameters
     ----------
     scripts : list of TensorScript
-        What to say of each tensor, in the order of their data.
+        Scripts of the tensors, in the order of their data.
     """
 
     def __init__(self, scripts: list[TensorScript]) -> None:
@@ -62,7 +62,7 @@ class CodewordWriter:
         self.starts: list[BlockRowStart] = []
         self.octets = b""
 
-    # The attributes that the model reads.
+    # Attributes that the model reads.
 
     @property
     def bit_position(self) -> int:
@@ -118,7 +118,7 @@ class CodewordWriter:
         self.range = 256
 
     def finish(self) -> None:
-        """Write the terminating bin; the stop bit makes the codeword's value odd."""
+        """Write the terminating bin; the stop bit makes the value of the codeword odd."""
         self.range -= 2
         self.low += self.range
         value, n_bits = self.low | 1, self.n_shifts + 9
@@ -129,7 +129,7 @@ class CodewordWriter:
 
 
 class _Drafting:
-    """Replaces the model's engine and tensor data while a draft is being filled."""
+    """Replacements of the model's engine and tensor data during the writing of a draft."""
 
     def __init__(self, scripts_of_units: list[list[TensorScript]]) -> None:
         self.scripts_of_units = scripts_of_units
@@ -141,13 +141,13 @@ class _Drafting:
         writer.path = path
         self.written.append(writer)
         self.n_tensors = 0
-        # qp_value comes before the tensor data and is the first tensor's.
+        # qp_value precedes the tensor data and belongs to the first tensor.
         return writer
 
-    def tensor_data(self, engine: CodewordWriter, coding: Any) -> Any:
+    def tensor_data(self, engine: CodewordWriter, coding: TensorCoding) -> TensorData:
         drafting = self
 
-        class Scripted(_TensorData):
+        class Scripted(TensorData):
             def decode(self) -> list[int]:
                 engine.script.begin(self)
                 levels = super().decode()
@@ -157,7 +157,7 @@ class _Drafting:
                 return levels
 
             def _note_start(self) -> None:
-                if drafting_block_rows(self) > 1:
+                if count_block_rows(self.coding.rows, self.scan_order) > 1:
                     engine.starts.append(
                         BlockRowStart(drafting.n_tensors, engine.n_shifts, engine.low, self.state)
                     )
@@ -170,31 +170,20 @@ class _Drafting:
                 engine.script.context = index
                 super()._initialisation_parameter(index)
 
-            def _coded_value(self, base: int, seen: bool) -> int:
-                return super()._coded_value(base, seen)
-
             def _level(self, position: int) -> int:
                 engine.script.at(position)
                 return super()._level(position)
 
-        return Scripted(engine, coding)
-
-
-_TensorData: Any = model_stream.TensorData
-
-
-def drafting_block_rows(data: Any) -> int:
-    """How many block rows the tensor has."""
-    return model_stream.count_block_rows(data.coding.rows, data.scan_order)
+        return Scripted(cast("ArithmeticDecoder", engine), coding)
 
 
 def write_codewords(decode: Callable[[], object], scripts: list[list[TensorScript]]) -> list[Codeword]:
-    """Run ``decode``, which decodes a draft with the model, and return the codewords that the scripts gave.
+    """Run ``decode``, which decodes a draft with the model, and return the scripted codewords.
 
     Parameters
     ----------
     scripts : list of list of TensorScript
-        Per coded unit, per tensor.
+        Scripts per coded unit and tensor.
     """
     drafting = _Drafting(scripts)
     names = vars(model_stream)

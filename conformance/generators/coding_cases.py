@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases of both profiles that are about codewords: contexts, binarisation, scans, codebooks."""
+"""Cases of both profiles on entropy coding: contexts, binarisation, scans, codebooks."""
 
 from __future__ import annotations
 
 from conformance.generators import draft as d
 from conformance.generators.case import Collection, rng_of
 from conformance.generators.plain import one
-from conformance.generators.script import TensorScript, drawn_initialisations, drawn_values
+from conformance.generators.script import (
+    TensorScript,
+    constant_initialisation,
+    drawn_initialisations,
+    drawn_values,
+)
 
 
 def add_entropy(suite: Collection, p: int) -> None:
+    """Add cases of initialisations, binarisation, the trellis and the arithmetic engine."""
     add = suite.add
     for which in range(9):
         rng = rng_of(f"initialisation {which}")
-        unit = d.data_unit("w", (12, 20), TensorScript(drawn_values(rng, 0.6, 30), initialisations=lambda _context, which=which: which),
+        unit = d.data_unit("w", (12, 20), TensorScript(drawn_values(rng, 0.6, 30), initialisations=constant_initialisation(which)),
                            profile=p, unary=4, dq=1)  # fmt: skip
         add(f"contexts/initialisation-{which}", "A wrong row in the table of initialisations, or a wrong adaptation shift.",
             "context-initialization dependent-quantization", one(unit, profile=p))  # fmt: skip
@@ -44,10 +50,12 @@ def add_entropy(suite: Collection, p: int) -> None:
             "dependent-quantization", one(unit, profile=p))  # fmt: skip
     skewed = d.data_unit("w", (24, 40), TensorScript(lambda at: int(at % 97 == 96)), profile=p)
     add("engine/skewed", "An estimator that leaves its range when one bin value dominates.", "arithmetic-engine", one(skewed, profile=p))  # fmt: skip
-    ones = d.data_unit("w", (10, 40), TensorScript([1] * 400, initialisations=lambda _context: 2), profile=p)
+    ones = d.data_unit(
+        "w", (10, 40), TensorScript([1] * 400, initialisations=constant_initialisation(2)), profile=p
+    )
     add("engine/all-ones", "An estimator that leaves its range at the other end.", "arithmetic-engine", one(ones, profile=p))  # fmt: skip
     negative = d.data_unit(
-        "w", (10, 40), TensorScript([-2] * 400, initialisations=lambda _context: 6), profile=p
+        "w", (10, 40), TensorScript([-2] * 400, initialisations=constant_initialisation(6)), profile=p
     )
     add("engine/all-minus-two", "An estimator that leaves its range, for signs.", "arithmetic-engine", one(negative, profile=p))  # fmt: skip
     for n in range(1, 9):
@@ -59,6 +67,7 @@ def add_entropy(suite: Collection, p: int) -> None:
 
 
 def add_scans(suite: Collection, p: int) -> None:
+    """Add cases of scan orders 1 to 4."""
     shapes = ((8, 8), (9, 8), (8, 9), (17, 20), (33, 5), (3, 70))
     for scan in (1, 2, 3, 4):
         side = 4 << scan
@@ -82,6 +91,7 @@ def add_scans(suite: Collection, p: int) -> None:
 
 
 def add_codebooks(suite: Collection, p: int) -> None:
+    """Add cases of codebooks, with and without dependent quantisation."""
     add = suite.add
     tables = {
         "one-entry": ([7], 0), "two-left": ([-3, 4], 1), "two-right": ([-3, 4], 0), "three": ([-9, 0, 2], 1),

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The suite ``core``: profile 0, everything that edition 1 has."""
+"""Suite ``core``: profile 0, all features of edition 1."""
 
 from __future__ import annotations
 
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 from conformance.generators import draft as d
 from conformance.generators.case import Collection, rng_of
@@ -15,7 +16,7 @@ from conformance.generators.script import TensorScript, drawn_values
 
 
 def add_shared(suite: Collection) -> None:
-    """Cases that both profiles have; their units differ, what is tested does not."""
+    """Add the cases that both profiles share."""
     p = suite.profile
     plain = d.data_unit("w", SHAPE, ramp(), profile=p)
     _framing(suite, p, plain)
@@ -27,11 +28,6 @@ def add_shared(suite: Collection) -> None:
     add_entropy(suite, p)
     add_scans(suite, p)
     add_codebooks(suite, p)
-
-
-def add_core(suite: Collection) -> None:
-    """All of the suite but its random and captured vectors."""
-    add_shared(suite)
 
 
 def _framing(suite: Collection, p: int, plain: d.UnitDraft) -> None:
@@ -144,10 +140,10 @@ def _performance_maps(suite: Collection, p: int, unit: d.UnitDraft) -> None:
         "spm_nn_class_accuracy": [0.5, 0.25],
     }
 
-    def entries(prefix: str, **more: object) -> dict[str, object]:
+    def entries(prefix: str, **more: Any) -> dict[str, Any]:
         return {**more, **{key.replace("spm_", prefix + "_"): value for key, value in entry.items()}}
 
-    maps: dict[str, tuple[str, str, Callable[[int], list[object]]]] = {
+    maps: dict[str, tuple[str, str, Callable[[int], list[dict[str, Any]]]]] = {
         "sparsification": ("mps_sparsification_flag", "spm_count_thresholds",
                            lambda n: [entries("spm", sparsification_threshold=0.1, non_zero_ratio=1.5) for _ in range(n)]),
         "pruning": ("mps_pruning_flag", "ppm_count_pruning_ratios",
@@ -163,12 +159,12 @@ def _performance_maps(suite: Collection, p: int, unit: d.UnitDraft) -> None:
     }  # fmt: skip
     for name, (flag, count, make) in maps.items():
         for n in (0, 1, 3):
-            table = {count: n, "entry": make(max(0, n - 1))}
+            table: Any = {count: n, "entry": make(max(0, n - 1))}
             suite.add(f"maps/{name}-{n}", "A decoder that loops count times instead of count less one, or loses its place in the map.",
                       "performance-maps model-parameter-set",
                       one(unit, d.mps(p, **{flag: 1, f"{name}_performance_map": table}), profile=p),
                       requirement="should", comment="Decision 0001.", elements=(flag, count))  # fmt: skip
-    mask = {
+    mask: dict[str, Any] = {
         "spm_count_thresholds": 2,
         "entry": [entries("spm", sparsification_threshold=0.1, non_zero_ratio=0.0)],
     }
@@ -176,7 +172,7 @@ def _performance_maps(suite: Collection, p: int, unit: d.UnitDraft) -> None:
     suite.add("maps/class-bitmask-255-bits", "A decoder that holds a class bit mask in 32 or 64 bits.", "performance-maps",
               one(unit, d.mps(p, mps_sparsification_flag=1, sparsification_performance_map=mask), profile=p),
               requirement="should", comment="Decision 0004.", elements=("spm_class_bitmask",))  # fmt: skip
-    largest = {
+    largest: dict[str, Any] = {
         "spm_count_thresholds": 2,
         "entry": [entries("spm", sparsification_threshold=0.1, non_zero_ratio=0.0)],
     }
@@ -190,7 +186,9 @@ def _performance_maps(suite: Collection, p: int, unit: d.UnitDraft) -> None:
         comment="Decision 0004.",
         elements=("spm_class_bitmask",),
     )
-    every = {f"lps_{name}_flag": 1 for name in ("sparsification", "pruning", "unification")} | {
+    every: dict[str, Any] = {
+        f"lps_{name}_flag": 1 for name in ("sparsification", "pruning", "unification")
+    } | {
         f"{name}_performance_map": {maps[name][1]: 2, "entry": maps[name][2](1)}
         for name in ("sparsification", "pruning", "unification")
     }

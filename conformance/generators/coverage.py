@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Count what the suites exercise: ``python -m conformance.generators.coverage`` writes ``conformance/coverage.json``.
+"""Coverage count: ``python -m conformance.generators.coverage`` writes ``conformance/coverage.json``.
 
-Nothing is claimed: streams are parsed with the grammar's own choices watched, and decoded with the model's bins
-watched. What no stream can reach is listed by rules below, each with its reason.
+Every stream is parsed with an observer on the branches of the grammar, and decoded with an observer on the bins of the
+model. Rules below list the unreachable items, with reasons.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from nnr_conformance.coverage import Coverage, CoverageGroup, CoverageItem
 from nnr_conformance.json_schema import save_json
 from nnr_conformance.suite import Suite, find_suites
 
-from conformance.generators.grammar_map import GrammarMap, Item, parse_watched, watched
+from conformance.generators.grammar_map import GrammarMap, Item, observed, parse_leniently
 from spec.model import Session, StreamError
 from spec.model import stream as model_stream
 from spec.model.arithmetic import ArithmeticDecoder
 from spec.model.contexts import ContextSet
+from spec.model.tensor_data import TensorData
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Contexts, initialisations and escapes, by watching the model.
+# Contexts, initialisations and escapes, observed in the model.
 
 _GREATER_WITH_BASE = "a base that is not 0 has a magnitude of 1 or more"
 
 
 def context_items() -> Iterator[tuple[Item, str]]:
-    """Every context with both bins, for the longest unary part; and why some cannot be reached."""
+    """Yield every context with both bins, for the longest unary part, and the reason if it is unreachable."""
     names: list[tuple[str, str]] = [(f"significance[{k}]", "") for k in range(24)]
     names += [(f"significance-base[{k}]", "") for k in range(16)]
     names += [(f"significance-history[{k}]", "") for k in range(8)]
@@ -64,7 +65,7 @@ CLASSES = (
 
 
 def name_of_context(index: int, contexts: ContextSet) -> str:
-    """The context's name in `context_items`."""
+    """Name of a context in `context_items`."""
     if index < 24:
         return f"significance[{index}]"
     if index < 40:
@@ -84,7 +85,7 @@ def name_of_context(index: int, contexts: ContextSet) -> str:
 
 
 def entropy_items() -> dict[Item, str]:
-    """Everything about contexts, initialisations, escapes and states."""
+    """List all items of contexts, initialisations, escapes, states and the LPS table."""
     items = dict(context_items())
     for name in CLASSES:
         for which in range(9):
@@ -101,12 +102,12 @@ def entropy_items() -> dict[Item, str]:
 
 
 @contextmanager
-def watched_model(found: Counter[Item]) -> Iterator[None]:
-    """Count contexts, initialisations, escapes and states of everything that the model decodes."""
-    tensor_data: Any = model_stream.TensorData
-    engine_class: Any = ArithmeticDecoder
+def observed_model(reached: Counter[Item]) -> Iterator[None]:
+    """Count contexts, initialisations, escapes and states in all that the model decodes."""
 
-    class Data(tensor_data):
+    class Data(TensorData):
+        engine: Any
+
         def decode(self) -> Any:
             self.chosen: dict[int, int] = defaultdict(int)
             self.engine.data = self
@@ -121,29 +122,29 @@ def watched_model(found: Counter[Item]) -> Iterator[None]:
             self.engine.ones = None
             result = super()._magnitude(*arguments)
             if self.engine.ones is not None:
-                found["escapes", f"prefix of {self.engine.ones} ones"] += 1
+                reached["escapes", f"prefix of {self.engine.ones} ones"] += 1
             return result
 
         def _coded_value(self, base: int, seen: bool) -> int:
             value = super()._coded_value(base, seen)
             if self.coding.dependent:
-                found["trellis", f"state {self.state}, {'odd' if value & 1 else 'even'}"] += 1
+                reached["trellis", f"state {self.state}, {'odd' if value & 1 else 'even'}"] += 1
             return int(value)
 
-    class Engine(engine_class):
+    class Engine(ArithmeticDecoder):
         data: Any = None
         which = 0
         ones: Any = None
 
         def regular(self, context: Any) -> int:
             both = context.s1 + 16 * context.s0
-            found["lps-table", f"range row {(self.range >> 5) & 7}, column {abs(both >> 7)}"] += 1
+            reached["lps-table", f"range row {(self.range >> 5) & 7}, column {abs(both >> 7)}"] += 1
             value = int(super().regular(context))
             name = name_of_context(context.index, self.data.contexts)
-            found["context-models", f"{name}.bin{value}"] += 1
+            reached["context-models", f"{name}.bin{value}"] += 1
             group = name.partition("[")[0]
             if group in CLASSES:
-                found["initialisations", f"{group}: {self.data.chosen[context.index]}"] += 1
+                reached["initialisations", f"{group}: {self.data.chosen[context.index]}"] += 1
             if group == "prefix":
                 self.ones = (self.ones or 0) + value
             return value
@@ -164,19 +165,19 @@ def watched_model(found: Counter[Item]) -> Iterator[None]:
 
 
 def reached_by(grammar: GrammarMap, streams: Sequence[bytes]) -> Counter[Item]:
-    """Everything that a vector reaches."""
-    found: Counter[Item] = Counter()
-    with watched(grammar, found):
+    """Count the items that a vector reaches."""
+    reached: Counter[Item] = Counter()
+    with observed(grammar, reached):
         for stream in streams:
-            parse_watched(stream)
-    with watched_model(found):
+            parse_leniently(stream)
+    with observed_model(reached):
         session = Session()
         try:
             for stream in streams:
                 session.decode(stream)
         except StreamError:
             pass
-    return found
+    return reached
 
 
 GROUPS = {
@@ -192,7 +193,7 @@ _KEPT = 3
 
 
 def count(suites: Sequence[Suite], progress: Any = None) -> Coverage:
-    """Count over all vectors of the suites but those that are too large to be read by hand."""
+    """Count over all vectors but those of the suite ``resource``."""
     grammar = GrammarMap()
     items = grammar.items | entropy_items()
     total: Counter[Item] = Counter()
@@ -216,7 +217,7 @@ def count(suites: Sequence[Suite], progress: Any = None) -> Coverage:
                 continue
             reached_ids = () if reason else tuple(by.get((group, key), ()))
             if reason and by.get((group, key)):
-                raise AssertionError(f"{key} is said not to be reachable, and {by[group, key][0]} reaches it")
+                raise AssertionError(f"{key} is listed as unreachable, but {by[group, key][0]} reaches it")
             listed.append(
                 CoverageItem(
                     id=key,
@@ -236,7 +237,7 @@ def count(suites: Sequence[Suite], progress: Any = None) -> Coverage:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the counts."""
+    """Count and write the coverage file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--output", type=Path, default=ROOT / "conformance" / "coverage.json")
     options = parser.parse_args(arguments)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Damage, one fault at a time: how an invalid vector is made from a valid one."""
+"""Derivation of invalid vectors from valid ones, by one fault each."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ Parents = dict[str, Any]
 
 
 class Damager:
-    """Declares faults; parents are vectors of the other suites."""
+    """Declares invalid cases; parents are vectors of the other suites."""
 
     def __init__(self, suite: Collection, parents: Parents) -> None:
         self.suite = suite
         self.parents = parents
 
     def of(self, parent: str) -> bytes:
-        """The stream of a valid vector of one stream."""
+        """Stream of a valid single-stream vector."""
         [stream] = self.parents[parent].streams
         return bytes(stream)
 
     def add(self, name: str, purpose: str, features: str, streams: bytes | Sequence[bytes], classes: str, stage: str,
             *, parent: str, mutation: str, element: str | None = None, bits: tuple[int, int] | None = None,
             stream: int = 0, **rest: Any) -> None:  # fmt: skip
-        """Declare a case that is to be rejected."""
+        """Declare a case that must be rejected."""
         fault = Fault(tuple(classes.split()), stage, element, bits, parent, mutation, stream)
         rest.setdefault("profile", self.parents[parent].profile)
         if element is not None:
@@ -37,7 +37,7 @@ class Damager:
 
     def edit(self, name: str, purpose: str, features: str, parent: str, path: str, value: Any, classes: str = "malformed",
              stage: str = "header", **rest: Any) -> None:  # fmt: skip
-        """Write another value at a path of the parent's syntax."""
+        """Declare the parent with another value at a path of its syntax."""
         octets, place = written_over(self.of(parent), path, value)
         element = path.rpartition(".")[2].partition("[")[0]
         element = {"nnr_reserved_zero_1bit_2": "nnr_reserved_zero_1bit"}.get(element, element)
@@ -46,7 +46,7 @@ class Damager:
 
 
 def events_of(stream: bytes) -> Trace:
-    """The trace of a valid stream."""
+    """Trace of a valid stream."""
     state, trace = SyntaxState(), Trace()
     for span in iter_unit_spans(stream):
         state = state.after(parse_unit(stream, span, state, trace))
@@ -54,10 +54,10 @@ def events_of(stream: bytes) -> Trace:
 
 
 def written_over(stream: bytes, path: str, value: int) -> tuple[bytes, tuple[int, int]]:
-    """Write ``value`` over the bits of an element; returns the stream and the bits [begin, end]."""
+    """Overwrite the bits of an element; returns the stream and the bits [begin, end]."""
     event = events_of(stream).by_path(path)
     if event is None:
-        raise LookupError(f"no {path}; there is {[e.path for e in events_of(stream)]}")
+        raise LookupError(f"no {path}; known: {[e.path for e in events_of(stream)]}")
     begin, n_bits = event.bit_offset, event.n_bits
     whole = int.from_bytes(stream, "big")
     shift = 8 * len(stream) - begin - n_bits
@@ -68,7 +68,7 @@ def written_over(stream: bytes, path: str, value: int) -> tuple[bytes, tuple[int
 
 
 def rebuilt(stream: bytes, index: int, change: Callable[[dict[str, Any]], None]) -> bytes:
-    """Build a stream again with one unit's tree changed, its size included."""
+    """Rebuild a stream with a changed syntax tree of one unit; the unit size is updated."""
     from nnr_codec.syntax import build_tree
 
     state, pieces = SyntaxState(), []
@@ -86,8 +86,17 @@ def rebuilt(stream: bytes, index: int, change: Callable[[dict[str, Any]], None])
     return b"".join(pieces)
 
 
+def assigned(element: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """Create the change that assigns a value to an element."""
+
+    def change(tree: dict[str, Any]) -> None:
+        tree[element] = value
+
+    return change
+
+
 def unaligned(tree: dict[str, Any]) -> dict[str, Any]:
-    """Leave alignments out, so that they are made anew."""
+    """Drop alignments, so that building creates them."""
     return {
         key: unaligned(value) if isinstance(value, dict) else value
         for key, value in tree.items()
@@ -103,13 +112,13 @@ def with_unit(stream: bytes, index: int, octets: bytes) -> bytes:
 
 
 def without_unit(stream: bytes, index: int) -> bytes:
-    """Leave a unit out."""
+    """Remove a unit."""
     span = list(iter_unit_spans(stream))[index]
     return stream[: span.byte_offset] + stream[span.byte_offset + span.size_bytes :]
 
 
 def resized(stream: bytes, index: int, extra: bytes | int) -> bytes:
-    """Lengthen a unit by bytes at its end, or shorten it by a number of them, size field included."""
+    """Append bytes to a unit, or remove a number of bytes from its end; the size field is updated."""
     span = list(iter_unit_spans(stream))[index]
     begin, end = span.byte_offset, span.byte_offset + span.size_bytes
     body = stream[begin + span.header_offset : end]
@@ -118,7 +127,7 @@ def resized(stream: bytes, index: int, extra: bytes | int) -> bytes:
 
 
 def size_field(n_bytes: int) -> bytes:
-    """The short size of a unit with so many bytes behind it."""
+    """Short size field of a unit with ``n_bytes`` after it."""
     return (n_bytes + 2).to_bytes(2, "big")
 
 

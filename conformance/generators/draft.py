@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streams as lists of units still without codewords, and how they become bytes."""
+"""Drafts of streams: lists of units without codewords, and their conversion to bytes."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from spec.model import Limits as ModelLimits
 from spec.model import Session
 
 LOOSE = ModelLimits(topology_elements=1 << 22, entry_points=1 << 22)
-_NOT_CODED = 2
 
 
 @dataclass
 class UnitDraft:
-    """A unit's syntax elements; of a coded unit, what to say of its tensors.
+    """Syntax elements of a unit; for a coded unit, also the scripts of its tensors.
 
     Parameters
     ----------
     scripts : list of TensorScript
-        In the order of the tensors' data; empty for what has no codeword.
+        Scripts in the order of the tensors' data; empty for a unit without codeword.
     long_form : bool
-        Use the 31-bit size.
+        If True, use the 31-bit size.
     part_bytes : int
-        Cut the unit into parts with so many bytes of payload; 0 leaves it whole.
+        Payload bytes per part; 0 leaves the unit whole.
     entry_points : callable, optional
-        Changes the true entry points; for streams whose entry points lie.
+        Function that changes the entry points in place, for streams with wrong entry points.
     """
 
     tree: Tree
@@ -53,7 +52,7 @@ def write_stream(
     Parameters
     ----------
     before : sequence of bytes
-        The earlier streams of a sequence.
+        Earlier streams of the sequence.
     """
     coded = [unit for unit in units if unit.scripts]
     draft = _joined(units, {})
@@ -76,7 +75,7 @@ def _joined(units: Sequence[UnitDraft], codewords: dict[int, Codeword]) -> bytes
         _fill_entry_points(unit, tree, state, codeword)
         octets = build_tree(_framed(tree), state)
         [span] = iter_unit_spans(octets)
-        parsed = parse_unit(octets, span, _ready(state, span.nnr_unit_type), limits=Limits.none())
+        parsed = parse_unit(octets, span, state, limits=Limits.none())
         state = state.after(parsed)
         if unit.long_form:
             content = octets[span.header_offset :]
@@ -89,11 +88,6 @@ def _joined(units: Sequence[UnitDraft], codewords: dict[int, Codeword]) -> bytes
         else:
             pieces.append(octets)
     return b"".join(pieces)
-
-
-def _ready(state: SyntaxState, kind: int) -> SyntaxState:
-    del kind
-    return state
 
 
 def _framed(tree: Tree) -> Tree:
@@ -120,7 +114,7 @@ def _fill_entry_points(unit: UnitDraft, tree: Tree, state: SyntaxState, codeword
     if unit.entry_points is not None:
         unit.entry_points(points)
     before = 0
-    entries = []
+    entries: list[dict[str, int]] = []
     for point in points:
         distance = point.pop("distance")
         if not tree.get("dq_flag"):
@@ -130,7 +124,7 @@ def _fill_entry_points(unit: UnitDraft, tree: Tree, state: SyntaxState, codeword
     tree["cabac_entry_point"] = entries
 
 
-# What a draft is made of.
+# Units of drafts.
 
 
 def start(profile: int = 1) -> UnitDraft:
@@ -208,7 +202,7 @@ def reference_list(names: Sequence[str]) -> UnitDraft:
 
 
 def quantization_unit(content: str | bytes = "text", storage: int = 0) -> UnitDraft:
-    """NNR_QNT; bytes are taken as a deflate stream."""
+    """NNR_QNT; bytes are a deflate stream."""
     compression = int(isinstance(content, bytes))
     return UnitDraft(
         {
@@ -221,12 +215,12 @@ def quantization_unit(content: str | bytes = "text", storage: int = 0) -> UnitDr
 
 
 def unknown(kind: int, body: bytes = b"anything") -> UnitDraft:
-    """A unit of a reserved or unspecified type."""
+    """Unit of a reserved or unspecified type."""
     return UnitDraft({"nnr_unit_type": kind, "nnr_unit_payload": body})
 
 
 def codebook(values: Sequence[int], zero: int, egk: int = 0) -> Tree:
-    """The elements of a codebook with these entries."""
+    """Syntax elements of a codebook with the entries ``values``."""
     size = len(values)
     return {
         "codebook_egk": egk,
@@ -267,7 +261,7 @@ def data_unit(
     part_bytes: int = 0,
     entry_points: Any = None,
 ) -> UnitDraft:
-    """NNR_NDU; a payload of bytes is taken as it is."""
+    """NNR_NDU; bytes as ``scripts`` are the payload itself."""
     tree: Tree = {"nnr_unit_type": 5, "nnr_compressed_data_unit_payload_type": kind}
     several = not isinstance(names, str | int)
     tree["nnr_multiple_topology_elements_present_flag"] = int(several)
@@ -325,12 +319,12 @@ def data_unit(
 
 
 def child_of(device: int = 0, *, temporal: int = 1) -> Tree:
-    """A parent named by node, in a unit that has a node identifier."""
+    """Elements that name a parent by node, for a unit with node identifier."""
     return {"parent_node_id_type": 0, "temporal_context_modeling_flag": temporal, "parent_device_id": device}
 
 
 def child_of_digest(digest: bytes, *, temporal: int = 1) -> Tree:
-    """A parent named by the digest of its payload."""
+    """Elements that name a parent by the digest of its payload."""
     kind = 1 if len(digest) == 32 else 2
     name = "parent_node_payload_sha256" if kind == 1 else "parent_node_payload_sha512"
     return {

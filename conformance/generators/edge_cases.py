@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where two rules of the specification meet and a reader may forget one of them."""
+"""Cases in which two rules of the specification apply together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conformance.generators.script import TensorScript, drawn_values
 
 
 def add_edges(suites: Mapping[str, Collection]) -> None:
-    """Add to the suites of valid streams."""
+    """Add the edge cases to the suites of valid streams."""
     for name, profile in (("core", 0), ("extended", 1)):
         _block_rows_without_bins(suites[name], profile)
         _two_rows_or_columns(suites[name], profile)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The suite ``extended``: profile 1, with node identifiers, row skipping, codebook-aware coding and updates."""
+"""Suite ``extended``: profile 1 with node identifiers, row skipping, codebook-aware coding and updates."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from conformance.generators import draft as d
 from conformance.generators.case import Collection, rng_of
@@ -17,8 +18,16 @@ from nnr_codec.syntax import iter_units
 Values = Sequence[int] | Callable[[int], int]
 
 
+class Hash(Protocol):
+    """Hash object of ``hashlib``."""
+
+    def digest(self) -> bytes:
+        """Digest of the hashed bytes."""
+        ...
+
+
 def add_extended(suite: Collection) -> None:
-    """All of the suite but its random and captured vectors."""
+    """Add all cases but random and captured ones."""
     add_shared(suite)
     _parameter_set(suite)
     _nodes(suite)
@@ -30,7 +39,7 @@ def add_extended(suite: Collection) -> None:
 
 def _parameter_set(suite: Collection) -> None:
     unit = d.data_unit("w", (3, 4), ramp())
-    for name, elements in {
+    parameter_sets: dict[str, dict[str, Any]] = {
         "base-model-id": {"base_model_id_present_flag": 1, "base_model_id": "model 7"},
         "base-model-id-empty": {"base_model_id_present_flag": 1, "base_model_id": ""},
         "metric-type": {"metric_type_performance_map_valid_flag": 1, "performance_metric_type": "top-1"},
@@ -39,7 +48,8 @@ def _parameter_set(suite: Collection) -> None:
                  "performance_metric_type": "", "validation_set_performance": b"\1\0\x80\x7f"},
         "all": {"base_model_id_present_flag": 1, "base_model_id": "x", "validation_set_performance_present_flag": 1,
                 "metric_type_performance_map_valid_flag": 1, "performance_metric_type": "y", "validation_set_performance": -0.0},
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for name, elements in parameter_sets.items():
         suite.add(f"mps/{name}", "A decoder that reads the strings of a parameter set under the wrong condition.",
                   "model-parameter-set", one(unit, d.mps(1, **elements), profile=1), elements=tuple(elements))  # fmt: skip
     for pre in (0, 1):
@@ -64,8 +74,7 @@ def _nodes(suite: Collection) -> None:
                   comment="Decision 0008.", requirement="should" if shift else "shall")  # fmt: skip
     again = [d.data_unit("w", (2,), TensorScript([k, -k]), node=(0, 0, k)) for k in (1, 2)]
     suite.add("nodes/same-name-twice", "A decoder that keeps the earlier of two units of one name.", "node-ids",
-              d.write_stream([d.start(), d.mps(), *again]), requirement="should", comment="Decision 0018.",
-              values_of_peer=True)  # fmt: skip
+              d.write_stream([d.start(), d.mps(), *again]), requirement="should", comment="Decision 0018.")  # fmt: skip
 
 
 def _rows(suite: Collection) -> None:
@@ -96,20 +105,20 @@ def _rows(suite: Collection) -> None:
 
 
 class Updates:
-    """Writes updates of one parameter, each with what it needs to name its parent."""
+    """Sequence of updates of one parameter, with the identifiers that name their parents."""
 
-    def __init__(self, name: str, shape: Sequence[int] = (18, 13), **choices: object) -> None:
+    def __init__(self, name: str, shape: Sequence[int] = (18, 13), **choices: Any) -> None:
         self.rng = rng_of(name)
         self.shape = tuple(shape)
         self.choices = choices
         self.streams: list[bytes] = []
 
     def update(self, depth: int, values: Values | None = None, *, history: bool = False, temporal: int | None = None, device: int = 0,
-               rows: bool = False, digest: Callable[[bytes], object] | None = None, parent: bool = True, **choices: object) -> None:  # fmt: skip
+               rows: bool = False, digest: Callable[[bytes], Hash] | None = None, parent: bool = True, **choices: Any) -> None:  # fmt: skip
         """Append a stream with the update at ``depth``."""
         rng = self.rng
         if temporal is None:
-            # Without a previous update the flag means nothing, and NNCodec fails on it.
+            # Without a previous update the flag has no effect, and NNCodec fails on it.
             temporal = int(bool(self.streams))
         script = TensorScript(drawn_values(rng, 0.5, 4) if values is None else values, history=history,
                               row_skip=rows, skipped_rows={2, 5, 9}, initialisations=drawn_initialisations(rng, 0.3))  # fmt: skip
@@ -128,12 +137,12 @@ class Updates:
         self.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit], self.streams))
 
     def zero_update(self) -> None:
-        """Append a stream without the parameter."""
+        """Append a stream without an update of the parameter."""
         self.streams.append(d.write_stream([d.start(), d.mps(parents=1)], self.streams))
 
     @property
     def payload(self) -> bytes:
-        """The last update's."""
+        """Payload of the last update."""
         for stream in reversed(self.streams):
             for _, unit, _ in iter_units(stream):
                 if isinstance(unit, DataUnit):
@@ -276,9 +285,9 @@ def _parents(suite: Collection) -> None:
     made = Updates("without node")
     made.update(1)
     for number, temporal in enumerate((1, 1)):
-        own = {"parameter_id": 4, "put_node_depth": 2}
+        node = {"parameter_id": 4, "put_node_depth": 2}
         unit = d.data_unit("w", made.shape, TensorScript(drawn_values(made.rng, 0.5, 4)), parents=1,
-                           parent=d.child_of(0, temporal=temporal) | own, dq=number)  # fmt: skip
+                           parent=d.child_of(0, temporal=temporal) | node, dq=number)  # fmt: skip
         made.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit], made.streams))
     add("parent/without-node-id", "A decoder that takes put_node_depth of a unit without node identifier for its parent's.",
         "parent-node incremental temporal-context", made.streams, requirement="should", comment="Decision 0012.")  # fmt: skip
@@ -324,16 +333,18 @@ def _parents(suite: Collection) -> None:
         d.write_stream([d.start(), d.mps(parents=1), *twice]), requirement="should")  # fmt: skip
 
 
+def _sign(exponent: int) -> int:
+    return -1 if exponent & 1 else 1
+
+
 def _unary_256(suite: Collection) -> None:
-    """Every greater-than context with the longest unary part, base or none, both bins."""
+    """Add updates that reach every greater-than context of the longest unary part, with and without base, with both bins."""
 
     def every(at: int) -> int:
-        return (-1) ** (at // 257) * (at % 257 + 1)
+        return _sign(at // 257) * (at % 257 + 1)
 
     made = Updates("unary 256", (22, 24), unary=256)
-    for depth, values in enumerate(
-        (every, lambda at: (-1) ** at, every, lambda at: 257 * (-1) ** at, every), 1
-    ):
+    for depth, values in enumerate((every, _sign, every, lambda at: 257 * _sign(at), every), 1):
         made.update(depth, values)
     suite.add("incremental/unary-256", "A decoder that stores fewer greater-than contexts than there can be.",
               "incremental temporal-context greater-flags cabac-unary-length", made.streams)  # fmt: skip

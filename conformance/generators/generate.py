@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the conformance suites: ``python -m conformance.generators.generate``.
+"""Generator of the conformance suites: ``python -m conformance.generators.generate``.
 
-With ``--check`` nothing is written: the suites are made again elsewhere and compared, byte for byte. ``--choose`` draws
-random streams and keeps the few that reach the most; ``--capture`` keeps the streams of other encoders; ``--peer``
-notes which vectors NNCodec decodes the same. All three write files beside this one, which the next run reads.
+``--check`` writes nothing: it generates the suites in a temporary folder and compares them byte by byte. ``--choose``
+draws random streams and keeps a covering subset; ``--capture`` stores streams of other encoders; ``--peer`` records the
+vectors that NNCodec decodes identically. All three write files beside this module, which the next run reads.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import filecmp
 import json
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -21,7 +20,7 @@ from nnr_conformance.suite import Suite
 
 from conformance.generators.captured import add_captured, capture, nncodec_cases, own_cases
 from conformance.generators.case import Case, Collection
-from conformance.generators.core_cases import add_core
+from conformance.generators.core_cases import add_shared
 from conformance.generators.edge_cases import add_edges
 from conformance.generators.extended_cases import add_extended
 from conformance.generators.golden import Disagreement, vector_of
@@ -45,9 +44,9 @@ TITLES = {
 
 
 def all_cases(folder: Path = SUITES) -> dict[str, Collection]:
-    """Declare every case of every suite; captured streams are read from ``folder``."""
+    """Declare the cases of all suites; captured streams are read from ``folder``."""
     suites = {name: Collection(name, int(name == "extended")) for name in TITLES}
-    add_core(suites["core"])
+    add_shared(suites["core"])
     add_extended(suites["extended"])
     add_edges(suites)
     for profile, n_streams, seed in json.loads(CHOSEN.read_text()) if CHOSEN.exists() else ():
@@ -64,7 +63,7 @@ def all_cases(folder: Path = SUITES) -> dict[str, Collection]:
 
 
 def write_suites(target: Path, *, quiet: bool = False) -> int:
-    """Write all suites below ``target``; the number of cases that could not be written."""
+    """Write all suites below ``target``; returns the number of cases without agreement."""
     agreements = json.loads(AGREEMENTS.read_text()) if AGREEMENTS.exists() else {}
     suites = all_cases()
     faults = 0
@@ -102,35 +101,38 @@ def write_suites(target: Path, *, quiet: bool = False) -> int:
 
 
 def check() -> int:
-    """Make the suites again and compare; exit code."""
+    """Generate the suites elsewhere and compare; returns the exit code."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder)
         faults = write_suites(target, quiet=True)
-        here = {path.relative_to(SUITES) for path in SUITES.rglob("*") if path.is_file()}
-        there = {path.relative_to(target) for path in target.rglob("*") if path.is_file()}
-        for name in sorted(here ^ there):
-            print(f"{name}: {'not made any more' if name in here else 'new'}")
+        stored = {path.relative_to(SUITES) for path in SUITES.rglob("*") if path.is_file()}
+        generated = {path.relative_to(target) for path in target.rglob("*") if path.is_file()}
+        for name in sorted(stored ^ generated):
+            print(f"{name}: {'not generated any more' if name in stored else 'new'}")
             faults += 1
-        for name in sorted(here & there):
+        for name in sorted(stored & generated):
             if not filecmp.cmp(SUITES / name, target / name, shallow=False):
                 print(f"{name}: differs")
                 faults += 1
-    print(f"{len(here)} files, {faults} differ")
+    print(f"{len(stored)} files, {faults} differ")
     return int(faults > 0)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line."""
+    """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     parser.add_argument(
         "--choose", type=int, metavar="N", help="draw N random streams of each kind and choose among them"
     )
     parser.add_argument(
-        "--capture", type=Path, metavar="DIR", help="keep the streams of DIR/index.json and of our encoder"
+        "--capture", type=Path, metavar="DIR", help="store the streams of DIR/index.json and of this encoder"
     )
     parser.add_argument(
-        "--peer", type=Path, metavar="LOG", help="note what NNCodec decodes the same, from a run's log"
+        "--peer",
+        type=Path,
+        metavar="LOG",
+        help="record the vectors that NNCodec decodes identically, from the log of a run",
     )
     options = parser.parse_args(arguments)
     if options.check:
@@ -142,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.choose:
         from conformance.generators.choose import choose
 
-        CHOSEN.write_text(json.dumps(choose(options.choose, all_cases()), indent=None) + "\n")
+        CHOSEN.write_text(json.dumps(choose(options.choose), indent=None) + "\n")
     if options.peer:
         from conformance.generators.peer_agreement import agreements_of
 
@@ -155,6 +157,3 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-
-__all__ = ["all_cases", "check", "main", "shutil", "write_suites"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of the grammar a stream reaches: elements with classes of their values, and branches."""
+"""Coverage of the grammar: syntax elements with classes of values, and branches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from nnr_codec.errors import NnrError
 from nnr_codec.syntax import NNR_UNIT, SyntaxState, Trace, iter_unit_spans, parse_unit
@@ -15,9 +16,9 @@ from nnr_codec.syntax.element import Element
 from nnr_codec.syntax.grammar import Choice, IfPresent, Repeat, Syntax
 
 Item = tuple[str, str]
-"""A group and an id in it."""
+"""Group and id of a coverage item."""
 
-# The grammar's elements and branches, by a walk over the declarations.
+# Elements and branches of the grammar, from a walk over its declarations.
 
 
 def walk_grammar() -> Iterator[tuple[str, Any]]:
@@ -49,7 +50,7 @@ def walk_grammar() -> Iterator[tuple[str, Any]]:
 
 
 def classes_of(element: Element) -> dict[str, str]:
-    """The classes of an element's values, each with the reason why it cannot be reached, or none."""
+    """Classes of the values of an element, with the reason for an unreachable class."""
     if isinstance(element, byte_alignment):
         return {"whole-byte": "", "part-of-a-byte": ""}
     if isinstance(element, unsupported):
@@ -80,7 +81,7 @@ def classes_of(element: Element) -> dict[str, str]:
 
 
 def class_of(element: Element, event: Any) -> str:
-    """The class of the value of a traced element."""
+    """Class of the value of a traced element."""
     value = event.value
     if isinstance(element, byte_alignment):
         return "whole-byte" if event.n_bits == 8 else "part-of-a-byte"
@@ -110,7 +111,7 @@ def class_of(element: Element, event: Any) -> str:
 
 
 def _is_count(element: Element) -> bool:
-    """Counts would need as many entries: their largest values are left to the suite of resources."""
+    """True for counts, whose largest values need as many entries; the suite ``resource`` covers them."""
     return "count_" in (element.name or "")
 
 
@@ -118,7 +119,7 @@ _MAPPING_REFUSED = "several names outside a block are refused at their flag, inv
 _NOT_REACHABLE = {
     "nnr_unit.nnr_unit_size=zero": "a unit has at least its own size field and type",
     "nnr_unit.nnr_unit_size=largest": "a unit of 2 GiB; its short form is in resource/units/size-2-31",
-    "nnr_aggregate_unit_payload.nnr_aggregate_unit_body=empty": "an aggregate unit is refused whatever it holds",
+    "nnr_aggregate_unit_payload.nnr_aggregate_unit_body=empty": "an aggregate unit is refused, whatever it holds",
     "nnr_compressed_data_unit_header.topology_tensor_dimension_mapping=refused": _MAPPING_REFUSED,
     "nnr_compressed_data_unit_header: if (nnr_compressed_data_unit_payload_type != NNR_PT_BLOCK"
     " && nnr_multiple_topology_elements_present_flag == 1) -> true": _MAPPING_REFUSED,
@@ -127,7 +128,7 @@ _NO_LIST_OF_ONE = "a list of names has two or more"
 
 
 class GrammarMap:
-    """Every element and branch with its id."""
+    """All elements and branches of the grammar, with ids."""
 
     def __init__(self) -> None:
         self.elements: dict[int, tuple[str, Element]] = {}
@@ -165,7 +166,7 @@ class GrammarMap:
 
     @staticmethod
     def sides(member: Any) -> list[str]:
-        """What can become of a branch."""
+        """Outcomes of a branch."""
         if isinstance(member, IfPresent):
             return ["true", "false"]
         if isinstance(member, Choice):
@@ -174,8 +175,8 @@ class GrammarMap:
 
 
 @contextmanager
-def watched(grammar: GrammarMap, found: Counter[Item]) -> Iterator[None]:
-    """Count the branches and element values of everything that is parsed."""
+def observed(grammar: GrammarMap, reached: Counter[Item]) -> Iterator[None]:
+    """Count the branches and element values in all that is parsed."""
     kept = IfPresent.parse_into, Choice.choose, Repeat._parse
     from nnr_codec.syntax import element as element_module
 
@@ -184,20 +185,20 @@ def watched(grammar: GrammarMap, found: Counter[Item]) -> Iterator[None]:
     def parse_into(self: IfPresent, tree: Any, stream: Any, context: Any, path: str) -> None:
         side = "true" if self.condition(context) else "false"
         if id(self) in grammar.branches:
-            found["grammar-branches", f"{grammar.branches[id(self)]} -> {side}"] += 1
+            reached["grammar-branches", f"{grammar.branches[id(self)]} -> {side}"] += 1
         kept[0](self, tree, stream, context, path)
 
     def choose(self: Choice, scope: Any) -> Any:
         value = self.selector(scope)
         if id(self) in grammar.branches:
             side = str(int(value)) if value in self.cases else "default"
-            found["grammar-branches", f"{grammar.branches[id(self)]} -> {side}"] += 1
+            reached["grammar-branches", f"{grammar.branches[id(self)]} -> {side}"] += 1
         return kept[1](self, scope)
 
     def parse(self: Repeat, stream: Any, context: Any, path: str) -> Any:
         entries = kept[2](self, stream, context, path)
         side = ("none", "one", "several")[min(2, len(entries))]
-        found["grammar-branches", f"{grammar.branches[id(self)]} -> {side}"] += 1
+        reached["grammar-branches", f"{grammar.branches[id(self)]} -> {side}"] += 1
         return entries
 
     def note(element: Element, stream: Any, context: Any, path: str) -> Any:
@@ -211,19 +212,19 @@ def watched(grammar: GrammarMap, found: Counter[Item]) -> Iterator[None]:
                 and event.path == path
                 and (event.value is not None or isinstance(element, unsupported))
             ):
-                found["syntax-elements", f"{named[0]}={class_of(element, event)}"] += 1
+                reached["syntax-elements", f"{named[0]}={class_of(element, event)}"] += 1
 
-    IfPresent.parse_into, Choice.choose, Repeat._parse = parse_into, choose, parse
-    element_module._traced = note
-    try:
+    with (
+        mock.patch.object(IfPresent, "parse_into", parse_into),
+        mock.patch.object(Choice, "choose", choose),
+        mock.patch.object(Repeat, "_parse", parse),
+        mock.patch.object(element_module, "_traced", note),
+    ):
         yield
-    finally:
-        IfPresent.parse_into, Choice.choose, Repeat._parse = kept
-        element_module._traced = traced
 
 
-def parse_watched(stream: bytes) -> None:
-    """Parse every unit, up to the first fault."""
+def parse_leniently(stream: bytes) -> None:
+    """Parse all units up to the first fault."""
     state, trace = SyntaxState(), Trace()
     try:
         for span in iter_unit_spans(stream):

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The suite ``invalid``: one fault each, made from a valid vector; here those of codewords and sequences."""
+"""Suite ``invalid``: valid vectors with one fault each; this module has the faults of codewords and sequences."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
+from unittest import mock
 
 from conformance.generators import draft as d
 from conformance.generators.case import Collection, rng_of
+from conformance.generators.codeword import CodewordWriter
 from conformance.generators.damage import PLAIN0, Damager, Parents, events_of, resized
+from conformance.generators.extended_cases import Updates
 from conformance.generators.invalid_framing import add_framing
 from conformance.generators.invalid_headers import (
     add_data_units,
@@ -17,11 +21,12 @@ from conformance.generators.invalid_headers import (
 )
 from conformance.generators.plain import one, ramp
 from conformance.generators.script import TensorScript, drawn_values
-from spec.model import Session
+from spec.model import Malformed, Session, decode
+from spec.model.arithmetic import ArithmeticDecoder
 
 
 def add_invalid(suite: Collection, parents: Parents) -> None:
-    """All of the suite."""
+    """Add all cases of the suite."""
     damager = Damager(suite, parents)
     add_framing(damager)
     add_headers(damager)
@@ -97,7 +102,10 @@ def _codewords(m: Damager) -> None:
 
 
 def _short_of_the_end(m: Damager) -> None:
-    """An offset one below those that end a codeword. It ends on range - 1, where that is odd, and everything else fits."""
+    """Add a codeword whose last offset is one below the smallest valid one.
+
+    The offset ends on range - 1, which the parent makes odd; the codeword is valid otherwise.
+    """
     parent = next(
         name for name in (f"core/engine/end-{n}" for n in range(1, 9)) if _range_at_end(m.of(name)) % 2 == 0
     )
@@ -116,10 +124,7 @@ def _range_at_end(stream: bytes) -> int:
 
 
 def _without_end() -> bytes:
-    """A codeword that ends as it should but for its terminating bin, which is 0."""
-    from conformance.generators.codeword import CodewordWriter
-
-    kept = CodewordWriter.finish
+    """Write a codeword that is valid except for its terminating bin, which is 0."""
 
     def finish(self: CodewordWriter) -> None:
         self.range -= 2
@@ -128,11 +133,8 @@ def _without_end() -> bytes:
         padding = -n_bits % 8
         self.octets = (value << padding).to_bytes((n_bits + padding) // 8, "big")
 
-    CodewordWriter.finish = finish
-    try:
+    with mock.patch.object(CodewordWriter, "finish", finish):
         return one(d.data_unit("w", (3, 4), ramp(), profile=0))
-    finally:
-        CodewordWriter.finish = kept
 
 
 def _escapes(m: Damager) -> None:
@@ -162,28 +164,28 @@ def _escapes(m: Damager) -> None:
 
 
 def overflowing(unit: d.UnitDraft, *, loose: bool = False) -> bytes:
-    """Write a stream whose levels the model refuses: the checks are off while it is written."""
+    """Write a stream with levels that the model rejects, by disabling its checks."""
     from spec.model import stream as model_stream
     from spec.model import tensor_data
 
-    kept = tensor_data.INT32_MIN, tensor_data.INT32_MAX
-    reconstruct = model_stream._StreamDecoder._reconstruct
-    coded = tensor_data.TensorData._magnitude
-    tensor_data.INT32_MIN, tensor_data.INT32_MAX = -(1 << 40), 1 << 40
-    model_stream._StreamDecoder._reconstruct = lambda *_arguments: None
-    if loose:
-        tensor_data.TensorData._magnitude = lambda self, *rest: (coded(self, *rest), 1)[1]
-    try:
-        profile = 1 if "node_id_present_flag" in unit.tree else 0
+    read_magnitude = tensor_data.TensorData._magnitude
+
+    def magnitude(self: tensor_data.TensorData, *arguments: Any) -> int:
+        value = read_magnitude(self, *arguments)
+        return 1 if loose else value
+
+    profile = 1 if "node_id_present_flag" in unit.tree else 0
+    with (
+        mock.patch.object(tensor_data.TensorData, "_magnitude", magnitude),
+        mock.patch.object(tensor_data, "INT32_MIN", -(1 << 40)),
+        mock.patch.object(tensor_data, "INT32_MAX", 1 << 40),
+        mock.patch.object(model_stream._StreamDecoder, "_reconstruct", return_value=None),
+    ):
         return one(unit, d.mps(profile, methods=3), profile=profile)
-    finally:
-        tensor_data.INT32_MIN, tensor_data.INT32_MAX = kept
-        model_stream._StreamDecoder._reconstruct = reconstruct
-        tensor_data.TensorData._magnitude = coded
 
 
 def _block_rows(m: Damager) -> None:
-    """An offset of 256 or more where the range becomes 256, from a writer that once leaves that step out."""
+    """Add codewords with an offset of 256 or more where the range becomes 256; their writer skips that step once."""
     for name, n_narrowed in (("first", 0), ("later", 1)):
         m.add(f"codeword/offset-above-256-{name}", "A decoder that goes on with an offset outside its range at a block row.", "block-scan",
               _not_narrowed(n_narrowed), "malformed", "payload", parent="core/scan/1-17x20",
@@ -192,30 +194,37 @@ def _block_rows(m: Damager) -> None:
 
 
 def _not_narrowed(n_narrowed: int) -> bytes:
-    from conformance.generators.codeword import CodewordWriter
-    from spec.model import Malformed, decode
-
-    kept = CodewordWriter.narrow
+    narrowing = CodewordWriter.narrow
     for attempt in range(200):
         calls = iter(range(100))
 
         def narrow(self: CodewordWriter, calls: Any = calls) -> None:
             if next(calls) != n_narrowed:
-                kept(self)
+                narrowing(self)
 
-        CodewordWriter.narrow = narrow
-        try:
+        with mock.patch.object(CodewordWriter, "narrow", narrow):
             values = drawn_values(rng_of(f"no narrowing {n_narrowed} {attempt}"), 0.6, 5)
             unit = d.data_unit("w", (17, 20), TensorScript(values), profile=0, scan=1, entry_points=_masked)
             stream = one(unit)
-        finally:
-            CodewordWriter.narrow = kept
-        try:
-            decode([stream])
-        except Malformed as error:
-            if "interval" in error.message:
-                return stream
+        if _fails_at_narrowing(stream):
+            return stream
     raise LookupError("no seed leads to such an offset")
+
+
+def _fails_at_narrowing(stream: bytes) -> bool:
+    """True if the model rejects a stream where it narrows the range for a block row."""
+    narrowing = ArithmeticDecoder.narrow
+    failed = False
+
+    def narrow(self: ArithmeticDecoder) -> None:
+        nonlocal failed
+        failed = True
+        narrowing(self)
+        failed = False
+
+    with mock.patch.object(ArithmeticDecoder, "narrow", narrow), contextlib.suppress(Malformed):
+        decode([stream])
+    return failed
 
 
 def _masked(points: list[dict[str, int]]) -> None:
@@ -229,15 +238,13 @@ def _sequences(m: Damager) -> None:
     m.add("sequence/parent-depth-unknown", "A decoder that takes some other update for the one that is missing.", "incremental parent-node",
           [streams[0], streams[2]], "malformed", "sequence", parent=parent, mutation="second update left out", element="put_node_depth",
           stream=1, comment="Decision 0015.")  # fmt: skip
-    from conformance.generators.extended_cases import Updates
-
     made = Updates("another shape", (9, 8))
     made.update(1)
-    kept = list(made.streams)
+    first_streams = list(made.streams)
     other = Updates("another shape, too", (8, 9))
     other.update(2)
     m.add("sequence/parent-of-another-shape", "A decoder that reads contexts beyond the end of a smaller base.", "incremental temporal-context",
-          [kept[0], other.streams[0]], "malformed", "sequence", parent=parent, mutation="second update of another shape",
+          [first_streams[0], other.streams[0]], "malformed", "sequence", parent=parent, mutation="second update of another shape",
           element="tensor_dimensions", stream=1)  # fmt: skip
     damaged = streams[1][:-1] + bytes([streams[1][-1] ^ 0xFF])
     m.add("sequence/damaged-second", "A decoder that delivers an update whose codeword does not end.", "incremental",
@@ -246,9 +253,9 @@ def _sequences(m: Damager) -> None:
 
 
 def _either(m: Damager) -> None:
-    """Streams that a decoder may accept or reject."""
+    """Add streams that a decoder may accept or reject."""
 
-    def lie(points: list[dict[str, int]]) -> None:
+    def falsify(points: list[dict[str, int]]) -> None:
         points[0]["cabac_offset_value"] ^= 0x55
         points[-1]["distance"] += 3
 
@@ -260,7 +267,7 @@ def _either(m: Damager) -> None:
             profile=profile,
             scan=1,
             dq=1,
-            entry_points=lie,
+            entry_points=falsify,
         )
         m.suite.add(f"either/wrong-entry-points-profile-{profile}", "Nothing: a decoder may find out that entry points lie, or not use them.",
                     "entry-points block-scan", one(unit, profile=profile), verdict="either", profile=profile, requirement="should",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Invalid vectors: units, their sizes, order and parts."""
+"""Invalid vectors with faults in units: sizes, order and parts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nnr_codec.syntax import iter_unit_spans
 
 
 def add_framing(m: Damager) -> None:
+    """Add all faults of units."""
     plain = m.of(PLAIN0)
     spans = list(iter_unit_spans(plain))
     m.add("framing/empty", "A decoder that accepts an empty file.", "framing", b"", "malformed", "framing", parent=PLAIN0,
@@ -80,7 +81,7 @@ def _parts(m: Damager) -> None:
           without_unit(stream, 2), "malformed truncated", "payload", parent=parent, mutation="first part left out",
           element="nnr_compressed_data_unit_payload")  # fmt: skip
     m.add("parts/something-between", "A decoder that accepts a unit between parts.", "partial-units",
-          with_unit(stream, last, d_topology()), "malformed", "framing", parent=parent, mutation="topology unit between parts")  # fmt: skip
+          with_unit(stream, last, topology_unit()), "malformed", "framing", parent=parent, mutation="topology unit between parts")  # fmt: skip
     m.add(
         "parts/unknown-unit-between",
         "A decoder that passes over a unit of unknown type between parts.",
@@ -104,7 +105,7 @@ def _parts(m: Damager) -> None:
     m.add("parts/layer-header-differs", "A decoder that takes the header of the last part.", "partial-units layer-parameter-set",
           m.of(PLAIN0) + b"".join(parts), "malformed", "framing", parent=PLAIN0,
           mutation="lps_self_contained_flag differs in the second part", element="partial_data_counter")  # fmt: skip
-    # An inspector that goes on behind a fault looks for the counter of the part before; fuzzing found ours.
+    # A decoder that resumes after a fault may look for the counter of the previous part.
     end = 8 * len(m.of(PLAIN0)) + 24
     m.add("parts/without-counter", "A decoder that takes a part's counter from the unit behind it.", "partial-units truncation",
           m.of(PLAIN0) + bytes([0, 3, 0b00001011]) + parts[1], "truncated", "framing", parent=PLAIN0,
@@ -114,6 +115,6 @@ def _parts(m: Damager) -> None:
           "framing", parent=PLAIN0, mutation="start unit with partial_data_counter 1", element="partial_data_counter")  # fmt: skip
 
 
-def d_topology() -> bytes:
-    """A topology unit in bytes."""
+def topology_unit() -> bytes:
+    """Bytes of a topology unit."""
     return bytes([0, 6, 3 << 2, 0, 0, 0])

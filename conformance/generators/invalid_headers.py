@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Invalid vectors: parameter sets, topology, headers of data units."""
+"""Invalid vectors with faults in parameter sets, topology units and headers of data units."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from conformance.generators.damage import (
     PLAIN0,
     PLAIN1,
     Damager,
+    assigned,
     events_of,
     rebuilt,
     resized,
@@ -23,6 +24,7 @@ from nnr_codec.syntax.state import SyntaxState
 
 
 def add_headers(m: Damager) -> None:
+    """Add faults of the start unit."""
     for profile in (2, 3, 255):
         m.edit(f"start/profile-{profile}", "A decoder that decodes a later edition as if it were its own.", "framing", PLAIN0,
                "nnr_unit[0].general_profile_idc", profile, "unsupported")  # fmt: skip
@@ -33,6 +35,7 @@ def add_headers(m: Damager) -> None:
 
 
 def add_parameter_sets(m: Damager) -> None:
+    """Add faults of parameter sets, alignments, Exp-Golomb codes and strings."""
     for bit in range(7):
         m.edit(f"reserved/mps-profile-0-bit-{bit}", "A decoder that ignores reserved bits.", "reserved-bits model-parameter-set", PLAIN0,
                "nnr_unit[1].nnr_reserved_zero_7bits", 1 << bit, comment="Decision 0016.")  # fmt: skip
@@ -116,15 +119,13 @@ def add_parameter_sets(m: Damager) -> None:
         ("metric-type", "extended/mps/metric-type"),
     ):
         element = "base_model_id" if what.startswith("base") else "performance_metric_type"
-        octets = rebuilt(
-            m.of(parent), 1, lambda tree, element=element: tree.__setitem__(element, "\udcff\udcfe")
-        )
+        octets = rebuilt(m.of(parent), 1, assigned(element, "\udcff\udcfe"))
         m.add(f"string/{what}-not-utf8", "A decoder that hands on what is not UTF-8.", "model-parameter-set", octets, "malformed", "header",
               parent=parent, mutation=f"{element} of bytes ff fe", element=element, clauses=("1.3",))  # fmt: skip
 
 
 def beyond_maximum(stream: bytes, index: int, element: str, value: int) -> bytes:
-    """Build a unit with an Exp-Golomb value above its largest."""
+    """Build a unit with an Exp-Golomb value above the maximum of its element."""
     from conformance.generators.grammar_map import walk_grammar
 
     declared = [member for _, member in walk_grammar() if getattr(member, "name", None) == element]
@@ -146,13 +147,14 @@ def beyond_maximum(stream: bytes, index: int, element: str, value: int) -> bytes
 
 
 def rebuilt_mask(stream: bytes) -> bytes:
-    """Zeros where a class bit mask's prefix is."""
+    """Replace the prefix of a class bit mask by zeros."""
     event = next(e for e in events_of(stream) if e.element == "spm_class_bitmask")
     whole, shift = int.from_bytes(stream, "big"), 8 * len(stream) - event.bit_offset - event.n_bits
     return (whole & ~(((1 << event.n_bits) - 1) << shift)).to_bytes(len(stream), "big")
 
 
 def add_topology(m: Damager) -> None:
+    """Add faults of topology and quantisation units."""
     parent = "core/topology/text"
     for value in (7, 8, 255):
         m.edit(f"topology/storage-{value}", "A decoder that takes a reserved storage format for text.", "topology", parent,
@@ -180,9 +182,7 @@ def add_topology(m: Damager) -> None:
           mutation="zero byte left out", element="quantization_data")  # fmt: skip
     listed = "core/topology/reference-list"
     for name, index in (("end", 4), ("far", 4000000000)):
-        stream = rebuilt(
-            m.of(listed), 3, lambda tree, index=index: tree.__setitem__("topology_elem_id_index", index)
-        )
+        stream = rebuilt(m.of(listed), 3, assigned("topology_elem_id_index", index))
         m.add(f"names/index-beyond-{name}", "A decoder that reads beyond the reference list.", "indexed-reference", stream, "malformed", "header",
               parent=listed, mutation=f"topology_elem_id_index={index}", element="topology_elem_id_index")  # fmt: skip
     m.add("names/index-without-list", "A decoder that invents names for indices.", "indexed-reference", without_unit(m.of(listed), 2),
@@ -198,6 +198,7 @@ def raw_units(stream: bytes, unit: d.UnitDraft) -> bytes:
 
 
 def add_data_units(m: Damager) -> None:
+    """Add faults of the headers of data units."""
     for value in (4, 31):
         m.edit(f"data-unit/payload-type-{value}", "A decoder that takes a reserved payload type for one it knows.", "float-payload", PLAIN0,
                "nnr_unit[2].nnr_compressed_data_unit_payload_type", value)  # fmt: skip
@@ -230,9 +231,7 @@ def add_data_units(m: Damager) -> None:
               element="topology_tensor_dimension_mapping")  # fmt: skip
     block = "core/block/types-08-scan-0"
     for name, types in (("more", 0), ("fewer", 10)):
-        stream = rebuilt(
-            m.of(block), 2, lambda tree, types=types: tree.__setitem__("compressed_parameter_types", types)
-        )
+        stream = rebuilt(m.of(block), 2, assigned("compressed_parameter_types", types))
         m.add(f"data-unit/{name}-names-than-tensors", "A decoder that takes the number of names for the number of tensors.", "block-payload",
               stream, "malformed", "header", parent=block, mutation=f"compressed_parameter_types={types}", element="compressed_parameter_types")  # fmt: skip
     stream = rebuilt(
@@ -247,10 +246,10 @@ def add_data_units(m: Damager) -> None:
           parent="core/block/types-00-scan-0", mutation="count_tensor_dimensions=0", element="count_tensor_dimensions")  # fmt: skip
     factor = "core/low-rank/outside-a-block-g"
     for rows in (0, 5, 7):
-        stream = rebuilt(m.of(factor), 2, lambda tree, rows=rows: tree.__setitem__("g_number_of_rows", rows))
+        stream = rebuilt(m.of(factor), 2, assigned("g_number_of_rows", rows))
         m.add(f"data-unit/g-rows-{rows}", "A decoder that divides by zero or rounds the shape of a factor.", "low-rank", stream, "malformed",
               "header", parent=factor, mutation=f"g_number_of_rows={rows}", element="g_number_of_rows")  # fmt: skip
-    stream = rebuilt(m.of(factor), 2, lambda tree: tree.__setitem__("decomposition_rank", 0))
+    stream = rebuilt(m.of(factor), 2, assigned("decomposition_rank", 0))
     m.add(
         "data-unit/rank-0",
         "A decoder that multiplies factors over nothing.",
@@ -262,10 +261,10 @@ def add_data_units(m: Damager) -> None:
         mutation="decomposition_rank=0",
         element="decomposition_rank",
     )
-    stream = rebuilt(m.of(factor), 2, lambda tree: tree.__setitem__("topology_elem_id", "w_K"))
+    stream = rebuilt(m.of(factor), 2, assigned("topology_elem_id", "w_K"))
     m.add("data-unit/factor-without-suffix", "A decoder that guesses which factor a unit holds.", "low-rank", stream, "malformed", "header",
           parent=factor, mutation="topology_elem_id=w_K", element="topology_elem_id", comment="Decision 0022.")  # fmt: skip
-    stream = rebuilt(m.of(PLAIN0), 2, lambda tree: tree.__setitem__("topology_elem_id", "\udcff"))
+    stream = rebuilt(m.of(PLAIN0), 2, assigned("topology_elem_id", "\udcff"))
     m.add("string/name-not-utf8", "A decoder that hands on a name that is not UTF-8.", "float-payload", stream, "malformed", "header",
           parent=PLAIN0, mutation="topology_elem_id of a byte ff", element="topology_elem_id", clauses=("1.3",))  # fmt: skip
     stream = rebuilt(m.of("core/shape/7x1"), 2, no_shape)
@@ -304,17 +303,20 @@ def add_data_units(m: Damager) -> None:
 
 
 def no_dimensions(tree: dict[str, Any]) -> None:
+    """Make the tensor a scalar."""
     tree |= {"count_tensor_dimensions": 0, "tensor_dimensions": []}
     tree.pop("scan_order", None)
 
 
 def no_shape(tree: dict[str, Any]) -> None:
+    """Remove the dimensions."""
     tree["tensor_dimensions_flag"] = 0
     for name in ("count_tensor_dimensions", "tensor_dimensions", "scan_order"):
         tree.pop(name, None)
 
 
 def no_input_parameters(tree: dict[str, Any]) -> None:
+    """Remove all input parameters."""
     no_shape(tree)
     tree["input_parameters_present_flag"] = 0
     for name in ("tensor_dimensions_flag", "cabac_unary_length_flag", "compressed_parameter_types"):
@@ -322,6 +324,7 @@ def no_input_parameters(tree: dict[str, Any]) -> None:
 
 
 def no_methods(tree: dict[str, Any]) -> None:
+    """Remove the uniform quantisation methods."""
     tree["mps_quantization_method_flags"] = 4
     tree.pop("mps_qp_density")
     tree.pop("mps_quantization_parameter")
@@ -334,7 +337,7 @@ def _codebooks(m: Damager) -> None:
     def with_book(**changes: Any) -> bytes:
         return rebuilt(base, 2, lambda tree: tree["codebook"].update(changes))
 
-    faults = {
+    faults: dict[str, tuple[dict[str, Any], str]] = {
         "zero-below": ({"codebook_center_offset": -4, "codebook_delta_left": [], "codebook_delta_right": [0] * 7}, "codebook_center_offset"),
         "zero-above": ({"codebook_center_offset": 4, "codebook_delta_left": [0] * 7, "codebook_delta_right": []}, "codebook_center_offset"),
         "empty": ({"codebook_size": 0, "codebook_center_offset": 0, "codebook_delta_left": [], "codebook_delta_right": []}, "codebook_center_offset"),

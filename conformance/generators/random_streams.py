@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random valid streams, each from a seed: structure drawn here, elements drawn by the walk over the grammar."""
+"""Random valid streams: this module draws the structure, the walk over the grammar draws the elements."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def draw_streams(seed: int, profile: int, n_streams: int = 1) -> list[bytes]:
     plan = _Plan(rng, profile, incremental=n_streams > 1)
     streams: list[bytes] = []
     for number in range(n_streams):
-        streams.append(d.write_stream(plan.units(number, streams), streams))
+        streams.append(d.write_stream(plan.units(number), streams))
         plan.remember(streams[-1])
     return streams
 
 
 class _Plan:
-    """The parameters of a model, and what their units look like."""
+    """Random parameters of a model, and the drafts of their units."""
 
     def __init__(self, rng: random.Random, profile: int, *, incremental: bool) -> None:
         self.rng = rng
@@ -57,7 +57,7 @@ class _Plan:
                 return shape
 
     def remember(self, stream: bytes) -> None:
-        """Note the payloads, for parents by digest."""
+        """Record the payloads, for parents by digest."""
         from nnr_codec.model import DataUnit
         from nnr_codec.syntax import iter_units
 
@@ -65,10 +65,9 @@ class _Plan:
             if isinstance(unit, DataUnit) and unit.header.node_id is not None:
                 self.digests[unit.header.node_id.parameter_id] = bytes(unit.payload)
 
-    def units(self, number: int, before: list[bytes]) -> list[d.UnitDraft]:
-        """Draw one stream."""
+    def units(self, number: int) -> list[d.UnitDraft]:
+        """Draw the units of one stream."""
         rng, profile = self.rng, self.profile
-        del before
         units = [d.start(profile), self._parameter_set(1)]
         names = [f"p{index}.{part}" for index in range(len(self.shapes)) for part in range(7)]
         if self.indexed:
@@ -101,7 +100,7 @@ class _Plan:
     def _any(self, kind: int, forced: Mapping[str, Any] | None = None) -> d.UnitDraft:
         """Draw a unit from the grammar."""
         rng = self.rng
-        settled = {
+        settled: dict[str, Any] = {
             "nnr_unit_type": kind,
             "nnr_unit_size_flag": 0,
             "nnr_unit_size": 0,
@@ -188,7 +187,7 @@ class _Plan:
             zero = (table["codebook_size"] >> 1) + table["codebook_center_offset"]
             largest, smallest = table["codebook_size"] - 1 - zero, -zero
             if tree.get("dq_flag"):
-                # The mapping can lead out of the codebook; halves always stay inside.
+                # The mapping doubles a value, so halves always stay inside the codebook.
                 largest, smallest = largest // 2, -(-smallest // 2)
         rows = {row for row in range(64) if rng.random() < 0.3}
         return TensorScript(

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The suite ``resource``: few bytes that ask for much. Refusing is right, and so is decoding within the bounds."""
+"""Suite ``resource``: short streams that demand much time or memory; both rejection and decoding within bounds are right."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from conformance.generators import draft as d
 from conformance.generators.case import Collection, Fault
@@ -17,7 +18,7 @@ _CODEWORD = bytes(range(1, 60))
 
 
 def add_resource(suite: Collection) -> None:
-    """All of the suite."""
+    """Add all cases of the suite."""
     _dimensions(suite)
     _counts(suite)
     _units(suite)
@@ -70,7 +71,7 @@ def _dimensions(suite: Collection) -> None:
 
 
 def _empty_codeword() -> bytes:
-    """A codeword that says nothing: the writer's own, of a tensor with one entry in its codebook."""
+    """Write a codeword without levels: that of a tensor with a one-entry codebook."""
     unit = d.data_unit("w", (2, 2), TensorScript(), profile=1, book=d.codebook([3], 0))
     stream = one(unit, d.mps(1, methods=2), profile=1)
     from conformance.generators.damage import events_of
@@ -80,37 +81,34 @@ def _empty_codeword() -> bytes:
 
 
 def _unbuilt(unit: d.UnitDraft) -> bytes:
-    """Build a stream whose last unit's entry points are left out, so that they are missing."""
+    """Build a stream whose last unit lacks its entry points."""
     from nnr_codec.syntax import SyntaxState
     from nnr_codec.syntax.grammar import Repeat
     from nnr_codec.syntax.walk import build_tree
 
-    kept: Callable[..., Any] = Repeat._build
+    build_repeat: Callable[..., Any] = Repeat._build
 
     def build(self: Repeat, obj: Any, stream: Any, context: Any, path: str) -> None:
         if self.name != "cabac_entry_point":
-            kept(self, obj, stream, context, path)
+            build_repeat(self, obj, stream, context, path)
 
-    Repeat._build = build
-    try:
+    with mock.patch.object(Repeat, "_build", build):
         octets = build_tree(
             {"independently_decodable_flag": 1, "partial_data_counter_present_flag": 0} | unit.tree,
             SyntaxState(general_profile_idc=0),
         )
-    finally:
-        Repeat._build = kept
     return d.write_stream([d.start(0), d.mps(0)]) + octets
 
 
 def _counts(suite: Collection) -> None:
     cases: dict[str, tuple[str, bytes]] = {
-        "dimensions": ("count_tensor_dimensions", _counted("count_tensor_dimensions")),
-        "codebook": ("codebook_size", _counted("codebook_size")),
-        "names": ("count_topology_elements_minus2", _counted("count_topology_elements_minus2")),
-        "performance-map": ("spm_count_thresholds", _counted("spm_count_thresholds")),
+        "dimensions": ("count_tensor_dimensions", stream_with_count("count_tensor_dimensions")),
+        "codebook": ("codebook_size", stream_with_count("codebook_size")),
+        "names": ("count_topology_elements_minus2", stream_with_count("count_topology_elements_minus2")),
+        "performance-map": ("spm_count_thresholds", stream_with_count("spm_count_thresholds")),
         "reshaped-dimensions": (
             "count_reshaped_tensor_dimension",
-            _counted("count_reshaped_tensor_dimension"),
+            stream_with_count("count_reshaped_tensor_dimension"),
         ),
     }
     for name, (element, stream) in cases.items():
@@ -123,8 +121,8 @@ def _counts(suite: Collection) -> None:
             stream + (len(body) + 2).to_bytes(2, "big") + body, "malformed truncated limit", "tensor_dimensions")  # fmt: skip
 
 
-def _counted(element: str) -> bytes:
-    """A unit that ends behind a huge count."""
+def stream_with_count(element: str) -> bytes:
+    """Write a unit that ends after a huge count."""
     from nnr_codec.bitio import BitWriter
 
     stream = d.write_stream([d.start(0)])
@@ -174,11 +172,12 @@ def _units(suite: Collection) -> None:
 def _deflate(suite: Collection) -> None:
     bomb = deflate_bomb((1 << 28) // 258 + 2)
     unit = d.topology(bomb, 3, 1)
-    _refuse(suite, "deflate/256-mib", "A decoder that inflates without a bound.", "limits topology", _topology_stream(unit), "limit malformed",
+    _refuse(suite, "deflate/256-mib", "A decoder that inflates without a bound.", "limits topology", topology_stream(unit), "limit malformed",
             "topology_data", bounds=(30.0, 2048 * _MIB))  # fmt: skip
 
 
-def _topology_stream(unit: d.UnitDraft) -> bytes:
+def topology_stream(unit: d.UnitDraft) -> bytes:
+    """Write a stream of one topology unit."""
     from nnr_codec.syntax import SyntaxState, build_tree
 
     tree = {"independently_decodable_flag": 1, "partial_data_counter_present_flag": 0} | unit.tree
@@ -186,9 +185,9 @@ def _topology_stream(unit: d.UnitDraft) -> bytes:
 
 
 def deflate_bomb(n_matches: int) -> bytes:
-    """A bare deflate block of a zero and ``n_matches`` times 258 copies of it, at two bits each.
+    """Write a bare deflate block of one zero byte and ``n_matches`` copies of 258 zeros, at two bits per copy.
 
-    Made by hand, so that it does not depend on a version of zlib.
+    It is written bit by bit, so that it does not depend on the version of zlib.
     """
     bits: list[int] = [1, 0, 1]  # last block, dynamic codes
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to say of a tensor: the answers to every question of the tensor data's grammar."""
+"""Scripts of tensors: a value for every syntax element of the tensor data."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from typing import Any
 
 ValueAt = Callable[[int], int]
-"""The coded value (before the mapping of dependent quantisation) at a position, row-major."""
+"""Coded value (before the mapping of dependent quantisation) by row-major position."""
 
 
 @dataclass
 class TensorScript:
-    """Answers for one tensor.
+    """Script of one tensor.
 
     Parameters
     ----------
     values : sequence of int, or callable
-        Coded values by position; 0 beyond a sequence's end.
+        Coded values by position; 0 beyond the end of a sequence.
     qp_value : int
     history, row_skip : bool
-        hist_dep_sig_prob_enabled_flag and row_skip_enabled_flag, where they are asked for.
+        hist_dep_sig_prob_enabled_flag and row_skip_enabled_flag, where present.
     skipped_rows : container of int
         Rows whose row_skip_flag is 1.
     initialisations : mapping of int to int, or callable
-        By context index, 0..8; 0 where it says nothing.
+        Initialisation 0..8 by context index; 0 if absent.
     """
 
     values: Sequence[int] | ValueAt = ()
@@ -39,7 +39,7 @@ class TensorScript:
     def __post_init__(self) -> None:
         self.context = 0
         self.data: Any = None
-        self._row = self._initialisation = self._magnitude = self._told = self._order = 0
+        self._row = self._initialisation = self._magnitude = self._coded = self._order = 0
         self._value = 0
 
     def begin(self, data: Any) -> None:
@@ -48,13 +48,13 @@ class TensorScript:
         self._row = 0
 
     def at(self, position: int) -> None:
-        """Come to a position."""
+        """Move to a position."""
         values = self.values
         if callable(values):
             self._value = values(position)
         else:
             self._value = values[position] if position < len(values) else 0
-        self._magnitude, self._told, self._order = abs(self._value), 1, 0
+        self._magnitude, self._coded, self._order = abs(self._value), 1, 0
 
     def bin(self, element: str, context: int | None) -> int:
         """Choose a bin."""
@@ -68,9 +68,9 @@ class TensorScript:
         if element == "context_initialisation":
             return self._initialisation - 1
         if element == "abs_level_exp_golomb_suffix":
-            rest = self._magnitude - self._told
+            rest = self._magnitude - self._coded
             if not 0 <= rest < max(1, 1 << count):
-                raise ValueError(f"{self._value} cannot be said here")
+                raise ValueError(f"{self._value} has no suffix of {count} bits here")
             return rest
         raise KeyError(element)
 
@@ -101,20 +101,20 @@ class TensorScript:
         return self._value < 0
 
     def _abs_level_greater_flag(self) -> bool:
-        more = self._magnitude > self._told
-        self._told += more
+        more = self._magnitude > self._coded
+        self._coded += more
         return more
 
     def _abs_level_exp_golomb_prefix(self) -> bool:
-        more = self._magnitude - self._told >= 1 << self._order
+        more = self._magnitude - self._coded >= 1 << self._order
         if more:
-            self._told += 1 << self._order
+            self._coded += 1 << self._order
             self._order += 1
         return more
 
 
 def drawn_values(rng: random.Random, density: float, largest: int, *, smallest: int | None = None) -> ValueAt:
-    """Values of mixed size: ``density`` of them not zero, mostly small, up to ``largest`` and down to ``smallest``."""
+    """Draw mostly small values in [``smallest``, ``largest``], a share ``density`` of them non-zero."""
     lowest = -largest if smallest is None else smallest
 
     def value(position: int) -> int:
@@ -127,8 +127,18 @@ def drawn_values(rng: random.Random, density: float, largest: int, *, smallest: 
     return value
 
 
+def constant_initialisation(which: int) -> Callable[[int], int]:
+    """Use one initialisation for all contexts."""
+
+    def initialisation(context: int) -> int:
+        del context
+        return which
+
+    return initialisation
+
+
 def drawn_initialisations(rng: random.Random, share: float = 0.5) -> Callable[[int], int]:
-    """Initialisations 1 to 8 for a share of the contexts."""
+    """Draw initialisations 1 to 8 for a share of the contexts."""
 
     def initialisation(context: int) -> int:
         del context

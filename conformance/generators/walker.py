@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A walk over the construct declarations that draws a tree of syntax elements, valid by the declarations."""
+"""Random trees of syntax elements, drawn by a walk over the construct declarations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Forced = Callable[[str, Mapping[str, Any]], Any]
 _TEXTS = ("", "a", "accuracy", "größe", "模型", "x" * 200)
 _TRIES = 1000
 
-# Counts stay small, and what is read by people later stays plausible; every other element takes any value.
+# Upper bounds of counts; every other element takes any valid value.
 _CAPS = {
     "spm_count_thresholds": 3, "ppm_count_pruning_ratios": 3, "upm_count_thresholds": 3, "dpm_count_thresholds": 3,
     "spm_count_classes": 2, "ppm_count_classes": 2, "upm_count_classes": 2, "dpm_count_classes": 2,
@@ -28,13 +28,13 @@ _CAPS = {
 
 
 class Walker:
-    """Draws trees.
+    """Generator of random syntax trees.
 
     Parameters
     ----------
     rng : random.Random
     forced : callable, optional
-        ``forced(element, scope)`` gives an element's value, or None to have it drawn.
+        ``forced(element, scope)`` returns the value of an element, or None to draw it.
     """
 
     def __init__(self, rng: random.Random, forced: Forced | None = None) -> None:
@@ -42,7 +42,7 @@ class Walker:
         self.forced = forced or (lambda _element, _scope: None)
 
     def tree(self, table: Syntax, variables: Mapping[str, Any]) -> Tree:
-        """Draw the elements of a table."""
+        """Draw the elements of a syntax table."""
         scope: dict[str, Any] = dict(variables)
         tree: Tree = {}
         self._fill(table, tree, scope)
@@ -98,7 +98,7 @@ class Walker:
             value = self._draw(element, scope)
             if element.rule is None or element.rule({**scope, element.name or "": value}):
                 return value
-        raise ValueError(f"no value of {element.name} keeps its rule")
+        raise ValueError(f"no value of {element.name} meets its rule")
 
     def _draw(self, element: Element, scope: dict[str, Any]) -> Any:
         rng = self.rng

@@ -22,7 +22,7 @@ class Recipe:
     tool: str = json_field("Generator: path in the repository, or name of a program.")
     version: str = json_field("Version of the generator, if it is not part of this repository.", default="")
     seed: int | None = json_field("Seed of random choices.", default=None, minimum=0)
-    options: dict[str, Any] = json_field("Other options of the generator.", default=None)
+    options: dict[str, Any] | None = json_field("Other options of the generator.", default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Talk to the peer codec from our own environment; nothing of the peer is imported here."""
+"""Client of the peer codec NNCodec, which runs in a process and an environment of its own."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ BRIDGE = Path(nnr_conformance.__file__).parent / "adapters" / "nncodec_bridge.py
 
 
 class PeerError(Exception):
-    """The peer answered with an error; its process lives on."""
+    """Error reported by the peer; its process stays alive."""
 
-    def __init__(self, error: str, message: str, where: str = "") -> None:
-        super().__init__(f"{error}: {message}" + (f" ({where})" if where else ""))
-        self.error, self.message, self.where = error, message, where
+    def __init__(self, error: str, message: str, location: str = "") -> None:
+        super().__init__(f"{error}: {message}" + (f" ({location})" if location else ""))
+        self.error, self.message, self.location = error, message, location
 
 
 class PeerCrash(PeerError):
-    """The peer's process died or did not answer in time; the next call starts a new one, without state."""
+    """Death or timeout of the peer's process; the next call starts a new one without state."""
 
 
 @dataclass(frozen=True)
 class PeerDecoded:
-    """What the peer decoded from one stream.
+    """Decoded stream of the peer.
 
     Attributes
     ----------
     values : dict[str, ndarray]
-        Reconstructed tensors, with the peer's own dtype.
+        Reconstructed tensors in the peer's dtypes.
     levels : dict[str, int32 ndarray]
-        Integers before reconstruction; with a codebook, its indices relative to the zero entry.
+        Levels; with a codebook, indices relative to its zero entry.
     codebooks : dict[str, int32 ndarray]
     parameters, model : dict
-        The peer's description of the tensors (``qp``, ``dq_flag``, ...) and of the model.
+        Description of the tensors (``qp``, ``dq_flag``, ...) and of the model, in the peer's terms.
     """
 
     values: Arrays
@@ -61,11 +61,10 @@ class PeerDecoded:
 
 @dataclass(frozen=True)
 class PeerTiming:
-    """Seconds of each repetition.
+    """Times of every repetition, in seconds.
 
-    ``api_seconds`` span the peer's compress() or decompress() call, ``native_seconds`` only what it spends
-    inside its compiled coder, measured in separate repetitions. The ``cpu`` ones count processor time of the
-    same spans, which other load on the machine disturbs less.
+    ``api_seconds`` cover the peer's compress() or decompress() call, ``native_seconds`` only its compiled coder,
+    measured in separate repetitions. The ``cpu`` fields hold processor time, which other load disturbs less.
     """
 
     api_seconds: tuple[float, ...]
@@ -75,7 +74,7 @@ class PeerTiming:
 
 
 def find_python() -> Path | None:
-    """The peer's interpreter, in NNR_PEER_VENV or in the repository's ``.venv-peer``; None if absent."""
+    """Find the peer's interpreter in NNR_PEER_VENV or in ``.venv-peer`` of the source tree; None if absent."""
     root = Path(os.environ.get("NNR_PEER_VENV") or REPOSITORY / ".venv-peer")
     for relative in ("bin/python", "Scripts/python.exe"):
         if (root / relative).exists():
@@ -84,23 +83,23 @@ def find_python() -> Path | None:
 
 
 class Peer:
-    """One process of the peer, started on first use and again after a crash.
+    """Process of the peer, started on first use and restarted after a crash.
 
     Parameters
     ----------
     python : path, optional
-        Interpreter of the peer environment; by default the one `find_python` finds.
+        Interpreter of the peer environment; default: that of `find_python`.
     timeout_seconds : float
-        Longest wait for one answer; the process is killed after it.
+        Time limit of one reply, in seconds; after it the process is killed.
     """
 
     def __init__(self, python: str | os.PathLike[str] | None = None, timeout_seconds: float = 120.0) -> None:
-        found = Path(python) if python is not None else find_python()
-        if found is None:
+        interpreter = Path(python) if python is not None else find_python()
+        if interpreter is None:
             raise FileNotFoundError(
                 "no peer environment; make one with `python -m conformance.peers.environment`"
             )
-        self.python = found
+        self.python = interpreter
         self.timeout_seconds = timeout_seconds
         self.greeting: dict[str, Any] = {}
         self._process: subprocess.Popen[str] | None = None
@@ -123,20 +122,20 @@ class Peer:
         self._folder.cleanup()
 
     def version(self) -> dict[str, Any]:
-        """Versions of the peer, its NumPy and its Python."""
+        """Read the versions of the peer, its NumPy and its Python."""
         return self._ask("version")
 
     def decode(
         self, stream: bytes, *, levels: bool = True, incremental: bool = False, recompose: bool = False
     ) -> PeerDecoded:
-        """Decode one stream; ``recompose`` multiplies out local scaling and factors and unfolds batch norm.
+        """Decode one stream; ``recompose`` applies local scaling, multiplies factors and unfolds batch norm.
 
         Raises
         ------
         PeerError
             The peer rejected the stream.
         PeerCrash
-            The peer died on it.
+            The peer died.
         """
         output = self._path(".npz")
         reply = self._ask(
@@ -160,7 +159,7 @@ class Peer:
     def decode_sequence(
         self, streams: Iterable[bytes], *, history: bool = True, levels: bool = True
     ) -> list[PeerDecoded]:
-        """Decode incremental streams in order, from a fresh state; ``history`` off is for experiments."""
+        """Decode incremental streams in order from a fresh state."""
         self.reset("decode", history=history)
         return [self.decode(stream, levels=levels, incremental=True) for stream in streams]
 
@@ -169,7 +168,7 @@ class Peer:
         return self.encode_timed(tensors, **options)[0]
 
     def encode_timed(self, tensors: Mapping[str, NDArray[Any]], **options: Any) -> tuple[bytes, float]:
-        """Likewise, with the processor time of the peer's call in seconds."""
+        """Encode tensors and report the processor time of the peer's call in seconds."""
         output = self._path(".nnc")
         saved = str(self._saved(tensors))
         reply = self._ask("encode", tensors=saved, output=str(output), options=peer_options(**options))
@@ -185,23 +184,23 @@ class Peer:
         device_id: int = 0,
         **options: Any,
     ) -> list[bytes]:
-        """Encode incremental updates in order, from a fresh state, with temporal context by default."""
+        """Encode incremental updates in order from a fresh state; temporal context is on by default."""
         self.reset("encode", history=history, device_id=device_id)
         settings = {"temporal_context": True, "incremental": True, "device_id": device_id} | options
         return [self.encode(update, **settings) for update in updates]
 
     def time_decode(self, stream: bytes, repeat: int = 3) -> PeerTiming:
-        """Time the decoding of one stream, inside the peer's process."""
+        """Time the decoding of one stream inside the peer's process."""
         return _timing(self._ask("time_decode", stream=str(self._written(stream)), repeat=repeat))
 
     def time_encode(self, tensors: Mapping[str, NDArray[Any]], repeat: int = 3, **options: Any) -> PeerTiming:
-        """Time the encoding of tensors, inside the peer's process."""
+        """Time the encoding of tensors inside the peer's process."""
         saved = str(self._saved(tensors))
         settings = peer_options(**options)
         return _timing(self._ask("time_encode", tensors=saved, repeat=repeat, options=settings))
 
     def reset(self, direction: str = "both", *, history: bool = False, device_id: int = 0) -> None:
-        """Forget the incremental state of ``"decode"``, ``"encode"`` or ``"both"``."""
+        """Reset the incremental state of ``"decode"``, ``"encode"`` or ``"both"``."""
         self._ask("reset", direction=direction, history=history, device_id=device_id)
 
     def _path(self, suffix: str) -> Path:
@@ -215,7 +214,7 @@ class Peer:
 
     def _saved(self, tensors: Mapping[str, NDArray[Any]]) -> Path:
         path = Path(self._folder.name) / "input.npz"
-        # savez takes names as keywords, so a tensor called "file" would clash with its own parameters.
+        # savez takes names as keywords; the prefix keeps a tensor named "file" from clashing with its parameter.
         named: dict[str, Any] = {f"tensor:{name}": array for name, array in tensors.items()}
         np.savez(path, **named)
         return path
@@ -269,10 +268,10 @@ class Peer:
             self._process.stdin.write(json.dumps({"command": command, **fields}) + "\n")
             self._process.stdin.flush()
         except OSError:
-            pass  # a dead process: the answer below says how it died
+            pass  # the process died; reading the reply below reports how
         reply = self._answer(command)
         if not reply.pop("ok"):
-            raise PeerError(reply["error"], reply["message"], reply["where"])
+            raise PeerError(reply["error"], reply["message"], reply["location"])
         return reply
 
     def _answer(self, command: str) -> dict[str, Any]:
@@ -286,11 +285,11 @@ class Peer:
             code = self._process.wait() if self._process is not None else 0
             self._stop()
             reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            raise PeerCrash(reason, f"the peer died during {command}; {self._last_words()}")
+            raise PeerCrash(reason, f"the peer died during {command}; {self._last_stderr_line()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _last_words(self) -> str:
+    def _last_stderr_line(self) -> str:
         text = (Path(self._folder.name) / "stderr.txt").read_text(errors="replace").strip()
         return text.splitlines()[-1][:300] if text else "it wrote nothing"
 
@@ -320,25 +319,25 @@ def peer_options(
     incremental: bool = False,
     header: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Translate our names for encoder options into the peer's.
+    """Translate this codec's names of encoder options into the peer's.
 
     Parameters
     ----------
     codebook : bool or "auto"
-        True forces one, "auto" lets the peer choose by size. It then drops dependent quantisation and
-        lowers QP by 4.
+        True forces a codebook; "auto" lets the peer choose by size, without dependent quantisation and with
+        QP lowered by 4.
     rdo_lambda : float
-        The peer's hidden rate-distortion parameter; 0 is off.
+        The peer's undocumented rate-distortion parameter; 0 is off.
     blocks : mapping, optional
         ``{"block_identifier": {tensor: block or None}, "parameter_type": {tensor: type}}`` with the
         peer's types ``weight``, ``weight.ls``, ``bias``, ``bn.beta``, ``bn.gamma``, ``bn.mean``, ``bn.var``,
         ``unspecified``.
-        A scaling tensor must be called ``<weight>_scaling``, or the peer drops it.
+        The peer drops scaling tensors with names other than ``<weight>_scaling``.
     factors : mapping, optional
-        ``{weight: its shape}`` for low-rank weights in a block (which needs ``blocks``); the tensors then
-        hold ``weight_G`` and ``weight_H`` in the weight's place.
+        ``{weight: shape}`` of low-rank weights in a block (needs ``blocks``); the tensors then hold
+        ``weight_G`` and ``weight_H`` instead of the weight.
     header : mapping, optional
-        Any further field of the peer's header description, by its own name.
+        Further fields of the peer's header description, by the peer's names.
     """
     fields: dict[str, Any] = dict(header or {})
     if profile == 0:
@@ -359,7 +358,7 @@ def peer_options(
         "bnf": fold_batch_norm,
         "block_id_and_param_type": dict(blocks) if blocks else None,
         "tca": temporal_context,
-        # Without it the peer signals no parents, and temporal context then does nothing.
+        # Without differences the peer signals no parents, and temporal context has no effect.
         "compress_differences": differences or temporal_context,
         "pre_signalling": parent_signalling,
         "device_id": device_id,

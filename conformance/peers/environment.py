@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the environment in which the peer codec runs, apart from ours.
+"""Installer of the environment of the peer codec NNCodec.
 
-``python -m conformance.peers.environment [DIR]`` makes it in DIR, else in ``$NNR_PEER_VENV``, else in ``.venv-peer``
-of the repository; a second run finds it complete and changes nothing. The peer is compiled from source: that
-wants a C++ compiler and the Python headers, and takes two to three minutes of one core.
+``python -m conformance.peers.environment [DIR]`` creates it in DIR, else in ``$NNR_PEER_VENV``, else in ``.venv-peer``
+of the source tree; an existing environment stays unchanged. The peer is compiled from source, which needs a C++
+compiler and the Python headers and takes two to three minutes on one core.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pathlib import Path
 
 from conformance.peers.client import BRIDGE, REPOSITORY
 
-# The peer's own dependency list pulls several GB for training; coding needs only these.
+# The peer's dependency list has several GB for training; coding needs only these.
 REQUIREMENTS = ("nncodec==2.1.3", "numpy<2", "pybind11")
-NUMPY1_LAST_PYTHON = (3, 12)  # the last one for which NumPy 1 has wheels
+NUMPY1_LAST_PYTHON = (3, 12)  # last Python with wheels of NumPy 1
 
 
 def default_folder() -> Path:
-    """Where the environment goes when the caller names no folder."""
+    """Default folder of the environment."""
     return Path(os.environ.get("NNR_PEER_VENV") or REPOSITORY / ".venv-peer")
 
 
 def interpreter(folder: Path) -> Path:
-    """The environment's Python."""
+    """Path of the environment's Python."""
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def greet(folder: Path) -> str | None:
-    """The bridge's greeting line, or None when the environment is missing or broken."""
+    """Read the ready line of the bridge; None if the environment is missing or broken."""
     python = interpreter(folder)
     if not python.exists():
         return None
@@ -53,10 +53,10 @@ def make(folder: Path) -> None:
     if sys.version_info[:2] > NUMPY1_LAST_PYTHON:
         newest = ".".join(map(str, NUMPY1_LAST_PYTHON))
         raise SystemExit(
-            f"the peer needs NumPy 1, which stops at Python {newest}; run this with {newest} or older"
+            f"the peer needs NumPy 1, whose last Python is {newest}; run this with Python {newest} or older"
         )
     print(f"making {folder} with Python {sys.version.split()[0]}", flush=True)
-    venv.EnvBuilder(with_pip=True).create(folder)  # never cleared: the folder might be someone's own
+    venv.EnvBuilder(with_pip=True).create(folder)  # never cleared: the folder may hold other files
     print(f"installing {', '.join(REQUIREMENTS)}; the peer is compiled, which takes minutes", flush=True)
     command = [
         str(interpreter(folder)),
@@ -71,6 +71,7 @@ def make(folder: Path) -> None:
 
 
 def main() -> int:
+    """Create the environment and return the exit code."""
     parser = argparse.ArgumentParser(description="Make the environment in which the peer codec runs.")
     parser.add_argument("folder", nargs="?", type=Path, default=default_folder(), help="default: %(default)s")
     folder: Path = parser.parse_args().folder.absolute()

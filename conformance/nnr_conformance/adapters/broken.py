@@ -21,6 +21,7 @@ import numpy as np
 from nnr_conformance.answer import Answer, Rejected, Unsupported
 from nnr_conformance.arrays import Array
 from nnr_conformance.decode_function import DecodeFunction
+from nnr_conformance.expectation import ErrorClass
 
 Fault = Callable[[DecodeFunction, Sequence[bytes]], list[Answer]]
 ORPHAN_SECONDS = 300
@@ -145,10 +146,13 @@ def wrong_error_class(sound: DecodeFunction, streams: Sequence[bytes]) -> list[A
         return _answers(sound(streams))
     except Rejected as rejected:
         rejection = rejected.rejection
-        other = "limit" if rejection.error_class != "limit" else "malformed"
+        other: ErrorClass = "limit" if rejection.error_class != "limit" else "malformed"
         raise Rejected(
-            rejection.message, error_class=other, stage=rejection.stage, stream=rejection.stream
-        ) from rejected  # type: ignore[arg-type]  # one of two literals
+            rejection.message,
+            error_class=other,
+            stage=rejection.stage,
+            stream=rejection.stream,
+        ) from rejected
 
 
 def wrong_error_bit(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:

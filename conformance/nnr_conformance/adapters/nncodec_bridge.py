@@ -355,12 +355,12 @@ def main() -> None:
         try:
             reply = {"ok": True, **commands[request.pop("command")](**request)}
         except (Exception, SystemExit) as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
+            frame = traceback.extract_tb(error.__traceback__)[-1]
             reply = {
                 "ok": False,
                 "error": type(error).__name__,
                 "message": str(error),
-                "where": f"{os.path.basename(where.filename)}:{where.name}",
+                "location": f"{os.path.basename(frame.filename)}:{frame.name}",
             }
         replies.write(json.dumps(reply) + "\n")
 

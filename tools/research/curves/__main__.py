@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables (Markdown on stdout) of rate-distortion curves, and plots where matplotlib is installed.
+"""Tables of rate-distortion curves, in Markdown on stdout, and plots where matplotlib is installed.
 
-Without arguments everything is measured, which takes an hour: most of it is NNCodec's.
+Without arguments, all curves are measured, which takes an hour, most of it in NNCodec.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ _NAMES = (*real_models.SHARED_FILES, *real_models.PACKAGES)
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="tools/dev.py curves --", description=__doc__)
     parser.add_argument(
-        "--weights", type=int, default=1_000_000, help="of the synthetic sources; 0 leaves them out"
+        "--weights", type=int, default=1_000_000, help="size of the synthetic sources; 0 skips them"
     )
     parser.add_argument(
         "--ideal-weights",
         type=int,
         default=500_000,
-        help="of the ideal trellis, whose tables learn from its own sample: with few it seems too good at high rates",
+        help="size of the ideal trellis' sample; small samples overfit and look too good at high rates",
     )
     parser.add_argument("--sources", nargs="*", default=list(SOURCES), choices=list(SOURCES))
     parser.add_argument(
@@ -35,34 +36,35 @@ def main() -> None:
         type=float,
         nargs="+",
         default=list(tables.ERRORS),
-        help="root mean square, on the sources",
+        help="root-mean-square errors on the sources",
     )
     parser.add_argument(
-        "--efforts", nargs="+", default=["medium", "best"], help="on the sources; the first on the models"
+        "--efforts",
+        nargs="+",
+        default=["medium", "best"],
+        help="efforts on the sources; the first is used on the models",
     )
     parser.add_argument(
         "--models", nargs="*", default=list(_NAMES), help=f"{', '.join(_NAMES)}, or model files"
     )
-    parser.add_argument("--qp", type=int, nargs="+", help="instead of -40, -36 ... -12")
-    parser.add_argument(
-        "--no-check", action="store_true", help="do not validate streams nor have NNCodec decode them"
-    )
+    parser.add_argument("--qp", type=int, nargs="+", help="default: -40, -36 ... -12")
+    parser.add_argument("--no-check", action="store_true", help="skip validation and decoding by NNCodec")
     parser.add_argument(
         "--presets",
         nargs="*",
         default=["resnet56"],
-        help="models on which all efforts and the targets are shown",
+        help="models for the tables of efforts and targets",
     )
     parser.add_argument(
         "--shared",
         type=Path,
         default=real_models.shared_folder(),
-        help="folder with models/resnet56_cifar100.pt; NNR_SHARED names it, too",
+        help="folder with models/resnet56_cifar100.pt; default: $NNR_SHARED",
     )
     parser.add_argument(
-        "--cache", type=Path, default=REPOSITORY / "build/curves", help="where packages are unpacked"
+        "--cache", type=Path, default=REPOSITORY / "build/curves", help="folder of unpacked packages"
     )
-    parser.add_argument("--plots", type=Path, help="folder for sources.png and models.png; needs matplotlib")
+    parser.add_argument("--plots", type=Path, help="folder of sources.png and models.png; needs matplotlib")
     arguments = parser.parse_args()
     missing = {
         name
@@ -70,7 +72,7 @@ def main() -> None:
         if not real_models.is_here(name, arguments.shared)
     }
     for name in sorted(missing):
-        print(f"{name} is left out: it is not in {arguments.shared}", file=sys.stderr)
+        print(f"{name} is skipped: it is not in {arguments.shared}", file=sys.stderr)
     with Peer(timeout_seconds=1800) as peer:
         rows = {}
         for name in arguments.sources if arguments.weights else []:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands between an ideal trellis and a stream: the binarisation, and contexts that never stop adapting."""
+"""Coding cost of ideal levels beyond their entropy: binarisation and adaptive contexts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _FEWEST = 50_000
 
 
 def coded_beyond_entropy(point: Point) -> float | None:
-    """Return what an ideal trellis's own levels take beyond their entropy, in bits per weight; None of too few levels.
+    """Bits per weight that the levels of the ideal trellis need beyond their entropy; None for too few levels.
 
-    They are coded as they are, with the best of all unary lengths and the initialisation that suits each context best.
+    The levels are coded unchanged, with the best unary length and the best initialisation of every context.
     """
     n = point.levels.size
     if n < _FEWEST:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The 8-state trellis with rates it cannot have: a table per state, known beforehand and iterated until it fits.
+"""Ideal 8-state trellis: quantisation with known rate tables per state, iterated to convergence.
 
-What it leaves to the bound is the quantiser's own distance; what an encoder needs more is its coder's. Written apart from the
-product, in NumPy: many blocks of one sample are searched side by side, each with margins in which its path joins those of
-its neighbours, so that together they are the path through the whole sample.
+Its distance to the bound is the loss of the quantiser; the further loss of an encoder is that of its entropy coder. The
+implementation is independent of the codec and uses NumPy: blocks of the sample are searched in parallel, with margins in
+which the paths of neighbouring blocks merge into one path through the sample.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _BLOCK, _MARGIN = 400, 150  # weights; the margins are on either side
 
 @dataclass(frozen=True)
 class Point:
-    """What a quantiser reaches at one step."""
+    """Rate and distortion of the quantiser at one step size."""
 
     bits: float  # entropy of the coded values given the state, per weight
     mse: float
     levels: NDArray[
         np.int32
-    ]  # of the weights in order, up to where a block's path has not joined the next one's
-    levels_bits: float  # as `bits`, of these levels alone
+    ]  # in the order of the weights, up to the first block whose path does not join the next
+    levels_bits: float  # as `bits`, for these levels
 
 
 def search(weights: NDArray[np.float32], step: float, error: float, rounds: int = 8) -> Point:
-    """Iterate tables under the lambda matched to a root mean square error, 2 ln 2 times its square.
+    """Iterate the rate tables at the lambda of a root-mean-square error, 2 ln 2 times its square.
 
-    Tied to the error found instead, lambda would feed on itself at low rates until nothing is left.
+    A lambda from the measured error would diverge to zero rate at low rates.
     """
     n = weights.size // _BLOCK * _BLOCK
     padded = np.pad(np.abs(weights[:n] / step).astype(np.float64), _MARGIN)
@@ -46,7 +46,7 @@ def search(weights: NDArray[np.float32], step: float, error: float, rounds: int 
     signs = np.where(np.signbit(weights[:n]), -1, 1).astype(np.int32)
     slope, point = 2 * math.log(2) * (error / step) ** 2, Point(0.0, 0.0, signs, 0.0)
     for _ in range(rounds):
-        values, states = (found[inside] for found in _viterbi(x, rates, slope))
+        values, states = (paths[inside] for paths in _viterbi(x, rates, slope))
         levels = 2 * values - (states & 1) * (values > 0)
         mse = float(np.square(x[inside] - levels).mean())
         for state in range(8):
@@ -65,7 +65,7 @@ def search(weights: NDArray[np.float32], step: float, error: float, rounds: int 
 
 
 def _entropy(values: NDArray[np.int64], states: NDArray[np.int64]) -> float:
-    """Return bits per weight of coded values, whose signs are even, given the states."""
+    """Entropy of coded values given the states, with one bit per sign, in bits per weight."""
     bits = 0.0
     for state in range(8):
         counts = np.bincount(values[states == state])
@@ -109,9 +109,9 @@ def _candidates(
     scaled = (x + quantiser) / 2
     floor = np.floor(scaled).astype(np.int64)
     lower = floor - ((floor ^ parity) & 1)
-    found = [
+    candidates = [
         (np.maximum(q, 0), np.where(q < 1, np.inf, np.square(2 * (scaled - q)))) for q in (lower, lower + 2)
     ]
     if parity == 0:
-        found.append((np.zeros_like(lower), np.square(x)))
-    return found
+        candidates.append((np.zeros_like(lower), np.square(x)))
+    return candidates

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes, squared error and processor time of whole models, ours and NNCodec's."""
+"""Size, squared error and processor time of whole models, for this codec and NNCodec."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnr_codec.codec.validate import Severity, validate
 from nnr_codec.model import Limits
 from tools.real_models import Tensors
 
-#: Of all models.
+#: Quantisation parameters of the curves.
 QPS = (-40, -36, -32, -28, -24, -20, -16, -12)
 
 
@@ -33,12 +33,12 @@ class Measured:
 
 
 def squared_error(tensors: Tensors, decoded: Mapping[str, NDArray[Any]]) -> float:
-    """Return the sum over all weights."""
+    """Squared error, summed over all weights."""
     return sum(float(np.square(np.asarray(decoded[n], np.float64) - tensors[n]).sum()) for n in tensors)
 
 
 def ours(tensors: Tensors, qp: int, effort: str) -> tuple[Measured, bytes]:
-    """Return our size, error and time at a QP, and the stream."""
+    """Measure this codec at a QP; returns the measurement and the stream."""
     started = time.process_time()
     stream = nnr_codec.encode(tensors, qp=qp, effort=effort, describe_source=False)
     seconds = time.process_time() - started
@@ -46,25 +46,26 @@ def ours(tensors: Tensors, qp: int, effort: str) -> tuple[Measured, bytes]:
 
 
 def theirs(peer: Peer, tensors: Tensors, qp: int) -> Measured:
-    """Return NNCodec's with its defaults: dependent quantisation, search, row skipping.
+    """Measure NNCodec at a QP with its defaults: dependent quantisation, search, row skipping.
 
-    The error is that of its own stream as we decode it, which the differential tests show to be what it decodes. The time is
-    its process's, of the call alone.
+    The error is that of its stream decoded by this codec; the differential tests show that both decoders agree. The time
+    covers the call inside its process.
     """
     stream, seconds = peer.encode_timed(tensors, qp=qp, dependent=True)
     return Measured(qp, len(stream), squared_error(tensors, nnr_codec.decode(stream)), seconds)
 
 
 def check(peer: Peer, stream: bytes) -> None:
-    """Stop unless the stream is valid and NNCodec decodes it to the values that we do.
+    """Check that a stream is valid and that NNCodec decodes it to the same values.
 
     Raises
     ------
     SystemExit
+        If one of the checks fails.
     """
-    findings = [found for found in validate([stream]) if found.severity is not Severity.WARNING]
+    findings = [fault for fault in validate([stream]) if fault.severity is not Severity.WARNING]
     if findings:
-        raise SystemExit(f"the validator finds: {findings[0].message} at {findings[0].path}")
+        raise SystemExit(f"the validator reports: {findings[0].message} at {findings[0].path}")
     decoded, expected = peer.decode(stream, levels=False).values, nnr_codec.decode(stream)
     for name in expected:
         if not np.array_equal(np.asarray(decoded[name]).reshape(-1), np.asarray(expected[name]).reshape(-1)):
@@ -72,29 +73,29 @@ def check(peer: Peer, stream: bytes) -> None:
 
 
 def largest_growth(stream: bytes) -> float:
-    """Return the largest size of a tensor's payload relative to its float32 values."""
+    """Largest ratio of a tensor's payload to its float32 size."""
     units = StreamReader(memoryview(stream), Limits(), {}).data_units()
     return max(len(unit.payload) / (4 * int(np.prod(unit.shape, dtype=np.int64))) for unit in units)
 
 
 def bytes_at_equal_error(points: list[Measured], reference: list[Measured]) -> list[tuple[int, float]]:
-    """Return, per point within the reference's range, its QP and its size relative to the reference's at equal error.
+    """Size relative to the reference at equal error, with the QP, of every point within the range of the reference.
 
     Log size is interpolated linearly over log error, between neighbouring points of the reference.
     """
     ordered = sorted(reference, key=lambda m: m.squared_error)
     errors = np.log([m.squared_error for m in ordered])
     sizes = np.log([m.size_bytes for m in ordered])
-    found = []
+    ratios = []
     for point in points:
         at = np.log(point.squared_error)
         if errors[0] <= at <= errors[-1]:
-            found.append((point.qp, float(point.size_bytes / np.exp(np.interp(at, errors, sizes)))))
-    return found
+            ratios.append((point.qp, float(point.size_bytes / np.exp(np.interp(at, errors, sizes)))))
+    return ratios
 
 
 def bd_rate(points: list[Measured], reference: list[Measured]) -> float:
-    """Return the mean of log size differences over the common range of log error, as a share (negative: fewer bytes)."""
+    """BD-rate: mean log size difference over the common range of log error, as a share (negative: fewer bytes)."""
     curves = []
     for curve in (points, reference):
         ordered = sorted(curve, key=lambda m: m.squared_error)

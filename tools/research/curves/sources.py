@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memoryless sources and the bound on coding them."""
+"""Memoryless sources with their Shannon lower bound."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Source:
-    """A sample of a memoryless source of variance 1.
+    """Sample of a memoryless source of variance 1.
 
-    `entropy` is the differential entropy in bits as this very sample has it: the mean of -log2 of its density. Against it the
-    luck of the draw cancels, which for a million weights is a few thousandths of a bit.
+    `entropy` is the empirical differential entropy in bits: the mean of -log2 of the density over the sample. It cancels
+    the sampling error, which is a few thousandths of a bit for a million weights.
     """
 
     name: str
@@ -24,11 +24,12 @@ class Source:
     entropy: float
 
     def bound(self, mse: float) -> float:
-        """Return the Shannon lower bound in bits per weight."""
+        """Shannon lower bound in bits per weight."""
         return self.entropy - 0.5 * math.log2(2 * math.pi * math.e * mse)
 
 
 def laplacian(n: int, seed: int = 1) -> Source:
+    """Draw a Laplacian sample."""
     scale = math.sqrt(0.5)
     weights = np.random.default_rng(seed).laplace(0, scale, n).astype(np.float32)
     entropy = math.log2(2 * scale) + float(np.abs(weights, dtype=np.float64).mean()) / scale * math.log2(
@@ -38,6 +39,7 @@ def laplacian(n: int, seed: int = 1) -> Source:
 
 
 def gaussian(n: int, seed: int = 1) -> Source:
+    """Draw a Gaussian sample."""
     weights = np.random.default_rng(seed).normal(0, 1, n).astype(np.float32)
     square = float(np.square(weights, dtype=np.float64).mean())
     return Source("Gaussian", weights, 0.5 * math.log2(2 * math.pi) + 0.5 * square * math.log2(math.e))
