@@ -62,7 +62,7 @@ def make_environment(extras: str) -> None:
 
 
 def install(what: str, *options: str) -> None:
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", *options]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", *options]
     run(*pip, "--config-settings", f"build-dir={BUILD_DIR}", "--editable", what)
 
 

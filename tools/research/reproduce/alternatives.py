@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What else one would do with a model: a size, and the values that come back.
+"""Alternative compression methods, as baselines: each returns a size and the restored tensors.
 
-Weights of two dimensions and more are quantised, the rest is kept as it is, which is how files of these kinds do it.
+The quantising methods keep tensors of fewer than two dimensions in float32, as common file formats do.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 Tensors = dict[str, npt.NDArray[np.float32]]
-Found = tuple[int, Tensors]
+Compressed = tuple[int, Tensors]
 _ZSTD_LEVEL = 19
 
 
-def float32_zstd(tensors: Tensors) -> Found:
-    """The file as it is through zstd."""
+def float32_zstd(tensors: Tensors) -> Compressed:
+    """Compress the float32 bytes with zstd."""
     return _zstd(b"".join(tensor.tobytes() for tensor in tensors.values())), tensors
 
 
-def float32_zipnn(tensors: Tensors) -> Found:
-    """The file as it is through ZipNN."""
+def float32_zipnn(tensors: Tensors) -> Compressed:
+    """Compress the float32 bytes with ZipNN."""
     return _zipnn(b"".join(tensor.tobytes() for tensor in tensors.values()), "float32"), tensors
 
 
-def bfloat16_zipnn(tensors: Tensors) -> Found:
-    """Rounded to bfloat16, through ZipNN."""
+def bfloat16_zipnn(tensors: Tensors) -> Compressed:
+    """Round to bfloat16 and compress with ZipNN."""
     halves = {name: _bfloat16_bits(tensor) for name, tensor in tensors.items()}
     size = _zipnn(b"".join(bits.tobytes() for bits in halves.values()), "bfloat16")
     return size, {
@@ -36,22 +36,22 @@ def bfloat16_zipnn(tensors: Tensors) -> Found:
     }
 
 
-def int8_rows(tensors: Tensors) -> Found:
-    """Symmetric int8 with one float32 scale a row, through zstd."""
+def int8_rows(tensors: Tensors) -> Compressed:
+    """Quantise to symmetric int8 with one float32 scale per row, and compress with zstd."""
     return _quantised(tensors, _int8)
 
 
-def int4_groups(tensors: Tensors) -> Found:
-    """Symmetric 4 bits with one float16 scale for every 32 weights, through zstd."""
+def int4_groups(tensors: Tensors) -> Compressed:
+    """Quantise to symmetric 4 bits with one float16 scale per 32 weights, and compress with zstd."""
     return _quantised(tensors, lambda weight: _int4(weight, 32))
 
 
-def int4_wide_groups(tensors: Tensors) -> Found:
-    """Likewise for every 128 weights."""
+def int4_wide_groups(tensors: Tensors) -> Compressed:
+    """Quantise to symmetric 4 bits with one float16 scale per 128 weights, and compress with zstd."""
     return _quantised(tensors, lambda weight: _int4(weight, 128))
 
 
-ALTERNATIVES: Mapping[str, Callable[[Tensors], Found]] = {
+ALTERNATIVES: Mapping[str, Callable[[Tensors], Compressed]] = {
     "float32, zstd": float32_zstd,
     "float32, ZipNN": float32_zipnn,
     "bfloat16, ZipNN": bfloat16_zipnn,
@@ -70,7 +70,7 @@ def _zstd(raw: bytes) -> int:
 def _zipnn(raw: bytes, dtype: str) -> int:
     import zipnn
 
-    # It reorders bytes where they lie: it gets a copy of its own.
+    # ZipNN reorders its input in place, so it gets a copy.
     return len(zipnn.ZipNN(bytearray_dtype=dtype, input_format="byte").compress(bytearray(raw)))
 
 
@@ -82,7 +82,7 @@ def _bfloat16_bits(tensor: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
 
 def _quantised(
     tensors: Tensors, quantise: Callable[[npt.NDArray[np.float32]], tuple[bytes, npt.NDArray[np.float32]]]
-) -> Found:
+) -> Compressed:
     raw, values = [], {}
     for name, tensor in tensors.items():
         if tensor.ndim > 1:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random affine and elastic distortions of 28x28 images, and the pool of copies that training draws on.
+"""Random affine and elastic distortions of 28x28 images, and the pool of distorted copies for training.
 
-The pool is made once per dataset with the teacher's logits beside it: neither the distortion nor the teacher
-then costs anything while the small networks train.
+The pool is created once per dataset, with the teacher's logits, so that training runs neither distortion nor teacher.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Distortion:
-    """Largest distortions; each image draws its own.
+    """Maximum distortions; every image draws its own values.
 
     Attributes
     ----------
@@ -33,7 +32,7 @@ class Distortion:
     elastic_pixels : float
         Standard deviation of a smooth displacement field.
     flip : bool
-        Mirror left and right half of the time.
+        If True, mirror half of the images.
     """
 
     rotation_degrees: float
@@ -94,16 +93,16 @@ class Pool:
     images : uint8[copies, n, 784]
         Copy 0 is undistorted.
     logits : float16[copies, n, 10]
-        The teacher's.
+        Logits of the teacher.
     """
 
     images: np.ndarray
     logits: np.ndarray
 
     def draw(self, generator: np.random.Generator, clean_share: float) -> tuple[Tensor, Tensor]:
-        """Pick one copy of every image: uint8[n, 784] and float32[n, 10]."""
+        """Draw one copy of every image: uint8[n, 784], and its logits: float32[n, 10]."""
         copies, n = self.images.shape[:2]
-        chosen = generator.integers(1, copies, n)
+        chosen = np.asarray(generator.integers(1, copies, n))
         chosen[generator.random(n) < clean_share] = 0
         rows = np.arange(n)
         images = torch.from_numpy(self.images[chosen, rows])
@@ -117,7 +116,7 @@ def make_pool(
     copies: int,
     folder: Path,
 ) -> Pool:
-    """Make the pool, or open it when it is there."""
+    """Create the pool, or open an existing one."""
     images_path, logits_path = folder / f"{dataset}-pool.npy", folder / f"{dataset}-pool-logits.npy"
     if not logits_path.exists():
         n = len(images)

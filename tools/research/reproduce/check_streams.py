@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every stream that the tables were made from, validated, and decoded by NNCodec to the same values.
+"""Check of the measured streams: each must be valid, and NNCodec must decode it to the same values.
 
-``python -m tools.research.reproduce.check_streams lenet-runs compare-runs`` looks at each ``.nnc`` below the folders, prints a line for
-each folder, and fails at the first that is not.
+``python -m tools.research.reproduce.check_streams lenet-runs compare-runs`` checks every ``.nnc`` below the folders,
+prints one line per folder, and fails at the first fault.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ import nnr_codec
 from conformance.peers.client import Peer
 from nnr_codec.codec.validate import Severity, validate
 
-# NNCodec takes a while over tens of millions of weights.
+# NNCodec is slow on tens of millions of weights.
 PEER_TIMEOUT_SECONDS = 3600.0
 
 
 def checked(path: Path, peer: Peer | None) -> dict[str, npt.NDArray[Any]]:
-    """Decode a stream, once it is found valid and NNCodec, where there is one, gives the same tensors.
+    """Validate and decode a stream, and compare with NNCodec if there is a peer.
 
     Raises
     ------
     SystemExit
-        It is not valid, or NNCodec gives other tensors.
+        If the stream is invalid, or NNCodec decodes other tensors.
     """
     stream = path.read_bytes()
-    wrong = [found for found in validate([stream]) if found.severity is Severity.ERROR]
-    if wrong:
-        raise SystemExit(f"{path}: {wrong[0]}")
+    errors = [fault for fault in validate([stream]) if fault.severity is Severity.ERROR]
+    if errors:
+        raise SystemExit(f"{path}: {errors[0]}")
     decoded = nnr_codec.decode(stream)
     if peer is not None:
-        theirs = peer.decode(stream, levels=False).values
-        if set(theirs) != set(decoded):
-            raise SystemExit(f"{path}: NNCodec decodes other tensors: {set(theirs) ^ set(decoded)}")
+        peer_tensors = peer.decode(stream, levels=False).values
+        if set(peer_tensors) != set(decoded):
+            raise SystemExit(f"{path}: NNCodec decodes other tensors: {set(peer_tensors) ^ set(decoded)}")
         for name, tensor in decoded.items():
-            if not np.array_equal(theirs[name].reshape(tensor.shape), tensor):
+            if not np.array_equal(peer_tensors[name].reshape(tensor.shape), tensor):
                 raise SystemExit(f"{path}: NNCodec decodes other values of {name}")
     return decoded
 
 
 def main() -> None:
-    """Check folders."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     options = parser.parse_args()

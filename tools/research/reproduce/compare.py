@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Size against quality of one model: this encoder with and without importance, NNCodec, and what else one would do.
+"""Size against quality of one model: this encoder with and without importance, NNCodec, and the alternatives.
 
-``python -m tools.research.reproduce.compare sentences`` prints two tables: every point measured, and bytes at equal quality. All is
-kept in ``--folder``: streams, and what was measured on them, so that a second run measures what is new.
+``python -m tools.research.reproduce.compare sentences`` prints two tables: all measured points, and bytes at equal
+quality. Streams and measurements are stored in ``--folder``, so that a second run only measures new points.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import functools
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,19 +28,19 @@ from nnr_codec.quant import DEPENDENT_MSE
 from tools.research.reproduce.alternatives import ALTERNATIVES
 from tools.research.reproduce.check_streams import PEER_TIMEOUT_SECONDS, checked
 from tools.research.reproduce.tasks import TASKS, Task, load_task
-from tools.research.reproduce.weighed import Weighed, loss_at, losses_by_tensor
+from tools.research.reproduce.weighted import Weighted, loss_at, losses_by_tensor
 
 PEER, PLAIN, ONE_QP = "NNCodec", "relative error", "one QP"
 HESSIAN, HESSIAN_STEPS, HESSIAN_ROWS = "Hessian", "Hessian, steps only", "Hessian and row scaling"
 MEASURED = "steps measured"
-# Relative errors of the sweep, or what has the same mean rate; QPs at density 2; losses to compare sizes at.
+# Relative errors of the sweep (or settings of the same mean rate), QPs at density 2, and losses for comparing sizes.
 ERRORS = {
     "sentences": (0.05, 0.07, 0.1, 0.14, 0.2),
     "voice": (0.003, 0.006, 0.0125, 0.025, 0.05, 0.1, 0.2),
     "lenet300": (0.2, 0.3, 0.42, 0.6, 0.75),
     "lenet5": (0.2, 0.3, 0.42, 0.6, 0.75),
 }
-QPS = {
+QPS: dict[str, Sequence[int]] = {
     "sentences": (-24, -26, -28, -30, -32, -36, -40),
     "voice": range(-48, -15, 3),
     "lenet300": range(-28, -3, 2),
@@ -58,7 +58,7 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Row:
-    """One point: a method at a setting."""
+    """Measured point of a method at a setting."""
 
     method: str
     setting: str
@@ -69,7 +69,7 @@ class Row:
 
 
 class Sweep:
-    """Points of one task, measured once each."""
+    """Points of one task; every point is measured once."""
 
     def __init__(self, task: Task, folder: Path) -> None:
         self.task, self.folder = task, folder
@@ -78,7 +78,7 @@ class Sweep:
         self.rows = [Row(**row) for row in json.loads(self._path.read_text())] if self._path.exists() else []
 
     def point(self, method: str, setting: str, encode: Callable[[], bytes]) -> None:
-        """Measure a stream, unless it was."""
+        """Measure a stream, unless it was measured before."""
         if self._knows(method, setting):
             return
         stream = encode()
@@ -87,20 +87,20 @@ class Sweep:
         decoded = nnr_codec.decode(stream, recompose=True)
         self._add(method, setting, len(stream), decoded, name)
 
-    def points(self, method: str, errors: tuple[float, ...], weighed: Weighed) -> None:
-        """Measure one way of encoding at each of its settings."""
+    def points(self, method: str, errors: tuple[float, ...], weighted: Weighted) -> None:
+        """Measure one way of encoding at all settings."""
         for error in errors:
-            self.point(method, f"{error}", functools.partial(weighed.encode, error))
+            self.point(method, f"{error}", functools.partial(weighted.encode, error))
 
     def decoded(self, method: str, setting: str) -> Tensors:
-        """Return the tensors of a point measured before."""
+        """Decode the stream of a measured point."""
         name = next(row.stream for row in self.rows if (row.method, row.setting) == (method, setting))
         return nnr_codec.decode((self.folder / name).read_bytes(), recompose=True)
 
-    def alternative(self, method: str, found: Callable[[], tuple[int, Tensors]]) -> None:
-        """Measure something that is no stream."""
+    def alternative(self, method: str, compress: Callable[[], tuple[int, Tensors]]) -> None:
+        """Measure a method that writes no stream."""
         if not self._knows(method, ""):
-            self._add(method, "", *found())
+            self._add(method, "", *compress())
 
     def _knows(self, method: str, setting: str) -> bool:
         return any((row.method, row.setting) == (method, setting) for row in self.rows)
@@ -116,7 +116,7 @@ class Sweep:
         )
 
     def curve(self, method: str) -> list[tuple[float, int]]:
-        """Return losses and sizes, by loss, without points that another of the method beats in both."""
+        """Pareto front of losses and sizes of a method, sorted by loss."""
         points = sorted(
             (row.loss, row.size_bytes) for row in self.rows if row.method == method and row.loss > 0
         )
@@ -128,36 +128,38 @@ class Sweep:
 
 
 def size_at(curve: list[tuple[float, int]], loss: float) -> float | None:
-    """Return the bytes at a loss, by log size linear in log loss between neighbours; None outside."""
+    """Size at a loss, by log-log interpolation between neighbouring points; None outside the curve."""
     if len(curve) < 2 or not curve[0][0] <= loss <= curve[-1][0]:
         return None
     losses, sizes = np.log([point[0] for point in curve]), np.log([point[1] for point in curve])
     return float(np.exp(np.interp(math.log(loss), losses, sizes)))
 
 
-def run_ours(sweep: Sweep, errors: tuple[float, ...], effort: str) -> None:
-    """The encoder without importance, with diagonals, and with curvatures, at like mean rates."""
+def run_codec(sweep: Sweep, errors: tuple[float, ...], effort: str) -> None:
+    """Measure this encoder without importance, with diagonals and with curvatures, at similar mean rates."""
     task = sweep.task
     base = EncoderConfig(effort=effort, describe_source=False)
     for error in errors:
-        sweep.point(PLAIN, f"{error}", lambda e=error: nnr_codec.encode(task.tensors, base, relative_error=e))
-        sweep.point(ONE_QP, f"{error}", lambda e=error: _one_step(task, e, base))
+        sweep.point(
+            PLAIN, f"{error}", functools.partial(nnr_codec.encode, task.tensors, base, relative_error=error)
+        )
+        sweep.point(ONE_QP, f"{error}", functools.partial(_one_step, task, error, base))
     curvatures = functools.cache(task.curvatures)
-    best = HESSIAN
+    method = HESSIAN
     if task.rows_of is not None:
-        best = HESSIAN_ROWS
-        sweep.points(best, errors, Weighed(task, curvatures, base, rows_of=task.rows_of))
+        method = HESSIAN_ROWS
+        sweep.points(method, errors, Weighted(task, curvatures, base, rows_of=task.rows_of))
 
     @functools.cache
     def losses() -> Mapping[str, float]:
-        return losses_by_tensor(task, sweep.decoded(best, f"{errors[1]}"))
+        return losses_by_tensor(task, sweep.decoded(method, f"{errors[1]}"))
 
-    sweep.points(HESSIAN, errors, Weighed(task, curvatures, base))
-    measured = Weighed(task, curvatures, base, rows_of=task.rows_of, losses=losses)
-    sweep.points(f"{best}, {MEASURED}", errors, measured)
+    sweep.points(HESSIAN, errors, Weighted(task, curvatures, base))
+    measured = Weighted(task, curvatures, base, rows_of=task.rows_of, losses=losses)
+    sweep.points(f"{method}, {MEASURED}", errors, measured)
     for name, compute in task.diagonals.items():
-        sweep.points(name, errors, Weighed(task, functools.cache(compute), base, rows_of=task.rows_of))
-    sweep.points(HESSIAN_STEPS, errors, Weighed(task, curvatures, base, within=False))
+        sweep.points(name, errors, Weighted(task, functools.cache(compute), base, rows_of=task.rows_of))
+    sweep.points(HESSIAN_STEPS, errors, Weighted(task, curvatures, base, within=False))
 
 
 def _one_step(task: Task, error: float, base: EncoderConfig) -> bytes:
@@ -168,22 +170,22 @@ def _one_step(task: Task, error: float, base: EncoderConfig) -> bytes:
     return nnr_codec.encode(task.tensors, base, qp=qp)
 
 
-def run_peer(sweep: Sweep, peer: Peer, qps: Iterator[int] | tuple[int, ...] | range) -> None:
-    """NNCodec as it comes: dependent quantisation and its searches on."""
+def run_peer(sweep: Sweep, peer: Peer, qps: Iterable[int]) -> None:
+    """Measure NNCodec with its defaults: dependent quantisation and searches on."""
     for qp in qps:
-        sweep.point(PEER, f"QP {qp}", lambda q=qp: peer.encode(sweep.task.tensors, qp=q))
+        sweep.point(PEER, f"QP {qp}", functools.partial(peer.encode, sweep.task.tensors, qp=qp))
 
 
 def check(sweep: Sweep, peer: Peer | None) -> None:
-    """Have every stream of ours validated, and decoded by NNCodec to the same values."""
+    """Validate every stream of this encoder, and compare its decoding with NNCodec."""
     for row in sweep.rows:
         if row.stream and row.method != PEER:
             checked(sweep.folder / row.stream, peer)
-            print(f"{row.stream}: valid{', and NNCodec decodes the same' if peer else ''}", file=sys.stderr)
+            print(f"{row.stream}: valid{', decoded identically by NNCodec' if peer else ''}", file=sys.stderr)
 
 
 def tables(sweep: Sweep, losses: tuple[float, ...]) -> str:
-    """Return both tables as Markdown."""
+    """Render both tables as Markdown."""
     task = sweep.task
     original = sum(tensor.nbytes for tensor in task.tensors.values())
     lines = [
@@ -214,24 +216,26 @@ def tables(sweep: Sweep, losses: tuple[float, ...]) -> str:
 
 
 def main() -> None:
-    """Measure one task and print its tables."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--folder", type=Path, default=Path("compare-runs"))
-    parser.add_argument("--lenet", type=Path, help="float parameters left by lenet.py, for its tasks")
+    parser.add_argument(
+        "--lenet", type=Path, help="float parameters written by lenet.py, for the LeNet tasks"
+    )
     parser.add_argument("--effort", default="medium")
-    parser.add_argument("--only", nargs="*", choices=("peer", "ours", "alternatives", "check"), default=None)
+    parser.add_argument("--only", nargs="*", choices=("peer", "codec", "alternatives", "check"), default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    parts = options.only if options.only is not None else ["alternatives", "ours", "peer", "check"]
+    parts = options.only if options.only is not None else ["alternatives", "codec", "peer", "check"]
     task = load_task(options.task, options.folder / "cache", options.lenet)
     name = options.task if options.lenet is None else options.lenet.stem
     sweep = Sweep(task, options.folder / name)
     if "alternatives" in parts:
-        for method, found in ALTERNATIVES.items():
-            sweep.alternative(method, lambda f=found: f(dict(task.tensors)))
-    if "ours" in parts:
-        run_ours(sweep, ERRORS[options.task], options.effort)
+        for method, compress in ALTERNATIVES.items():
+            sweep.alternative(method, functools.partial(compress, dict(task.tensors)))
+    if "codec" in parts:
+        run_codec(sweep, ERRORS[options.task], options.effort)
     if "peer" in parts or "check" in parts:
         try:
             with Peer(timeout_seconds=PEER_TIMEOUT_SECONDS) as peer:

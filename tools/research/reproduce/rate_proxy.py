@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An estimate of the coded size of levels, cheap enough to run after every epoch.
+"""Fast estimate of the coded size of levels, for use after every epoch.
 
-Each context costs what an adaptive (Krichevsky-Trofimov) coder would spend on its counts, which has a
-closed form. The contexts are the standard's for independent quantisation; rows may be skipped. The true
-coder adapts faster and gains where density varies inside a tensor.
+The cost of a context is the closed-form cost of its counts in an adaptive Krichevsky-Trofimov coder. The contexts are
+those of independent quantisation, with optional row skipping. The real coder adapts faster and gains where density varies
+within a tensor.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-# A unit's size, header, name and terminating bits, and the start and parameter-set units.
+# Size field, header, name and terminating bits of a unit; start and parameter-set units.
 UNIT_OVERHEAD_BYTES = 30
 STREAM_OVERHEAD_BYTES = 12
 _N_GREATER_FLAGS = 10
@@ -55,18 +55,18 @@ def _scan_bits(levels: Levels) -> float:
 
 
 def estimate_tensor_bits(levels: Levels) -> float:
-    """Estimate the bits of one tensor's payload, with row skipping where it wins."""
-    plain = _scan_bits(levels.ravel())
+    """Estimate the payload bits of a tensor, with row skipping where it is smaller."""
+    whole = _scan_bits(levels.ravel())
     if levels.ndim < 2:
-        return plain
+        return whole
     rows = levels.reshape(levels.shape[0], -1)
     skipped = ~rows.any(1)
     n_skipped = int(skipped.sum())
     flags = _adaptive_bits(rows.shape[0] - n_skipped, n_skipped)
-    return min(plain, flags + _scan_bits(rows[~skipped].ravel()))
+    return min(whole, flags + _scan_bits(rows[~skipped].ravel()))
 
 
 def estimate_bytes(levels: dict[str, Levels]) -> int:
-    """Estimate a stream's size, one unit per tensor."""
+    """Estimate the size of a stream with one unit per tensor."""
     payload = sum(math.ceil(estimate_tensor_bits(tensor) / 8) for tensor in levels.values())
     return payload + UNIT_OVERHEAD_BYTES * len(levels) + STREAM_OVERHEAD_BYTES

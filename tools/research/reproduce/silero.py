@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The voice detector of the PyPI package silero-vad in plain torch, all windows of a clip at once but for its memory.
+"""Voice detector of the PyPI package silero-vad in plain torch; all windows of a clip run at once, except the recurrence.
 
-Inside are Linear layers in the place of the package's LSTM cell, so that curvatures can be had; `load` and `names` go between.
+Linear layers replace the LSTM cell of the package, so that curvatures can be computed; `load` maps the names.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _FREQUENCIES = 129
 
 
 def weights_path(cache: Path) -> Path:
-    """Return the package's weights for 16 kHz."""
+    """Path of the package's weights for 16 kHz."""
     return unpacked(REQUIREMENT, cache) / "silero_vad" / "data" / "silero_vad_16k.safetensors"
 
 
-def own_name(name: str) -> str:
-    """Return this network's name of a tensor of the package.
+def network_name(name: str) -> str:
+    """Name in this network of a tensor of the package.
 
-    >>> own_name("lstm_cell.weight_ih")
+    >>> network_name("lstm_cell.weight_ih")
     'lstm_cell.ih.weight'
     """
     for kind in ("weight", "bias"):
@@ -40,7 +40,7 @@ def own_name(name: str) -> str:
 
 
 class VoiceDetector(nn.Module):
-    """Clips to a probability of speech for every 32 ms: float32[clips, samples] to float32[clips, windows]."""
+    """Network from clips, float32[clips, samples], to speech probabilities per 32 ms, float32[clips, windows]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,15 +53,16 @@ class VoiceDetector(nn.Module):
         self.final_conv = nn.Conv1d(128, 1, 1)
 
     def load(self, tensors: Mapping[str, npt.NDArray[np.floating]]) -> None:
-        """Take weights under the package's names."""
+        """Load weights under the names of the package."""
         named = {
-            own_name(name): torch.from_numpy(np.array(value, np.float32)) for name, value in tensors.items()
+            network_name(name): torch.from_numpy(np.array(value, np.float32))
+            for name, value in tensors.items()
         }
         self.load_state_dict(named)
 
     def forward(self, clips: Tensor) -> Tensor:
         n_clips = clips.shape[0]
-        # Each window comes with the end of the one before, and zeros before the first.
+        # A window is preceded by the end of the previous one, or by zeros.
         windows = functional.pad(clips, (_CONTEXT, 0)).unfold(1, _WINDOW + _CONTEXT, _WINDOW)
         n_windows = windows.shape[1]
         x = functional.pad(windows.reshape(n_clips * n_windows, 1, -1), (0, _PAD), mode="reflect")

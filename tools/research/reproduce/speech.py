@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded speech among noise, from the prompts that Debian carries for telephone exchanges.
+"""Recorded speech with noise, from Debian packages of telephone prompts.
 
-Voices are apart: one speaks what importances come from, two others, in other languages, what the detector is judged by.
+Calibration and evaluation use different speakers and languages.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from tools.packages import unpacked_debian
 SAMPLE_RATE = 16000
 _PACKAGE = "asterisk-core-sounds-{}-wav"
 _SECONDS = 8
-# Decibels of speech over noise, clip by clip.
+# Signal-to-noise ratios of successive clips, in decibels.
 _RATIOS = (25.0, 15.0, 8.0, 3.0)
 
 Clips = npt.NDArray[np.float32]
 
 
 def evaluation_clips(cache: Path, count: int = 24) -> Clips:
-    """Return what quality is measured on, a French and an Italian voice: float32[clips, samples]."""
+    """Evaluation clips, a French and an Italian voice: float32[clips, samples]."""
     return np.concatenate([_clips("fr", count // 2, cache), _clips("it", count // 2, cache)])
 
 
 def calibration_clips(cache: Path, count: int = 16) -> Clips:
-    """Return what importances come from, an English voice: float32[clips, samples]."""
+    """Calibration clips, an English voice: float32[clips, samples]."""
     return _clips("en", count, cache)
 
 
 def probing_clips(cache: Path, count: int = 8) -> Clips:
-    """Return what each tensor's error is measured on, a Spanish voice: float32[clips, samples]."""
+    """Clips for measuring the loss of single tensors, a Spanish voice: float32[clips, samples]."""
     return _clips("es", count, cache)
 
 
@@ -47,7 +47,7 @@ def _clips(language: str, count: int, cache: Path) -> Clips:
     for number, clip in enumerate(clips):
         filled = 0
         while True:
-            # Half a second to one and a half without speech before each prompt.
+            # Silence of 0.5 to 1.5 s before every prompt.
             start = filled + int(generator.integers(SAMPLE_RATE // 2, SAMPLE_RATE * 3 // 2))
             prompt = _at_16_khz(paths[next(order)])[: max(clip.size - start, 0)]
             if prompt.size < SAMPLE_RATE // 4:
@@ -56,7 +56,7 @@ def _clips(language: str, count: int, cache: Path) -> Clips:
             filled = start + prompt.size
         power = float(np.square(clip[clip != 0]).mean())
         noise = np.cumsum(generator.standard_normal(clip.size)) if number % 2 else None
-        # Every other clip's noise is of low frequencies, as of engines: a random walk that forgets.
+        # Every second clip has low-frequency noise: a high-passed random walk.
         if noise is not None:
             noise = noise - np.convolve(noise, np.full(401, 1 / 401), "same")
         else:
@@ -71,5 +71,5 @@ def _at_16_khz(path: Path) -> npt.NDArray[np.float32]:
         if (recording.getframerate(), recording.getsampwidth(), recording.getnchannels()) != (8000, 2, 1):
             raise ValueError(f"{path} is not mono at 8 kHz")
         samples = np.frombuffer(recording.readframes(recording.getnframes()), "<i2") / 32768.0
-    # Twice the samples, by zeros in the upper half of the spectrum.
+    # Upsample by two: zeros in the upper half of the spectrum.
     return (2 * np.fft.irfft(np.fft.rfft(samples), 2 * samples.size)).astype(np.float32)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models, a measure of what compression costs each, and what their weights are worth by data it is not measured on.
+"""Models with a quality measure and with importances, computed on disjoint inputs.
 
-The measure compares outputs with the original's: no labels and no tuning.
+The measure compares the outputs with those of the original model, without labels or tuning.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from tools.research.reproduce.datasets import load_dataset
 from tools.research.reproduce.minilm import SentenceEncoder
 from tools.research.reproduce.networks import NETWORKS, Network
 from tools.research.reproduce.sentences import calibration_texts, evaluation_texts, glosses, probing_texts
-from tools.research.reproduce.silero import VoiceDetector, own_name, weights_path
+from tools.research.reproduce.silero import VoiceDetector, network_name, weights_path
 from tools.research.reproduce.speech import calibration_clips, evaluation_clips, probing_clips
 
 Tensors = dict[str, npt.NDArray[np.float32]]
 Importances = dict[str, "npt.NDArray[np.float32] | Curvature"]
 TASKS = ("sentences", "voice", "lenet300", "lenet5")
 _WORDS = "embeddings.word_embeddings.weight"
-# The sensitivities of all weights take a gradient of the whole model for each batch.
+# Sensitivities need a gradient of the whole model per batch, so fewer texts are used.
 _SENSITIVITY_TEXTS = 200
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What a decoded model is still worth: `loss` is 0 for the original, `shown` says it in a usual unit."""
+    """Quality of a decoded model: `loss` is 0 for the original, `shown` is a common measure."""
 
     loss: float
     shown: float
@@ -45,22 +45,22 @@ class Quality:
 
 @dataclass(frozen=True)
 class Task:
-    """A model and how to judge it.
+    """Model with its quality measure and importances.
 
     Attributes
     ----------
     tensors : dict of str to float32 array
     quality : callable
-        Of the decoded tensors.
+        Quality of decoded tensors.
     loss_name, shown_name : str
     diagonals : dict of str to callable
-        Importances of each weight, by what they are called; computed when asked for.
+        Functions that compute importances per weight, by name.
     curvatures : callable
-        Of each layer, and a diagonal for the tensors that have none.
+        Function that computes curvatures of layers, and diagonals of the other tensors.
     probe : callable
-        Loss of decoded tensors on inputs that neither `quality` nor the importances come from.
+        Loss of decoded tensors on inputs that neither `quality` nor the importances use.
     rows_of : str or None
-        A tensor whose rows are worth very different things: those of a vocabulary.
+        Tensor with rows of very different importance, such as a vocabulary.
     """
 
     tensors: Tensors
@@ -74,12 +74,12 @@ class Task:
 
 
 def load_task(name: str, folder: Path, lenet_file: Path | None = None) -> Task:
-    """Return a task; packages are unpacked in `folder`.
+    """Load a task; packages are unpacked in `folder`.
 
     Parameters
     ----------
     lenet_file : Path, optional
-        Float parameters of a LeNet, as `lenet.py` leaves them.
+        Float parameters of a LeNet, written by `lenet.py`.
     """
     if name == "sentences":
         return _sentences(folder)
@@ -93,7 +93,7 @@ def load_task(name: str, folder: Path, lenet_file: Path | None = None) -> Task:
 def _sentences(folder: Path) -> Task:
     encoder = SentenceEncoder(folder)
     with open_model(encoder.weights_path) as model:
-        # Without pooler and position ids, which embeddings do not use.
+        # Embeddings do not use pooler and position ids.
         original = {key: np.asarray(model[key], np.float32) for key in encoder.network.state_dict()}
     encoder.load(original)
 
@@ -102,9 +102,9 @@ def _sentences(folder: Path) -> Task:
 
         def cosine(decoded: Mapping[str, npt.NDArray[Any]]) -> float:
             encoder.load(decoded)
-            found = float((encoder.embed(texts) * expected).sum(1).mean(dtype=np.float64))
+            similarity = float((encoder.embed(texts) * expected).sum(1).mean(dtype=np.float64))
             encoder.load(original)
-            return found
+            return similarity
 
         return cosine
 
@@ -118,25 +118,25 @@ def _sentences(folder: Path) -> Task:
 
     @functools.cache
     def layers() -> Importances:
-        # The examples among the texts are parts of glosses, which would hide how often a word is new.
+        # The calibration texts are part of the glosses; subtract them to count independent uses.
         others = encoder.token_counts(glosses(folder)) - encoder.token_counts(texts)
         uses = {_WORDS: np.maximum(others, 0)}
         return dict(torch_importance.layer_curvatures(encoder.network, encoder.batches(texts), uses=uses))
 
     @functools.cache
     def sensitivity() -> Importances:
-        found = _sensitivity(encoder.network, encoder.batches(texts[:_SENSITIVITY_TEXTS]))
-        # Few texts show few of the vocabulary's rows.
+        diagonals = _sensitivity(encoder.network, encoder.batches(texts[:_SENSITIVITY_TEXTS]))
+        # Few texts reach few rows of the vocabulary, so take its diagonal from the curvature.
         words = cast(Curvature, layers()[_WORDS])
         rows = np.asarray(words.row_weights, np.float32)
-        return {**found, _WORDS: rows[:, None] * words.diagonal.astype(np.float32)}
+        return {**diagonals, _WORDS: rows[:, None] * words.diagonal.astype(np.float32)}
 
     return Task(
         original,
         quality,
         "1 - cosine",
         "mean cosine",
-        # Labels there are none: with Gaussian noise on the outputs the Fisher information is the Gauss-Newton diagonal.
+        # Without labels: for Gaussian noise on the outputs, the Fisher information is the Gauss-Newton diagonal.
         {"Fisher": sensitivity},
         lambda: {**sensitivity(), **layers()},
         lambda decoded: 1 - probed(decoded),
@@ -157,10 +157,10 @@ def _voice(folder: Path) -> Task:
         def quality(decoded: Mapping[str, npt.NDArray[Any]]) -> Quality:
             network.load(decoded)
             with torch.no_grad():
-                found = network(clips)
+                outputs = network(clips)
             network.load(original)
-            same = float(((found >= 0.5) == (expected >= 0.5)).double().mean())
-            return Quality(float((found - expected).abs().double().mean()), 100 * same)
+            same = float(((outputs >= 0.5) == (expected >= 0.5)).double().mean())
+            return Quality(float((outputs - expected).abs().double().mean()), 100 * same)
 
         return quality
 
@@ -170,8 +170,8 @@ def _voice(folder: Path) -> Task:
     def batches() -> list[Tensor]:
         return list(torch.from_numpy(calibration_clips(folder)).split(4))
 
-    def renamed(found: Importances) -> Importances:
-        return {key: found[own_name(key)] for key in original}
+    def renamed(importances: Importances) -> Importances:
+        return {key: importances[network_name(key)] for key in original}
 
     return Task(
         original,
@@ -183,13 +183,13 @@ def _voice(folder: Path) -> Task:
             "Fisher": lambda: renamed(_sensitivity(network, batches())),
         },
         lambda: renamed(_curvatures(network, batches())),
-        # Squared, as steps are: errors of probabilities go with the step.
+        # Squared, because errors of probabilities are proportional to the step size.
         lambda decoded: probed(decoded).loss ** 2,
     )
 
 
 class _LeNet(nn.Module):
-    """The networks of `networks.py` as a module, for what looks into layers."""
+    """Networks of `networks.py` as torch modules, for per-layer curvatures."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -230,10 +230,10 @@ def _lenet(network: Network, folder: Path, path: Path) -> Task:
         def quality(decoded: Mapping[str, npt.NDArray[Any]]) -> Quality:
             put(decoded)
             with torch.no_grad():
-                found = functional.log_softmax(model(inputs), 1)
+                outputs = functional.log_softmax(model(inputs), 1)
             put(original)
-            divergence = float(functional.kl_div(found, expected, log_target=True, reduction="batchmean"))
-            return Quality(divergence, 100.0 * int((found.argmax(1) == right).sum()) / len(right))
+            divergence = float(functional.kl_div(outputs, expected, log_target=True, reduction="batchmean"))
+            return Quality(divergence, 100.0 * int((outputs.argmax(1) == right).sum()) / len(right))
 
         return quality
 
@@ -246,11 +246,11 @@ def _lenet(network: Network, folder: Path, path: Path) -> Task:
         def losses(net: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
             return functional.cross_entropy(net(batch[0]), batch[1], reduction="none")
 
-        found: Importances = {}
-        found |= torch_importance.fisher_information(
+        importances: Importances = {}
+        importances |= torch_importance.fisher_information(
             model, zip(calibration.split(50), labels.split(50), strict=True), losses
         )
-        return found
+        return importances
 
     batches = list(calibration.split(100))
     return Task(
@@ -264,7 +264,7 @@ def _lenet(network: Network, folder: Path, path: Path) -> Task:
     )
 
 
-def _sensitivity(model: nn.Module, batches: list[Any], **options: float) -> Importances:
+def _sensitivity(model: nn.Module, batches: list[Any], **options: Any) -> Importances:
     return dict(torch_importance.output_sensitivity(model, batches, **options))
 
 

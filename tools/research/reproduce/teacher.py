@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The teacher: a wider convolutional network with batch normalisation, trained once per dataset.
+"""Teacher: a wider convolutional network with batch normalisation, trained once per dataset.
 
-It sees the training images only; the small networks learn from its logits.
+It is trained on the training images only; the small networks learn from its logits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional
 from tools.research.reproduce.augment import DISTORTIONS, distort
 from tools.research.reproduce.datasets import ImageSet
 
-# Fashion-MNIST has no published row to meet: a shorter run.
+# Fashion-MNIST has no published row, so its run is shorter.
 N_EPOCHS = {"mnist": 12, "fashion": 5}
 _BATCH = 128
 
@@ -48,7 +48,7 @@ def _build() -> nn.Sequential:
 def load_teacher(
     images: ImageSet, dataset: str, folder: Path, log: Callable[[str], None]
 ) -> Callable[[Tensor], Tensor]:
-    """Train the teacher, or continue, or load it; return its logits as a function of float32[n, 784]."""
+    """Load the teacher, or train it or resume its training; returns the function from float32[n, 784] to logits."""
     torch.manual_seed(7)
     net = _build().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)

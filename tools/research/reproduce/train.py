@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train, prune and quantise a small network so that its coded size is small at a given accuracy.
+"""Training, pruning and quantisation of a small network for a small coded size.
 
-Three phases, each resumable after every epoch:
+The run has three phases and can be resumed after every epoch:
 
 1. dense: distillation from the teacher on the pool of distorted images;
 2. prune: gradual magnitude pruning, weights ranked over the whole network by the loss their removal is
@@ -39,27 +39,27 @@ from tools.research.reproduce.networks import (
 )
 from tools.research.reproduce.rate_proxy import Levels, estimate_bytes
 
-# Pruning happens, and dead units leave the computation, between segments of this many steps.
+# Steps between prunings, which also remove dead units from the computation.
 _STEPS_PER_SEGMENT = 100
 _BETAS = (0.9, 0.999)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does.
+    """Settings of a run.
 
     Attributes
     ----------
     pruned_density : float
         Share of non-zero parameters at the end of the prune phase.
     keep_per_round : float
-        Share of the non-zero levels each quantise round keeps.
+        Share of the non-zero levels that a quantise round keeps.
     step_ratio : float
         Step size over the root mean square of a tensor's non-zero weights.
     dead_zone : float
         Magnitudes below this many steps become level 0.
     channels : dict
-        Layers of which only so many outputs are kept.
+        Number of outputs to keep, by layer.
     """
 
     dense_epochs: int
@@ -80,25 +80,25 @@ class Plan:
 
 
 def snap_step(step: float) -> float:
-    """Round to the nearest step a stream can carry with qp_density 2: (4..7)/4 times a power of two."""
+    """Round to the nearest step size of qp_density 2: (4..7)/4 times a power of two."""
     exponent = math.floor(math.log2(step))
     candidates = [(4 + k) / 4 * 2.0**e for e in (exponent, exponent + 1) for k in range(4)]
     return min(candidates, key=lambda candidate: abs(math.log(candidate / step)))
 
 
 def quantise(weights: Tensor, step: float, dead_zone: float) -> Tensor:
-    """Return levels as floats: rounding, with magnitudes under the dead zone set to 0."""
+    """Quantise to levels, as floats: round, and set magnitudes below the dead zone to 0."""
     scaled = weights / step
     return torch.where(scaled.abs() < dead_zone, 0.0, scaled.sign() * scaled.abs().round().clamp(min=1))
 
 
 @dataclass
 class State:
-    """All that a run needs to continue."""
+    """State for resuming a run."""
 
     latent: Parameters
     masks: dict[str, Tensor]
-    # Adam's moments; the second one serves as the diagonal Fisher information.
+    # Moments of Adam; the second one is used as diagonal Fisher information.
     first_moment: Parameters
     second_moment: Parameters
     n_updates: int = 0
@@ -108,7 +108,7 @@ class State:
 
 
 class Trainer:
-    """One network, one seed."""
+    """Training of one network with one seed."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class Trainer:
             self.state = State(latent, masks, zeros, {name: value.clone() for name, value in zeros.items()})
 
     def run(self) -> None:
-        """Do every epoch that is still to be done."""
+        """Run the remaining epochs."""
         plan = self.plan
         start_prune = plan.dense_epochs
         start_rounds = start_prune + plan.prune_epochs
@@ -160,7 +160,7 @@ class Trainer:
                 self._save_levels(Path(f"{self.stem}-round{index:02d}.npz"))
             elif epoch + 1 == start_prune:
                 self._save_float(Path(f"{self.stem}-dense.npz"))
-                # Runs with other settings for what follows may start from these: copy one to a state file.
+                # A copy of this file is the start of runs with other settings of the later phases.
                 self._save(Path(f"{self.stem}-dense.pt"))
             elif epoch + 1 == start_rounds:
                 self._save_float(Path(f"{self.stem}-float.npz"))
@@ -168,7 +168,7 @@ class Trainer:
             self._save(self.path)
 
     def effective(self) -> Parameters:
-        """Return the parameters the network computes with: masked, and on the grid once there is one."""
+        """Parameters of the forward pass: masked, and quantised once step sizes are chosen."""
         state = self.state
         return {name: self._on_grid(name, value * state.masks[name]) for name, value in state.latent.items()}
 
@@ -179,7 +179,7 @@ class Trainer:
         return quantise(value, step, self.plan.dead_zone) * step
 
     def levels(self) -> dict[str, Levels]:
-        """Return the levels; without steps yet, those of the steps that would be chosen."""
+        """Levels; before the quantise phase, at the step sizes that it would choose."""
         steps = self.state.steps or self._choose_steps()
         return {
             name: quantise(value * self.state.masks[name], steps[name], self.plan.dead_zone).int().numpy()
@@ -206,7 +206,7 @@ class Trainer:
     def _run_segment(
         self, images: Tensor, logits: Tensor, batches: list[Tensor], rates: list[float]
     ) -> float:
-        """Adam on the living units; gradients pass the quantiser unchanged (straight through)."""
+        """Run Adam on the live units; gradients pass the quantiser unchanged (straight-through)."""
         network, state = self.network, self.state
         alive = self._alive()
         whole = (state.latent, state.masks, state.first_moment, state.second_moment)
@@ -242,13 +242,13 @@ class Trainer:
         return share * distillation + (1 - share) * functional.cross_entropy(output, self.labels[rows])
 
     def _learning_rate(self, phase: str, peak: float, progress: float) -> float:
-        # While pruning, the rate stays at its peak until the last third: removals need room to heal.
+        # While pruning, the rate stays at its peak until the last third, so that the network recovers.
         fraction = max(0.0, (progress - 0.65) / 0.35) if phase == "prune" else progress
         return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * fraction)))
 
     @torch.no_grad()
     def _remove_channels(self, progress: float) -> None:
-        """Remove the least useful channels over the first 30 % of the phase: the rest trains much faster."""
+        """Remove the least useful channels over the first 30 % of the phase, which speeds up the rest."""
         for layer, target in self.plan.channels.items():
             name = f"{layer}.weight"
             mask = self.state.masks[name]
@@ -269,13 +269,13 @@ class Trainer:
 
     @torch.no_grad()
     def _prune(self, count: int) -> None:
-        """Keep the `count` parameters that lose most when removed, per bit, and drop what feeds nothing."""
+        """Keep the ``count`` parameters with the largest expected loss per bit, and drop dead units."""
         effective = self.effective()
         scores = []
         for name, value in effective.items():
             fisher = self.state.second_moment[name]
             density = max(1, int(torch.count_nonzero(value))) / value.numel()
-            # Position, then sign and magnitude.
+            # Bits of the position, then of sign and magnitude.
             bits = -math.log2(density) + 1.44 * min(1.0, 1 - density) + 2.2
             scores.append((value.square() * (fisher + 1e-16) / bits).flatten())
         merged = torch.cat(scores)
@@ -299,7 +299,7 @@ class Trainer:
             self.state.masks[f"{layer}.bias"] *= rows
 
     def _alive(self) -> Alive:
-        # From the masks: a level that is 0 now may leave the dead zone again.
+        # Use the masks, because a zero level may leave the dead zone again.
         return find_alive(self.network, self.state.masks)
 
     def _choose_steps(self) -> dict[str, float]:

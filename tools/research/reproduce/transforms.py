@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each transform is worth, on models it might suit and on models it does not.
+"""Gain of the transforms on several models.
 
-``python -m tools.research.reproduce.transforms --resnet resnet56.pt --lenet lenet300-seed1-dense.npz`` prints Markdown: for each transform
-the bytes at equal loss against the same encoder without it. The ResNet has no data here: its loss is the relative squared
-change of its logits on smooth random images.
+``python -m tools.research.reproduce.transforms --resnet resnet56.pt --lenet lenet300-seed1-dense.npz`` prints, for every
+transform, the bytes at equal loss relative to the same encoder without it. The loss of the ResNet is the relative squared
+change of its logits on smooth random images, because no data set of it is available.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,7 +48,7 @@ _EPSILON = 1e-5
 
 
 def resnet_logits(t: Mapping[str, npt.NDArray[Any]], images: Tensor) -> Tensor:
-    """A CIFAR ResNet of bottlenecks from its tensors: float32[n, 3, 32, 32] to logits."""
+    """Run a CIFAR ResNet of bottleneck blocks: float32[n, 3, 32, 32] to logits."""
     p = {name: torch.from_numpy(np.array(value, np.float32)) for name, value in t.items() if np.ndim(value)}
 
     def normed(x: Tensor, norm: str) -> Tensor:
@@ -65,7 +66,7 @@ def resnet_logits(t: Mapping[str, npt.NDArray[Any]], images: Tensor) -> Tensor:
         stride = 2 if index == "0" and layer != "layer1" else 1
         y = x
         for number in (1, 2, 3):
-            # Bottlenecks: the middle convolution strides.
+            # In a bottleneck block, the middle convolution has the stride.
             y = normed(convolved(y, f"{at}.conv{number}", stride if number == 2 else 1), f"{at}.bn{number}")
             y = functional.relu(y) if number < 3 else y
         if f"{at}.downsample.0.weight" in p:
@@ -79,7 +80,7 @@ def _order(block: tuple[str, ...]) -> tuple[str, int]:
 
 
 def resnet_norms(tensors: Tensors) -> list[BatchNorm]:
-    """Return each convolution's batch norm, by the names such files have."""
+    """Batch norms of the convolutions, by the usual tensor names."""
     norms = []
     for name in tensors:
         if name.endswith(".running_var"):
@@ -90,7 +91,7 @@ def resnet_norms(tensors: Tensors) -> list[BatchNorm]:
 
 
 def folding(path: Path) -> None:
-    """Batch-norm folding on a ResNet."""
+    """Measure batch-norm folding on a ResNet."""
     with open_model(path) as model:
         tensors = {
             name: np.asarray(model[name], np.float32) for name in model if model[name].dtype.kind == "f"
@@ -119,9 +120,9 @@ def folding(path: Path) -> None:
 
 
 def on_task(name: str, folder: Path, lenet: Path | None) -> None:
-    """Sparsification and local scaling on one of the tasks."""
+    """Measure sparsification and local scaling on a task."""
     task = load_task(name, folder, lenet)
-    tensors, diagonal = task.tensors, task.diagonals[next(reversed(task.diagonals))]()
+    tensors, diagonal = task.tensors, task.diagonals[next(reversed(list(task.diagonals)))]()
     curvatures = task.curvatures()
     weights = list(matrices(tensors))
 
@@ -133,7 +134,8 @@ def on_task(name: str, folder: Path, lenet: Path | None) -> None:
         return {key: sparsify(tensors[key], zeros, np.asarray(diagonal[key])) for key in weights}
 
     def by_rows(key: str) -> npt.NDArray[np.float64]:
-        return np.asarray(diagonal[key], np.float64).reshape(len(tensors[key]), -1).mean(1)
+        rows: npt.NDArray[np.float64] = np.asarray(diagonal[key], np.float64).reshape(len(tensors[key]), -1)
+        return np.asarray(rows.mean(1))
 
     def refitted(zeros: float) -> dict[str, Block]:
         blocks = {}
@@ -146,6 +148,11 @@ def on_task(name: str, folder: Path, lenet: Path | None) -> None:
     def without_rows(share: float) -> Tensors:
         return {key: prune_rows(tensors[key], share, np.asarray(diagonal[key]))[0] for key in weights[:-1]}
 
+    def coded_sparse(
+        change: Callable[[float], Mapping[str, Any]], zeros: float, error: float
+    ) -> tuple[int, float]:
+        return coded(change(zeros), error)
+
     variants: dict[str, Make] = {
         "rows scaled by their own size": lambda e: coded({k: scale_rows(tensors[k]) for k in weights}, e),
         "rows scaled by importance": lambda e: coded(
@@ -154,19 +161,19 @@ def on_task(name: str, folder: Path, lenet: Path | None) -> None:
         "10 % of rows pruned": lambda e: coded(without_rows(0.1), e),
     }
     for zeros in (0.3, 0.6):
-        variants[f"{zeros:.0%} zeros"] = lambda e, z=zeros: coded(sparse(z), e)
-        variants[f"{zeros:.0%} zeros, scaling fitted"] = lambda e, z=zeros: coded(refitted(z), e)
+        variants[f"{zeros:.0%} zeros"] = functools.partial(coded_sparse, sparse, zeros)
+        variants[f"{zeros:.0%} zeros, scaling fitted"] = functools.partial(coded_sparse, refitted, zeros)
     compare(f"sparsification and local scaling, {name}", lambda e: coded({}, e), variants, ERRORS)
     ranks(name, matrices(tensors))
 
 
 def matrices(tensors: Tensors) -> Tensors:
-    """Return the tensors that are more than a row."""
+    """Select the tensors of two or more rows."""
     return {key: tensor for key, tensor in tensors.items() if tensor.ndim > 1 and tensor.shape[0] > 1}
 
 
 def ranks(name: str, weights: Tensors) -> None:
-    """Low rank: what would be chosen, and what that makes of the bytes at that error."""
+    """Print the chosen ranks, and the bytes with and without factorisation."""
     print(
         f"\n### low rank, {name}\n\n| tensor | relative error | rank chosen | of | bytes | bytes, factored |\n|---{'|---' * 5}|"
     )
@@ -182,7 +189,7 @@ def ranks(name: str, weights: Tensors) -> None:
 
 
 def _factored_size(key: str, weight: npt.NDArray[np.float32], rank: int, error: float) -> int:
-    """Return the bytes of factors whose product, truncation included, has the error that the weight alone would have."""
+    """Size of factors whose product, truncation included, has the relative error."""
     block = decompose(weight, rank)
     finest, coarsest = error / 16, error * 2
     for _ in range(6):
@@ -197,30 +204,32 @@ def _factored_size(key: str, weight: npt.NDArray[np.float32], rank: int, error: 
 
 
 def compare(title: str, plain: Make, variants: Mapping[str, Make], errors: tuple[float, ...]) -> None:
-    """Print sizes of the plain encoder, and of each variant against it at the losses of the plain one."""
+    """Print the sizes of the plain encoder, and the relative sizes of the variants at equal loss."""
     reference = sorted((loss, size) for size, loss in map(plain, errors))
     print(f"\n### {title}\n\n| loss | " + " | ".join(f"{loss:.3g}" for loss, _ in reference) + " |")
     print("|---" * (len(reference) + 1) + "|")
-    print("| bytes as it is | " + " | ".join(str(size) for _, size in reference) + " |", flush=True)
+    print("| bytes, unchanged | " + " | ".join(str(size) for _, size in reference) + " |", flush=True)
     for name, variant in variants.items():
         curve = sorted((loss, size) for size, loss in map(variant, errors))
         cells = []
         for loss, size in reference:
-            found = size_at(curve, loss)
+            equal = size_at(curve, loss)
             cells.append(
-                "not reached" if curve[0][0] > loss else "" if found is None else f"{found / size - 1:+.1%}"
+                "not reached" if curve[0][0] > loss else "" if equal is None else f"{equal / size - 1:+.1%}"
             )
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
 def main() -> None:
-    """Print every table there is a model for."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("compare-runs"))
     parser.add_argument("--resnet", type=Path, help="state dict of a CIFAR ResNet")
-    parser.add_argument("--lenet", type=Path, help="dense parameters of a LeNet-300-100, left by lenet.py")
+    parser.add_argument("--lenet", type=Path, help="dense parameters of a LeNet-300-100, written by lenet.py")
     parser.add_argument(
-        "--ranks", action="store_true", help="low rank on the voice detector alone, a few seconds"
+        "--ranks",
+        action="store_true",
+        help="measure low rank on the voice detector only, which takes seconds",
     )
     options = parser.parse_args()
     torch.set_num_threads(1)

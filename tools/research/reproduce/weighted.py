@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One model's tensors encoded with an importance: steps divided by it, and each tensor quantised by it."""
+"""Encoding with importance: it allocates step sizes and weights the quantisation within tensors."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from tools.research.reproduce.tasks import Importances, Task
 Tensors = Mapping[str, npt.NDArray[Any]]
 
 
-class Weighed:
-    """A way of encoding a task's tensors.
+class Weighted:
+    """Encoder of the tensors of a task with an importance.
 
     Parameters
     ----------
     task : Task
     compute : callable
-        The importances; called when first needed.
+        Function that computes the importances; called on first use.
     base : EncoderConfig
     within : bool
-        Whether importance counts within tensors, or divides steps between them alone.
+        If False, importance only allocates step sizes between tensors.
     rows_of : str, optional
-        A tensor whose rows are scaled by what they are worth.
+        Tensor whose rows are scaled by their importance.
     losses : callable, optional
-        Measured losses of tensors, which correct the steps.
+        Function that measures the losses of tensors, which correct the step sizes.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Weighed:
         self._rows_of, self._losses = rows_of, losses
 
     def encode(self, error: float) -> bytes:
-        """Return the stream whose mean rate is, at high rate, that of one relative error everywhere."""
+        """Encode with the mean rate that one relative error for all tensors has at high rate."""
         tensors, arrays, importance = self._prepared
         config = allocate(arrays, importance, loss_at(arrays, importance, error), self._base)
         if self._losses is not None:
@@ -62,25 +62,29 @@ class Weighed:
 
     @functools.cached_property
     def _prepared(self) -> tuple[dict[str, npt.NDArray[Any] | Block], Tensors, Importances]:
-        """Tensors to encode, their weights as they will be coded, and importances of these."""
+        """Tensors to encode, their coded weights, and the importances of these."""
         tensors: dict[str, npt.NDArray[Any] | Block] = dict(self._task.tensors)
         arrays: dict[str, npt.NDArray[Any]] = dict(self._task.tensors)
         importance = dict(self._compute())
         if self._rows_of is not None:
-            given = importance[self._rows_of]
-            rows = given.row_weights if isinstance(given, Curvature) else given.mean(1, dtype=np.float64)
+            of_rows = importance[self._rows_of]
+            rows = (
+                np.asarray(of_rows.row_weights)
+                if isinstance(of_rows, Curvature)
+                else of_rows.mean(1, dtype=np.float64)
+            )
             block = scale_rows(arrays[self._rows_of], rows)
-            squares = np.square(block.scaling, dtype=np.float64)
+            squares = np.square(np.asarray(block.scaling), dtype=np.float64)
             tensors[self._rows_of], arrays[self._rows_of] = block, np.asarray(block.weight)
-            if isinstance(given, Curvature):
-                importance[self._rows_of] = given.of_rows(rows * squares)
+            if isinstance(of_rows, Curvature):
+                importance[self._rows_of] = of_rows.of_rows(rows * squares)
             else:
-                importance[self._rows_of] = (given * squares[:, None]).astype(np.float32)
+                importance[self._rows_of] = (of_rows * squares[:, None]).astype(np.float32)
         return tensors, arrays, importance
 
 
 def losses_by_tensor(task: Task, decoded: Tensors) -> dict[str, float]:
-    """Return the loss of the model with one tensor decoded and all others as they were, for each but the vectors."""
+    """Loss of the model with one decoded tensor and the other tensors unchanged, for tensors of two or more dimensions."""
     return {
         name: task.probe({**task.tensors, name: decoded[name]})
         for name, tensor in task.tensors.items()
@@ -89,11 +93,11 @@ def losses_by_tensor(task: Task, decoded: Tensors) -> dict[str, float]:
 
 
 def loss_at(tensors: Tensors, importance: Mapping[str, Any], error: float) -> float:
-    """Return the expected loss at which the mean rate is that of one relative error everywhere."""
+    """Expected loss at which the mean rate is that of one relative error for all tensors."""
     logs = count = 0.0
-    for name, given in importance.items():
-        worth, rms = mean_worth(given), float(np.sqrt(np.square(tensors[name], dtype=np.float64).mean()))
-        if worth > 0 and rms > 0:
-            logs += tensors[name].size * math.log2(error * rms * math.sqrt(worth))
+    for name, values in importance.items():
+        weight, rms = mean_worth(values), float(np.sqrt(np.square(tensors[name], dtype=np.float64).mean()))
+        if weight > 0 and rms > 0:
+            logs += tensors[name].size * math.log2(error * rms * math.sqrt(weight))
             count += tensors[name].size
-    return count * 4.0 ** (logs / count)
+    return float(count * 4.0 ** (logs / count))
