@@ -26,6 +26,8 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 BUILD_TOOLS = ["scikit-build-core>=0.11", "nanobind>=3", "cmake>=3.26", "ninja>=1.11"]
 #: Where C++ objects stay between builds.
 BUILD_DIR = "build/{wheel_tag}"
+#: Two workers that take tests from each other: files differ too much in time to be the unit of distribution.
+PARALLEL = ["-n", "2", "--dist", "worksteal"]
 CHECKED = ["nnr_codec", "conformance", "spec", "tests", "tools"]
 
 
@@ -120,9 +122,9 @@ def peer(rest: list[str]) -> None:
 
 
 def test(rest: list[str]) -> None:
-    """Run pytest."""
+    """Run pytest on two processes; `-- -n 0` uses one, as benchmarks and debuggers need."""
     make_environment("dev")
-    run(PYTHON, "-m", "pytest", *rest)
+    run(PYTHON, "-m", "pytest", *PARALLEL, *rest)
 
 
 def native(folder: str, *definitions: str, targets: tuple[str, ...] = ()) -> Path:
