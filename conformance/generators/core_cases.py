@@ -54,8 +54,6 @@ def _framing(suite: Collection, p: int, plain: d.UnitDraft) -> None:
         add(f"framing/parts-{count}", "A decoder that does not join the parts of a unit, or joins their headers too.",
             "framing partial-units", write([d.start(p), d.mps(p), cut]), requirement="should",
             comment="Decision 0003: nothing confirms this reading.")  # fmt: skip
-    strange = d.unknown(40, b"\5abc")
-    strange.tree |= {"partial_data_counter_present_flag": 0}
     odd = d.write_stream([d.start(p), d.mps(p), plain])
     add("framing/trailing-unknown-unit", "A decoder that fails on an unknown unit at the end.", "reserved-units",
         odd + bytes([0, 3, 50 << 2]))  # fmt: skip

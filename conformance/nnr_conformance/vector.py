@@ -77,11 +77,6 @@ class Vector:
     bounds: Bounds | None = json_field("Bounds of time and memory, for resource attacks.", default=None)
     comment: str = json_field("Remarks for readers of a failure.", default="")
 
-    @property
-    def is_sequence(self) -> bool:
-        """True if a decoder must keep state over several streams."""
-        return len(self.streams) > 1
-
 
 def size_class(size_bytes: int) -> SizeClass:
     """Size class of a total number of stream bytes."""

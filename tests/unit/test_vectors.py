@@ -76,8 +76,12 @@ def test_the_suites_are_sound() -> None:
     assert checker(["list", "--check"]) == 0
 
 
-def test_the_suites_are_as_large_as_promised() -> None:
-    suites = find_suites()
+@pytest.fixture(scope="module")
+def suites() -> list[Suite]:
+    return find_suites()
+
+
+def test_the_suites_are_as_large_as_promised(suites: list[Suite]) -> None:
     assert {suite.name for suite in suites} == {"core", "extended", "invalid", "resource"}
     assert sum(len(vector.streams) for suite in suites for vector in suite.manifest.vectors) >= 250
     assert (
@@ -86,10 +90,10 @@ def test_the_suites_are_as_large_as_promised() -> None:
     )
 
 
-def test_every_decision_has_a_vector() -> None:
-    told = " ".join(vector.comment for suite in find_suites() for vector in suite.manifest.vectors)
+def test_every_decision_has_a_vector(suites: list[Suite]) -> None:
+    comments = " ".join(vector.comment for suite in suites for vector in suite.manifest.vectors)
     pages = (Path(__file__).parents[2] / "spec" / "decisions").glob("*.md")
-    assert not [page.name for page in pages if page.name[:4] not in told]
+    assert not [page.name for page in pages if page.name[:4] not in comments]
 
 
 def test_coverage_has_no_hole() -> None:
@@ -97,9 +101,9 @@ def test_coverage_has_no_hole() -> None:
     assert checker(["coverage", "--floor", "100"]) == 0
 
 
-def test_what_is_said_to_be_covered_is_reached() -> None:
+def test_what_is_said_to_be_covered_is_reached(suites: list[Suite]) -> None:
     """The counts cannot be written by hand: each thing is looked for again in the first vector named for it."""
-    vectors = {vector.id: (suite, vector) for suite in find_suites() for vector in suite.manifest.vectors}
+    vectors = {vector.id: (suite, vector) for suite in suites for vector in suite.manifest.vectors}
     claims: dict[str, list[tuple[str, str]]] = {}
     for group in load_coverage(COVERAGE).groups:
         for part in group.items:
@@ -115,9 +119,11 @@ def test_what_is_said_to_be_covered_is_reached() -> None:
         assert not [claim for claim in listed if not reached[claim]], name
 
 
-def test_coverage_falls_with_a_vector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_coverage_falls_with_a_vector(
+    suites: list[Suite], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Without the one vector that reaches something the floor is missed, and the counts of before are refused."""
-    [suite] = [suite for suite in find_suites() if suite.name == "core"]
+    [suite] = [suite for suite in suites if suite.name == "core"]
     left = tuple(
         vector for vector in suite.manifest.vectors if vector.id != "core/topology/long-reference-list"
     )

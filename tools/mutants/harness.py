@@ -207,10 +207,6 @@ class _Marks(ast.NodeTransformer):
     def __init__(self) -> None:
         self.lines: dict[int, int] = {}
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        self.generic_visit(node)
-        return node
-
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
         for name in ("body", "orelse", "finalbody"):
