@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,21 +13,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nnr_conformance.adapter import resolve_adapter
 from nnr_conformance.answer import Answer
 from nnr_conformance.arrays import digest, load_arrays, save_arrays
 from nnr_conformance.cli import main
 from nnr_conformance.coverage import Coverage, CoverageGroup, CoverageItem
 from nnr_conformance.divergence import first_difference
-from nnr_conformance.errors import SchemaError, SuiteError
+from nnr_conformance.errors import SchemaError, SuiteError, UsageError
 from nnr_conformance.expectation import Tolerance
 from nnr_conformance.json_schema import from_json, save_json, to_json
 from nnr_conformance.lint import lint
 from nnr_conformance.manifest import Manifest
 from nnr_conformance.output import OutputError, read_output
 from nnr_conformance.python_child import save_answer
+from nnr_conformance.runner import Plan, run
 from nnr_conformance.safetensors import parse_safetensors
 from nnr_conformance.schemas import render_schemas
-from nnr_conformance.suite import Suite
+from nnr_conformance.suite import Suite, find_suites
 from nnr_conformance.toy_suite import write_toy_suite
 from nnr_conformance.vector import size_class
 
@@ -37,6 +40,42 @@ Edit = Callable[[dict[str, Any]], object]
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
     return write_toy_suite(tmp_path_factory.mktemp("suites") / "toy")
+
+
+# --- suites ---------------------------------------------------------------------------------------
+
+
+def test_suites_are_found_by_argument_environment_and_working_folder(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NNR_SUITES", raising=False)
+    with pytest.raises(UsageError):
+        find_suites()
+    assert [one.folder for one in find_suites(suite.folder)] == [suite.folder]
+    copy = tmp_path / "conformance" / "suites" / "toy"
+    shutil.copytree(suite.folder, copy)
+    assert [one.folder for one in find_suites()] == [copy]
+    monkeypatch.setenv("NNR_SUITES", str(suite.folder.parent))
+    assert [one.folder for one in find_suites()] == [suite.folder]
+
+
+@pytest.mark.parametrize("adapter", ["model", "nncodec"])
+def test_an_adapter_of_the_source_tree_says_that_it_is_missing(
+    adapter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NNR_PEER_VENV", raising=False)
+    with pytest.raises(UsageError):
+        resolve_adapter(adapter)
+
+
+def test_a_callable_of_a_file_imports_its_neighbours(suite: Suite, tmp_path: Path) -> None:
+    (tmp_path / "neighbour.py").write_text("from nnr_conformance.adapters.toy import decode\n")
+    (tmp_path / "mine.py").write_text("from neighbour import decode\n")
+    adapter = resolve_adapter(f"python:{tmp_path / 'mine.py'}:decode")
+    [vector] = [vector for vector in suite.manifest.vectors if vector.id == "toy/dense"]
+    assert run(Plan(adapter, [suite], [(suite, vector)])).conforms
 
 
 # --- manifest and schema --------------------------------------------------------------------------

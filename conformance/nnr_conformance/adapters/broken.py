@@ -35,7 +35,7 @@ def break_decoder(fault: str, base: str) -> DecodeFunction:
     """
     sound = importlib.import_module(f"nnr_conformance.adapters.{base}")
     if fault not in FAULTS and fault != "from-stream":
-        raise ValueError(f"no fault {fault!r}; there is {', '.join(FAULTS)}")
+        raise ValueError(f"unknown fault {fault!r}; known: {', '.join(FAULTS)}")
 
     def decode(streams: Sequence[bytes]) -> list[Answer]:
         chosen = sound.fault_of(streams) if fault == "from-stream" else fault

@@ -59,7 +59,7 @@ def main() -> None:
     for folder, count in counts.items():
         print(f"{folder.name}: {count} streams, all valid, and NNCodec decodes each to the same values")
     if not counts:
-        raise SystemExit("no streams there")
+        raise SystemExit("no streams in these folders")
 
 
 if __name__ == "__main__":
