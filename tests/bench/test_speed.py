@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ratios of one run on a real network: whole calls of ours and of NNCodec, processor time, one core."""
+"""Speed relative to NNCodec on a real network: whole calls, processor time, one core.
+
+`python tools/dev.py test -- -n 0 tests/bench` runs them without other tests beside them.
+"""
 
 import os
 import time

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixture of the tests that compare this codec with the peer, run in an environment of its own."""
+"""Fixture of the peer, a codec in a separate environment."""
 
 from __future__ import annotations
 

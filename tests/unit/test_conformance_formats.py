@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manifests, schemas, outputs, lint and coverage: everything that is read from a file."""
+"""File formats of the checker: manifests, schemas, outputs, lint and coverage."""
 
 from __future__ import annotations
 
@@ -133,15 +133,15 @@ def test_published_schemas_are_the_declarations() -> None:
 def test_schemas_admit_no_extra_properties() -> None:
     def objects(schema: Any) -> list[dict[str, Any]]:
         if isinstance(schema, list):
-            return [found for part in schema for found in objects(part)]
+            return [nested for part in schema for nested in objects(part)]
         if not isinstance(schema, dict):
             return []
-        own = [schema] if "properties" in schema and "type" in schema else []
-        return own + [found for part in schema.values() for found in objects(part)]
+        here = [schema] if "properties" in schema and "type" in schema else []
+        return here + [nested for part in schema.values() for nested in objects(part)]
 
-    found = objects(json.loads(render_schemas()["manifest.schema.json"]))
-    assert len(found) > 10
-    assert all(schema["additionalProperties"] is False for schema in found)
+    schemas = objects(json.loads(render_schemas()["manifest.schema.json"]))
+    assert len(schemas) > 10
+    assert all(schema["additionalProperties"] is False for schema in schemas)
 
 
 def test_schema_agrees_with_the_reader(suite: Suite) -> None:
@@ -187,7 +187,7 @@ def test_lint_passes_a_sound_suite(suite: Suite) -> None:
     ],
 )
 def test_lint_finds(suite: Suite, name: str, changes: dict[str, Any], fault: str) -> None:
-    assert any(fault in told for told in _lint_changed(suite, name, **changes))
+    assert any(fault in reported for reported in _lint_changed(suite, name, **changes))
 
 
 def test_lint_finds_arrays_that_are_not_the_stated_ones(suite: Suite) -> None:
@@ -195,8 +195,8 @@ def test_lint_finds_arrays_that_are_not_the_stated_ones(suite: Suite) -> None:
     levels = vector.expect.levels
     assert levels is not None
     other = (replace(levels[0], sha256="0" * 64), *levels[1:])
-    told = _lint_changed(suite, "dense", expect=replace(vector.expect, levels=other))
-    assert any("0/level:file is not the one that the manifest states" in fault for fault in told)
+    faults = _lint_changed(suite, "dense", expect=replace(vector.expect, levels=other))
+    assert any("0/level:file is not the one that the manifest states" in fault for fault in faults)
 
 
 @pytest.mark.parametrize(("size", "name"), [(0, "tiny"), (1023, "tiny"), (1024, "small"), (1 << 18, "large")])
@@ -212,10 +212,10 @@ def test_npz_keeps_any_name_and_its_bytes(tmp_path: Path) -> None:
     for name in ("one.npz", "two.npz"):
         save_arrays(tmp_path / name, arrays, compress=True)
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
-    found = load_arrays(tmp_path / "one.npz")
-    assert list(found) == list(arrays)
+    loaded = load_arrays(tmp_path / "one.npz")
+    assert list(loaded) == list(arrays)
     assert all(
-        found[name].shape == array.shape and (found[name] == array).all() for name, array in arrays.items()
+        loaded[name].shape == array.shape and (loaded[name] == array).all() for name, array in arrays.items()
     )
 
 
@@ -298,9 +298,13 @@ def test_digest_is_of_little_endian_c_order() -> None:
 def test_comparison_is_of_bits() -> None:
     nan, zero = np.array([np.nan, 0.0], np.float32), np.array([np.nan, -0.0], np.float32)
     assert first_difference(nan, nan.copy(), layer="values") is None
-    found = first_difference(nan, zero, layer="values")
-    assert found is not None
-    assert (found.index, found.expected_hex, found.actual_hex) == ((1,), "00000000", "80000000")
+    divergence = first_difference(nan, zero, layer="values")
+    assert divergence is not None
+    assert (divergence.index, divergence.expected_hex, divergence.actual_hex) == (
+        (1,),
+        "00000000",
+        "80000000",
+    )
 
 
 def test_comparison_within_a_tolerance() -> None:
@@ -315,9 +319,9 @@ def test_comparison_within_a_tolerance() -> None:
 
 
 def test_a_scalar_has_an_empty_index() -> None:
-    found = first_difference(np.float32(1).reshape(()), np.float32(2).reshape(()), layer="values")
-    assert found is not None
-    assert found.index == ()
+    divergence = first_difference(np.float32(1).reshape(()), np.float32(2).reshape(()), layer="values")
+    assert divergence is not None
+    assert divergence.index == ()
 
 
 # --- coverage -------------------------------------------------------------------------------------
@@ -347,9 +351,9 @@ def test_coverage_has_a_floor(
     save_json(_coverage(suite, *items), path)
     arguments = ["--file", str(path), "--suites", str(suite.folder), "--floor", floor, "--missing"]
     assert main(["coverage", *arguments]) == code
-    told = capsys.readouterr().out
-    assert ("50.00 %" in told) == (MISSED in items)
-    assert (MISSED.id in told) == (MISSED in items)
+    output = capsys.readouterr().out
+    assert ("50.00 %" in output) == (MISSED in items)
+    assert (MISSED.id in output) == (MISSED in items)
 
 
 def test_coverage_of_another_suite_or_without_a_reason_is_worthless(suite: Suite) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generator of the vectors, and what is generated."""
+"""Generators of the vectors, and the generated suites."""
 
 import random
 from dataclasses import replace
@@ -97,12 +97,12 @@ def test_every_decision_has_a_vector(suites: list[Suite]) -> None:
 
 
 def test_coverage_has_no_hole() -> None:
-    """The floor that CI holds: all that can be reached is, in the suites as they stand."""
+    """Hold the floor: the suites reach everything that is reachable."""
     assert checker(["coverage", "--floor", "100"]) == 0
 
 
 def test_what_is_said_to_be_covered_is_reached(suites: list[Suite]) -> None:
-    """The counts cannot be written by hand: each thing is looked for again in the first vector named for it."""
+    """Recount every item in the first vector that covers it, so that counts cannot be written by hand."""
     vectors = {vector.id: (suite, vector) for suite in suites for vector in suite.manifest.vectors}
     claims: dict[str, list[tuple[str, str]]] = {}
     for group in load_coverage(COVERAGE).groups:
@@ -122,14 +122,14 @@ def test_what_is_said_to_be_covered_is_reached(suites: list[Suite]) -> None:
 def test_coverage_falls_with_a_vector(
     suites: list[Suite], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without the one vector that reaches something the floor is missed, and the counts of before are refused."""
+    """Without the only vector of an item, the floor is missed and the earlier counts are rejected."""
     [suite] = [suite for suite in suites if suite.name == "core"]
-    left = tuple(
+    remaining = tuple(
         vector for vector in suite.manifest.vectors if vector.id != "core/topology/long-reference-list"
     )
-    assert len(left) == len(suite.manifest.vectors) - 1
+    assert len(remaining) == len(suite.manifest.vectors) - 1
     (tmp_path / "suites" / "core").mkdir(parents=True)
-    smaller = Suite(tmp_path / "suites" / "core", replace(suite.manifest, vectors=left))
+    smaller = Suite(tmp_path / "suites" / "core", replace(suite.manifest, vectors=remaining))
     smaller.save()
     counted = load_coverage(COVERAGE)
     assert counted.faults([smaller])
@@ -142,7 +142,9 @@ def test_coverage_falls_with_a_vector(
                 items=tuple(
                     replace(
                         part,
-                        covered_by=tuple(name for name in part.covered_by if name in {v.id for v in left}),
+                        covered_by=tuple(
+                            name for name in part.covered_by if name in {v.id for v in remaining}
+                        ),
                     )
                     for part in group.items
                 ),
