@@ -74,7 +74,9 @@ def command(
     Steps, their division between tensors, and what a bit is worth are searched. Interrupt it at any time: the same command
     goes on where it was.
     """
-    from nnr_codec.codec import EncoderConfig, Point, SearchReport, compress_to
+    from nnr_codec.codec.encode.config import EncoderConfig
+    from nnr_codec.rate_control.quality_search import compress_to
+    from nnr_codec.rate_control.search_report import Point, SearchReport
 
     target = target or default_target(source)
     score = _with_file(load_function(evaluate), as_file, source) if as_file else load_function(evaluate)

@@ -19,7 +19,7 @@ from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks import ModelSource, Origin, open_model, replacing
 
 if TYPE_CHECKING:
-    from nnr_codec.codec import TargetReport
+    from nnr_codec.rate_control.targets import TargetReport
 
 
 class _Untied(Mapping[str, npt.NDArray[Any]]):

@@ -107,7 +107,7 @@ def atomic_file(path: str) -> Iterator[Any]:
 @contextlib.contextmanager
 def opened_streams(paths: Sequence[str], limits: Limits | None = None) -> Iterator[list[memoryview]]:
     """Map files, or read standard input for ``-``."""
-    from nnr_codec.codec.source import opened
+    from nnr_codec.codec.stream.input import opened
 
     with contextlib.ExitStack() as stack:
         most = None if limits is None else limits.max_stream_bytes

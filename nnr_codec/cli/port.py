@@ -14,14 +14,16 @@ import click
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from nnr_codec.codec import EncoderConfig, StreamSummary, TargetReport
-    from nnr_codec.codec.source_description import SourceDescription
+    from nnr_codec.codec.encode.config import EncoderConfig
+    from nnr_codec.codec.stream.source_description import SourceDescription
+    from nnr_codec.codec.stream.summary import StreamSummary
     from nnr_codec.model import Limits
+    from nnr_codec.rate_control.targets import TargetReport
 
 
 def configure(options: Mapping[str, Any]) -> EncoderConfig:
     """Make a configuration of the options that were given; the others are the encoder's choice."""
-    from nnr_codec.codec import EncoderConfig
+    from nnr_codec.codec.encode.config import EncoderConfig
 
     try:
         return EncoderConfig(**options)
@@ -82,7 +84,7 @@ def decode(
     require_checksum: bool = False,
 ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """Decode a stream, or the named tensors alone, one by one."""
-    from nnr_codec.codec import Decoder
+    from nnr_codec.codec.decode.decoder import Decoder
 
     for name, array in Decoder(threads=threads, limits=limits, require_checksum=require_checksum).iterate(
         path, names=names
@@ -95,15 +97,15 @@ def decode(
 
 def describe(path: str, limits: Limits | None = None) -> StreamSummary:
     """Read what a stream holds, from its headers."""
-    from nnr_codec.codec import describe_stream
+    from nnr_codec.codec.stream.summary import describe_stream
 
     return describe_stream(path, limits=limits)
 
 
 def describe_source(path: str, limits: Limits | None = None) -> SourceDescription:
     """Read what a stream says of the file it was made from, without walking over its tensors."""
-    from nnr_codec.codec.source import opened
-    from nnr_codec.codec.source_description import SourceDescription
+    from nnr_codec.codec.stream.input import opened
+    from nnr_codec.codec.stream.source_description import SourceDescription
     from nnr_codec.model import DataUnit, TopologyUnit
     from nnr_codec.syntax import iter_units
 
@@ -122,6 +124,6 @@ def describe_source(path: str, limits: Limits | None = None) -> SourceDescriptio
 
 def write_index(path: str, file: BinaryIO, limits: Limits | None = None) -> int:
     """Write the index of a stream's units; the number of names."""
-    from nnr_codec.codec import UnitIndex
+    from nnr_codec.codec.stream.unit_index import UnitIndex
 
     return UnitIndex.write(path, file, limits=limits)

@@ -10,10 +10,10 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any
 
-from nnr_codec.codec.decoder import Decoder
-from nnr_codec.codec.stream_reader import DataUnitInStream, StreamReader
-from nnr_codec.codec.unit_decoder import UnitContext, UnitTensor, decode_unit
-from nnr_codec.codec.update_tree import UpdateTree
+from nnr_codec.codec.decode.decoder import Decoder
+from nnr_codec.codec.decode.unit_decoder import UnitContext, UnitTensor, decode_unit
+from nnr_codec.codec.stream.stream_reader import DataUnitInStream, StreamReader
+from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.errors import BitstreamError, LimitExceeded, UnsupportedBitstream
 from nnr_codec.model import Limits, NnrUnitType, PayloadType
 from nnr_codec.quant import step_size

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.tensors import QuantizedTensor
-from nnr_codec.codec.unit_decoder import tensor_coding
-from nnr_codec.codec.unit_layout import PlannedTensor, plan_unit
-from nnr_codec.codec.update_tree import UpdateTree
+from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
+from nnr_codec.codec.decode.unit_decoder import tensor_coding
+from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.entropy import TensorToDecode
 from nnr_codec.entropy.probe import ContextUse, Price, ProbedPayload, ProbedTensor, WatchedBin, probe_payload
 from nnr_codec.errors import BitstreamError, MalformedBitstream
@@ -22,6 +21,7 @@ from nnr_codec.inspect.contexts import element_of_context
 from nnr_codec.inspect.fault import Fault, fault_of
 from nnr_codec.inspect.levels import LevelStatistics, level_statistics
 from nnr_codec.model import DataUnit, DataUnitHeader, PayloadType
+from nnr_codec.model.unit_layout import PlannedTensor, plan_unit
 from nnr_codec.quant import step_size
 from nnr_codec.syntax import SyntaxState
 

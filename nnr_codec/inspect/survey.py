@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from nnr_codec.codec.deadline import Deadline
+from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.errors import BitstreamError, LimitExceeded
 from nnr_codec.inspect.examine import StrayBytes, UnitReport, examine, state_after
 from nnr_codec.inspect.fault import Fault, fault_of

@@ -19,8 +19,8 @@ import pytest
 
 from nnr_codec import __version__
 from nnr_codec.cli import main, port
-from nnr_codec.codec.source_description import SourceDescription
-from nnr_codec.codec.summary import StreamSummary, TensorSummary, UnitSummary
+from nnr_codec.codec.stream.source_description import SourceDescription
+from nnr_codec.codec.stream.summary import StreamSummary, TensorSummary, UnitSummary
 from nnr_codec.errors import InternalError, MalformedBitstream
 from nnr_codec.frameworks import open_model, save_model, tag_of
 from nnr_codec.model import Limits, NnrUnitType, PayloadType

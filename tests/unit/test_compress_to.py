@@ -9,7 +9,7 @@ import pytest
 
 from nnr_codec import NotEncodable, compress_to, decode, encode
 from nnr_codec.cli import main
-from nnr_codec.codec import Point
+from nnr_codec.rate_control.search_report import Point
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nnr_codec
-from nnr_codec.codec.stream_reader import StreamReader
+from nnr_codec.codec.stream.stream_reader import StreamReader
 from nnr_codec.codec.validate import Severity, validate
 from nnr_codec.model import Limits
 from tools.peer.client import Peer

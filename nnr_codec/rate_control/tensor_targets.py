@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from nnr_codec.codec.steps import nearest_qp
+from nnr_codec.codec.encode.steps import nearest_qp
 from nnr_codec.quant import step_size
 
 # Small tensors' errors jump from step to step, so that several must be tried.

@@ -7,10 +7,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from nnr_codec.codec.deadline import Deadline
-from nnr_codec.codec.source import PagesRead
-from nnr_codec.codec.source_description import SourceDescription
-from nnr_codec.codec.unit_layout import PlannedTensor, plan_unit
+from nnr_codec.codec.stream.deadline import Deadline
+from nnr_codec.codec.stream.input import PagesRead
+from nnr_codec.codec.stream.source_description import SourceDescription
 from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream, UnsupportedBitstream
 from nnr_codec.model import (
     AggregateUnit,
@@ -24,6 +23,7 @@ from nnr_codec.model import (
     Quantization,
     TopologyUnit,
 )
+from nnr_codec.model.unit_layout import PlannedTensor, plan_unit
 from nnr_codec.syntax import (
     JoinedUnitSpan,
     PartPlaces,

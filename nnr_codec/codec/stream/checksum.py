@@ -12,8 +12,8 @@ import hashlib
 import json
 from dataclasses import replace
 
-from nnr_codec.codec.deadline import Deadline
-from nnr_codec.codec.source import PagesRead
+from nnr_codec.codec.stream.deadline import Deadline
+from nnr_codec.codec.stream.input import PagesRead
 from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream
 from nnr_codec.model import Limits, NnrUnitType, TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import SyntaxState, UnitSpan, build_unit, iter_unit_spans, parse_unit

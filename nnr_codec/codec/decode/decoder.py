@@ -13,19 +13,19 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.checksum import verify_checksum
-from nnr_codec.codec.deadline import Deadline
-from nnr_codec.codec.in_flight import checked_threads, in_order
-from nnr_codec.codec.recompose import Recomposer
-from nnr_codec.codec.source import StreamSource, opened
-from nnr_codec.codec.source_description import SourceDescription, in_source_order
-from nnr_codec.codec.stream_reader import DataUnitInStream, StreamReader
-from nnr_codec.codec.tensors import QuantizedTensor
-from nnr_codec.codec.unit_batches import UnitBatch, batched
-from nnr_codec.codec.unit_decoder import DecodingUnits, UnitContext, UnitTensor, decode_unit
-from nnr_codec.codec.unit_index import UnitIndex
-from nnr_codec.codec.update_tree import UpdateTree
-from nnr_codec.codec.values import restored, source_values
+from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
+from nnr_codec.codec.decode.recompose import Recomposer
+from nnr_codec.codec.decode.unit_batches import UnitBatch, batched
+from nnr_codec.codec.decode.unit_decoder import DecodingUnits, UnitContext, UnitTensor, decode_unit
+from nnr_codec.codec.decode.values import restored, source_values
+from nnr_codec.codec.job_pipeline import checked_threads, in_order
+from nnr_codec.codec.stream.checksum import verify_checksum
+from nnr_codec.codec.stream.deadline import Deadline
+from nnr_codec.codec.stream.input import StreamSource, opened
+from nnr_codec.codec.stream.source_description import SourceDescription, in_source_order
+from nnr_codec.codec.stream.stream_reader import DataUnitInStream, StreamReader
+from nnr_codec.codec.stream.unit_index import UnitIndex
+from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.entropy import Workers
 from nnr_codec.errors import BitstreamError, MalformedBitstream
 from nnr_codec.model import Limits

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.config import EncoderConfig
-from nnr_codec.codec.effort import EFFORTS
-from nnr_codec.codec.feedback_search import can_feed_back, quantize_with_curvature
-from nnr_codec.codec.importance import without_feedback
-from nnr_codec.codec.rdo_search import RdoSearch
-from nnr_codec.codec.steps import Aim, choose_aim, nearest_qp, weighed
-from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
-from nnr_codec.codec.unit_decoder import tensor_coding
-from nnr_codec.codec.unit_layout import PlannedTensor, Role, plan_unit
+from nnr_codec.codec.decode.unit_decoder import tensor_coding
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.encode.effort import EFFORTS
+from nnr_codec.codec.encode.feedback_search import can_feed_back, quantize_with_curvature
+from nnr_codec.codec.encode.importance import without_feedback
+from nnr_codec.codec.encode.rdo_search import RdoSearch
+from nnr_codec.codec.encode.steps import Aim, choose_aim, nearest_qp, weighed
+from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.entropy import TensorToEncode, encode_payload
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import CompressedParameterTypes, DataUnit, DataUnitHeader, EntryPoint, PayloadType
+from nnr_codec.model.unit_layout import PlannedTensor, Role, plan_unit
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, quantize_dependent, quantize_uniform, step_size
 from nnr_codec.transform import Block
 

@@ -8,22 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.dtype_tags import FORMATS
-from nnr_codec.codec.source_description import SourceDescription
-from nnr_codec.codec.stream_reader import DataUnitInStream
-from nnr_codec.codec.tensors import QuantizedTensor
-from nnr_codec.codec.unit_decoder import UnitTensor
+from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
+from nnr_codec.codec.decode.unit_decoder import UnitTensor
+from nnr_codec.codec.stream.source_description import SourceDescription
+from nnr_codec.codec.stream.stream_reader import DataUnitInStream
 from nnr_codec.errors import MalformedBitstream
-
-# The types NumPy has; bfloat16 and the 8-bit floats stay float32, which holds each of their values.
-_NUMPY_TYPES: dict[str, type[np.generic]] = {
-    "BOOL": np.bool_, "U8": np.uint8, "I8": np.int8, "U16": np.uint16, "I16": np.int16, "U32": np.uint32, "I32": np.int32,
-    "U64": np.uint64, "I64": np.int64, "F16": np.float16, "F32": np.float32, "F64": np.float64, "BF16": np.float32,
-    "F8_E4M3": np.float32, "F8_E5M2": np.float32,
-}  # fmt: skip
-
-#: The largest finite value of types narrower than float32. What rounding to a step carries beyond it was finite before.
-_LARGEST = {"F16": 65504.0, "BF16": 0xFF * 2.0**120, "F8_E4M3": 448.0, "F8_E5M2": 57344.0}
+from nnr_codec.model.data_types import DATA_TYPES, OUTPUT_FORMATS
 
 
 def source_values(
@@ -48,7 +38,7 @@ def source_values(
                 return restored(values, description.dtypes[name], name)
         declared = unit.header.decompressed_data_format
         if declared is not None:
-            tag, bits = FORMATS[declared]
+            tag, bits = OUTPUT_FORMATS[declared]
             return restored(values, tag, name, bits)
     except MalformedBitstream as error:
         error.path, error.bit_offset = f"{unit.path} ({name})", unit.payload_bit_offset
@@ -71,11 +61,11 @@ def restored(values: NDArray[Any], tag: str, name: str, bits: int = 0) -> NDArra
     MalformedBitstream
         The type is unknown, or an integer type cannot hold the values.
     """
-    if tag not in _NUMPY_TYPES:
+    if tag not in DATA_TYPES:
         raise MalformedBitstream(
             f"{name} is said to be of an unknown type {tag[:32]!r}", element="topology_data"
         )
-    wanted = np.dtype(_NUMPY_TYPES[tag])
+    wanted = np.dtype(DATA_TYPES[tag].array_type)
     if wanted.kind in "iu":
         rounded = values if values.dtype.kind == "i" else np.rint(values.astype(np.float64))
         low, high = np.iinfo(wanted).min, np.iinfo(wanted).max
@@ -87,7 +77,7 @@ def restored(values: NDArray[Any], tag: str, name: str, bits: int = 0) -> NDArra
                 f"{name} has values that {tag} cannot hold", element="nnr_decompressed_data_format"
             )
         return rounded.astype(wanted)
-    largest = _LARGEST.get(tag)
+    largest = DATA_TYPES[tag].largest
     if largest is not None and values.size and float(np.abs(values).max()) > largest:
         values = np.where(np.isfinite(values), np.clip(values, -largest, largest), values)
     return values.astype(wanted, copy=False)

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.config import EncoderConfig
-from nnr_codec.codec.importance import Importance, mean_worth
-from nnr_codec.codec.steps import nearest_qp
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.encode.importance import Importance, mean_worth
+from nnr_codec.codec.encode.steps import nearest_qp
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, Curvature
 
 _DENSITY = 5

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.stream_reader import DataUnitInStream
-from nnr_codec.codec.tensors import QuantizedTensor
-from nnr_codec.codec.unit_layout import PlannedTensor, Role
+from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
+from nnr_codec.codec.stream.stream_reader import DataUnitInStream
+from nnr_codec.codec.stream.update_tree import Predecessor
 from nnr_codec.entropy import (
     DecodedPayload,
     DecodedTensor,
@@ -27,19 +27,8 @@ from nnr_codec.entropy import (
 from nnr_codec.entropy import Quantization as PayloadQuantization
 from nnr_codec.errors import BitstreamError, MalformedBitstream
 from nnr_codec.model import DataUnitHeader, PayloadType, Quantization
+from nnr_codec.model.unit_layout import PlannedTensor, Role
 from nnr_codec.quant import step_size
-
-
-@dataclass(frozen=True)
-class Predecessor:
-    """What earlier updates of a parameter leave behind for contexts.
-
-    Clause: format 5.6
-    """
-
-    levels: NDArray[np.int32]  # [rows * width] of the update before
-    history: NDArray[np.uint8]  # [rows * width] 1 where any update so far was not zero
-    shape: tuple[int, ...] | None = None  # of the tensor; an encoder, which knows its own, does without
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from types import TracebackType
 
-from nnr_codec.codec.in_flight import Begun
-from nnr_codec.codec.tensor_encoder import (
+from nnr_codec.codec.encode.tensor_encoder import (
     BegunTensor,
     begin_tensor,
     encode_without_levels,
     needs_little_python,
 )
-from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
+from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
+from nnr_codec.codec.job_pipeline import Begun
 from nnr_codec.entropy import Workers
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.config import EncoderConfig
-from nnr_codec.codec.unit_decoder import Predecessor, tensor_coding
-from nnr_codec.codec.unit_layout import PlannedTensor, Role
+from nnr_codec.codec.decode.unit_decoder import tensor_coding
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.stream.update_tree import Predecessor
 from nnr_codec.entropy import TensorCoding, TensorToEncode
 from nnr_codec.model import DataUnit, DataUnitHeader, ParentNode, Quantization
+from nnr_codec.model.unit_layout import PlannedTensor, Role
 from nnr_codec.quant import Curvature
 from nnr_codec.transform import Block
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.rdo_search import USUAL_SLOPE, Quantised
-from nnr_codec.codec.steps import Aim, nearest_qp
-from nnr_codec.codec.tensor_job import TensorJob
+from nnr_codec.codec.encode.rdo_search import USUAL_SLOPE, Quantised
+from nnr_codec.codec.encode.steps import Aim, nearest_qp
+from nnr_codec.codec.encode.tensor_job import TensorJob
 from nnr_codec.entropy import TensorCoding, TensorToEncode, rate
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import DataUnitHeader

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nnr_codec.codec.allocation import shapes_only
-from nnr_codec.codec.config import EncoderConfig
-from nnr_codec.codec.decoder import decode
-from nnr_codec.codec.encoder import encode
-from nnr_codec.codec.importance import Importance, mean_worth
-from nnr_codec.codec.search_report import Journal, Point, SearchReport, Settings, groups_by_size
-from nnr_codec.codec.steps import nearest_qp
+from nnr_codec.codec.decode.decoder import decode
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.encode.encoder import encode
+from nnr_codec.codec.encode.importance import Importance, mean_worth
+from nnr_codec.codec.encode.steps import nearest_qp
 from nnr_codec.errors import NotEncodable
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE
+from nnr_codec.rate_control.allocation import shapes_only
+from nnr_codec.rate_control.search_report import Journal, Point, SearchReport, Settings, groups_by_size
 
 Evaluate = Callable[[dict[str, NDArray[Any]]], float]
 OnPoint = Callable[[Point, SearchReport], None]

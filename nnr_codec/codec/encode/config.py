@@ -7,7 +7,7 @@ import fnmatch
 import math
 from dataclasses import dataclass
 
-from nnr_codec.codec.effort import EFFORTS, Effort
+from nnr_codec.codec.encode.effort import EFFORTS, Effort
 
 # Steps of QP per doubling of the step size, as a power of 2: what QPs given by hand mean, and one that meets errors to 1 %.
 _GIVEN_DENSITY = 2
@@ -48,7 +48,7 @@ class EncoderConfig:
         where nothing is searched.
     effort : str
         ``fast``: the least squared error at the step asked for. ``medium``, ``slow``, ``best``: rate-distortion optimised
-        quantisation, with more and more tried (see `nnr_codec.codec.effort`).
+        quantisation, with more and more tried (see `nnr_codec.codec.encode.effort`).
     lambda_scale : float
         What a bit is worth, in units of the value that matches the slope of a memoryless source's bound.
     row_skip : bool

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.config import EncoderConfig
+from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, qp_for_step, step_size
 
 # What the peer uses for one-dimensional tensors beside an explicit QP, at density 2.

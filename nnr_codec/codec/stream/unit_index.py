@@ -16,10 +16,10 @@ import struct
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from nnr_codec.codec.deadline import Deadline
-from nnr_codec.codec.source import PagesRead, opened
-from nnr_codec.codec.source_description import SourceDescription
-from nnr_codec.codec.stream_reader import tensor_names, unit_names
+from nnr_codec.codec.stream.deadline import Deadline
+from nnr_codec.codec.stream.input import PagesRead, opened
+from nnr_codec.codec.stream.source_description import SourceDescription
+from nnr_codec.codec.stream.stream_reader import tensor_names, unit_names
 from nnr_codec.model import DataUnit, Limits, TopologyUnit
 from nnr_codec.syntax import SyntaxState, UnitSpan, iter_unit_spans, iter_units, quick_name
 

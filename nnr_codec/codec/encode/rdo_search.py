@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.effort import Effort
-from nnr_codec.codec.steps import Aim, nearest_qp, root_mean_square, usual_qp
-from nnr_codec.codec.tensor_job import TensorJob
+from nnr_codec.codec.encode.effort import Effort
+from nnr_codec.codec.encode.steps import Aim, nearest_qp, root_mean_square, usual_qp
+from nnr_codec.codec.encode.tensor_job import TensorJob
 from nnr_codec.entropy import TensorCoding, TensorToEncode, encode_payload, rate
 from nnr_codec.model import DataUnitHeader, ParentNode
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, matched_lambda, quantize_rdo, step_size

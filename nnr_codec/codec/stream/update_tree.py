@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.unit_decoder import Predecessor
 from nnr_codec.errors import LimitExceeded, MalformedBitstream
 from nnr_codec.model import DataUnitHeader, Limits, NodeId, ParentNode
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """What earlier updates of a parameter leave behind for contexts.
+
+    Clause: format 5.6
+    """
+
+    levels: NDArray[np.int32]  # [rows * width] of the update before
+    history: NDArray[np.uint8]  # [rows * width] 1 where any update so far was not zero
+    shape: tuple[int, ...] | None = None  # of the tensor; an encoder, which knows its own, does without
 
 
 class UpdateTree:

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream
-from nnr_codec.model import Limits, TopologyStorageFormat, TopologyUnit
+from nnr_codec.model import DataUnitHeader, Limits, PayloadType, TopologyStorageFormat, TopologyUnit
+from nnr_codec.model.data_types import OUTPUT_FORMATS
 from nnr_codec.syntax import inflate
 
 T = TypeVar("T")
@@ -210,3 +211,15 @@ def in_source_order(
     for name in order:
         if name in empty:
             yield name, empty[name]
+
+
+def dtype_tag(name: str, header: DataUnitHeader, description: SourceDescription | None) -> str:
+    """Return the type a tensor has in its source: what the source says, the unit says, or its payload is.
+
+    Clause: format 3, 4
+    """
+    if description is not None and name in description.dtypes:
+        return description.dtypes[name]
+    if header.decompressed_data_format is not None:
+        return OUTPUT_FORMATS[header.decompressed_data_format][0]
+    return "I32" if header.payload_type is PayloadType.NNR_PT_INT else "F32"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nnr_codec.codec.stream_reader import DataUnitInStream
+from nnr_codec.codec.stream.stream_reader import DataUnitInStream
 from nnr_codec.errors import BitstreamError
 
 #: Elements of a batch of several units: some milliseconds of work and half a megabyte. Python and the native core take turns by

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.block_encoder import encode_block
-from nnr_codec.codec.codebook import codebook_for_levels
-from nnr_codec.codec.effort import EFFORTS
-from nnr_codec.codec.feedback_search import can_feed_back, quantize_with_curvature
-from nnr_codec.codec.importance import without_feedback
-from nnr_codec.codec.rdo_search import RdoSearch
-from nnr_codec.codec.steps import choose_aim, choose_qp, largest_magnitude, usual_qp, weighed
-from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
+from nnr_codec.codec.encode.block_encoder import encode_block
+from nnr_codec.codec.encode.codebook import codebook_for_levels
+from nnr_codec.codec.encode.effort import EFFORTS
+from nnr_codec.codec.encode.feedback_search import can_feed_back, quantize_with_curvature
+from nnr_codec.codec.encode.importance import without_feedback
+from nnr_codec.codec.encode.rdo_search import RdoSearch
+from nnr_codec.codec.encode.steps import choose_aim, choose_qp, largest_magnitude, usual_qp, weighed
+from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.entropy import EncodedPayload, EncodingWeights, Workers, encode_payload, rate
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import Codebook, DataUnit, DataUnitHeader, EntryPoint, PayloadType

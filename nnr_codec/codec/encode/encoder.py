@@ -14,15 +14,15 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nnr_codec.codec.checksum import checksum_unit
-from nnr_codec.codec.config import EncoderConfig
-from nnr_codec.codec.encoding_threads import EncodingThreads
-from nnr_codec.codec.importance import Importance, TensorImportance, importance_of
-from nnr_codec.codec.in_flight import checked_threads, in_order
-from nnr_codec.codec.source_description import describe
-from nnr_codec.codec.tensor_encoder import encode_without_levels
-from nnr_codec.codec.tensor_job import EncodedTensor, TensorJob
-from nnr_codec.codec.update_tree import UpdateTree
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.encode.encoding_threads import EncodingThreads
+from nnr_codec.codec.encode.importance import Importance, TensorImportance, importance_of
+from nnr_codec.codec.encode.tensor_encoder import encode_without_levels
+from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
+from nnr_codec.codec.job_pipeline import checked_threads, in_order
+from nnr_codec.codec.stream.checksum import checksum_unit
+from nnr_codec.codec.stream.source_description import describe
+from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import (
     AnyUnit,
@@ -36,6 +36,7 @@ from nnr_codec.model import (
     QuantizationMethods,
     StartUnit,
 )
+from nnr_codec.model.data_types import TAG_OF_NAME
 from nnr_codec.syntax import SyntaxState, build_unit
 from nnr_codec.transform import Block
 
@@ -43,12 +44,6 @@ from nnr_codec.transform import Block
 _MOST_NAME_BYTES = Limits().max_name_bytes or 0
 
 Progress = Callable[[str, int, int], None]  # name, elements done, stream bytes so far
-
-_DTYPE_TAGS = {
-    "bool": "BOOL", "uint8": "U8", "int8": "I8", "uint16": "U16", "int16": "I16", "uint32": "U32", "int32": "I32",
-    "uint64": "U64", "int64": "I64", "float16": "F16", "float32": "F32", "float64": "F64", "bfloat16": "BF16",
-    "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2",
-}  # fmt: skip
 
 
 @runtime_checkable
@@ -273,14 +268,14 @@ def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:
             clause="format 1",
         )
     array = np.asarray(value)
-    if array.dtype.kind in "OSUMmc" or (array.dtype.kind == "V" and array.dtype.name not in _DTYPE_TAGS):
+    if array.dtype.kind in "OSUMmc" or (array.dtype.kind == "V" and array.dtype.name not in TAG_OF_NAME):
         raise NotEncodable(f"arrays of {array.dtype} have no place in the format", path=name)
     return array
 
 
 @cache
 def _tag(dtype: np.dtype[Any]) -> str | None:
-    return _DTYPE_TAGS.get(dtype.name)
+    return TAG_OF_NAME.get(dtype.name)
 
 
 def _descriptions(

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.stream_reader import DataUnitInStream
-from nnr_codec.codec.unit_decoder import UnitTensor
-from nnr_codec.codec.unit_layout import Role
+from nnr_codec.codec.decode.unit_decoder import UnitTensor
+from nnr_codec.codec.stream.stream_reader import DataUnitInStream
+from nnr_codec.model.unit_layout import Role
 
 
 class Recomposer:

@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nnr_codec.codec.config import EncoderConfig
-from nnr_codec.codec.decoder import decode
-from nnr_codec.codec.encoder import encode
-from nnr_codec.codec.rdo_search import USUAL_SLOPE, sample_of
-from nnr_codec.codec.steps import largest_magnitude, nearest_qp, root_mean_square
-from nnr_codec.codec.target_curve import LEAST, TOLERANCE, between, bisected, bracket, solve
-from nnr_codec.codec.tensor_targets import steps_for_errors
-from nnr_codec.codec.tensors import QuantizedTensor
+from nnr_codec.codec.decode.decoder import decode
+from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.encode.encoder import encode
+from nnr_codec.codec.encode.rdo_search import USUAL_SLOPE, sample_of
+from nnr_codec.codec.encode.steps import largest_magnitude, nearest_qp, root_mean_square
 from nnr_codec.entropy import TensorCoding, rate
 from nnr_codec.errors import NotEncodable
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, matched_lambda, quantize_rdo, step_size
+from nnr_codec.rate_control.target_curve import LEAST, TOLERANCE, between, bisected, bracket, solve
+from nnr_codec.rate_control.tensor_targets import steps_for_errors
 
 # Steps of QP per doubling, as a power of 2: a step changes a model's size by a few tenths of a percent.
 _DENSITY = 7

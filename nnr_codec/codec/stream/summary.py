@@ -7,14 +7,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nnr_codec.codec.deadline import Deadline
-from nnr_codec.codec.dtype_tags import dtype_tag
-from nnr_codec.codec.source import PagesRead, StreamSource, opened
-from nnr_codec.codec.source_description import SourceDescription, in_source_order
-from nnr_codec.codec.stream_reader import tensor_names
-from nnr_codec.codec.unit_layout import plan_unit
+from nnr_codec.codec.stream.deadline import Deadline
+from nnr_codec.codec.stream.input import PagesRead, StreamSource, opened
+from nnr_codec.codec.stream.source_description import SourceDescription, dtype_tag, in_source_order
+from nnr_codec.codec.stream.stream_reader import tensor_names
 from nnr_codec.errors import BitstreamError
 from nnr_codec.model import DataUnit, DataUnitHeader, Limits, PayloadType, TopologyUnit
+from nnr_codec.model.unit_layout import plan_unit
 from nnr_codec.syntax import SyntaxState, UnitSpan, iter_units
 
 
