@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import click
 
-from nnr_codec.cli import port
 from nnr_codec.cli.limits import limit_option
 from nnr_codec.cli.terminal import note
 from nnr_codec.model import Limits
@@ -23,9 +22,10 @@ def command(source: str, limits: Limits, quiet: bool) -> None:
     Decoding single tensors (--only) then takes the same time however large the model is. An index that does
     not belong to the stream as it is now is never used; make it anew after copying or changing the stream.
     """
+    from nnr_codec.codec.stream.unit_index import UnitIndex
     from nnr_codec.frameworks.atomic import replacing
 
     target = source + ".idx"
     with replacing(target, overwrite=True) as file:
-        count = port.write_index(source, file, limits)
+        count = UnitIndex.write(source, file, limits=limits)
     note(f"{target}: {count} tensors", quiet=quiet)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import click
 
-from nnr_codec.cli import port
 from nnr_codec.cli.limits import limit_option
+from nnr_codec.cli.streams import input_operand
 from nnr_codec.cli.terminal import printable, size, table
 from nnr_codec.model import Limits
 
@@ -16,7 +16,9 @@ from nnr_codec.model import Limits
 @limit_option
 def command(source: str, limits: Limits) -> None:
     """Show a stream's units and tensors, from headers only."""
-    summary = port.describe(source, limits)
+    from nnr_codec.codec.stream.summary import describe_stream
+
+    summary = describe_stream(input_operand(source), limits=limits)
     rows = []
     for unit in summary.units:
         # The shape is the first tensor's; a block's other tensors follow from it.

@@ -42,7 +42,7 @@ def allocate(
     tensors : mapping of str to array
     importance : mapping of str to float, array or Curvature
         On one scale for all tensors: expected change of the loss per squared error of a weight, as
-        `output_sensitivity`, `fisher_information` and `layer_curvatures` of `nnr_codec.frameworks.torch_importance` give it.
+        `output_sensitivity`, `fisher_information` and `layer_curvatures` give it.
         Tensors that it does not name, or whose importance is zero, keep what the configuration says.
     loss : float
         Wanted sum of importance times squared error over all weights.
@@ -51,8 +51,8 @@ def allocate(
     Returns
     -------
     EncoderConfig
-        With `qp_by_name` for each tensor that has an importance; to be used with that importance, or with its arrays and
-        curvatures alone. A number for a whole tensor is spent in the step and must not be given again.
+        With `qp_by_name` for each tensor that has an importance, and with what remains of the importance: arrays and
+        curvatures, which divide errors within a tensor. Encode with it and without another importance.
     """
     config = config or EncoderConfig()
     worths: dict[str, float] = {}
@@ -78,7 +78,12 @@ def allocate(
     for name, worth in worths.items():
         step = min(max(math.sqrt(price / worth), _FINEST * rms[name]), _COARSEST * rms[name])
         by_name.append((glob.escape(name), nearest_qp(step, density)))
-    return replace(config, qp_density=density, qp_by_name=(*config.qp_by_name, *by_name))
+    return replace(
+        config,
+        qp_density=density,
+        qp_by_name=(*config.qp_by_name, *by_name),
+        importance=shapes_only(importance),
+    )
 
 
 def reallocate(
@@ -127,7 +132,7 @@ def reallocate(
 
 
 def shapes_only(importance: Mapping[str, Importance]) -> dict[str, Importance]:
-    """Return importance without its numbers for whole tensors, which an allocation has spent."""
+    """Return importance without its numbers for whole tensors, which the steps of an allocation already express."""
     return {
         name: given
         for name, given in importance.items()

@@ -273,7 +273,7 @@ class _Search:
         return here.score - point.score if self.report.higher_is_better else point.score - here.score
 
 
-def compress_to(
+def compress_to_quality(
     model: Mapping[str, ArrayLike],
     evaluate: Evaluate,
     *,

@@ -138,14 +138,19 @@ class Decoder:
         names: Collection[str] | None = None,
         dequantize: bool = True,
         recompose: bool = False,
+        index: UnitIndex | None = None,
     ) -> Iterator[tuple[str, Any]]:
-        """Yield names and tensors one by one, for models larger than memory; else as `decode`."""
+        """Yield names and tensors one by one, for models larger than memory; else as `decode`.
+
+        `index` is the stream's own, where the caller has it already; by default the one beside a file.
+        """
         wanted = None if names is None else set(names)
         deadline = Deadline(self._limits)
         with opened(source, self._limits.max_stream_bytes) as buffer:
             if wanted is None or self._require_checksum:
                 verify_checksum(buffer, self._limits, deadline, required=self._require_checksum)
-            index = UnitIndex.beside(source) if wanted and isinstance(source, str | os.PathLike) else None
+            if index is None and wanted and isinstance(source, str | os.PathLike):
+                index = UnitIndex.beside(source)
             places = index.units(buffer, wanted) if index is not None and wanted else None
             reader = StreamReader(
                 buffer, self._limits, self._dimensions, wanted=wanted, places=places, deadline=deadline

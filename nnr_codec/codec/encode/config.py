@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from nnr_codec.codec.encode.effort import EFFORTS, Effort
+from nnr_codec.codec.encode.importance import Importance
 
 # Steps of QP per doubling of the step size, as a power of 2: what QPs given by hand mean, and one that meets errors to 1 %.
 _GIVEN_DENSITY = 2
@@ -73,6 +75,8 @@ class EncoderConfig:
         format, which other decoders ignore. It is only written when there is something to say.
     checksum : bool
         Close the stream with a SHA-256 of itself, in a unit that other decoders ignore.
+    importance : mapping of str to float, array or Curvature, or None
+        Weights of squared errors for an `encode` that gets none itself; `nnr_codec.importance.allocate` sets it.
 
     Clause: format 3, 4
     """
@@ -101,6 +105,7 @@ class EncoderConfig:
     device_id: int = 0
     describe_source: bool = True
     checksum: bool = False
+    importance: Mapping[str, Importance] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         def require(condition: bool, message: str) -> None:

@@ -76,7 +76,10 @@ class Encoder:
         threads: int | None = None,
         executor: Executor | None = None,
     ) -> None:
-        self.config = config or EncoderConfig()
+        config = config or EncoderConfig()
+        self._importance = config.importance
+        # Each tensor's job carries the configuration, possibly to another process.
+        self.config = replace(config, importance=None)
         self._threads = checked_threads(threads)
         self._executor = executor
         self._updates = UpdateTree()
@@ -120,6 +123,8 @@ class Encoder:
 
         Clause: format 2, 3
         """
+        if importance is None:
+            importance = self._importance
         out: BinaryIO = io.BytesIO() if file is None else file
         written = 0
         digest = hashlib.sha256()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, TypeAlias
@@ -22,7 +23,12 @@ def opened(source: StreamSource, max_bytes: int | None = None) -> Iterator[memor
         yield memoryview(source).cast("B")
     elif isinstance(source, str | os.PathLike):
         with open(source, "rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                # A pipe has no size and cannot be mapped.
+                yield memoryview(file.read() if max_bytes is None else _read(file, max_bytes + 1))
+                return
+            if status.st_size == 0:
                 yield memoryview(b"")
                 return
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

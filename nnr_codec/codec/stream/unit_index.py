@@ -76,6 +76,17 @@ class UnitIndex:
             # Damaged, or not ours: without it everything is found too, by walking.
             return None
 
+    @classmethod
+    def of(cls, buffer: memoryview, *, limits: Limits | None = None) -> UnitIndex | None:
+        """Walk over a stream and keep its index in memory; None for one of a series of updates.
+
+        Raises
+        ------
+        BitstreamError
+        """
+        records, others, incremental = _walk(buffer, limits or Limits())
+        return None if incremental else cls(memoryview(b"".join(sorted(records))), others)
+
     @staticmethod
     def write(stream: str | os.PathLike[str], file: Any, *, limits: Limits | None = None) -> int:
         """Walk over a stream and write its index.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnr_codec import NotEncodable, compress_to, decode, encode
+from nnr_codec import NotEncodable, compress_to_quality, decode, encode
 from nnr_codec.cli import main
 from nnr_codec.rate_control.search_report import Point
 
@@ -44,7 +44,7 @@ class Score:
 
 def test_the_smallest_stream_within_the_loss_is_found() -> None:
     seen: list[Point] = []
-    stream, report = compress_to(
+    stream, report = compress_to_quality(
         model(), Score(), max_drop=0.5, on_point=lambda point, so_far: seen.append(point)
     )
     assert report.best is not None
@@ -63,7 +63,7 @@ def test_the_smallest_stream_within_the_loss_is_found() -> None:
 
 
 def test_the_front_is_made_of_points_that_nothing_beats() -> None:
-    _, report = compress_to(model(), Score(), max_drop="0.5%", max_evaluations=20)
+    _, report = compress_to_quality(model(), Score(), max_drop="0.5%", max_evaluations=20)
     assert len(report.points) <= 20
     front = report.pareto()
     assert front
@@ -83,35 +83,35 @@ def test_a_search_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     journal = tmp_path / "search.journal"
     first = Score(stop_after=7)
     with pytest.raises(Stopped):
-        compress_to(model(), first, max_drop=0.5, journal=journal)
+        compress_to_quality(model(), first, max_drop=0.5, journal=journal)
     # A line that was being written when the power went.
     journal.write_text(journal.read_text() + '{"key": "[0.0')
     second = Score()
-    stream, report = compress_to(model(), second, max_drop=0.5, journal=journal)
+    stream, report = compress_to_quality(model(), second, max_drop=0.5, journal=journal)
     whole = Score()
-    assert (stream, report) == compress_to(model(), whole, max_drop=0.5)
+    assert (stream, report) == compress_to_quality(model(), whole, max_drop=0.5)
     assert first.calls == 7
     assert first.calls + second.calls == whole.calls
     again = Score(stop_after=0)
-    assert compress_to(model(), again, max_drop=0.5, journal=journal)[0] == stream
+    assert compress_to_quality(model(), again, max_drop=0.5, journal=journal)[0] == stream
     other = model() | {"second.bias": np.zeros(50, np.float32)}
     with pytest.raises(ValueError, match="journal"):
-        compress_to(other, Score(), max_drop=0.5, journal=journal)
+        compress_to_quality(other, Score(), max_drop=0.5, journal=journal)
 
 
 def test_a_loss_is_kept_small_too() -> None:
     def loss(tensors: Tensors) -> float:
         return 100 - Score()(tensors)
 
-    _, report = compress_to(model(), loss, max_drop=0.5, higher_is_better=False, max_evaluations=12)
+    _, report = compress_to_quality(model(), loss, max_drop=0.5, higher_is_better=False, max_evaluations=12)
     assert report.best is not None
     assert report.best.score <= report.limit == 0.5
 
 
 def test_importance_settles_steps_before_anything_is_tried() -> None:
     importance = {"first.weight": 0.01, "second.weight": 2000.0}
-    _, known = compress_to(model(), Score(), max_drop=0.5, importance=importance, max_evaluations=8)
-    _, unknown = compress_to(model(), Score(), max_drop=0.5, max_evaluations=8)
+    _, known = compress_to_quality(model(), Score(), max_drop=0.5, importance=importance, max_evaluations=8)
+    _, unknown = compress_to_quality(model(), Score(), max_drop=0.5, max_evaluations=8)
     assert known.best is not None
     assert unknown.best is not None
     assert known.best.size_bytes < unknown.best.size_bytes
@@ -122,11 +122,11 @@ def test_a_score_that_nothing_keeps() -> None:
         return float(all(np.array_equal(tensors[name], value) for name, value in model().items()))
 
     with pytest.raises(NotEncodable):
-        compress_to(model(), score, max_drop=0.5)
+        compress_to_quality(model(), score, max_drop=0.5)
 
 
 def test_the_plot_is_drawn(tmp_path: Path) -> None:
-    _, report = compress_to(model(), Score(), max_drop=0.5, max_evaluations=6)
+    _, report = compress_to_quality(model(), Score(), max_drop=0.5, max_evaluations=6)
     report.plot(tmp_path / "search.png")
     assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
 
