@@ -135,12 +135,13 @@ def decode_file(
     Examples
     --------
     >>> import os, tempfile, numpy, nnr_codec
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> path = os.path.join(folder.name, "model.nnr")
-    >>> with open(path, "wb") as file:
-    ...     _ = file.write(nnr_codec.encode({"w": numpy.ones((2, 3), numpy.float32)}))
-    >>> nnr_codec.decode_file(path, os.path.join(folder.name, "model.npz")).n_tensors
-    1
+    >>> stream = nnr_codec.encode({"w": numpy.ones((2, 3), numpy.float32)})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open(os.path.join(folder, "model.nnr"), "wb") as file:
+    ...         _ = file.write(stream)
+    ...     report = nnr_codec.decode_file(file.name, os.path.join(folder, "model.npz"))
+    >>> report.kind, report.n_tensors
+    ('npz', 1)
     """
     started = time.perf_counter()
     if model is not None and not isinstance(model, str | os.PathLike):

@@ -131,10 +131,10 @@ def encode_file(
     Examples
     --------
     >>> import os, tempfile, numpy, nnr_codec
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> path = os.path.join(folder.name, "model.npz")
-    >>> numpy.savez(path, w=numpy.random.default_rng(0).standard_normal((64, 64)).astype(numpy.float32))
-    >>> report = nnr_codec.encode_file(path, effort="fast")
+    >>> weights = numpy.random.default_rng(0).standard_normal((64, 64)).astype(numpy.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     numpy.savez(os.path.join(folder, "model.npz"), w=weights)
+    ...     report = nnr_codec.encode_file(os.path.join(folder, "model.npz"), effort="fast")
     >>> os.path.basename(report.path), report.n_tensors, report.ratio > 3
     ('model.nnr', 1, True)
     """

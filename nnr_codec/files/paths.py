@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from typing import BinaryIO, TypeAlias
 
 from nnr_codec.errors import NnrError, NotEncodable
-from nnr_codec.frameworks import kind_of_path
+from nnr_codec.frameworks import kind_of_content, kind_of_path
 from nnr_codec.frameworks.atomic import temporary_folder
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
 
 INDEX_SUFFIX = ".index.json"
-#: Size field and type of a start unit: the first three bytes of every stream that has one. Clause: format 2.
-_STREAM_MAGIC = b"\x00\x04\x00"
+#: Size of a start unit, with which every stream begins. Clause: format 2.
+_START_UNIT_SIZE = b"\x00\x04"
+#: The type of a unit, 0 for a start unit, stands in the upper six bits of its third byte.
+_UNIT_TYPE_SHIFT = 2
 
 
 def default_stream_path(model: FilePath) -> str:
@@ -40,19 +42,17 @@ def refuse_model_as_stream(stream: FilePath) -> None:
     Raises
     ------
     NotEncodable
-        The name ends like a model file's, or the file that exists is not a stream.
+        The name ends like a model file's, or the file that exists is one.
     """
     path = os.fspath(stream)
     kind = kind_of_path(path)
+    if kind is None and os.path.isfile(path) and not is_stream(path):
+        kind = kind_of_content(path)
     if kind is not None:
         raise NotEncodable(
-            f"the output of encode is a stream, and this is the name of a {kind} file; encode takes one model at a time",
+            f"the output of encode is a stream, and this is a {kind} file; encode takes one model at a time",
             path=path,
         )
-    if os.path.isfile(path) and os.path.getsize(path):
-        with open(path, "rb") as file:
-            if file.read(len(_STREAM_MAGIC)) != _STREAM_MAGIC:
-                raise NotEncodable("the file exists and is no NNR stream; it is not overwritten", path=path)
 
 
 def refuse_stream_as_model(model: FilePath) -> None:
@@ -64,10 +64,15 @@ def refuse_stream_as_model(model: FilePath) -> None:
         The file that exists is a stream.
     """
     path = os.fspath(model)
-    if os.path.isfile(path):
-        with open(path, "rb") as file:
-            if file.read(len(_STREAM_MAGIC)) == _STREAM_MAGIC:
-                raise NotEncodable("the file exists and is an NNR stream; it is not overwritten", path=path)
+    if os.path.isfile(path) and is_stream(path):
+        raise NotEncodable("the file exists and is an NNR stream; it is not overwritten", path=path)
+
+
+def is_stream(path: str) -> bool:
+    """Tell whether a file begins with a start unit, as every stream does."""
+    with open(path, "rb") as file:
+        start = file.read(3)
+    return start[:2] == _START_UNIT_SIZE and len(start) == 3 and start[2] >> _UNIT_TYPE_SHIFT == 0
 
 
 def refuse_same_file(input_path: FilePath, output_path: FilePath) -> None:

@@ -41,11 +41,12 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
     """
     target = os.path.realpath(os.fspath(path))
     with contextlib.suppress(FileNotFoundError):
-        mode = os.stat(target).st_mode
+        # By the path as it is: what a pipe's link points to is no path.
+        mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             with tempfile.TemporaryFile() as spool:
                 yield cast(BinaryIO, spool)
-                _copy(cast(BinaryIO, spool), target, path)
+                _copy(cast(BinaryIO, spool), path)
             return
     _refuse_existing(target, path, overwrite)
     beside = _name_beside(target)
@@ -134,10 +135,10 @@ def discard_unfinished() -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _copy(spool: BinaryIO, target: str, path: str | os.PathLike[str]) -> None:
+def _copy(spool: BinaryIO, path: str | os.PathLike[str]) -> None:
     spool.seek(0)
     try:
-        with open(target, "wb") as file:
+        with open(path, "wb") as file:
             shutil.copyfileobj(spool, file, 1 << 20)
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
