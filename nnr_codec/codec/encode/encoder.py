@@ -328,7 +328,7 @@ def encode(
     importance: Mapping[str, Importance] | None = None,
     **options: Any,
 ) -> bytes:
-    """Encode a model into an NNC stream.
+    """Encode a model into an NNC stream; parameters not listed are those of `Encoder` and `Encoder.encode`.
 
     Parameters
     ----------
@@ -336,8 +336,6 @@ def encode(
     config : EncoderConfig, optional
     **options
         Fields of `EncoderConfig`, instead of or on top of `config`.
-
-    The other parameters are those of `Encoder` and `Encoder.encode`.
 
     Returns
     -------
