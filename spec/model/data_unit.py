@@ -287,10 +287,12 @@ def read_codebook(reader: BitReader, element: str, limits: Limits) -> Codebook:
     values = [0] * size
     start = reader.position
     values[zero_offset] = reader.ie(7, f"{element}.codebook_zero_value")
-    for j in range(zero_offset - 1, -1, -1):
-        values[j] = values[j + 1] - reader.ue(egk, f"{element}.codebook_delta_left[{j}]") - 1
-    for j in range(zero_offset + 1, size):
-        values[j] = values[j - 1] + reader.ue(egk, f"{element}.codebook_delta_right[{j}]") + 1
+    for i in range(zero_offset):
+        j = zero_offset - 1 - i
+        values[j] = values[j + 1] - reader.ue(egk, f"{element}.codebook_delta_left[{i}]") - 1
+    for i in range(size - 1 - zero_offset):
+        j = zero_offset + 1 + i
+        values[j] = values[j - 1] + reader.ue(egk, f"{element}.codebook_delta_right[{i}]") + 1
     return Codebook(tuple(values), zero_offset, start)
 
 
