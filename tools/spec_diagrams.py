@@ -38,6 +38,41 @@ _INK, _GREY, _PANEL, _BLUE, _ORANGE = "#1b1f24", "#57606a", "#ffffff", "#0b5cad"
 _FILLS = {"plain": "#f3f5f7", "blue": "#dbeafe", "orange": "#fde7d3", "green": "#dcf3e3", "none": "none"}
 
 
+#: Rows of the unit tree: caption, index of the cell that the next row opens, cells ``label|second line|width|fill``.
+_TREE = (
+    (
+        "stream (2.1)",
+        3,
+        "NNR_STR|start|90|plain;NNR_MPS|parameter set|110|plain;NNR_TPL|topology, optional|140|plain;"
+        "NNR_NDU|compressed data|130|blue;NNR_NDU|compressed data|130|plain;…||60|plain",
+    ),
+    (
+        "unit (2.2)",
+        4,
+        "nnr_unit_size|2 or 4 bytes|130|plain;type, two flags|1 byte|120|plain;counter|1 byte, parts only|130|plain;"
+        "header of the type|whole bytes|150|green;payload|to the unit's end|190|blue",
+    ),
+    (
+        "payload (3.5)",
+        1,
+        "offset|9 bits|70|plain;tensor 0||140|blue;tensor 1||140|plain;…|block units|90|plain;"
+        "terminating bin|1|120|plain;stop bit|1|70|plain;padding|zeros|80|plain",
+    ),
+    (
+        "tensor (5.3)",
+        3,
+        "qp_value|unless integers|110|plain;history, row skips|profile 1|140|plain;initialisations|5.3.2|120|plain;"
+        "block row 0|one level after another|150|blue;block row 1|levels|150|plain;…||50|plain",
+    ),
+    (
+        "level (5.3.3)",
+        -1,
+        "sig_flag|zero or not|110|orange;sign_flag||100|orange;greater-than flags|at most U|150|orange;"
+        "prefix|Exp-Golomb|110|orange;suffix|bypass bins|110|orange",
+    ),
+)
+
+
 class Drawing:
     """An SVG under construction; lengths are pixels.
 
@@ -94,15 +129,13 @@ class Drawing:
         colour: str = _GREY,
         dashed: bool = False,
         marker: str = "",
-        both: bool = False,
         width: float = 1.4,
     ) -> None:
-        """Add an open path, with an arrowhead at its end (or at both ends) when ``marker`` names one."""
+        """Add an open path, with an arrowhead at its end when ``marker`` names one."""
         dash = ' stroke-dasharray="6 4"' if dashed else ""
         head = f' marker-end="url(#{marker})"' if marker else ""
-        tail = f' marker-start="url(#{marker})"' if both else ""
         self.lines.append(
-            f'<path d="{d}" fill="none" stroke="{colour}" stroke-width="{width:g}"{dash}{head}{tail}/>'
+            f'<path d="{d}" fill="none" stroke="{colour}" stroke-width="{width:g}"{dash}{head}/>'
         )
 
     def finished(self) -> str:
@@ -115,71 +148,13 @@ def unit_tree() -> str:
     drawing = Drawing(
         920, 550, "A stream, its units, a compressed data unit, its codeword, a tensor and a level"
     )
-    # Caption, cells (label, second line, width, fill), index of the cell that the next row opens.
-    rows: list[tuple[str, list[tuple[str, str, int, str]], int]] = [
-        (
-            "stream (2.1)",
-            [
-                ("NNR_STR", "start", 90, "plain"),
-                ("NNR_MPS", "parameter set", 110, "plain"),
-                ("NNR_TPL", "topology, optional", 140, "plain"),
-                ("NNR_NDU", "compressed data", 130, "blue"),
-                ("NNR_NDU", "compressed data", 130, "plain"),
-                ("…", "", 60, "plain"),
-            ],
-            3,
-        ),
-        (
-            "unit (2.2)",
-            [
-                ("nnr_unit_size", "2 or 4 bytes", 130, "plain"),
-                ("type, two flags", "1 byte", 120, "plain"),
-                ("counter", "1 byte, parts only", 130, "plain"),
-                ("header of the type", "whole bytes", 150, "green"),
-                ("payload", "to the unit's end", 190, "blue"),
-            ],
-            4,
-        ),
-        (
-            "payload (3.5)",
-            [
-                ("offset", "9 bits", 70, "plain"),
-                ("tensor 0", "", 140, "blue"),
-                ("tensor 1", "", 140, "plain"),
-                ("…", "block units", 90, "plain"),
-                ("terminating bin", "1", 120, "plain"),
-                ("stop bit", "1", 70, "plain"),
-                ("padding", "zeros", 80, "plain"),
-            ],
-            1,
-        ),
-        (
-            "tensor (5.3)",
-            [
-                ("qp_value", "unless integers", 110, "plain"),
-                ("history, row skips", "profile 1", 140, "plain"),
-                ("initialisations", "5.3.2", 120, "plain"),
-                ("block row 0", "one level after another", 150, "blue"),
-                ("block row 1", "levels", 150, "plain"),
-                ("…", "", 50, "plain"),
-            ],
-            3,
-        ),
-        (
-            "level (5.3.3)",
-            [
-                ("sig_flag", "zero or not", 110, "orange"),
-                ("sign_flag", "", 100, "orange"),
-                ("greater-than flags", "at most U", 150, "orange"),
-                ("prefix", "Exp-Golomb", 110, "orange"),
-                ("suffix", "bypass bins", 110, "orange"),
-            ],
-            -1,
-        ),
-    ]
     top, height, gap = 28, 50, 64
     opened: tuple[float, float, float] | None = None
-    for caption, cells, opens in rows:
+    for caption, opens, table in _TREE:
+        cells = [
+            (label, note, int(width), fill)
+            for label, note, width, fill in (cell.split("|") for cell in table.split(";"))
+        ]
         x = 130.0
         total = sum(width for _, _, width, _ in cells)
         drawing.text(118, top + 30, caption, size=14, anchor="end", bold=True)
@@ -209,55 +184,42 @@ def context_map() -> str:
         one, two = (getattr(contexts, name) for contexts in sets)
         return f"{2 * one - two} + {two - one}U"
 
-    rows: list[tuple[str, str, str, str, list[str]]] = [
-        (f"{SIGNIFICANCE}", "24", "significance", "3 · state + c", [f"state {state}" for state in range(8)]),
+    states = "/".join(f"state {state}" for state in range(8))
+    flags = "j = 0/j = 1/…/j = U - 1"
+    # First index, number, use, formula of the index, contexts, fill.
+    rows = [
+        (f"{SIGNIFICANCE}", "24", "significance", "3 · state + c", states, "blue"),
         (
             f"{SIGNIFICANCE_BASE}",
             "16",
             "significance, base not 0",
             "24 + 2 · state + (|b| > 1)",
-            [f"state {state}" for state in range(8)],
+            states,
+            "blue",
         ),
-        (
-            f"{SIGNIFICANCE_HISTORY}",
-            "8",
-            "significance, history",
-            "40 + state",
-            [f"{state}" for state in range(8)],
-        ),
-        (f"{SIGN}", "3", "sign", "48 + c", ["n = 0", "n < 0", "n > 0"]),
-        (f"{SIGN_BASE}", "2", "sign, base not 0", "51 + (b > 0)", ["b < 0", "b > 0"]),
-        (
-            f"{GREATER}",
-            "2U",
-            "greater-than flag j",
-            "53 + 2j + (negative)",
-            ["j = 0: +, -", "j = 1: +, -", "…", "j = U - 1: +, -"],
-        ),
+        (f"{SIGNIFICANCE_HISTORY}", "8", "significance, history", "40 + state", states, "blue"),
+        (f"{SIGN}", "3", "sign", "48 + c", "n = 0/n < 0/n > 0", "orange"),
+        (f"{SIGN_BASE}", "2", "sign, base not 0", "51 + (b > 0)", "b < 0/b > 0", "orange"),
+        (f"{GREATER}", "2U", "greater-than flag j", "53 + 2j + (negative)", flags, "green"),
         (
             index("greater_base"),
             "2U",
             "greater-than flag j, base not 0",
             "53 + 2U + 2j + (|b| < j)",
-            ["j = 0", "j = 1", "…", "j = U - 1"],
+            flags,
+            "green",
         ),
         (
             index("exp_golomb"),
             "31",
             "Exp-Golomb prefix bin j",
             "53 + 4U + j",
-            ["j = 0", "j = 1", "…", "j = 30"],
+            "j = 0/j = 1/…/j = 30",
+            "plain",
         ),
-        (index("initialisation_flag"), "1", "initialisation flag", "", ["one context for all flags"]),
-        (index("row_skip"), "1", "row-skip flag", "", ["one context for all rows"]),
+        (index("initialisation_flag"), "1", "initialisation flag", "", "one context for all flags", "plain"),
+        (index("row_skip"), "1", "row-skip flag", "", "one context for all rows", "plain"),
     ]
-    fills = {
-        SIGNIFICANCE: "blue",
-        SIGNIFICANCE_BASE: "blue",
-        SIGNIFICANCE_HISTORY: "blue",
-        SIGN: "orange",
-        SIGN_BASE: "orange",
-    }
     for x, heading in (
         (62, "from index"),
         (132, "count"),
@@ -265,7 +227,8 @@ def context_map() -> str:
         (690, "contexts of the group"),
     ):
         drawing.text(x, 30, heading, size=13, bold=True)
-    for number, (start, count, use, formula, cells) in enumerate(rows):
+    for number, (start, count, use, formula, contexts, fill) in enumerate(rows):
+        cells = contexts.split("/")
         y = 44 + 41 * number
         drawing.text(62, y + 22, start)
         drawing.text(132, y + 22, count)
@@ -273,9 +236,8 @@ def context_map() -> str:
         if formula:
             drawing.text(300, y + 31, formula, size=11, colour=_GREY)
         width = 540 / len(cells)
-        fill = fills.get(int(start)) if start.isdigit() else None
         for k, cell in enumerate(cells):
-            drawing.box(420 + k * width, y, width, 34, fill or ("green" if "greater" in use else "plain"))
+            drawing.box(420 + k * width, y, width, 34, fill)
             drawing.text(420 + (k + 0.5) * width, y + 22, cell, size=12)
     return drawing.finished()
 
@@ -345,45 +307,38 @@ def state_machine() -> str:
 def block_scan() -> str:
     """Return the scan of 20 rows by 20 columns with scan order 1."""
     rows, columns, order = 20, 20, 1
-    size, cell, left, top = 4 << order, 17, 60, 66
+    size, cell, margin, top = 4 << order, 17, 60, 66
     drawing = Drawing(860, 450, "Block scan of 20 rows by 20 columns with scan order 1")
     fills = ("blue", "green", "orange")
-    drawing.text(left + columns * cell / 2, 28, "20 columns: blocks of 8, 8 and 4", size=13, bold=True)
-    number = 0
+    drawing.text(margin + columns * cell / 2, 28, "20 columns: blocks of 8, 8 and 4", size=13, bold=True)
+    for number, column in enumerate(range(0, columns, size)):
+        drawing.text(
+            margin + column * cell + 4, top - 4, f"block {number}", size=11, anchor="start", colour=_GREY
+        )
     for block_row in range(count_block_rows(rows, order)):
         segments = list(segments_of_block_row(rows, columns, order, block_row))
         y_top = top + segments[0][0] * cell
         n_rows = len({row for row, _, _ in segments})
         for column in range(0, columns, size):
             width = min(size, columns - column)
-            drawing.box(left + column * cell, y_top, width * cell, n_rows * cell, fills[block_row])
+            drawing.box(margin + column * cell, y_top, width * cell, n_rows * cell, fills[block_row])
         drawing.text(
-            left - 10,
+            margin - 10,
             y_top + n_rows * cell / 2 + 5,
-            "8" if n_rows == 8 else str(n_rows),
+            str(n_rows),
             anchor="end",
             colour=_GREY,
         )
-        for position, (row, first, behind) in enumerate(segments):
+        for position, (row, begin, end) in enumerate(segments):
             y = top + (row + 0.5) * cell
-            x0, x1 = left + (first + 0.35) * cell, left + (behind - 0.35) * cell
+            x0, x1 = margin + (begin + 0.35) * cell, margin + (end - 0.35) * cell
             drawing.path(f"M{x0:g} {y:g}L{x1:g} {y:g}", marker="ink", width=1.2)
             if position + 1 < len(segments) and segments[position + 1][0] < row:
                 following = segments[position + 1]
-                x2, y2 = left + (following[1] + 0.2) * cell, top + (following[0] + 0.5) * cell
+                x2, y2 = margin + (following[1] + 0.2) * cell, top + (following[0] + 0.5) * cell
                 drawing.path(f"M{x1 + 2:g} {y:g}L{x2:g} {y2:g}", colour=_INK, dashed=True, width=1)
-        for k in range(math.ceil(columns / size)):
-            drawing.text(
-                left + k * size * cell + 4,
-                y_top - 4,
-                f"block {number}",
-                size=11,
-                anchor="start",
-                colour=_GREY,
-            ) if not block_row else None
-            number += 1
-        x_text = left + columns * cell + 24
-        drawing.path(f"M{x_text - 4} {y_top + 3}L{left + columns * cell + 3} {y_top + 3}", marker="ink")
+        x_text = margin + columns * cell + 24
+        drawing.path(f"M{x_text - 4} {y_top + 3}L{margin + columns * cell + 3} {y_top + 3}", marker="ink")
         drawing.text(x_text, y_top + 14, f"block row {block_row}", size=14, anchor="start", bold=True)
         notes: Sequence[str] = (
             ("range = 256 before its first level", "the distance of entry point 0 starts here")
@@ -397,8 +352,8 @@ def block_scan() -> str:
         for k, note in enumerate(notes):
             drawing.text(x_text, y_top + 34 + 18 * k, note, size=12, anchor="start")
     y = top + rows * cell + 24
-    drawing.path(f"M{left} {y - 4}L{left + 40} {y - 4}", marker="ink", width=1.2)
-    drawing.text(left + 50, y, "a segment: one row of one block", size=12, anchor="start", colour=_GREY)
+    drawing.path(f"M{margin} {y - 4}L{margin + 40} {y - 4}", marker="ink", width=1.2)
+    drawing.text(margin + 50, y, "a segment: one row of one block", size=12, anchor="start", colour=_GREY)
     return drawing.finished()
 
 
