@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of the specification against the model: worked examples, tables, clauses, links."""
+"""Pages of the specification held to the model: worked examples, tables, diagrams, clauses, links."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def example_stream(page: str) -> bytes:
 
 
 def rows_of(page: str, header: str) -> list[list[str]]:
-    """The cells of every table of a page that has this header line."""
+    """Return the cells of every table of a page that has this header line."""
     rows, inside = [], False
     for line in page.splitlines():
         if line == header:
