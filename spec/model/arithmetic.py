@@ -21,8 +21,8 @@ class Context:
 
     def initialise(self, which: int) -> None:
         """Take initialisation ``which``, 0 to 8, and reset to it."""
-        self.shift0, self.shift1, both, self.start0 = INITIALISATIONS[which]
-        self.start1 = both - 16 * self.start0
+        self.shift0, self.shift1, s_sum, self.start0 = INITIALISATIONS[which]
+        self.start1 = s_sum - 16 * self.start0
         self.reset()
 
     def reset(self) -> None:
@@ -133,10 +133,10 @@ class ArithmeticDecoder:
 
     def regular(self, context: Context) -> int:
         """5.1.2 Decode a regular bin."""
-        both = context.s1 + 16 * context.s0
-        less_probable = RANGE_LPS[(self.range >> 5) & 7][abs(both >> 7)]
+        s_sum = context.s1 + 16 * context.s0
+        less_probable = RANGE_LPS[(self.range >> 5) & 7][abs(s_sum >> 7)]
         more_probable = self.range - less_probable
-        bin_value = 1 if both >= 0 else 0
+        bin_value = 1 if s_sum >= 0 else 0
         if self.offset < more_probable:
             self.range = more_probable
         else:

@@ -46,12 +46,12 @@ class ParentNode:
 class Codebook:
     """3.2.3 Codebook; ``values[zero_offset]`` is the entry of level 0.
 
-    ``zero_value_place`` is the bit of ``codebook_zero_value`` in its unit, for errors.
+    ``zero_value_bit`` is the bit of ``codebook_zero_value`` in its unit, for errors.
     """
 
     values: tuple[int, ...]
     zero_offset: int
-    zero_value_place: int
+    zero_value_bit: int
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def data_unit_header(
 
     Clause: 3.2
     """
-    start = types_place = reader.position
+    start = types_bit = reader.position
     payload_type = reader.u(5, "nnr_compressed_data_unit_payload_type")
     if payload_type > NNR_PT_BLOCK:
         raise reader.malformed(
@@ -120,7 +120,7 @@ def data_unit_header(
         raise _unsupported(reader, "topology_tensor_dimension_mapping", start, "3.2")
     format_present = reader.flag("nnr_decompressed_data_format_present_flag")
     input_parameters = reader.flag("input_parameters_present_flag")
-    name_place = reader.position
+    name_bit = reader.position
     names = _names(reader, multiple, mps.topology_indexed_reference, resolve_index, limits)
     node = parent = None
     if profile == 1:
@@ -143,22 +143,22 @@ def data_unit_header(
     types = rank = g_rows = 0
     shape = None
     unary_length = 10
-    rows_place = shape_place = reader.position
+    rows_bit = shape_bit = reader.position
     if input_parameters:
         dimensions_flag = reader.flag("tensor_dimensions_flag")
         unary_flag = reader.flag("cabac_unary_length_flag")
-        types_place = reader.position
+        types_bit = reader.position
         types = reader.u(4, "compressed_parameter_types")
         if types & NNR_CPT_DC:
             rank = reader.ue(3, "decomposition_rank")
-            rows_place = reader.position
+            rows_bit = reader.position
             g_rows = reader.ue(3, "g_number_of_rows")
             if payload_type != NNR_PT_BLOCK and not names[0].endswith(("_G", "_H")):
                 raise reader.malformed(
-                    "a factor's name ends neither in _G nor in _H", "topology_elem_id", name_place, "3.4"
+                    "a factor's name ends neither in _G nor in _H", "topology_elem_id", name_bit, "3.4"
                 )
         if dimensions_flag:
-            shape, shape_place = _dimensions(reader, limits)
+            shape, shape_bit = _dimensions(reader, limits)
         if unary_flag:
             unary_length = reader.u(8, "cabac_unary_length_minus1") + 1
     if payload_type == NNR_PT_BLOCK and types & NNR_CPT_DC and codebook_present:
@@ -186,19 +186,19 @@ def data_unit_header(
         raise reader.malformed(
             f"{len(names)} names for {len(roles_by_name(types))} tensors",
             "compressed_parameter_types",
-            types_place,
+            types_bit,
             "3.4",
         )
     for book in (codebook, second_codebook):
         if book is not None and not INT32_MIN <= book.values[0] <= book.values[-1] <= INT32_MAX:
             raise reader.malformed(
-                "a codebook value does not fit 32 bits", "codebook_zero_value", book.zero_value_place, "3.2.3"
+                "a codebook value does not fit 32 bits", "codebook_zero_value", book.zero_value_bit, "3.2.3"
             )
     sizes: list[int] = []
     if shape is not None:
-        sizes = tensor_sizes(reader, payload_type, types, rank, g_rows, shape, rows_place)
+        sizes = tensor_sizes(reader, payload_type, types, rank, g_rows, shape, rows_bit)
         if max(sizes) > limits.tensor_elements:
-            raise reader.limit(f"{max(sizes)} elements", "tensor_dimensions", shape_place)
+            raise reader.limit(f"{max(sizes)} elements", "tensor_dimensions", shape_bit)
     return DataUnitHeader(
         payload_type=payload_type,
         names=names,
@@ -326,14 +326,14 @@ def tensor_sizes(
     rank: int,
     g_rows: int,
     shape: tuple[int, ...],
-    rows_place: int,
+    rows_bit: int,
 ) -> list[int]:
     """Return the number of elements of the weight, its factors and the other tensors of a block unit.
 
     Raises
     ------
     Malformed
-        When the factors do not divide the weight, at bit ``rows_place``.
+        When the factors do not divide the weight, at bit ``rows_bit``.
 
     Clause: 3.4, 7.3
     """
@@ -342,7 +342,7 @@ def tensor_sizes(
     if types & NNR_CPT_DC:
         if g_rows == 0 or rank == 0 or total % g_rows:
             raise reader.malformed(
-                f"{total} weights do not divide into {g_rows} rows", "g_number_of_rows", rows_place, "3.4"
+                f"{total} weights do not divide into {g_rows} rows", "g_number_of_rows", rows_bit, "3.4"
             )
         sizes += [g_rows * rank, rank * (total // g_rows)]
     if payload_type == NNR_PT_BLOCK and shape:

@@ -82,12 +82,12 @@ class UpdateTree:
         tensors: tuple[TensorPlan, ...],
         payload: bytes,
         levels: list[list[int]],
-        before: Predecessor | None,
+        previous: Predecessor | None,
     ) -> None:
         """Remember a decoded unit."""
         seen = []
         for index, tensor_levels in enumerate(levels):
-            earlier = before.seen[index] if before is not None else [False] * len(tensor_levels)
+            earlier = previous.seen[index] if previous is not None else [False] * len(tensor_levels)
             seen.append(
                 [was_set or level != 0 for was_set, level in zip(earlier, tensor_levels, strict=True)]
             )

@@ -208,20 +208,20 @@ def topology_unit(reader: BitReader, formats: tuple[int, int], largest_count: in
     if formats[0] == TOPOLOGY_PRUN:
         return Topology(*formats, reader.rest("nnr_pruning_topology_container"), None)
     start = reader.position
-    carried = reader.rest("topology_data")
+    payload = reader.rest("topology_data")
     if formats[1] == NNR_DFL:
-        carried = inflated(reader, carried, start, "topology_data")
-    elif carried.endswith(b"\0"):
-        carried = carried[:-1]  # reads both st(v) and bs(v), decision 0002
-    return Topology(*formats, carried, None)
+        payload = inflated(reader, payload, start, "topology_data")
+    elif payload.endswith(b"\0"):
+        payload = payload[:-1]  # reads both st(v) and bs(v), decision 0002
+    return Topology(*formats, payload, None)
 
 
-def inflated(reader: BitReader, carried: bytes, start: int, element: str) -> bytes:
+def inflated(reader: BitReader, payload: bytes, start: int, element: str) -> bytes:
     """Inflate a deflate stream, bare or in zlib's wrapping; one zero byte may follow it."""
-    wrapped = len(carried) > 1 and carried[0] & 15 == 8 and int.from_bytes(carried[:2], "big") % 31 == 0
+    wrapped = len(payload) > 1 and payload[0] & 15 == 8 and int.from_bytes(payload[:2], "big") % 31 == 0
     inflater = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
     try:
-        content = inflater.decompress(carried, LARGEST_TOPOLOGY_DATA + 1)
+        content = inflater.decompress(payload, LARGEST_TOPOLOGY_DATA + 1)
     except zlib.error:
         raise reader.malformed("not a deflate stream", element, start, "2.8") from None
     if len(content) > LARGEST_TOPOLOGY_DATA:

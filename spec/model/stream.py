@@ -210,7 +210,7 @@ class _StreamDecoder:
         if self.elements > self.limits.stream_elements:
             raise payload.limit(f"{self.elements} elements in all", "tensor_dimensions", 0)
         tensors = plan_tensors(header, self.session.dimensions, payload)
-        before = self._predecessor(header, tensors, payload)
+        previous = self._predecessor(header, tensors, payload)
         if header.payload_type == du.NNR_PT_RAW_FLOAT:
             self._raw_floats(tensors[0], payload)
             return
@@ -231,7 +231,7 @@ class _StreamDecoder:
                 engine.element = "qp_value"
                 qp = engine.iae(6 + quantisation.qp_density) + quantisation.quantization_parameter
             points, used = self._entry_points_of(header, plan, used)
-            levels = TensorData(engine, self._coding(header, plan, before, index, points)).decode()
+            levels = TensorData(engine, self._coding(header, plan, previous, index, points)).decode()
             decoded.append((plan, levels, qp, quantisation))
         engine.path = unit.path
         engine.finish()
@@ -239,16 +239,16 @@ class _StreamDecoder:
             self._reconstruct(plan, levels, qp, quantisation, payload)
         if self.mps is not None and self.mps.parent_signalling:
             self.session.tree.remember(
-                header.node, tensors, payload.source, [levels for _, levels, _, _ in decoded], before
+                header.node, tensors, payload.source, [levels for _, levels, _, _ in decoded], previous
             )
 
     def _predecessor(
         self, header: du.DataUnitHeader, tensors: tuple[TensorPlan, ...], payload: BitReader
     ) -> Predecessor | None:
-        before = self.session.tree.predecessor(header.parent, payload.path)
-        if before is not None and before.shapes != [tensor.shape for tensor in tensors]:
+        previous = self.session.tree.predecessor(header.parent, payload.path)
+        if previous is not None and previous.shapes != [tensor.shape for tensor in tensors]:
             raise payload.malformed("the previous update has other shapes", "tensor_dimensions", 0, "5.6")
-        return before
+        return previous
 
     def _quantisation_in_force(self, header: du.DataUnitHeader, payload: BitReader) -> ps.Quantisation | None:
         """Return the density and parameter in force (4.1); None for integers."""
@@ -271,7 +271,7 @@ class _StreamDecoder:
         self,
         header: du.DataUnitHeader,
         plan: TensorPlan,
-        before: Predecessor | None,
+        previous: Predecessor | None,
         index: int,
         points: list[EntryPoint] | None,
     ) -> TensorCoding:
@@ -289,8 +289,8 @@ class _StreamDecoder:
             codebook_size=0 if codebook is None else len(codebook.values),
             zero_offset=0 if codebook is None else codebook.zero_offset,
             parent_node_id_present=header.parent is not None,
-            base=before.levels[index] if temporal and before is not None else None,
-            seen=before.seen[index] if before is not None else None,
+            base=previous.levels[index] if temporal and previous is not None else None,
+            seen=previous.seen[index] if previous is not None else None,
             entry_points=points,
         )
 

@@ -135,17 +135,17 @@ class TensorData:
         size, unary = coding.codebook_size, coding.unary_length
         limit = max(coding.zero_offset, size - 1 - coding.zero_offset)
         temporal = coding.base is not None
-        several = size != 1
+        codes_levels = size != 1
 
-        def whole(start: int, count: int, signalled: bool) -> list[tuple[int, bool]]:
+        def group(start: int, count: int, signalled: bool) -> list[tuple[int, bool]]:
             return [(start + index, signalled) for index in range(count)]
 
-        order = whole(SIGNIFICANCE, 24 if coding.dependent else 3, several)
+        order = group(SIGNIFICANCE, 24 if coding.dependent else 3, codes_levels)
         if temporal:
-            order += whole(SIGNIFICANCE_BASE, 16 if coding.dependent else 2, several)
+            order += group(SIGNIFICANCE_BASE, 16 if coding.dependent else 2, codes_levels)
         if self.history:
-            order += whole(SIGNIFICANCE_HISTORY, 8 if coding.dependent else 1, several)
-        order += whole(SIGN, 5 if temporal else 3, several and not self.one_sided)
+            order += group(SIGNIFICANCE_HISTORY, 8 if coding.dependent else 1, codes_levels)
+        order += group(SIGN, 5 if temporal else 3, codes_levels and not self.one_sided)
         for a in range(2 * unary):
             order.append((GREATER + a, size == 0 or a < 2 * limit))
         if temporal:
