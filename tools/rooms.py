@@ -15,14 +15,13 @@ NESTED = ("nnr_codec.codec", "nnr_codec.inspect", "nnr_codec.frameworks")
 
 
 def room_of(module: str) -> str:
-    """Return the room of a module.
+    """Return the room of a module: its folder, to the depth at which rooms are divided.
 
-    >>> room_of("nnr_codec.codec.encode.encoder"), room_of("nnr_codec.cli.app"), room_of("nnr_codec.errors")
+    >>> room_of("nnr_codec.codec.encode.encoder"), room_of("nnr_codec.cli"), room_of("nnr_codec.errors")
     ('nnr_codec.codec.encode', 'nnr_codec.cli', 'nnr_codec')
     """
-    parts = module.split(".")
-    depth = 3 if ".".join(parts[:2]) in NESTED and len(parts) > 3 else 2 if len(parts) > 2 else 1
-    return ".".join(parts[:depth])
+    folders = module.split(".") if path_of(module).name == "__init__.py" else module.split(".")[:-1]
+    return ".".join(folders[: 3 if ".".join(folders[:2]) in NESTED else 2])
 
 
 def path_of(module: str) -> Path:
