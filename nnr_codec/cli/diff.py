@@ -35,8 +35,8 @@ def command(
     Units belong together by their type and the names of their tensors, wherever they stand.
     """
     check_readable(before, after)
-    from nnr_codec.inspect.difference import compare, difference_lines, difference_record
-    from nnr_codec.inspect.survey import Survey
+    from nnr_codec.inspect import Survey, compare
+    from nnr_codec.inspect.views import difference_lines, difference_record
 
     with opened_streams([before, after], limits) as (ours, theirs):
         difference = compare(Survey(ours, keep=True, limits=limits), Survey(theirs, keep=True, limits=limits))

@@ -48,13 +48,8 @@ def command(
     limits: Limits,
 ) -> None:
     """Say what a syntax element is: descriptor, condition, range, meaning, clause."""
-    from nnr_codec.inspect.explanation import (
-        element_list_lines,
-        explanation_lines,
-        explanation_record,
-        known_elements,
-        similar_elements,
-    )
+    from nnr_codec.inspect.explain import explanation_record, known_elements, similar_elements
+    from nnr_codec.inspect.views import element_list_lines, explanation_lines
 
     paint = paint_for(color, width)
     if element is None:
@@ -81,7 +76,7 @@ def command(
 
 def _values_in(element: str, places: tuple[str, ...], limits: Limits) -> dict[str, list[str]]:
     """Return the element's values in each stream that has it."""
-    from nnr_codec.inspect.streams import values_of_element
+    from nnr_codec.inspect.views import values_of_element
 
     paths = []
     for place in places:

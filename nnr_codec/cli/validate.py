@@ -11,7 +11,7 @@ import click
 
 from nnr_codec.cli.limits import limit_option
 from nnr_codec.cli.terminal import printable
-from nnr_codec.codec.validate import Finding, Severity, validate
+from nnr_codec.inspect.read import Finding, Severity, validate
 from nnr_codec.model import Limits
 
 

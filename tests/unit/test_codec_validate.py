@@ -7,7 +7,7 @@ import pytest
 from nnr_conformance.suite import find_suites
 
 from nnr_codec.cli.validate import command
-from nnr_codec.codec.validate import Severity, validate
+from nnr_codec.inspect import Severity, validate
 from tests.shared_folder import VECTORS, needs_shared, peer_streams
 
 SUITES = {suite.name: suite for suite in find_suites()}

@@ -13,8 +13,7 @@ import pytest
 from nnr_codec import BitstreamError, LimitExceeded, Limits, decode, describe, encode
 from nnr_codec.cli.app import run
 from nnr_codec.codec import UnitIndex
-from nnr_codec.codec.validate import Severity, validate
-from nnr_codec.inspect import Survey
+from nnr_codec.inspect import Severity, Survey, validate
 from nnr_codec.model import StartUnit, TopologyCompressionFormat, TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import SyntaxState, build_unit
 from tools.attacks import ATTACKS, MIB, measure

@@ -39,7 +39,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 def validate(document: Any, name: str) -> None:
     jsonschema = pytest.importorskip("jsonschema", reason="jsonschema checks the published schemas")
-    text = (resources.files("nnr_codec.inspect") / "schema" / f"{name}.schema.json").read_text("utf-8")
+    text = (resources.files("nnr_codec.inspect.views") / "schema" / f"{name}.schema.json").read_text("utf-8")
     jsonschema.validate(document, json.loads(text), cls=jsonschema.Draft202012Validator)
 
 
@@ -131,8 +131,8 @@ def test_diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_explain_knows_every_element(capsys: pytest.CaptureFixture[str]) -> None:
-    from nnr_codec.inspect.declarations import declarations
-    from nnr_codec.inspect.meanings import MEANINGS
+    from nnr_codec.inspect.explain.declarations import declarations
+    from nnr_codec.inspect.explain.meanings import MEANINGS
 
     assert set(MEANINGS) == set(declarations())
     documents = json.loads(run(capsys, "explain", "--json")[1])

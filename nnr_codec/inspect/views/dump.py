@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Output of ``nnr dump``: a view of a survey in a format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from nnr_codec.inspect.read import Piece, StrayBytes, Summary, Survey, UnitReport, summarize
+from nnr_codec.inspect.read.contexts import condition_of_context, element_of_context
+from nnr_codec.inspect.views.document import FORMAT, VERSION, dump_json, dump_json_lines, ledger_record
+from nnr_codec.inspect.views.hexdump import HexView, field_lines
+from nnr_codec.inspect.views.ledger_tables import context_table, stat_table
+from nnr_codec.inspect.views.page import page_lines
+from nnr_codec.inspect.views.paint import Paint, plain
+from nnr_codec.inspect.views.summary import summary_lines
+from nnr_codec.inspect.views.table import Table
+from nnr_codec.inspect.views.tensor_table import tensor_lines_table, tensor_table
+from nnr_codec.inspect.views.trace_table import trace_table
+from nnr_codec.inspect.views.tree import TreeView
+from nnr_codec.inspect.views.unit_table import unit_table
+from nnr_codec.inspect.views.verdict import verdict_lines
+
+_TABLES = ("trace", "units", "tensors", "stats", "contexts")
+
+
+class Dump:
+    """Dump of one survey.
+
+    Parameters
+    ----------
+    survey : Survey
+    name : str
+        File name, for titles.
+    paint : Paint
+    for_diff : bool
+        Omit offsets and sizes, so that two dumps differ only in content.
+    whole : bool
+        Show payloads and long lists to the end.
+
+    Attributes
+    ----------
+    malformed : bool
+        A fault was met; complete once all lines were read.
+    not_found : str or None
+        Message about a requested bit or path that the stream does not have.
+    """
+
+    def __init__(
+        self, survey: Survey, name: str, paint: Paint, *, for_diff: bool = False, whole: bool = False
+    ) -> None:
+        self._survey = survey
+        self._name = name
+        self._paint = paint
+        self._for_diff = for_diff
+        self._whole = whole
+        self._totals = Summary()
+        self.not_found: str | None = None
+
+    @property
+    def malformed(self) -> bool:
+        """Whether the walk has met a fault so far."""
+        return bool(self._totals.faults)
+
+    def lines(self, view: str | None, form: str | None) -> Iterator[str]:
+        """Return the lines of a view in a format.
+
+        Raises
+        ------
+        ValueError
+            The view does not have that format.
+        """
+        lines = self._lines(view, form or "text")
+        return lines if view == "html" else map(self._paint.fit, lines)
+
+    def _lines(self, view: str | None, form: str) -> Iterator[str]:
+        if view is None:
+            view = {"text": "summary", "csv": "trace", "markdown": "summary"}.get(form, "tree")
+        if view in _TABLES:
+            return self._table_lines(view, form)
+        if form == "csv" or (view in ("hex", "html") and form != "text"):
+            raise ValueError(f"the view {view} has no format {form}; {form} is for {', '.join(_TABLES)}")
+        if form == "json":
+            return self._summary_json() if view == "summary" else self._full_json()
+        if form == "jsonl":
+            return dump_json_lines(self._name, self._survey, self._totals)
+        if form == "markdown":
+            return self._markdown(view)
+        if view == "html":
+            return page_lines(self._name, self._survey, self._totals)
+        return {"summary": self._summary, "tree": self._tree, "hex": self._hex}[view]()
+
+    def _pieces(self) -> Iterator[Piece]:
+        for piece in self._survey:
+            self._totals.add(piece)
+            yield piece
+
+    def _gather(self) -> Summary:
+        self._totals = summarize(self._survey)
+        return self._totals
+
+    def _summary(self) -> Iterator[str]:
+        summary = self._gather()
+        yield from summary_lines(self._name, self._survey.size_bytes, summary, self._paint)
+
+    def _tree(self) -> Iterator[str]:
+        view = TreeView(self._paint, places=not self._for_diff, whole=self._whole or self._for_diff)
+        for piece in self._pieces():
+            yield from view.lines(piece)
+        if not self._for_diff:
+            yield from verdict_lines(self._survey.size_bytes, self._totals, self._paint)
+
+    def _hex(self) -> Iterator[str]:
+        view = HexView(self._survey.view, self._paint, whole=self._whole)
+        for piece in self._pieces():
+            yield from view.lines(piece)
+
+    def _full_json(self) -> Iterator[str]:
+        return dump_json(self._name, self._survey, self._totals)
+
+    def _summary_json(self) -> Iterator[str]:
+        summary = self._gather()
+        document = {
+            "format": "nnr-summary",
+            "version": VERSION,
+            "stream": {"name": self._name, "size_bytes": self._survey.size_bytes},
+            "profile": summary.profile,
+            "units": dict(summary.unit_counts),
+            "tensors": list(tensor_lines_table(summary.tensors).records()),
+            "faults": [vars(fault) for fault in summary.faults],
+            "notes": summary.notes,
+            "ledger": ledger_record(summary, self._survey.size_bytes),
+        }
+        yield json.dumps(document, indent=1)
+
+    def _markdown(self, view: str) -> Iterator[str]:
+        if view == "tree":
+            yield from self._table_lines("trace", "markdown")
+            return
+        summary = self._gather()
+        size = self._survey.size_bytes
+        yield f"# {plain(self._name)}"
+        yield ""
+        yield f"{size:,} bytes, {len(summary.tensors):,} tensors, {summary.n_weights:,} weights"
+        yield ""
+        yield from stat_table(summary, size).markdown()
+        yield ""
+        yield from tensor_lines_table(summary.tensors).markdown()
+        yield ""
+        yield from (f"- {line}" for line in verdict_lines(size, summary, Paint()))
+
+    def _table(self, view: str) -> Table:
+        if view == "stats":
+            table = stat_table(self._gather(), self._survey.size_bytes)
+        elif view == "contexts":
+            table = context_table(self._gather())
+        else:
+            table = {"trace": trace_table, "units": unit_table, "tensors": tensor_table}[view](self._pieces())
+        return table.without_places() if self._for_diff else table
+
+    def _table_lines(self, view: str, form: str) -> Iterator[str]:
+        table = self._table(view)
+        if form == "csv":
+            return table.csv()
+        if form == "jsonl":
+            return table.json_lines()
+        if form == "markdown":
+            return table.markdown()
+        if form == "json":
+            stream = {"name": self._name, "size_bytes": self._survey.size_bytes}
+            return table.json({"format": f"{FORMAT}-{view}", "version": VERSION, "stream": stream})
+        return table.text(self._paint)
+
+    # Single fields.
+
+    def fields(self, at: int | None, paths: Sequence[str]) -> Iterator[str]:
+        """Yield the field at a bit and the elements at some paths, each with its bits."""
+        hexview = HexView(self._survey.view, self._paint, whole=self._whole)
+        missing = set(paths)
+        if at is not None and at >= 8 * self._survey.size_bytes:
+            self.not_found = f"the stream ends at bit {8 * self._survey.size_bytes}"
+            at = None
+        for piece in self._pieces():
+            if at is not None:
+                yield from self._at(piece, at, hexview)
+            if not isinstance(piece, UnitReport):
+                continue
+            for event in piece.events:
+                matches = [path for path in paths if _is_at(event.path, path)]
+                if matches:
+                    missing.difference_update(matches)
+                    yield from field_lines(event, hexview, self._paint)
+        if missing:
+            self.not_found = f"no element at {', '.join(plain(path) for path in sorted(missing))}"
+
+    def _at(self, piece: Piece, at: int, hexview: HexView) -> Iterator[str]:
+        if isinstance(piece, StrayBytes):
+            if 8 * piece.byte_offset <= at < 8 * (piece.byte_offset + piece.size_bytes):
+                yield from self._nothing(
+                    piece.byte_offset, piece.byte_offset + piece.size_bytes, at, "stray bytes", hexview
+                )
+            return
+        for event in piece.events:
+            if event.bit_offset <= at < event.bit_offset + event.n_bits:
+                if isinstance(event.value, memoryview) and event.n_bits > 512:
+                    yield self._paint("title", plain(event.path))
+                    last = event.bit_offset + event.n_bits - 1
+                    yield f"  {event.descriptor}, bits {event.bit_offset}..{last}"
+                    first = at >> 3
+                    yield from hexview.marked_bits(first, min(first + 8, self._survey.size_bytes), at, at + 1)
+                else:
+                    yield from field_lines(event, hexview, self._paint)
+                yield from self._bin(piece)
+                return
+        for gap in piece.gaps:
+            if gap.bit_offset <= at < gap.bit_offset + gap.n_bits:
+                first, last = gap.bit_offset >> 3, (gap.bit_offset + gap.n_bits + 7) >> 3
+                yield from self._nothing(first, last, at, f"a gap in {piece.span.path}", hexview)
+
+    def _nothing(self, first: int, last: int, at: int, what: str, hexview: HexView) -> Iterator[str]:
+        yield self._paint("bad", what) + f": bytes {first:#x}..{last - 1:#x} belong to no element"
+        yield from hexview.marked_bits(at >> 3, min((at >> 3) + 8, last), at, at + 1)
+
+    def _bin(self, piece: UnitReport) -> Iterator[str]:
+        payload = piece.payload
+        if payload is None or payload.watched is None:
+            return
+        watched = payload.watched
+        tensor = payload.tensors[watched.tensor]
+        what = watched.element
+        if watched.context >= 0:
+            unary = tensor.unary_length
+            what = f"{element_of_context(watched.context, unary)} ({condition_of_context(watched.context, unary)})"
+        level = f", coded level {watched.level - 1:,}" if watched.level else ""
+        yield f"  first read for {self._paint('name', plain(tensor.name))}{level}: {self._paint('value', what)}"
+        yield self._paint(
+            "dim", "  (the arithmetic decoder reads up to nine bits ahead of the bin that it decodes)"
+        )
+
+
+def _is_at(path: str, requested: str) -> bool:
+    """Return whether a path is the requested one or lies inside it."""
+    return path == requested or path.startswith((f"{requested}.", f"{requested}["))
