@@ -126,9 +126,9 @@ def test_a_file_object_is_read_no_further_than_allowed() -> None:
         ["index", "m.nnr"],
         ["dump", "m.nnr"],
         ["diff", "m.nnr", "m.nnr"],
-        ["conformance", "validate", "m.nnr"],
+        ["validate", "m.nnr"],
     ],
-    ids=lambda command: " ".join(command[:2]) if command[0] == "conformance" else command[0],
+    ids=lambda command: command[0],
 )
 def test_every_command_that_reads_streams_takes_limits(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

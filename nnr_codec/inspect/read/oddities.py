@@ -116,17 +116,20 @@ def payload_oddities(unit: DataUnitInStream, tensors: Sequence[UnitTensor], at: 
     coded_tensors = [tensor.coded for tensor in tensors if tensor.coded is not None]
     yield from _entry_point_oddities(unit, coded_tensors, at)
     payload = (unit.path, unit.payload_bit_offset)
-    for coded in coded_tensors:
+    for tensor in tensors:
+        coded, name = tensor.coded, unit.names[tensor.planned.name_index]
+        if coded is None:
+            continue
         if coded.row_skip_enabled and not any(coded.row_skip_flags):
-            yield Oddity("row skipping is on and skips no row", *payload, "5.3.1")
+            yield Oddity(f"row skipping of {name!r} is on and skips no row", *payload, "5.3.1")
         if coded.levels.size and not coded.levels.any() and not coded.row_skip_enabled:
-            yield Oddity("all levels are 0", *payload, "5.6.4")
+            yield Oddity(f"all levels of {name!r} are 0", *payload, "5.6.4")
         quantization = unit.quantization
         if quantization is not None and unit.header.payload_type is not PayloadType.NNR_PT_INT:
             qp = coded.qp_value + quantization.quantization_parameter
             step = float(step_size(qp, quantization.qp_density))
             if not math.isfinite(step) or step == 0:
-                yield Oddity(f"the step size is {step}", *payload, "4.1")
+                yield Oddity(f"the step size of {name!r} is {step}", *payload, "4.1")
 
 
 def _entry_point_oddities(

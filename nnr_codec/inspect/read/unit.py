@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnr_codec.errors import BitstreamError
 from nnr_codec.inspect.read.fault import Fault, actual_text, fault_of
-from nnr_codec.model import AnyUnit, Limits, ModelParameterSet, NnrUnitType, Quantization
+from nnr_codec.model import AnyUnit, Limits, ModelParameterSet, NnrUnitType, Quantization, unit_type_name
 from nnr_codec.syntax import SyntaxState, Trace, TraceEvent, UnitSpan, parse_tree, parse_unit
 
 if TYPE_CHECKING:
@@ -100,18 +100,6 @@ class StrayBytes:
     byte_offset: int
     size_bytes: int
     faults: list[Fault] = field(default_factory=list)
-
-
-def unit_type_name(nnr_unit_type: int) -> str:
-    """Return the standard's name of a unit type.
-
-    >>> unit_type_name(5), unit_type_name(9)
-    ('NNR_NDU', 'type 9')
-    """
-    try:
-        return NnrUnitType(nnr_unit_type).name
-    except ValueError:
-        return f"type {nnr_unit_type}"
 
 
 def examine(buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits) -> UnitReport:
