@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("nnr_codec.cli.diff", "Compare two streams: elements, levels, values, sizes."),
     "explain": ("nnr_codec.cli.explain", "Explain a syntax element: meaning, presence, range, clause."),
     "validate": ("nnr_codec.cli.validate", "Check a stream of any encoder against the format."),
-    "index": ("nnr_codec.cli.index", "Store where each tensor lies, for fetching one of many."),
+    "index": ("nnr_codec.cli.index", "Write an index, for fast access to single tensors."),
     "demo": ("nnr_codec.cli.demo", "Compress a small trained network that comes with the package."),
     "conformance": (
         "nnr_codec.cli.conformance",

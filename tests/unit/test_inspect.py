@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The inspector's promises: exact accounts, nothing lost to damage, the same bytes again."""
+"""Inspector: exact ledgers, damaged streams, and streams rebuilt from dumps."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def _states(
     n_zeros = width % _ZERO_PERIOD
     if coded is None or not n_zeros:
         return states_before(parities)
-    # A skipped segment advances the state by as many zeros as the row is wide, whatever the segment's length.
+    # A skipped segment advances the state by as many zeros as the row is wide, not as the segment is long.
     columns = _scan(np.broadcast_to(np.arange(width), (rows, width)), block)
     segment_starts = (columns % block if block else columns) == 0
     skipped = np.flatnonzero(segment_starts & ~coded)

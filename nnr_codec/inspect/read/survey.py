@@ -22,7 +22,7 @@ from nnr_codec.syntax import SyntaxState, UnitSpan, join_parts, parse_unit
 
 Piece = UnitReport | StrayBytes
 
-#: Size up to which `nnr dump` decodes payloads without being asked.
+#: Size up to which `nnr dump` decodes payloads by default.
 EASY_BYTES = 1 << 24
 
 

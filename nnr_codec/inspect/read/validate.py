@@ -69,7 +69,7 @@ class Finding:
         return {**asdict(self), "severity": self.severity.value}
 
 
-def validate(streams: Sequence[bytes], *, limits: Limits | None = None) -> list[Finding]:
+def validate(streams: Sequence[bytes | memoryview], *, limits: Limits | None = None) -> list[Finding]:
     """Check a stream, or a sequence of updates.
 
     Parameters
@@ -126,7 +126,7 @@ class _StreamCheck:
         self._n_topology_units = 0
         self.oddities: list[Oddity] = []
 
-    def run(self, stream: bytes) -> None:
+    def run(self, stream: bytes | memoryview) -> None:
         """Check the stream; raise as a decoder does.
 
         Raises

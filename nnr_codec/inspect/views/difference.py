@@ -76,7 +76,7 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Whether the content is the same; sizes may differ."""
+        """True if the content is the same; sizes may differ."""
         return not (
             self.units_removed
             or self.units_added

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from nnr_codec.inspect.read import Piece, StrayBytes, Summary, Survey, UnitReport, summarize
-from nnr_codec.inspect.read.contexts import condition_of_context, element_of_context
+from nnr_codec.inspect.read import Piece, Summary, Survey, UnitReport, summarize
 from nnr_codec.inspect.views.document import FORMAT, VERSION, dump_json, dump_json_lines, ledger_record
-from nnr_codec.inspect.views.hexdump import HexView, field_lines
+from nnr_codec.inspect.views.fields import FieldView
+from nnr_codec.inspect.views.hexdump import HexView
 from nnr_codec.inspect.views.ledger_tables import context_table, stat_table
 from nnr_codec.inspect.views.page import page_lines
 from nnr_codec.inspect.views.paint import Paint, plain
@@ -59,7 +59,7 @@ class Dump:
 
     @property
     def malformed(self) -> bool:
-        """Whether the walk has met a fault so far."""
+        """True if the walk has met a fault so far."""
         return bool(self._totals.faults)
 
     def lines(self, view: str | None, form: str | None) -> Iterator[str]:
@@ -175,67 +175,23 @@ class Dump:
 
     def fields(self, at: int | None, paths: Sequence[str]) -> Iterator[str]:
         """Yield the field at a bit and the elements at some paths, each with its bits."""
-        hexview = HexView(self._survey.view, self._paint, whole=self._whole)
+        view = FieldView(self._survey.view, self._paint)
         missing = set(paths)
         if at is not None and at >= 8 * self._survey.size_bytes:
             self.not_found = f"the stream ends at bit {8 * self._survey.size_bytes}"
             at = None
         for piece in self._pieces():
             if at is not None:
-                yield from self._at(piece, at, hexview)
+                yield from view.field_at(piece, at)
             if not isinstance(piece, UnitReport):
                 continue
             for event in piece.events:
                 matches = [path for path in paths if _is_at(event.path, path)]
                 if matches:
                     missing.difference_update(matches)
-                    yield from field_lines(event, hexview, self._paint)
+                    yield from view.element(event)
         if missing:
             self.not_found = f"no element at {', '.join(plain(path) for path in sorted(missing))}"
-
-    def _at(self, piece: Piece, at: int, hexview: HexView) -> Iterator[str]:
-        if isinstance(piece, StrayBytes):
-            if 8 * piece.byte_offset <= at < 8 * (piece.byte_offset + piece.size_bytes):
-                yield from self._nothing(
-                    piece.byte_offset, piece.byte_offset + piece.size_bytes, at, "stray bytes", hexview
-                )
-            return
-        for event in piece.events:
-            if event.bit_offset <= at < event.bit_offset + event.n_bits:
-                if isinstance(event.value, memoryview) and event.n_bits > 512:
-                    yield self._paint("title", plain(event.path))
-                    last = event.bit_offset + event.n_bits - 1
-                    yield f"  {event.descriptor}, bits {event.bit_offset}..{last}"
-                    first = at >> 3
-                    yield from hexview.marked_bits(first, min(first + 8, self._survey.size_bytes), at, at + 1)
-                else:
-                    yield from field_lines(event, hexview, self._paint)
-                yield from self._bin(piece)
-                return
-        for gap in piece.gaps:
-            if gap.bit_offset <= at < gap.bit_offset + gap.n_bits:
-                first, last = gap.bit_offset >> 3, (gap.bit_offset + gap.n_bits + 7) >> 3
-                yield from self._nothing(first, last, at, f"a gap in {piece.span.path}", hexview)
-
-    def _nothing(self, first: int, last: int, at: int, what: str, hexview: HexView) -> Iterator[str]:
-        yield self._paint("bad", what) + f": bytes {first:#x}..{last - 1:#x} belong to no element"
-        yield from hexview.marked_bits(at >> 3, min((at >> 3) + 8, last), at, at + 1)
-
-    def _bin(self, piece: UnitReport) -> Iterator[str]:
-        payload = piece.payload
-        if payload is None or payload.watched is None:
-            return
-        watched = payload.watched
-        tensor = payload.tensors[watched.tensor]
-        what = watched.element
-        if watched.context >= 0:
-            unary = tensor.unary_length
-            what = f"{element_of_context(watched.context, unary)} ({condition_of_context(watched.context, unary)})"
-        level = f", coded level {watched.level - 1:,}" if watched.level else ""
-        yield f"  first read for {self._paint('name', plain(tensor.name))}{level}: {self._paint('value', what)}"
-        yield self._paint(
-            "dim", "  (the arithmetic decoder reads up to nine bits ahead of the bin that it decodes)"
-        )
 
 
 def _is_at(path: str, requested: str) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hex view: rows of bytes with the fields that start in them; and single fields with their bits marked."""
+"""Hex view: rows of bytes with the fields that start in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from nnr_codec.inspect.read import Piece, StrayBytes
 from nnr_codec.inspect.read.unit import BODIES, PAYLOADS
-from nnr_codec.inspect.views.paint import Paint, plain, value_text
+from nnr_codec.inspect.views.paint import Paint, value_text
 from nnr_codec.syntax import TraceEvent
 
 _ROW = 16
@@ -76,37 +76,3 @@ class HexView:
             if row <= event.bit_offset >> 3 < row + _ROW
         ]
         return line + self._paint("dim", text) + "  " + self._paint.clip(" ".join(fields), 78)
-
-    def marked(self, event: TraceEvent) -> Iterator[str]:
-        """Yield the bytes that hold an element, in binary, with the element's bits marked."""
-        first, last = event.bit_offset >> 3, (event.bit_offset + max(1, event.n_bits) + 7) >> 3
-        yield from self.marked_bits(
-            first, min(last, first + 64), event.bit_offset, event.bit_offset + event.n_bits
-        )
-        if last > first + 64:
-            yield self._paint("dim", f"{'':10}… {last - first - 64:,} bytes more")
-
-    def marked_bits(self, first: int, last: int, start: int, end: int) -> Iterator[str]:
-        """Yield the bytes ``first`` to ``last - 1`` in binary, with the bits ``start`` to ``end - 1`` marked."""
-        for row in range(first, last, 8):
-            cells = []
-            for place in range(row, min(row + 8, last)):
-                bits = f"{self._view[place]:08b}"
-                begin = min(8, max(0, start - 8 * place))
-                stop = min(8, max(0, end - 8 * place))
-                inside = bits[begin:stop]
-                shown = self._paint("mark", inside) if self._paint.color else f"[{inside}]" if inside else ""
-                cells.append(bits[:begin] + shown + bits[stop:])
-            yield self._paint("dim", f"{row:08x}") + "  " + " ".join(cells)
-
-
-def field_lines(event: TraceEvent, hexview: HexView, paint: Paint) -> Iterator[str]:
-    """Yield path, descriptor, place, value, fault and bits of one element."""
-    end = event.bit_offset + event.n_bits
-    yield paint("title", plain(event.path))
-    place = f"bits {event.bit_offset}..{end - 1} ({event.n_bits} bits), byte {event.bit_offset >> 3:#x}"
-    yield f"  {event.descriptor}, {place}"
-    yield f"  value {paint('value', value_text(event.value, event.symbol))}   [{event.clause}]"
-    if event.fault is not None:
-        yield "  " + paint("bad", plain(f"{type(event.fault).__name__}: {event.fault.message}"))
-    yield from hexview.marked(event)

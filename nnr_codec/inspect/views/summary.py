@@ -73,13 +73,14 @@ def _payload_note(ledger: Ledger) -> str:
 def _payload_lines(summary: Summary, paint: Paint) -> Iterator[str]:
     ledger = summary.ledger
     lines = sorted(ledger.payload.items(), key=lambda item: -item[1].bits)
-    for element, spent in lines[:_MOST_ELEMENTS]:
+    # A single further element is shown, not counted.
+    n_shown = len(lines) if len(lines) <= _MOST_ELEMENTS + 1 else _MOST_ELEMENTS
+    for element, spent in lines[:n_shown]:
         yield _bar_line(element, spent.bits, ledger.decoded_payload_bits, paint)
-    others = lines[_MOST_ELEMENTS:]
+    others = lines[n_shown:]
     if others:
-        name = f"{len(others)} {'other' if len(others) == 1 else 'others'}"
         bits = sum(spent.bits for _, spent in others)
-        yield _bar_line(name, bits, ledger.decoded_payload_bits, paint)
+        yield _bar_line(f"{len(others)} others", bits, ledger.decoded_payload_bits, paint)
 
 
 def _tensor_lines(summary: Summary, paint: Paint) -> Iterator[str]:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The overview, and charts that are given their numbers.
+// Summary section, and the charts.
 byId("name").textContent = content.name;
 document.title = `${content.name} · NNR stream`;
 
-function overview() {
+function summary() {
   const verdict = byId("verdict");
   verdict.textContent = (content.faults.length ? "✗ " : "✓ ") + content.verdict;
   verdict.className = content.faults.length ? "bad" : "";
@@ -12,12 +12,12 @@ function overview() {
     [bytes(content.size), `${whole(content.size)} bytes, profile ${content.profile ?? "?"}`],
     [whole(Object.values(content.counts).reduce((a, b) => a + b, 0)), Object.entries(content.counts).map(([type, n]) => `${n} ${type.replace("NNR_", "")}`).join(", ") || "no units"],
     [whole(content.tensors.length + content.hidden.tensors), `tensors, ${whole(content.weights)} weights`],
-    [content.weights ? fixed(8 * content.size / content.weights) : "–", "bits per weight, everything included"],
-    levels.n ? [fixed(levels.bits / levels.n), `bits per level; empirical entropy ${fixed(levels.entropy / levels.n)}`] : null,
+    [content.weights ? fixed(8 * content.size / content.weights) : "–", "bits per weight of the whole file"],
+    levels.n ? [fixed(levels.bits / levels.n), `bits per level; entropy ${fixed(levels.entropy / levels.n)}`] : null,
   ];
   byId("figures").append(...figures.filter(Boolean).map(([number, label]) => make("div", { class: "figure" }, make("b", {}, number), make("span", {}, label))));
   for (const fault of content.faults) {
-    const details = [fault.path, fault.expected && `expected ${fault.expected}`, fault.found && `found ${fault.found}`, fault.guess && "a guess of the inspector’s"].filter(Boolean).join(" · ");
+    const details = [fault.path, fault.expected && `expected ${fault.expected}`, fault.actual && `found ${fault.actual}`, fault.guess && "inferred by the inspector"].filter(Boolean).join(" · ");
     const place = fault.bit === null ? "" : ` at bit ${whole(fault.bit)}`;
     byId("faults").append(make("button", { type: "button", class: "fault", onclick: () => showBit(fault.bit) }, make("b", {}, fault.kind), `${place}: ${fault.message}${fault.clause ? ` [${fault.clause}]` : ""}`, make("small", {}, details)));
   }
@@ -30,11 +30,18 @@ function overview() {
     if (bits) stack.append(explain(make("i", { style: `flex:${bits} 0 0; background:${shades[index]}` }), `${name}: ${meaning}`));
     legend.append(explain(make("li", {}, make("i", { style: `background:${shades[index]}` }), name, " ", make("span", {}, `${bytes(bits / 8)} · ${percent(bits / total)}`)), meaning));
   });
-  legend.append(make("li", {}, make("span", {}, content.exact ? `= ${whole(content.size)} bytes exactly` : "does not add up: a bug of the inspector")));
+  legend.append(make("li", {}, make("span", {}, content.exact ? `= ${whole(content.size)} bytes exactly` : "does not add up to the file: a bug of nnr dump")));
   byId("classes").append(stack, legend);
   bars(byId("payload"), content.payload.map(([name, bits, , meaning]) => [name, bits, meaning]), colorOf);
-  bars(byId("headers"), content.headers.slice(0, 12).map(([name, bits, meaning]) => [name, bits, meaning]), () => "var(--c0)");
+  bars(byId("headers"), largest(content.headers, Math.max(8, content.payload.length)), () => "var(--c0)");
   if (!content.payload.length) byId("payload").append(make("p", { class: "hint" }, "Payloads were not decoded."));
+}
+
+// The first rows of a descending list; the remaining ones as one row, so that the sum stays.
+function largest(rows, count) {
+  if (rows.length <= count) return rows;
+  const others = rows.slice(count - 1);
+  return [...rows.slice(0, count - 1), [`${others.length} others`, others.reduce((sum, [, bits]) => sum + bits, 0), others.map(([name]) => name).join(", ")]];
 }
 
 function bars(into, rows, color) {
@@ -46,7 +53,7 @@ function bars(into, rows, color) {
   }
 }
 
-// Squarified treemap: rectangles for values in falling order, as near to squares as can be.
+// Squarified treemap: rectangles for values in descending order, with aspect ratios near 1.
 function squarify(values, x, y, width, height) {
   const rectangles = [];
   let remaining = values.reduce((a, b) => a + b, 0);
@@ -95,38 +102,42 @@ function histogram(tensor) {
   return chart;
 }
 
-// The value below which a share of the weight lies.
+// Weighted quantile of [value, weight] pairs.
 function weightedQuantile(pairs, share) {
   const sorted = [...pairs].sort(([a], [b]) => a - b);
-  let left = share * sorted.reduce((sum, [, weight]) => sum + weight, 0);
-  for (const [value, weight] of sorted) { left -= weight; if (left <= 0) return value; }
+  let remaining = share * sorted.reduce((sum, [, weight]) => sum + weight, 0);
+  for (const [value, weight] of sorted) { remaining -= weight; if (remaining <= 0) return value; }
   return sorted.length ? sorted[sorted.length - 1][0] : 0;
 }
 
 function scatter(into, tensors, choose) {
   const known = tensors.map((tensor, index) => [tensor, index]).filter(([tensor]) => tensor.entropy !== null && tensor.n > 0);
   if (!known.length) { into.append(make("p", { class: "hint" }, "No levels were decoded.")); return; }
-  const size = 480, height = 330, left = 40, bottom = 34;
-  // Tiny tensors can cost far more per weight than the rest: they stand at the rim.
-  const extent = known.map(([tensor]) => [Math.max(tensor.entropy, tensor.bits / tensor.n), tensor.n]);
-  const top = Math.max(0.5, Math.min(Math.max(...extent.map(([value]) => value)), 1.3 * weightedQuantile(extent, 0.98))) * 1.05;
+  const size = 480, height = 340, leftMargin = 40, rightMargin = 14, topMargin = 16, bottom = 34;
+  // Both axes are logarithmic: equal distances from the line are equal ratios. Tensors outside are drawn at the rim.
+  const rates = known.map(([tensor]) => [tensor.bits / tensor.n, tensor.n]);
+  const entropies = known.map(([tensor]) => [tensor.entropy, tensor.n]).filter(([entropy]) => entropy > 0);
+  const high = Math.ceil(Math.log2(Math.max(1, Math.min(Math.max(...rates.map(([rate]) => rate)), 4 * weightedQuantile(rates, 0.98)))));
+  const low = Math.min(high - 2, Math.max(-4, Math.floor(Math.log2(Math.min(...entropies.map(([entropy]) => entropy), 2 ** (high - 2))))));
+  const share = (value) => Math.min(1, Math.max(0, (Math.log2(Math.max(value, 1e-9)) - low) / (high - low)));
+  const x = (value) => leftMargin + (size - leftMargin - rightMargin) * share(value);
+  const y = (value) => height - bottom - (height - bottom - topMargin) * share(value);
+  const isOutside = (value) => value < 2 ** low || value > 2 ** high;
   let beyond = 0;
-  const x = (value) => left + (size - left - 8) * Math.min(value, top) / top;
-  const y = (value) => height - bottom - (height - bottom - 8) * Math.min(value, top) / top;
-  const chart = svg("svg", { viewBox: `0 0 ${size} ${height}`, role: "img", "aria-label": "Bits per weight against empirical entropy, a dot for each tensor" });
-  const unit = [0.1, 0.2, 0.5, 1, 2, 5, 10].find((one) => top / one <= 6) || 20;
-  for (let value = 0; value <= top; value += unit) {
-    chart.append(svg("line", { x1: left, x2: size - 8, y1: y(value), y2: y(value), stroke: "var(--line)" }), svg("text", { x: left - 7, y: y(value) + 4, "text-anchor": "end" }, +value.toFixed(2)), svg("text", { x: x(value), y: height - bottom + 17, "text-anchor": "middle" }, +value.toFixed(2)));
+  const chart = svg("svg", { viewBox: `0 0 ${size} ${height}`, role: "img", "aria-label": "Bits per weight against entropy, one dot per tensor" });
+  for (let power = low; power <= high; power++) {
+    const value = 2 ** power;
+    chart.append(svg("line", { x1: leftMargin, x2: size - rightMargin, y1: y(value), y2: y(value), stroke: "var(--line)" }), svg("text", { x: leftMargin - 7, y: y(value) + 4, "text-anchor": "end" }, value), svg("text", { x: x(value), y: height - bottom + 17, "text-anchor": "middle" }, value));
   }
-  chart.append(svg("line", { x1: x(0), y1: y(0), x2: x(top), y2: y(top), stroke: "var(--soft)", "stroke-dasharray": "4 4" }));
-  chart.append(svg("text", { x: size - 8, y: height - 2, "text-anchor": "end" }, "entropy of the levels, bits per weight"), svg("text", { x: left - 32, y: 0, "text-anchor": "start" }, "bits per weight in the stream"));
+  chart.append(svg("line", { x1: x(2 ** low), y1: y(2 ** low), x2: x(2 ** high), y2: y(2 ** high), stroke: "var(--soft)", "stroke-dasharray": "4 4" }));
+  chart.append(svg("text", { x: size - rightMargin, y: height - 2, "text-anchor": "end" }, "entropy, bits per weight"), svg("text", { x: 0, y: 5, "text-anchor": "start" }, "bits per weight in the stream"));
   const most = Math.max(...known.map(([tensor]) => tensor.n));
   for (const [tensor, index] of known) {
-    const rate = tensor.bits / tensor.n, outside = rate > top || tensor.entropy > top;
+    const rate = tensor.bits / tensor.n, outside = isOutside(rate) || isOutside(tensor.entropy);
     beyond += outside;
     const dot = svg("circle", { class: "dot", "data-tensor": index, cx: x(tensor.entropy), cy: y(rate), r: 3 + 9 * Math.sqrt(tensor.n / most), fill: outside ? "var(--c1)" : "var(--accent)", "fill-opacity": outside ? 0.35 : 0.55, onclick: () => choose(index) });
     chart.append(explain(dot, `${tensor.name}: ${fixed(rate)} bits per weight, entropy ${fixed(tensor.entropy)}`));
   }
   into.append(chart);
-  if (beyond) into.append(make("p", { class: "hint" }, beyond === 1 ? "One tensor lies beyond the rim and is drawn on it." : `${beyond} tensors, mostly small ones, lie beyond the rim and are drawn on it.`));
+  if (beyond) into.append(make("p", { class: "hint" }, beyond === 1 ? "One tensor lies outside the chart and is drawn at its rim." : `${beyond} tensors lie outside the chart and are drawn at its rim.`));
 }

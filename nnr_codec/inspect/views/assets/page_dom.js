@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elements, numbers and the tooltip. Everything from the stream goes in as text, never as markup.
+// DOM elements, number formats and the tooltip. Text from the stream is inserted as text, never as markup.
 "use strict";
 const content = JSON.parse(document.getElementById("content").textContent);
 const byId = (id) => document.getElementById(id);
@@ -37,7 +37,7 @@ function bytes(n) {
   return `${n.toFixed(1)} TB`;
 }
 
-// A colour for each element of payloads, the same everywhere on the page.
+// One colour per payload element, the same in all charts.
 const palette = new Map();
 content.payload.filter(([name]) => !name.includes(" ")).forEach(([name], index) => palette.set(name, `var(--c${Math.min(index, 8)})`));
 const colorOf = (name) => palette.get(name) || "var(--c9)";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Units, elements and bytes, each leading to the others; and the start of everything.
+// Explorer: units, elements and bytes, linked in both directions; and the start of the page.
 const units = content.units;
 let unitIndex = -1, rows = [];
 
@@ -21,7 +21,7 @@ function chooseUnit(index, element = 0) {
     item.tabIndex = on ? 0 : -1;
     if (on) scrollInside(byId("units"), item);
   }
-  byId("treehead").replaceChildren(make("b", {}, unit.index === null ? unit.type : `nnr_unit[${unit.index}] ${unit.type}`), make("span", {}, unit.guess ? "its extent is a guess" : unit.elements ? `${unit.elements.length} elements` : "elements are not in this page"));
+  byId("treehead").replaceChildren(make("b", {}, unit.index === null ? unit.type : `nnr_unit[${unit.index}] ${unit.type}`), make("span", {}, unit.guess ? "extent inferred by the inspector" : unit.elements ? `${unit.elements.length} elements` : "elements are not on this page"));
   rows = [];
   const items = [];
   let open = [];
@@ -33,7 +33,7 @@ function chooseUnit(index, element = 0) {
     open = levels;
     items.push(row({ path, start, length, status }, `${8 + 14 * levels.length}px`, name, value, descriptor));
   }
-  for (const [start, length] of unit.gaps || []) items.push(row({ gap: true, start, length }, "8px", "gap", `${length} bits nothing claims`, ""));
+  for (const [start, length] of unit.gaps || []) items.push(row({ gap: true, start, length }, "8px", "gap", `${length} bits of no element`, ""));
   byId("tree").replaceChildren(...items);
   bytesOf(unit);
   chooseElement(Math.max(0, element), false);
@@ -48,7 +48,7 @@ function row(field, indent, name, value, descriptor) {
 
 function bytesOf(unit) {
   const shown = unit.hex.length / 2, box = byId("hex");
-  byId("hexhead").replaceChildren(make("b", {}, `0x${unit.offset.toString(16)}`), make("span", {}, `${whole(unit.size)} bytes${shown < unit.size ? `, the first ${whole(shown)} here` : ""}`));
+  byId("hexhead").replaceChildren(make("b", {}, `0x${unit.offset.toString(16)}`), make("span", {}, `${whole(unit.size)} bytes${shown < unit.size ? `, the first ${whole(shown)} shown` : ""}`));
   const owner = new Array(shown).fill(-1);
   rows.forEach((field, place) => {
     const first = Math.floor(field.start / 8) - unit.offset, last = Math.ceil((field.start + field.length) / 8) - unit.offset;
@@ -72,7 +72,7 @@ function byteChosen(index) {
   const bit = 8 * (units[unitIndex].offset + index);
   const inside = rows.map((field, place) => [field, place]).filter(([field]) => field.start < bit + 8 && field.start + field.length > bit);
   if (!inside.length) return;
-  // Choosing the same byte again goes through the elements that share it.
+  // Selecting the same byte again cycles through the elements that share it.
   const here = inside.findIndex(([, place]) => place === chosen);
   chooseElement(inside[(here + 1) % inside.length][1], false);
 }
@@ -94,12 +94,17 @@ function chooseElement(place, focus) {
   }
   if (lit) scrollInside(byId("hex"), lit);
   const entry = (unit.elements || []).find((one) => one[0] === field.path && one[3] === field.start);
-  const parts = [make("code", {}, field.gap ? "gap" : field.path), make("p", {}, `bits ${whole(field.start)} to ${whole(field.start + field.length - 1)}, ${whole(field.length)} of them${entry ? ` · ${entry[2]} · ${entry[6]}` : ""}`)];
+  const parts = [make("code", {}, field.gap ? "gap" : field.path), make("p", {}, `${placeOf(field)}${entry ? ` · ${entry[2]} · ${entry[6]}` : ""}`)];
   if (entry) parts.push(make("p", { class: "value" }, entry[5]), content.meanings[entry[1]] ? make("p", {}, content.meanings[entry[1]]) : "");
   if (field.status) parts.push(make("p", { style: "color:var(--bad)" }, field.status));
   if (field.length && field.length <= 64) parts.push(bitsOf(unit, field, first, last));
   parts.push(...unit.faults.filter((fault) => !field.status && fault.path && fault.path.endsWith(field.path || "?")).map(faultText));
   detail.replaceChildren(...parts);
+}
+
+function placeOf(field) {
+  if (field.length === 1) return `bit ${whole(field.start)}`;
+  return `bits ${whole(field.start)} to ${whole(field.start + field.length - 1)} (${whole(field.length)} bits)`;
 }
 
 const faultText = (fault) => make("p", { style: "color:var(--bad)" }, `${fault.kind}: ${fault.message}`);
@@ -140,13 +145,13 @@ byId("units").addEventListener("keydown", (event) => {
 byId("unitfind").addEventListener("input", unitList);
 byId("find").addEventListener("input", tensorTable);
 
-overview();
+summary();
 tensorTable();
 contextTable();
 if (tensors.length) {
   scatter(byId("scatter"), tensors, chooseTensor);
   treemap();
-  chooseTensor(tensors.reduce((best, tensor, index) => tensor.bits > tensors[best].bits ? index : best, 0));
+  chooseTensor(tensors.reduce((largest, tensor, index) => tensor.bits > tensors[largest].bits ? index : largest, 0));
 } else byId("tensors").hidden = true;
 unitList();
 const faulty = units.findIndex((unit) => unit.faults.length);

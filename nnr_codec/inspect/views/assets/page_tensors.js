@@ -23,18 +23,18 @@ function chooseTensor(index) {
   }
   const tensor = tensors[index], card = byId("tensor");
   const facts = [["shape", tensor.shape], ["weights", whole(tensor.n)], ["in the stream", bytes(tensor.bits / 8)], ["bits per weight", tensor.n ? fixed(tensor.bits / tensor.n) : ""], ["entropy", fixed(tensor.entropy)],
-    ["non-zero", tensor.nonzero === null || !tensor.n ? "" : percent(tensor.nonzero / tensor.n)], ["levels", tensor.min === null ? "" : `${tensor.min} … ${tensor.max}`.replaceAll("-", "−")], ["step", tensor.step === null ? "" : tensor.step.toPrecision(4)], ["QP", tensor.qp ?? ""],
+    ["non-zero", tensor.nonzero === null || !tensor.n ? "" : percent(tensor.nonzero / tensor.n)], ["levels", tensor.min === null ? "" : `${tensor.min} … ${tensor.max}`.replaceAll("-", "−")], ["step", tensor.step === null ? "" : tensor.step.toPrecision(4)], ["QP", String(tensor.qp ?? "").replace("-", "−")],
     ["quantiser", tensor.type === "RAW_FLOAT" ? "none" : tensor.dq ? "dependent" : "uniform"], ["codebook", tensor.codebook || ""], ["scan order", tensor.scan || ""], ["skipped rows", tensor.skipped || ""], ["role", tensor.role === "weight" ? "" : tensor.role]];
   const list = make("dl", { class: "facts" }, ...facts.filter(([, value]) => value !== "").map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   card.replaceChildren(make("h3", { class: "tensorname" }, tensor.name), list);
-  if (tensor.histogram && tensor.n) card.append(make("h3", {}, "Levels, height as the square root"), histogram(tensor));
+  if (tensor.histogram && tensor.n) card.append(make("h3", {}, "Levels, counts on a square-root scale"), histogram(tensor));
   if (tensor.elements.length) {
     const box = make("div", { class: "bars", style: "margin-top:14px" });
     bars(box, tensor.elements, colorOf);
-    card.append(make("h3", { style: "margin-top:14px" }, "What its bits say"), box);
+    card.append(make("h3", { style: "margin-top:14px" }, "Bits by element"), box);
   }
   const unit = content.units.findIndex((one) => one.index === tensor.unit);
-  if (unit >= 0) card.append(make("p", { class: "hint" }, make("a", { href: "#explorer", onclick: () => chooseUnit(unit), style: "color:var(--accent)" }, `nnr_unit[${tensor.unit}]`), " carries it"));
+  if (unit >= 0) card.append(make("p", { class: "hint" }, make("a", { href: "#explorer", onclick: () => chooseUnit(unit), style: "color:var(--accent)" }, `nnr_unit[${tensor.unit}]`), " carries the tensor"));
 }
 
 function treemap() {
@@ -43,7 +43,7 @@ function treemap() {
   const draw = () => {
     const width = box.clientWidth, height = box.clientHeight;
     const total = order.reduce((sum, index) => sum + tensors[index].bits, 0);
-    // What would be smaller than a fingertip shares one box.
+    // Tensors too small to click share one box.
     const shown = order.filter((index, place) => place < 400 && tensors[index].bits / total * width * height > 60);
     const rest = order.length - shown.length, restBits = total - shown.reduce((sum, index) => sum + tensors[index].bits, 0);
     const values = shown.map((index) => tensors[index].bits);
@@ -67,7 +67,7 @@ function treemap() {
 const columns = [
   ["tensor", (t) => t.name, (t) => t.name, "left"], ["shape", (t) => t.n, (t) => t.shape, "wide"], ["weights", (t) => t.n, (t) => whole(t.n), "wide"], ["size", (t) => t.bits, (t) => bytes(t.bits / 8)],
   ["bits/weight", (t) => t.n ? t.bits / t.n : -1, (t) => t.n ? fixed(t.bits / t.n) : ""], ["entropy", (t) => t.entropy ?? -1, (t) => fixed(t.entropy)], ["non-zero", (t) => t.nonzero === null ? -1 : t.nonzero / t.n, (t) => t.nonzero === null || !t.n ? "" : percent(t.nonzero / t.n), "wide"],
-  ["step", (t) => t.step ?? -1, (t) => t.step === null ? "" : t.step.toPrecision(3), "wide"], ["what its bits say", (t) => t.bits, null, "wide"],
+  ["step", (t) => t.step ?? -1, (t) => t.step === null ? "" : t.step.toPrecision(3), "wide"], ["bits by element", (t) => t.bits, null, "wide"],
 ];
 let sorting = [-1, 1];
 function tensorTable() {
@@ -78,7 +78,7 @@ function tensorTable() {
     const key = columns[column][1];
     rows.sort(([a], [b]) => (key(a) > key(b) ? 1 : key(a) < key(b) ? -1 : 0) * direction);
   }
-  byId("found").textContent = words ? `${rows.length} of ${tensors.length}` : content.hidden.tensors ? `${whole(content.hidden.tensors)} more are not in this page` : "";
+  byId("matches").textContent = words ? `${rows.length} of ${tensors.length}` : content.hidden.tensors ? `${whole(content.hidden.tensors)} more tensors are not on this page` : "";
   const head = make("tr", {}, ...columns.map(([name, , , style], index) => make("th", { class: style, scope: "col", "aria-sort": index === column ? (direction > 0 ? "ascending" : "descending") : null }, make("button", { type: "button", onclick: () => { sorting = [index, sorting[0] === index ? -sorting[1] : (index ? -1 : 1)]; tensorTable(); } }, name + (index === column ? (direction > 0 ? " ↑" : " ↓") : "")))));
   const body = rows.slice(0, 600).map(([tensor, index]) => make("tr", { "data-tensor": index, class: index === chosenTensor ? "on" : "", onclick: () => chooseTensor(index) }, ...columns.map(([, , show, style], place) => {
     if (place === 0) return make("td", { class: style }, make("button", { type: "button", title: tensor.name }, tensor.name));
@@ -92,9 +92,9 @@ function mini(tensor) {
 }
 
 function contextTable() {
-  const titles = [["element", "left"], ["context", "left"], ["bins", "wide"], ["ones", ""], ["size", ""], ["bits per bin", ""], ["entropy", "wide"], ["against it", ""]];
+  const titles = [["element", "left"], ["context", "left"], ["bins", "wide"], ["ones", "wide"], ["size", ""], ["bits per bin", "wide"], ["entropy", "wide"], ["vs entropy", ""]];
   const head = make("tr", {}, ...titles.map(([name, style]) => make("th", { class: style, scope: "col" }, make("span", {}, name))));
-  const rows = content.contexts.map(([element, context, bins, ones, bits, entropy]) => make("tr", {}, make("td", { class: "left" }, element), make("td", { class: "left" }, context), make("td", { class: "wide" }, whole(bins)), make("td", {}, percent(ones)), make("td", {}, bytes(bits / 8)), make("td", {}, fixed(bits / bins)), make("td", { class: "wide" }, fixed(entropy)),
+  const rows = content.contexts.map(([element, context, bins, ones, bits, entropy]) => make("tr", {}, make("td", { class: "left" }, element), make("td", { class: "left" }, context), make("td", { class: "wide" }, whole(bins)), make("td", { class: "wide" }, percent(ones)), make("td", {}, bytes(bits / 8)), make("td", { class: "wide" }, fixed(bits / bins)), make("td", { class: "wide" }, fixed(entropy)),
     make("td", {}, entropy ? `${bits / bins >= entropy ? "+" : "−"}${Math.abs(100 * (bits / bins / entropy - 1)).toFixed(1)} %` : "")));
   byId("contexttable").replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
   if (!rows.length) byId("contexts").hidden = true;
