@@ -61,13 +61,12 @@ def command(ctx: click.Context, paths: tuple[str, ...], as_json: bool, strict: b
 
 
 def _verdict(counts: Counter[str]) -> str:
-    n_warnings = counts["warning"]
-    warnings = f"{n_warnings or 'no'} {'warning' if n_warnings == 1 else 'warnings'}"
     if counts["error"]:
-        return f"not valid, {warnings}"
+        return "not valid"
     if counts["unchecked"]:
-        return f"no verdict: the check ended early, {warnings}"
-    return f"valid, {warnings}"
+        return "no verdict: the check ended early"
+    n_warnings = counts["warning"]
+    return f"valid, {n_warnings or 'no'} {'warning' if n_warnings == 1 else 'warnings'}"
 
 
 def _line(finding: Finding, paths: tuple[str, ...]) -> str:

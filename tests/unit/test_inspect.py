@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import nnr_codec
 from nnr_codec.errors import NotEncodable
 from nnr_codec.inspect import (
+    Paint,
     StrayBytes,
     Summary,
     Survey,
@@ -25,7 +26,8 @@ from nnr_codec.inspect import (
     summarize,
     unit_record,
 )
-from nnr_codec.inspect.views.difference import compare
+from nnr_codec.inspect.views.difference import Difference, ElementChange, TensorChange, compare
+from nnr_codec.inspect.views.difference_text import difference_lines
 from nnr_codec.inspect.views.document import dump_json, dump_json_lines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -245,3 +247,27 @@ def test_a_part_without_a_counter_is_followed_by_another() -> None:
         "04020100080702005fec80001e1609775f480041088051186f121a2a08004710ae4370e5f4c0e3cd52"
     )
     assert [fault for piece in Survey(octets, payloads=True) for fault in piece.faults]
+
+
+def test_a_change_of_many_units_is_one_line() -> None:
+    difference = Difference(100, 90)
+    difference.elements = [ElementChange(f"NNR_NDU w{n}", "dq_flag", 0, 1) for n in range(9)]
+    difference.elements.append(ElementChange("NNR_MPS", "mps_qp_density", 6, 2))
+    lines = list(difference_lines(("a", "b"), difference, Paint()))
+    shared = [line for line in lines if "dq_flag" in line]
+    assert shared == [
+        "dq_flag: 0 -> 1 in 9 units: " + ", ".join(f"NNR_NDU w{n}" for n in range(6)) + " and 3 more"
+    ]
+    assert lines[-2:] == ["NNR_MPS", "  mps_qp_density: 6 -> 2"]
+
+
+def test_tensors_that_differ_are_a_table() -> None:
+    difference = Difference(100, 90)
+    difference.tensors = [
+        TensorChange("w", 2000, 1234, 0.5, 0.01, 8000.0, 16000.0),
+        TensorChange("b", 10, None, None, None, 80.0, 80.0, "shape 10 became 2x5"),
+    ]
+    head, w, b = list(difference_lines(("a", "b"), difference, Paint()))[2:]
+    assert head.split()[:3] == ["tensor", "levels", "changed"]
+    assert w.split() == ["w", "1,234", "2,000", "61.7", "%", "0.5", "0.01", "1.0", "kB", "2.0", "kB"]
+    assert b.endswith("shape 10 became 2x5")

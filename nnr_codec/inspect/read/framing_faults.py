@@ -64,7 +64,7 @@ def wrong_size(offset: int, index: int, size_bytes: int, inferred_bytes: int) ->
         f"nnr_unit_size is {size_bytes} and leads to no unit; the next unit seems to start after {inferred_bytes} bytes",
         f"nnr_unit[{index}].nnr_unit_size",
         8 * offset + 1,
-        f"{inferred_bytes}, inferred from the next unit",
+        str(inferred_bytes),
         str(size_bytes),
         guess=True,
     )

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,13 +12,9 @@ import numpy as np
 from nnr_codec.inspect.read import Piece, StrayBytes, Survey, TensorAccount, UnitReport
 from nnr_codec.inspect.read.unit import PAYLOADS
 from nnr_codec.inspect.rebuild import jsonable
-from nnr_codec.inspect.views.paint import Paint, plain, size_text, value_text
 
 #: Unit type, names of the tensors, number of earlier units with the same type and names.
 UnitKey = tuple[str, str, int]
-
-_INDEX = re.compile(r"\[\d+\]")
-_MOST_ENTRIES = 4  # shown entries of a list that differs
 
 #: Elements that follow from others: listed only if nothing else differs.
 _CONSEQUENCES = ("nnr_unit_size", "nnr_unit_size_flag", "byte_alignment")
@@ -199,61 +193,3 @@ def difference_record(difference: Difference) -> dict[str, Any]:
     """Return the differences in JSON's types."""
     record = jsonable(asdict(difference))
     return {"format": "nnr-diff", "version": 1, "same": difference.same, **record}
-
-
-def difference_lines(names: tuple[str, str], difference: Difference, paint: Paint) -> Iterator[str]:
-    """Yield the differences as text."""
-    change = difference.size_after - difference.size_before
-    share = f" ({100 * change / difference.size_before:+.2f} %)" if difference.size_before else ""
-    yield paint("bad", f"- {plain(names[0])}") + f"  {size_text(difference.size_before)}"
-    yield (
-        paint("good", f"+ {plain(names[1])}")
-        + f"  {size_text(difference.size_after)}, {change:+,} bytes{share}"
-    )
-    if difference.same:
-        yield "same content"
-    for unit in difference.units_removed:
-        yield paint("bad", f"- unit {plain(unit)}")
-    for unit in difference.units_added:
-        yield paint("good", f"+ unit {plain(unit)}")
-    if difference.order_changed:
-        yield "the order of the units differs"
-    yield from _element_lines(difference.elements, paint)
-    if difference.tensors:
-        yield paint("title", "tensors")
-    for tensor in difference.tensors:
-        yield "  " + paint("name", plain(tensor.name)) + ": " + _tensor_text(tensor)
-    for unit in difference.payloads:
-        yield f"{paint('title', plain(unit))}: same levels, different payload bytes"
-
-
-def _element_lines(changes: list[ElementChange], paint: Paint) -> Iterator[str]:
-    title = None
-    groups: dict[tuple[str, str], list[ElementChange]] = {}
-    for change in changes:
-        groups.setdefault((change.unit, _INDEX.sub("[]", change.path)), []).append(change)
-    for (unit, name), members in groups.items():
-        if unit != title:
-            title = unit
-            yield paint("title", plain(title))
-        if len(members) > _MOST_ENTRIES:
-            removed = sum(change.after is None for change in members)
-            added = sum(change.before is None for change in members)
-            counts = f"{len(members)} entries differ, {removed} only before, {added} only after"
-            yield f"  {paint('name', plain(name))}: {counts}"
-            continue
-        for change in members:
-            before = "absent" if change.before is None else value_text(change.before, longest=12)
-            after = "absent" if change.after is None else value_text(change.after, longest=12)
-            yield f"  {paint('name', plain(change.path))}: {paint('bad', before)} -> {paint('good', after)}"
-
-
-def _tensor_text(tensor: TensorChange) -> str:
-    facts = [tensor.note] if tensor.note else []
-    if tensor.n_levels_changed is not None:
-        share = 100 * tensor.n_levels_changed / tensor.n_weights if tensor.n_weights else 0.0
-        facts.append(f"{tensor.n_levels_changed:,} of {tensor.n_weights:,} levels changed ({share:.1f} %)")
-    if tensor.largest_error is not None:
-        facts.append(f"largest error {tensor.largest_error:.4g}, mean square {tensor.mean_square_error:.4g}")
-    facts.append(f"{size_text(tensor.bits_before / 8)} -> {size_text(tensor.bits_after / 8)}")
-    return ", ".join(facts)
