@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nnr_codec.inspect.views.cells import count_text, share_text
 from nnr_codec.inspect.views.difference import Difference, ElementChange, TensorChange
 from nnr_codec.inspect.views.paint import Paint, plain, size_text, value_text
-from nnr_codec.inspect.views.table import Column, Table
+from nnr_codec.inspect.views.tables import Column, Table
+from nnr_codec.inspect.views.tables.cells import count_text, share_text
 
 _INDEX = re.compile(r"\[\d+\]")
 _MOST_ENTRIES = 4  # shown entries of a list that differs

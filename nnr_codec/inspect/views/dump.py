@@ -10,15 +10,19 @@ from nnr_codec.inspect.read import Piece, Summary, Survey, UnitReport, summarize
 from nnr_codec.inspect.views.document import FORMAT, VERSION, dump_json, dump_json_lines, ledger_record
 from nnr_codec.inspect.views.fields import FieldView
 from nnr_codec.inspect.views.hexdump import HexView
-from nnr_codec.inspect.views.ledger_tables import context_table, stat_table
-from nnr_codec.inspect.views.page import page_lines
+from nnr_codec.inspect.views.html import page_lines
 from nnr_codec.inspect.views.paint import Paint, plain
 from nnr_codec.inspect.views.summary import summary_lines
-from nnr_codec.inspect.views.table import Table
-from nnr_codec.inspect.views.tensor_table import tensor_lines_table, tensor_table
-from nnr_codec.inspect.views.trace_table import trace_table
+from nnr_codec.inspect.views.tables import (
+    Table,
+    context_table,
+    stat_table,
+    tensor_lines_table,
+    tensor_table,
+    trace_table,
+    unit_table,
+)
 from nnr_codec.inspect.views.tree import TreeView
-from nnr_codec.inspect.views.unit_table import unit_table
 from nnr_codec.inspect.views.verdict import verdict_lines
 
 _TABLES = ("trace", "units", "tensors", "stats", "contexts")

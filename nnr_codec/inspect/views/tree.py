@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from nnr_codec.inspect.read import Piece, StrayBytes, TensorAccount, UnitReport
 from nnr_codec.inspect.views.paint import Paint, plain, size_text, value_text
-from nnr_codec.inspect.views.unit_table import headline_of
+from nnr_codec.inspect.views.tables import headline_of
 from nnr_codec.inspect.views.verdict import fault_lines
 from nnr_codec.syntax import TraceEvent
 

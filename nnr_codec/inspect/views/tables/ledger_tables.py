@@ -9,8 +9,8 @@ from typing import Any
 from nnr_codec.inspect.read import Summary
 from nnr_codec.inspect.read.accounts import TERMINATION
 from nnr_codec.inspect.read.ledger import CLASS_MEANINGS, CLASSES
-from nnr_codec.inspect.views.cells import bits_text, change_text, count_text, rate_text, share_text
-from nnr_codec.inspect.views.table import Column, Table
+from nnr_codec.inspect.views.tables.cells import bits_text, change_text, count_text, rate_text, share_text
+from nnr_codec.inspect.views.tables.table import Column, Table
 
 STAT_COLUMNS = (
     Column("class", "class", style="dim", rank=1),

@@ -8,7 +8,7 @@ from typing import Any
 
 from nnr_codec.inspect.read import Piece, TensorLine, UnitReport
 from nnr_codec.inspect.read.summary import tensor_lines
-from nnr_codec.inspect.views.cells import (
+from nnr_codec.inspect.views.tables.cells import (
     bits_text,
     change_text,
     count_text,
@@ -16,7 +16,7 @@ from nnr_codec.inspect.views.cells import (
     shape_text,
     share_text,
 )
-from nnr_codec.inspect.views.table import Column, Table
+from nnr_codec.inspect.views.tables.table import Column, Table
 
 TENSOR_COLUMNS = (
     Column("unit", "#", right=True),

@@ -15,7 +15,7 @@ from nnr_codec.inspect.read.ledger import CLASS_MEANINGS, CLASSES
 from nnr_codec.inspect.read.summary import tensor_lines
 from nnr_codec.inspect.read.unit import BODIES, PAYLOADS
 from nnr_codec.inspect.views.paint import plain, value_text
-from nnr_codec.inspect.views.unit_table import headline_of
+from nnr_codec.inspect.views.tables import headline_of
 from nnr_codec.inspect.views.verdict import verdict_of
 from nnr_codec.syntax import TraceEvent
 
@@ -35,7 +35,7 @@ def page_lines(name: str, survey: Survey, summary: Summary) -> Iterator[str]:
     content = _content(name, survey, summary)
     # Markup inside the script element would end it.
     embedded = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
-    assets = resources.files("nnr_codec.inspect.views") / "assets"
+    assets = resources.files("nnr_codec.inspect.views.html") / "assets"
     page = (assets / "page.html").read_text("utf-8")
     style = (assets / "page.css").read_text("utf-8")
     script = "\n".join((assets / part).read_text("utf-8") for part in _SCRIPTS)

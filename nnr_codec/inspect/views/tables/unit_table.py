@@ -8,8 +8,8 @@ from typing import Any
 
 from nnr_codec.inspect.read import Piece, StrayBytes, UnitReport
 from nnr_codec.inspect.read.unit import PAYLOADS
-from nnr_codec.inspect.views.cells import count_text
-from nnr_codec.inspect.views.table import Column, Table
+from nnr_codec.inspect.views.tables.cells import count_text
+from nnr_codec.inspect.views.tables.table import Column, Table
 
 UNIT_COLUMNS = (
     Column("unit", "#", right=True),

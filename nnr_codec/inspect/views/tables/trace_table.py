@@ -8,9 +8,9 @@ from typing import Any
 
 from nnr_codec.inspect.read import Gap, Piece, StrayBytes
 from nnr_codec.inspect.read.fault import status_of
-from nnr_codec.inspect.views.cells import element_text
 from nnr_codec.inspect.views.paint import value_text
-from nnr_codec.inspect.views.table import Column, Table
+from nnr_codec.inspect.views.tables.cells import element_text
+from nnr_codec.inspect.views.tables.table import Column, Table
 from nnr_codec.syntax import TraceEvent
 
 TRACE_COLUMNS = (
