@@ -92,10 +92,10 @@ def command(
     if build or edits:
         _build(source, edits, output, limits, is_dump=build)
         return
-    from nnr_codec.inspect import EASY_BYTES, Dump, Survey
+    from nnr_codec.inspect import AUTO_DECODE_BYTES, Dump, Survey
 
     with opened_streams([source, *after], limits) as (buffer, *earlier):
-        decoded = len(buffer) < EASY_BYTES if payloads is None else payloads
+        decoded = len(buffer) < AUTO_DECODE_BYTES if payloads is None else payloads
         survey = Survey(
             buffer,
             payloads=decoded or (payloads is None and view in ("tensors", "stats", "contexts", "html")),

@@ -10,7 +10,7 @@ Rooms, each importing only those below it:
 """
 
 from nnr_codec.inspect.read import (
-    EASY_BYTES,
+    AUTO_DECODE_BYTES,
     Finding,
     Severity,
     StrayBytes,
@@ -24,7 +24,7 @@ from nnr_codec.inspect.rebuild import UnitBuilder, build_stream, records_of
 from nnr_codec.inspect.views import Dump, Paint, compare, unit_record
 
 __all__ = [
-    "EASY_BYTES",
+    "AUTO_DECODE_BYTES",
     "Dump",
     "Finding",
     "Paint",

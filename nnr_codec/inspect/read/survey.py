@@ -23,7 +23,7 @@ from nnr_codec.syntax import SyntaxState, UnitSpan, join_parts, parse_unit
 Piece = UnitReport | StrayBytes
 
 #: Size up to which `nnr dump` decodes payloads by default.
-EASY_BYTES = 1 << 24
+AUTO_DECODE_BYTES = 1 << 24
 
 
 class Survey:
