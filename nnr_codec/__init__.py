@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from nnr_codec.codec.stream.summary import StreamSummary, TensorSummary
     from nnr_codec.codec.stream.summary import describe_stream as describe
     from nnr_codec.codec.stream.unit_index import UnitIndex
-    from nnr_codec.codec.validate import Finding, validate
     from nnr_codec.errors import (
         BitstreamError,
         InternalError,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from nnr_codec.files.stream_file import StreamFile
     from nnr_codec.files.stream_file import open_stream as open
     from nnr_codec.files.verification import TensorError
+    from nnr_codec.inspect.read.validate import Finding, validate
     from nnr_codec.model import Limits
     from nnr_codec.quant import Curvature
     from nnr_codec.rate_control.quality_search import compress_to_quality
@@ -53,7 +53,7 @@ _MODULE_OF = {
     "EncodeReport": "files.encoding",
     "Encoder": "codec.encode.encoder",
     "EncoderConfig": "codec.encode.config",
-    "Finding": "codec.validate",
+    "Finding": "inspect.read.validate",
     "InternalError": "errors",
     "LimitExceeded": "errors",
     "Limits": "model",
@@ -78,7 +78,7 @@ _MODULE_OF = {
     "encode": "codec.encode.encoder",
     "encode_file": "files.encoding",
     "open": "files.stream_file",
-    "validate": "codec.validate",
+    "validate": "inspect.read.validate",
 }
 _NAME_THERE = {"describe": "describe_stream", "open": "open_stream"}
 _ROOMS = ("importance", "rate", "transform")

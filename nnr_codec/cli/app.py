@@ -24,14 +24,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compress": ("nnr_codec.cli.compress", "Search the smallest stream that keeps a score of yours."),
     "decode": ("nnr_codec.cli.decode", "Decompress an NNR stream to a model file."),
     "info": ("nnr_codec.cli.info", "Show a stream's units and tensors, from headers only."),
-    "dump": ("nnr_codec.cli.dump", "Show every bit of a stream, and where the bits went."),
+    "dump": ("nnr_codec.cli.dump", "Show every bit of a stream, and what the bits are spent on."),
     "diff": ("nnr_codec.cli.diff", "Compare two streams: elements, levels, values, sizes."),
-    "explain": ("nnr_codec.cli.explain", "Say what a syntax element is, where it stands and what it may be."),
-    "index": ("nnr_codec.cli.index", "Store where each tensor lies, for fetching one of many."),
+    "explain": ("nnr_codec.cli.explain", "Explain a syntax element: meaning, presence, range, clause."),
+    "validate": ("nnr_codec.cli.validate", "Check a stream of any encoder against the format."),
+    "index": ("nnr_codec.cli.index", "Write an index, for fast access to single tensors."),
     "demo": ("nnr_codec.cli.demo", "Compress a small trained network that comes with the package."),
     "conformance": (
         "nnr_codec.cli.conformance",
-        "Check decoders and streams against the conformance vectors.",
+        "Check decoders against the conformance vectors.",
     ),
 }
 

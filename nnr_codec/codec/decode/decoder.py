@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from itertools import chain
@@ -25,7 +25,7 @@ from nnr_codec.codec.stream.input import StreamSource, opened
 from nnr_codec.codec.stream.source_description import SourceDescription, in_source_order
 from nnr_codec.codec.stream.stream_reader import DataUnitInStream, StreamReader
 from nnr_codec.codec.stream.unit_index import UnitIndex
-from nnr_codec.codec.stream.update_tree import UpdateTree
+from nnr_codec.codec.stream.update_tree import Predecessor, UpdateTree
 from nnr_codec.entropy import Workers
 from nnr_codec.errors import BitstreamError, MalformedBitstream
 from nnr_codec.model import Limits
@@ -172,15 +172,7 @@ class Decoder:
         first = next(named, None)
         # The description comes before the first data unit, if there is one.
         description = self.description = reader.description or SourceDescription()
-        try:
-            empty = {
-                name: restored(np.zeros(shape, np.float32), dtype, name)
-                for name, (dtype, shape) in description.empty.items()
-                if wanted is None or name in wanted
-            }
-        except BitstreamError as error:
-            error.path, error.bit_offset = reader.description_place
-            raise
+        empty = empty_tensors(reader, wanted)
         coded = [] if first is None else [first]
         del first
         yield from in_source_order(_drained(coded, named), description, empty)
@@ -217,7 +209,7 @@ class Decoder:
         units = chain([] if first is None else [first], needed)
         if reader.parent_signalling:
             for unit in units:
-                yield unit, self._decode_in_turn(unit, reader)
+                yield unit, decode_in_turn(unit, reader, self._updates)[0]
             return
         batches = self._decoded_batches(batched(units), dequantize)
         for batch, results in batches:
@@ -255,37 +247,83 @@ class Decoder:
             or any(_is_part_of(name, wanted) for name in unit.names)
         )
 
-    def _decode_in_turn(self, unit: DataUnitInStream, reader: StreamReader) -> list[UnitTensor]:
-        """Decode a unit that may build on earlier ones, and remember it for later ones."""
-        reader.check_time(unit)
-        plan = unit.plan
-        try:
-            before = self._updates.predecessors(unit.header) or ()
-        except BitstreamError as error:
-            reader.locate(error)
-            raise
-        if before and [p.shape for p in before] != [t.shape for t in plan]:
-            fault = MalformedBitstream(
-                "the unit updates one of another shape",
-                path=f"{unit.path}.tensor_dimensions",
-                bit_offset=unit.payload_bit_offset,
-                element="tensor_dimensions",
-                clause="format 5.6",
-            )
-            unit.locate(fault)
-            raise fault
-        context = UnitContext(unit.general_profile_idc, unit.quantization, before)
-        try:
-            tensors = decode_unit(
-                unit.header, plan, unit.payload, context, bit_offset=unit.payload_bit_offset, path=unit.path
-            )
-        except BitstreamError as error:
-            unit.locate(error)
-            raise
-        coded = [t.coded.levels for t in tensors if t.coded is not None]
-        if reader.parent_signalling and coded:
-            self._updates.remember(unit.header, unit.payload, coded, [t.shape for t in plan])
-        return tensors
+
+def decode_in_turn(
+    unit: DataUnitInStream, reader: StreamReader, updates: UpdateTree
+) -> tuple[list[UnitTensor], Sequence[Predecessor]]:
+    """Decode a unit that may update an earlier one, and remember it for later updates.
+
+    Parameters
+    ----------
+    unit : DataUnitInStream
+    reader : StreamReader
+        The reader that yielded the unit last.
+    updates : UpdateTree
+        The units decoded so far.
+
+    Returns
+    -------
+    tensors : list of UnitTensor
+        In the order of their data.
+    predecessors : sequence of Predecessor
+        The tensors of the updated unit; empty if the unit updates none.
+
+    Raises
+    ------
+    BitstreamError
+        With path and bit offset.
+
+    Clause: format 5.6
+    """
+    reader.check_time(unit)
+    plan = unit.plan
+    try:
+        before = updates.predecessors(unit.header) or ()
+    except BitstreamError as error:
+        reader.locate(error)
+        raise
+    if before and [p.shape for p in before] != [t.shape for t in plan]:
+        fault = MalformedBitstream(
+            "the unit updates one of another shape",
+            path=f"{unit.path}.tensor_dimensions",
+            bit_offset=unit.payload_bit_offset,
+            element="tensor_dimensions",
+            clause="format 5.6",
+        )
+        unit.locate(fault)
+        raise fault
+    context = UnitContext(unit.general_profile_idc, unit.quantization, before)
+    try:
+        tensors = decode_unit(
+            unit.header, plan, unit.payload, context, bit_offset=unit.payload_bit_offset, path=unit.path
+        )
+    except BitstreamError as error:
+        unit.locate(error)
+        raise
+    coded = [t.coded.levels for t in tensors if t.coded is not None]
+    if reader.parent_signalling and coded:
+        updates.remember(unit.header, unit.payload, coded, [t.shape for t in plan])
+    return tensors, before
+
+
+def empty_tensors(reader: StreamReader, wanted: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Return the tensors without elements that a stream only describes.
+
+    Raises
+    ------
+    MalformedBitstream
+        The description gives one an unknown data type.
+    """
+    description = reader.description or SourceDescription()
+    try:
+        return {
+            name: restored(np.zeros(shape, np.float32), dtype, name)
+            for name, (dtype, shape) in description.empty.items()
+            if wanted is None or name in wanted
+        }
+    except BitstreamError as error:
+        error.path, error.bit_offset = reader.description_place
+        raise
 
 
 def _decode_batch(job: tuple[UnitBatch, bool]) -> list[list[UnitTensor] | BitstreamError]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from nnr_codec.codec.stream.deadline import Deadline
@@ -28,6 +28,7 @@ from nnr_codec.syntax import (
     JoinedUnitSpan,
     PartPlaces,
     SyntaxState,
+    Trace,
     UnitSpan,
     iter_unit_spans,
     iter_units,
@@ -103,6 +104,8 @@ class StreamReader:
         Where the units with the wanted tensors are, and the parameter sets before them; no others are looked at.
     deadline : Deadline, optional
         When the call that this belongs to began; by default now.
+    traced : callable, optional
+        Receives the trace of each unit or part that is read; see `iter_units`.
 
     Attributes
     ----------
@@ -125,6 +128,7 @@ class StreamReader:
         wanted: set[str] | None = None,
         places: list[tuple[int, int, int]] | None = None,
         deadline: Deadline | None = None,
+        traced: Callable[[UnitSpan, Trace], object] | None = None,
     ) -> None:
         self._buffer = buffer
         self._pages = PagesRead(buffer)
@@ -135,6 +139,7 @@ class StreamReader:
         self._limits = limits
         self._dimensions = dimensions
         self._deadline = deadline or Deadline(limits)
+        self._traced = traced
         self.state = SyntaxState()
         self._span = UnitSpan(0, 0, 0, 0)
         self.description: SourceDescription | None = None
@@ -150,7 +155,8 @@ class StreamReader:
 
         Clause: format 2, 3
         """
-        for span, unit, state in iter_units(self._buffer, limits=self._limits, spans=self._spans()):
+        units = iter_units(self._buffer, limits=self._limits, spans=self._spans(), traced=self._traced)
+        for span, unit, state in units:
             self._deadline.check(span.path, span.byte_offset)
             self.state, self._span = state, span
             if isinstance(unit, DataUnit):
