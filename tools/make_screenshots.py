@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Screenshots of docs/inspector.md, taken with chromium: ``python -m tools.make_screenshots STREAM``."""
+"""Screenshots of docs/guide/inspect.md, taken with chromium: ``python -m tools.make_screenshots STREAM``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Syntax tables of ``spec/*.md``, generated from the construct declarations: ``python -m tools.spec_tables``.
+"""Write the syntax tables of ``spec/*.md`` from the construct declarations: ``python -m tools.spec_tables``.
 
-A table is written between ``<!-- syntax:NAME -->`` and ``<!-- /syntax -->``. ``--check`` writes nothing; the exit code
-is 1 if a page differs or names an unknown table, or if a table is on no page.
+A table is written between ``<!-- syntax:NAME -->`` and ``<!-- /syntax -->``. With ``--check`` nothing is written, and the
+exit code is 1 when a page differs or names an unknown table, or a table is on no page.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _WIDTH = 74
 
 
 def tables() -> dict[str, Syntax]:
-    """Collect the titled tables of the grammar, by title."""
-    titled: dict[str, Syntax] = {}
+    """Return every table that has a title, by title."""
+    by_title: dict[str, Syntax] = {}
 
     def walk(table: Syntax) -> None:
         if table.title and table.members:
-            titled.setdefault(table.title, table)
+            by_title.setdefault(table.title, table)
         for member in table.members:
             if isinstance(member, IfPresent):
                 walk(member.members)
@@ -50,11 +50,11 @@ def tables() -> dict[str, Syntax]:
                 walk(member.subcon)
 
     walk(NNR_UNIT)
-    return titled
+    return by_title
 
 
 def render(table: Syntax) -> str:
-    """Render a table as pseudocode with descriptors, in a code block."""
+    """Return a table as pseudocode with descriptors, in a code block."""
     name = table.title if table.title.endswith(")") else f"{table.title}()"
     lines = [f"{name} {{", *_members(table, 1, ()), "}"]
     return "```\n" + "\n".join(lines) + "\n```\n"
@@ -123,21 +123,27 @@ def _call(case: Syntax) -> str:
 
 
 def rendered_page(text: str) -> str:
-    """Fill in the tables of a page; raises KeyError for an unknown table."""
+    """Return a page with its regions filled.
+
+    Raises
+    ------
+    KeyError
+        When a region names an unknown table.
+    """
     known = tables()
     return _REGION.sub(lambda match: match[1] + render(known[match[2]]) + match[4], text)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     options = parser.parse_args(arguments)
-    used: set[str] = set()
+    placed: set[str] = set()
     wrong = []
     for page in sorted(PAGES.glob("*.md")):
         text = page.read_text(encoding="utf-8")
-        used |= {match[2] for match in _REGION.finditer(text)}
+        placed |= {match[2] for match in _REGION.finditer(text)}
         try:
             wanted = rendered_page(text)
         except KeyError as error:
@@ -148,8 +154,8 @@ def main(arguments: list[str] | None = None) -> int:
                 wrong.append(f"{page.name}: a table differs from its declaration")
             else:
                 page.write_text(wanted, encoding="utf-8")
-    wrong += [f"{name} is on no page" for name in sorted(set(tables()) - used)]
-    print("\n".join(wrong) or f"{len(used)} tables", file=sys.stderr if wrong else sys.stdout)
+    wrong += [f"{name} is on no page" for name in sorted(set(tables()) - placed)]
+    print("\n".join(wrong) or f"{len(placed)} tables", file=sys.stderr if wrong else sys.stdout)
     return int(bool(wrong))
 
 

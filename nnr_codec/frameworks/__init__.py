@@ -5,7 +5,7 @@ Importing this package imports no framework; each is imported when a file of its
 """
 
 from nnr_codec.frameworks.atomic import replacing
-from nnr_codec.frameworks.door import kind_of_path, open_model, save_model
+from nnr_codec.frameworks.door import kind_of_content, kind_of_path, open_model, save_model
 from nnr_codec.frameworks.dtypes import tag_of
 from nnr_codec.frameworks.origin import Origin
 from nnr_codec.frameworks.shard_writer import save_shards, shards_by_size
@@ -15,6 +15,7 @@ __all__ = [
     "ModelSource",
     "Origin",
     "TensorDescription",
+    "kind_of_content",
     "kind_of_path",
     "open_model",
     "replacing",

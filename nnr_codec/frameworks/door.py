@@ -63,7 +63,7 @@ def open_model(path: str | os.PathLike[str]) -> ModelSource:
         from nnr_codec.frameworks.sharded import ShardedSource
 
         return ShardedSource(name, open_model)
-    kind = kind_of_path(name) or _kind_of_content(name)
+    kind = kind_of_path(name) or kind_of_content(name)
     if kind == "safetensors":
         from nnr_codec.frameworks.safetensors import SafetensorsSource
 
@@ -205,7 +205,8 @@ def _model_in_folder(folder: str) -> str:
     raise NotEncodable("the folder does not hold exactly one model or index", path=folder)
 
 
-def _kind_of_content(path: str) -> str | None:
+def kind_of_content(path: str) -> str | None:
+    """Tell a file's kind by its first bytes; None when they say nothing."""
     with open(path, "rb") as file:
         start = file.read(9)
     if start[:4] == b"PK\x03\x04":

@@ -134,6 +134,16 @@ def inverse_variances(snapshots: Iterable[Mapping[str, Any]], *, prior_samples: 
     prior_samples : float
         How many snapshots the tensor's mean variance counts for, so that a weight that stood still is not infinitely dear.
 
+    Returns
+    -------
+    dict of str to float32[shape]
+        Keys are the names of the snapshots.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two snapshots.
+
     Clause: JSTSP 2020 (DeepCABAC)
     """
     count = 0

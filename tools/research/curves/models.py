@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 import nnr_codec
 from conformance.peers.client import Peer
-from nnr_codec.codec.stream_reader import StreamReader
-from nnr_codec.codec.validate import Severity, validate
+from nnr_codec.codec.stream.stream_reader import StreamReader
+from nnr_codec.inspect import Severity, validate
 from nnr_codec.model import Limits
 from tools.real_models import Tensors
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 import nnr_codec
 from conformance.peers.client import Peer
-from nnr_codec.codec.validate import Severity, validate
+from nnr_codec.inspect import Severity, validate
 
 # NNCodec is slow on tens of millions of weights.
 PEER_TIMEOUT_SECONDS = 3600.0

@@ -23,7 +23,7 @@ import torch
 
 import nnr_codec
 from conformance.peers.client import Peer
-from nnr_codec.codec import EncoderConfig
+from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.quant import DEPENDENT_MSE
 from tools.research.reproduce.alternatives import ALTERNATIVES
 from tools.research.reproduce.check_streams import PEER_TIMEOUT_SECONDS, checked

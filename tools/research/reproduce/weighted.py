@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 import nnr_codec
-from nnr_codec.codec import EncoderConfig
-from nnr_codec.codec.allocation import allocate, reallocate, shapes_only
-from nnr_codec.codec.importance import mean_worth
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.encode.importance import mean_worth
 from nnr_codec.quant import Curvature
+from nnr_codec.rate_control.allocation import allocate, reallocate, shapes_only
 from nnr_codec.transform import Block, scale_rows
 from tools.research.reproduce.tasks import Importances, Task
 
