@@ -100,7 +100,7 @@ def _counts(filename: str) -> bool:
 def _lines() -> Iterator[tuple[str, int]]:
     """Yield the lines inside functions of the rooms."""
     for room in _ROOMS:
-        for path in sorted((_PACKAGE / room).glob("*.py")):
+        for path in sorted((_PACKAGE / room).rglob("*.py")):
             module = compile(path.read_text(encoding="utf-8"), str(path), "exec")
             yield from (
                 (str(path), line)
