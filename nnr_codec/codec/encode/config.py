@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nnr_codec.codec.encode.effort import EFFORTS, Effort
@@ -32,7 +33,7 @@ class EncoderConfig:
         Likewise for one-dimensional tensors; with `qp` given and this None, -75 at density 2.
     qp_density : int or None
         0..7. None: 2 where quantisation parameters are given or the effort is ``fast``, else 6, fine enough to meet an error.
-    qp_by_name : tuple of (pattern, qp)
+    qp_by_name : tuple of (pattern, qp), or mapping
         Shell-style patterns against tensor names; the first match wins over everything above.
     bit_depth : int or None
         2..16: per tensor the finest step whose levels fit so many bits, sign included; for integer inference.
@@ -73,6 +74,11 @@ class EncoderConfig:
         format, which other decoders ignore. It is only written when there is something to say.
     checksum : bool
         Close the stream with a SHA-256 of itself, in a unit that other decoders ignore.
+    reference_list : bool
+        Send the tensors' names once, in a reference list, and refer to them by index. NNCodec 2.1.3 does not read this.
+    peer_compatible : bool
+        Write carried bytes and the topology in a form that NNCodec 2.1.3 skips, for one seventh more; by default it stops at
+        them where they are large.
 
     Clause: format 3, 4
     """
@@ -101,8 +107,13 @@ class EncoderConfig:
     device_id: int = 0
     describe_source: bool = True
     checksum: bool = False
+    reference_list: bool = False
+    peer_compatible: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.qp_by_name, Mapping):
+            object.__setattr__(self, "qp_by_name", tuple(self.qp_by_name.items()))
+
         def require(condition: bool, message: str) -> None:
             if not condition:
                 raise ValueError(message)
