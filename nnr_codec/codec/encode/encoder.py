@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
@@ -289,8 +290,12 @@ def _ticketed(
 
 
 def _check_patterns(config: EncoderConfig, described: Mapping[str, TypeAndShape]) -> None:
+    if not config.qp_by_name or not described:
+        return
+    # Most patterns of a long list are whole names, which need no search.
+    whole = described.keys() | {glob.escape(name) for name in described}
     for pattern, _ in config.qp_by_name:
-        if pattern not in described and not fnmatch.filter(described, pattern):
+        if pattern not in whole and not fnmatch.filter(described, pattern):
             raise NotEncodable(f"the pattern {pattern!r} of qp_by_name matches no tensor", path=pattern)
 
 
