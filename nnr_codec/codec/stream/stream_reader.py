@@ -210,7 +210,10 @@ class StreamReader:
 
     def passed(self, unit: DataUnitInStream | CarriedItem) -> None:
         """Give back the memory of all units up to this one, which is decoded."""
-        if isinstance(unit, DataUnitInStream) and unit.places is None:
+        if isinstance(unit, CarriedItem):
+            # Its own units follow this place; they are copied already, and the next call gives them back.
+            self._pages.passed(unit.payload_bit_offset // 8)
+        elif unit.places is None:
             self._pages.passed(unit.payload_bit_offset // 8 + len(unit.payload))
 
     def check_time(self, unit: DataUnitInStream | CarriedItem) -> None:
