@@ -41,6 +41,10 @@ def test_the_peer_reads_the_rest(peer: Any, model: dict[str, Any], options: dict
     peer_decodes(peer, encode(model, **options), coded)
 
 
+def test_the_peer_gives_short_names(peer: Any) -> None:
+    assert peer.decode(encode({"first": W, "second": W}, short_names=True)).values.keys() == {"0", "1"}
+
+
 @pytest.mark.parametrize(
     ("model", "options"),
     [

@@ -53,6 +53,7 @@ class CarriedKind(IntEnum):
     TOPOLOGY = 5  # a serialised ONNX graph where the ONNX topology unit does not serve
     POSITION = 6  # the name of the tensor before which the named tensor stood in the source
     PADDING = 7
+    NAMES = 8  # full names of the tensors that units call "0", "1", ...; zero bytes between them
 
 
 @dataclass(frozen=True)
