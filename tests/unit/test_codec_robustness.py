@@ -2,6 +2,7 @@
 """Any model as people have it: types of arrays, sizes, limits, and updates whose shapes change or that fail."""
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,15 @@ class TestLimits:
             assert restored[name].dtype == array.dtype
             if array.dtype.kind in "iubcS":
                 assert restored[name].tobytes() == array.tobytes()
+
+    @pytest.mark.slow
+    def test_ten_thousand_small_tensors_take_three_seconds(self) -> None:
+        model = {f"layers.{i}.attention.q_proj.lora_up.weight": normal(6, 4) for i in range(10_000)}
+        start = time.process_time()
+        stream = encode(model)
+        # Loaded machines take up to twice the processor time of idle ones.
+        assert time.process_time() - start < 6
+        assert len(decode(stream)) == len(model)
 
 
 class TestUpdates:
