@@ -145,8 +145,8 @@ void measure(double scale, bool dependent) {
       "{\"bits_per_weight\": %.3f, \"dependent\": %s, \"bins_per_weight\": %.3f, \"bare_bins_per_second\": %.4g, "
       "\"interleaved_bins_per_second\": %.4g, \"decoder_bins_per_second\": %.4g, \"plain_bins_per_second\": %.4g, "
       "\"search_ns_per_weight\": %.1f, \"encoder_ns_per_weight\": %.1f, \"ones\": %zu}\n",
-      8.0 * static_cast<double>(encoded.bytes.size()) / kSize, dependent ? "true" : "false", count / kSize,
-      count / median(bare), 2.0 * static_cast<double>(both) / median(interleaved), count / median(decoder), count / median(plain),
+      8.0 * static_cast<double>(encoded.bytes.size()) / kSize, dependent ? "true" : "false", count / kSize, count / median(bare),
+      2.0 * static_cast<double>(both) / median(interleaved), count / median(decoder), count / median(plain),
       1e9 * median(search) / kSize, 1e9 * median(encoder) / kSize, ones);
 }
 

@@ -36,8 +36,7 @@ inline nanobind::tuple status_tuple(const nnr::Status& status) {
 
 inline nanobind::list starts_list(const std::vector<nnr::BlockRowStart>& starts) {
   nanobind::list list;
-  for (const nnr::BlockRowStart& start : starts)
-    list.append(nanobind::make_tuple(start.position, start.offset, start.state));
+  for (const nnr::BlockRowStart& start : starts) list.append(nanobind::make_tuple(start.position, start.offset, start.state));
   return list;
 }
 

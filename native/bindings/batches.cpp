@@ -80,12 +80,13 @@ class Begun {
 // (position, offset, state) of a block row.
 using EntryPoint = std::tuple<std::int64_t, std::uint32_t, int>;
 // (payload, codings, levels, quantization, entry points): without quantization the levels stay what they are.
-using DecodingEntry = std::tuple<Bytes, std::vector<nnr::TensorCoding>, std::vector<MutableLevels>, std::optional<nnr::Quantization>,
-                                 std::vector<EntryPoint>>;
+using DecodingEntry = std::tuple<Bytes, std::vector<nnr::TensorCoding>, std::vector<MutableLevels>,
+                                 std::optional<nnr::Quantization>, std::vector<EntryPoint>>;
 
 class DecodingPayloads {
  public:
-  DecodingPayloads(std::vector<DecodingEntry> entries, nnr::WorkQueue* queue) : entries_(std::move(entries)), payloads_(entries_.size()) {
+  DecodingPayloads(std::vector<DecodingEntry> entries, nnr::WorkQueue* queue)
+      : entries_(std::move(entries)), payloads_(entries_.size()) {
     std::size_t longest = 0;  // in bytes, which tell the time better than weights do
     for (std::size_t n = 0; n < entries_.size(); ++n) {
       const auto& [payload, codings, levels, quantization, points] = entries_[n];
@@ -163,7 +164,8 @@ class DecodingPayloads {
   void make_values(std::size_t n, std::size_t tensor, const nnr::TensorSideData& side, std::span<std::int32_t> levels) const {
     const auto& [payload, codings, own, quantization, points] = entries_[n];
     if (!quantization || codings[tensor].codebook_size > 0) return;
-    const double step = nnr::step_size(std::int64_t{side.qp_value} + quantization->quantization_parameter, quantization->qp_density);
+    const double step =
+        nnr::step_size(std::int64_t{side.qp_value} + quantization->quantization_parameter, quantization->qp_density);
     nnr::dequantize(levels, step, levels.data());
   }
 
@@ -208,7 +210,8 @@ class EncodingWeights {
   // The first weight that is out of range, or their number; status; codeword; starts of block rows.
   nb::tuple result() {
     begun_.finish();
-    const nb::list starts = starts_list(encoded_.block_row_starts.empty() ? std::vector<nnr::BlockRowStart>() : encoded_.block_row_starts[0]);
+    const nb::list starts =
+        starts_list(encoded_.block_row_starts.empty() ? std::vector<nnr::BlockRowStart>() : encoded_.block_row_starts[0]);
     return nb::make_tuple(quantized_, status_tuple(status_), bytes_of(encoded_.bytes), starts);
   }
 
@@ -240,15 +243,17 @@ class EncodingWeights {
 
 void register_batches(nb::module_& m) {
   nb::class_<nnr::WorkQueue>(m, "Workers")
-      .def("__init__",
-           [](nnr::WorkQueue* self, int threads) {
-             if (threads < 0 || threads > 1024) throw nb::value_error("threads are 0..1024");
-             new (self) nnr::WorkQueue(threads);
-           },
-           "threads"_a);
+      .def(
+          "__init__",
+          [](nnr::WorkQueue* self, int threads) {
+            if (threads < 0 || threads > 1024) throw nb::value_error("threads are 0..1024");
+            new (self) nnr::WorkQueue(threads);
+          },
+          "threads"_a);
 
   nb::class_<DecodingPayloads>(m, "DecodingPayloads")
-      .def(nb::init<std::vector<DecodingEntry>, nnr::WorkQueue*>(), "entries"_a, "workers"_a.none() = nb::none(), nb::keep_alive<1, 3>())
+      .def(nb::init<std::vector<DecodingEntry>, nnr::WorkQueue*>(), "entries"_a, "workers"_a.none() = nb::none(),
+           nb::keep_alive<1, 3>())
       .def("cancel", &DecodingPayloads::cancel)
       .def_prop_ro("in_rows", &DecodingPayloads::in_rows)
       .def("result", &DecodingPayloads::result);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// With the others of this folder all that knows Python. Arrays are checked here and in nnr_codec.entropy; the GIL is released around the work.
+// With the others of this folder all that knows Python. Arrays are checked here and in nnr_codec.entropy; the GIL is released
+// around the work.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
@@ -113,7 +114,8 @@ std::size_t quantize_uniform(const Weights& weights, double step, const MutableL
   return nnr::quantize_uniform(span_of(weights), step, levels.data());
 }
 
-std::size_t quantize_dependent(const Weights& weights, double step, const nnr::TensorCoding& coding, const MutableLevels& levels) {
+std::size_t quantize_dependent(const Weights& weights, double step, const nnr::TensorCoding& coding,
+                               const MutableLevels& levels) {
   require_size(weights.size(), coding);
   require_size(levels.size(), coding);
   const nb::gil_scoped_release release;
@@ -216,8 +218,8 @@ std::size_t quantize_feedback(const Weights& weights, double step, const nnr::Te
                      (!row_weights || row_weights->size() == coding.rows) && coding.codebook_size == 0 &&
                      coding.block_side() == 0;
   if (!valid) throw nb::value_error("setting out of range");
-  nnr::FeedbackSettings settings{lambda, coefficients.data(), column_weights.data(), row_weights ? row_weights->data() : nullptr,
-                                 survivors, interval};
+  nnr::FeedbackSettings settings{
+      lambda, coefficients.data(), column_weights.data(), row_weights ? row_weights->data() : nullptr, survivors, interval};
   settings.initialisations = checked_initialisations(initialisations);
   const nb::gil_scoped_release release;
   return nnr::quantize_feedback(span_of(weights), step, coding, settings, levels.data());
@@ -241,45 +243,49 @@ NB_MODULE(_native, m) {
       .value("LEVEL_IN_SKIPPED_ROW", nnr::Outcome::kLevelInSkippedRow);
 
   nb::class_<nnr::TensorCoding>(m, "TensorCoding")
-      .def("__init__",
-           [](nnr::TensorCoding* self, std::uint64_t rows, std::uint64_t width, int scan_order, int unary_length, bool dependent,
-              bool profile1, bool parent_present, int qp_bits, std::int64_t codebook_size, std::int64_t codebook_zero) {
-             const bool valid = scan_order >= 0 && scan_order <= 4 && unary_length >= 1 && unary_length <= 256 && qp_bits >= 0 &&
-                                qp_bits <= 32 && codebook_size >= 0 && codebook_size <= INT32_MAX && codebook_zero >= 0 &&
-                                codebook_zero < (codebook_size > 0 ? codebook_size : 1) &&
-                                (width == 0 || rows <= (std::uint64_t{1} << 62) / width);
-             if (!valid) throw nb::value_error("tensor coding out of range");
-             new (self) nnr::TensorCoding{rows,     width,          scan_order, unary_length,  dependent,
-                                          profile1, parent_present, qp_bits,    codebook_size, codebook_zero};
-           },
-           nb::kw_only(), "rows"_a, "width"_a, "scan_order"_a = 0, "unary_length"_a = 10, "dependent"_a = false,
-           "profile1"_a = true, "parent_present"_a = false, "qp_bits"_a = 0, "codebook_size"_a = 0, "codebook_zero"_a = 0)
+      .def(
+          "__init__",
+          [](nnr::TensorCoding* self, std::uint64_t rows, std::uint64_t width, int scan_order, int unary_length, bool dependent,
+             bool profile1, bool parent_present, int qp_bits, std::int64_t codebook_size, std::int64_t codebook_zero) {
+            const bool valid = scan_order >= 0 && scan_order <= 4 && unary_length >= 1 && unary_length <= 256 && qp_bits >= 0 &&
+                               qp_bits <= 32 && codebook_size >= 0 && codebook_size <= INT32_MAX && codebook_zero >= 0 &&
+                               codebook_zero < (codebook_size > 0 ? codebook_size : 1) &&
+                               (width == 0 || rows <= (std::uint64_t{1} << 62) / width);
+            if (!valid) throw nb::value_error("tensor coding out of range");
+            new (self) nnr::TensorCoding{rows,     width,          scan_order, unary_length,  dependent,
+                                         profile1, parent_present, qp_bits,    codebook_size, codebook_zero};
+          },
+          nb::kw_only(), "rows"_a, "width"_a, "scan_order"_a = 0, "unary_length"_a = 10, "dependent"_a = false,
+          "profile1"_a = true, "parent_present"_a = false, "qp_bits"_a = 0, "codebook_size"_a = 0, "codebook_zero"_a = 0)
       .def_prop_ro("size", &nnr::TensorCoding::size)
       .def_ro("rows", &nnr::TensorCoding::rows)
       .def_ro("width", &nnr::TensorCoding::width)
       .def_ro("dependent", &nnr::TensorCoding::dependent);
 
   nb::class_<Reference>(m, "Tensor")
-      .def("__init__",
-           [](Reference* self, const nnr::TensorCoding& coding, std::optional<Levels> base, std::optional<Mask> history) {
-             new (self) Reference{coding, std::move(base), std::move(history)};
-           },
-           "coding"_a, "base"_a = nb::none(), "history"_a = nb::none());
+      .def(
+          "__init__",
+          [](Reference* self, const nnr::TensorCoding& coding, std::optional<Levels> base, std::optional<Mask> history) {
+            new (self) Reference{coding, std::move(base), std::move(history)};
+          },
+          "coding"_a, "base"_a = nb::none(), "history"_a = nb::none());
 
   nb::class_<nnr::Quantization>(m, "Quantization")
-      .def("__init__",
-           [](nnr::Quantization* self, int qp_density, std::int32_t quantization_parameter) {
-             if (qp_density < 0 || qp_density > 7) throw nb::value_error("qp_density is 0..7");
-             new (self) nnr::Quantization{qp_density, quantization_parameter};
-           },
-           "qp_density"_a, "quantization_parameter"_a);
+      .def(
+          "__init__",
+          [](nnr::Quantization* self, int qp_density, std::int32_t quantization_parameter) {
+            if (qp_density < 0 || qp_density > 7) throw nb::value_error("qp_density is 0..7");
+            new (self) nnr::Quantization{qp_density, quantization_parameter};
+          },
+          "qp_density"_a, "quantization_parameter"_a);
 
   nb::class_<Choices>(m, "Choices")
-      .def("__init__",
-           [](Choices* self, std::int32_t qp_value, bool history_enabled, bool row_skip, bool search) {
-             new (self) Choices{qp_value, history_enabled, row_skip, search};
-           },
-           nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true);
+      .def(
+          "__init__",
+          [](Choices* self, std::int32_t qp_value, bool history_enabled, bool row_skip, bool search) {
+            new (self) Choices{qp_value, history_enabled, row_skip, search};
+          },
+          nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true);
 
   m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a, "plainly"_a = false);
   m.def("step_size", &nnr::step_size, "qp"_a, "qp_density"_a);

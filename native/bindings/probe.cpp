@@ -35,8 +35,8 @@ nb::object probe_tuple(const nnr::TensorProbe& probe, const nnr::TensorSideData&
   std::uint64_t skipped = 0;
   for (const std::uint8_t flag : side.row_skip_flags) skipped += flag;
   return nb::make_tuple(contexts, bypass, probe.begin_bit, probe.end_bit, side.qp_value, side.history_enabled,
-                        side.row_skip_enabled, skipped,
-                        nb::bytes(side.initialisations.data(), side.initialisations.size()), side.block_row_starts.size());
+                        side.row_skip_enabled, skipped, nb::bytes(side.initialisations.data(), side.initialisations.size()),
+                        side.block_row_starts.size());
 }
 
 // Rows x width of `codings` bound the arrays; base and history are None or one value per position.
@@ -67,8 +67,7 @@ nb::tuple probe_payload(const Array<const std::uint8_t>& payload, std::vector<nn
   nb::list tensors;
   for (std::size_t i = 0; i < probes.size(); ++i) tensors.append(probe_tuple(probes[i], side[i]));
   nb::object watch = nb::none();
-  if (watched.found)
-    watch = nb::make_tuple(watched.tensor, watched.context, static_cast<int>(watched.element), watched.level);
+  if (watched.found) watch = nb::make_tuple(watched.tensor, watched.context, static_cast<int>(watched.element), watched.level);
   return nb::make_tuple(nb::make_tuple(status.outcome, status.bit_position, status.tensor), tensors, watch);
 }
 

@@ -33,8 +33,8 @@ bool same(const nnr::TensorSideData& a, const nnr::TensorSideData& b) {
   };
   return a.qp_value == b.qp_value && a.history_enabled == b.history_enabled && a.row_skip_enabled == b.row_skip_enabled &&
          a.row_skip_flags == b.row_skip_flags && a.initialisations == b.initialisations &&
-         std::equal(a.block_row_starts.begin(), a.block_row_starts.end(), b.block_row_starts.begin(),
-                    b.block_row_starts.end(), same_start);
+         std::equal(a.block_row_starts.begin(), a.block_row_starts.end(), b.block_row_starts.begin(), b.block_row_starts.end(),
+                    same_start);
 }
 
 void require_same(const Decoded& a, const Decoded& b, const char* what) {
@@ -52,13 +52,15 @@ std::vector<nnr::TensorChoices> choices_of(const Decoded& decoded) {
   return choices;
 }
 
-// Block rows one by one are what straight decoding gives, from the entry points it tells and from others, or they say that they are not.
+// Block rows one by one are what straight decoding gives, from the entry points it tells and from others, or they say that they
+// are not.
 void require_same_rows(const std::vector<std::uint8_t>& payload, const nnr::TensorCoding& coding, const Decoded& straight) {
   const std::vector<nnr::BlockRowStart>& starts = straight.side[0].block_row_starts;
   if (coding.base != nullptr || starts.size() < 2) return;
   for (const std::uint64_t change : {std::uint64_t{0}, std::uint64_t{payload.back()} << (payload.front() % 57)}) {
     std::vector<nnr::BlockRowStart> points;
-    for (std::size_t i = 1; i < starts.size(); ++i) points.push_back({starts[i].position - starts[0].position, starts[i].offset, starts[i].state});
+    for (std::size_t i = 1; i < starts.size(); ++i)
+      points.push_back({starts[i].position - starts[0].position, starts[i].offset, starts[i].state});
     points.back().position ^= change;
     points.back().offset ^= change >> 20;
     points.back().state ^= static_cast<int>(change >> 30);
@@ -87,7 +89,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   // A copy of exactly the payload's size: reading past its end is seen.
   const std::vector<std::uint8_t> payload(input.rest().begin(), input.rest().end());
 
-  const Decoded fast = decode(codings, [&](auto& levels, auto& side) { return nnr::decode_payload(payload, codings, levels, side); });
+  const Decoded fast =
+      decode(codings, [&](auto& levels, auto& side) { return nnr::decode_payload(payload, codings, levels, side); });
   const Decoded plain =
       decode(codings, [&](auto& levels, auto& side) { return nnr::decode_payload_plainly(payload, codings, levels, side); });
   require_same(fast, plain, "fast and plain decoder agree");

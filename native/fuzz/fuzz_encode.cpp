@@ -83,8 +83,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     const auto same_start = [](const nnr::BlockRowStart& x, const nnr::BlockRowStart& y) {
       return x.position == y.position && x.offset == y.offset && x.state == y.state;
     };
-    fuzz::require(std::equal(starts.begin(), starts.end(), side.block_row_starts.begin(), side.block_row_starts.end(), same_start),
-                  "block rows start where the encoder said");
+    fuzz::require(
+        std::equal(starts.begin(), starts.end(), side.block_row_starts.begin(), side.block_row_starts.end(), same_start),
+        "block rows start where the encoder said");
   }
   return 0;
 }

@@ -87,8 +87,7 @@ inline Tensor take_tensor(Input& input, bool codebooks = true) {
   const std::uint8_t pattern = (kinds & 128) != 0 ? input.byte() : 0;
   if ((kinds & 64) != 0) {
     tensor.base.resize(coding.size());
-    for (std::size_t i = 0; i < tensor.base.size(); ++i)
-      tensor.base[i] = static_cast<std::int32_t>((i * (pattern | 1U)) % 7) - 3;
+    for (std::size_t i = 0; i < tensor.base.size(); ++i) tensor.base[i] = static_cast<std::int32_t>((i * (pattern | 1U)) % 7) - 3;
     coding.base = tensor.base.data();
   }
   if ((kinds & 128) != 0) {

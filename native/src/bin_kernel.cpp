@@ -9,7 +9,7 @@ namespace {
 
 #if defined(__x86_64__) && defined(__GNUC__)
 [[gnu::target("bmi,bmi2,lzcnt"), gnu::flatten]] void encode_run_bmi(ArithmeticEncoder& engine, FastContext* contexts,
-                                                                     std::span<const BinEntry> run) {
+                                                                    std::span<const BinEntry> run) {
   engine.encode_run(contexts, run);
 }
 #endif

@@ -8,8 +8,8 @@
 
 namespace nnr {
 
-BlockRows::BlockRows(std::span<const std::uint8_t> payload, const TensorCoding& coding, std::span<const BlockRowStart> entry_points,
-                     std::uint64_t piece_levels)
+BlockRows::BlockRows(std::span<const std::uint8_t> payload, const TensorCoding& coding,
+                     std::span<const BlockRowStart> entry_points, std::uint64_t piece_levels)
     : payload_(payload), coding_(coding), source_(payload) {
   const std::uint64_t rows = coding.block_rows();
   if (rows < 2 || entry_points.size() != rows - 1 || !starts_in_range(source_)) return;

@@ -2,8 +2,8 @@
 #include "nnr/candidate_courses.hpp"
 
 #include "nnr/context_model.hpp"
-#include "nnr/rate.hpp"
 #include "nnr/processor.hpp"
+#include "nnr/rate.hpp"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -167,8 +167,8 @@ struct Course {
 }
 
 // One context's chain from bin to bin leaves the processor idle half of the time; the other's fills it.
-[[gnu::target("avx2")]] void follow_two_by_vectors(CandidateCourses& first, const std::uint8_t* first_bins, CandidateCourses& second,
-                                                   const std::uint8_t* second_bins, std::size_t count) {
+[[gnu::target("avx2")]] void follow_two_by_vectors(CandidateCourses& first, const std::uint8_t* first_bins,
+                                                   CandidateCourses& second, const std::uint8_t* second_bins, std::size_t count) {
   const auto& costs = pair_costs().of;
   const __m256i signs[2] = {_mm256_set1_epi16(-1), _mm256_set1_epi16(1)};
   Course one(first);

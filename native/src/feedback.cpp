@@ -217,8 +217,8 @@ class FeedbackSearch {
   std::uint64_t row_begin_ = 0;
   std::uint64_t decided_ = 0;  // weights settled
   float row_weight_ = 1;
-  std::vector<float> targets_;  // [width] the row in steps, corrected by the errors settled so far
-  std::vector<float> errors_;   // [slot][2 * interval] of the open weights, in steps, uncorrected
+  std::vector<float> targets_;        // [width] the row in steps, corrected by the errors settled so far
+  std::vector<float> errors_;         // [slot][2 * interval] of the open weights, in steps, uncorrected
   std::vector<std::int32_t> values_;  // likewise, as coded
   std::vector<Survivor> survivors_;
   std::vector<Survivor> next_;

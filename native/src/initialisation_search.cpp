@@ -67,7 +67,7 @@ class TrialSink {
   static constexpr std::size_t kNone = SIZE_MAX;
 
   struct Trial {
-    Trial() {}  // leaves the bins as they are: setting them takes longer than a small tensor
+    Trial() {}                                  // leaves the bins as they are: setting them takes longer than a small tensor
     std::array<std::uint8_t, 2 * kBatch> bins;  // the first of them, as many as counts_ says, wait to be run
     CandidateCourses courses;
     bool used = false;
@@ -75,7 +75,8 @@ class TrialSink {
 
   NNR_INLINE void add(Trial& trial, std::uint32_t& count, std::size_t context, std::size_t bin) {
     trial.bins[count] = static_cast<std::uint8_t>(bin);
-    if (++count % kBatch == 0) [[unlikely]] batch_is_full(context);
+    if (++count % kBatch == 0) [[unlikely]]
+      batch_is_full(context);
   }
 
   // Two contexts are run at once; one whose batch is full waits for another, until a second batch is full.

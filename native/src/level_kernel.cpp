@@ -125,7 +125,8 @@ NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::
         state = kNextState[state][parity];
       }
       const std::int64_t level = negative ? -magnitude : magnitude;
-      if (level != static_cast<std::int32_t>(level)) [[unlikely]] return rejected(Outcome::kLevelOverflow);
+      if (level != static_cast<std::int32_t>(level)) [[unlikely]]
+        return rejected(Outcome::kLevelOverflow);
       levels[i++] = static_cast<std::int32_t>(level);
     }
     if (engine.overrun()) return leave(Outcome::kTruncated);
@@ -143,7 +144,7 @@ Outcome portable_kernel(const LevelRun& run, const Segment& segment, std::int32_
 #if defined(NNR_HAS_BMI_KERNEL)
 template <bool kDependent, bool kCodebook, bool kNear>
 [[gnu::target("bmi,bmi2,lzcnt"), gnu::flatten]] Outcome bmi_kernel(const LevelRun& run, const Segment& segment,
-                                                                     std::int32_t* levels) {
+                                                                   std::int32_t* levels) {
   return decode_run<kDependent, kCodebook, kNear>(run, segment, levels);
 }
 

@@ -27,8 +27,7 @@ std::size_t quantize_uniform(std::span<const float> weights, double step, std::i
   return weights.size();
 }
 
-std::size_t quantize_dependent(std::span<const float> weights, double step, const TensorCoding& coding,
-                               std::int32_t* levels) {
+std::size_t quantize_dependent(std::span<const float> weights, double step, const TensorCoding& coding, std::int32_t* levels) {
   if (const std::size_t bad = first_out_of_range(weights, step); bad != weights.size()) return bad;
   const double inverse = 1.0 / step;
   const auto in_coding_order = [&](auto&& visit) {

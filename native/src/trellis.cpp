@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nnr/trellis.hpp"
-#include "nnr/processor.hpp"
 
 #include <cmath>
 #include <limits>
+
+#include "nnr/processor.hpp"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>

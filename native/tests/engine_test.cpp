@@ -172,7 +172,8 @@ void test_runs_of_bins() {
       for (const nnr::ArithmeticEncoder* each : {&by_runs, &by_kernel})
         expect(each->position() == by_bins.position() && each->low_bits() == by_bins.low_bits(), "position in a run", length);
       for (std::size_t i = 0; i < kContexts; ++i)
-        expect(contexts[1][i].model() == contexts[0][i].model() && contexts[2][i].model() == contexts[0][i].model(), "run's context", i);
+        expect(contexts[1][i].model() == contexts[0][i].model() && contexts[2][i].model() == contexts[0][i].model(),
+               "run's context", i);
     }
     for (nnr::ArithmeticEncoder* each : {&by_bins, &by_runs, &by_kernel}) each->finish();
     expect(by_runs.bytes() == by_bins.bytes() && by_kernel.bytes() == by_bins.bytes(), "run's codeword", seed);
@@ -213,7 +214,8 @@ void test_levels_in_runs() {
         coding.scan_order = scan_order;
         std::normal_distribution<double> normal(0, scale);
         std::vector<std::int32_t> levels(coding.size());
-        for (std::int32_t& level : levels) level = static_cast<std::int32_t>(std::clamp(normal(random), -2147483648.0, 2147483647.0));
+        for (std::int32_t& level : levels)
+          level = static_cast<std::int32_t>(std::clamp(normal(random), -2147483648.0, 2147483647.0));
         ListingSink by_bins;
         RunSink by_runs;
         std::uint64_t failed_at = 0;
@@ -250,7 +252,8 @@ void test_courses_by_vectors() {
       nnr::CandidateCourses::follow_two(fast[1], bins[1].data(), fast[2], bins[2].data(), length);
       for (std::size_t k = 0; k < 3; ++k)
         for (std::size_t i = 0; i < nnr::kInitialisationCount; ++i)
-          expect(fast[k].t0[i] == plain[k].t0[i] && fast[k].t1[i] == plain[k].t1[i] && fast[k].cost[i] == plain[k].cost[i], "course", i);
+          expect(fast[k].t0[i] == plain[k].t0[i] && fast[k].t1[i] == plain[k].t1[i] && fast[k].cost[i] == plain[k].cost[i],
+                 "course", i);
     }
   }
 }

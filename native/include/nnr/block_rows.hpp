@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One tensor with entry points, decoded in pieces of some block rows each, in any order and by several threads. What an entry point
-// says is believed until the row before it is decoded and ends elsewhere: then the whole has to be decoded straight through, as if
-// there were none.
-// Clause: format 5.5.
+// One tensor with entry points, decoded in pieces of some block rows each, in any order and by several threads. What an entry
+// point says is believed until the row before it is decoded and ends elsewhere: then the whole has to be decoded straight
+// through, as if there were none. Clause: format 5.5.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +20,8 @@ class BlockRows {
   // About so many levels to a piece, or one row if it has more: far fewer take less time than beginning a piece.
   static constexpr std::uint64_t kPieceLevels = 1U << 13;
 
-  // A payload of this one tensor, which builds on no other. `entry_points` say where all rows but the first start, their positions
-  // being distances from where the first one does.
+  // A payload of this one tensor, which builds on no other. `entry_points` say where all rows but the first start, their
+  // positions being distances from where the first one does.
   BlockRows(std::span<const std::uint8_t> payload, const TensorCoding& coding, std::span<const BlockRowStart> entry_points,
             std::uint64_t piece_levels = kPieceLevels);
 

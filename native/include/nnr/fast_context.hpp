@@ -95,7 +95,8 @@ struct FastContext {
     const auto round = static_cast<std::int64_t>((bin - 1) & 127U);  // 127 for a 0, with no branch
     // Written as an offset in bytes, so that it is one load and nothing else.
     std::int16_t next0;
-    std::memcpy(&next0, reinterpret_cast<const char*>(adaptation) + (static_cast<std::int64_t>(kFastOfBin * bin + kFastMiddle) + old.t0),
+    std::memcpy(&next0,
+                reinterpret_cast<const char*>(adaptation) + (static_cast<std::int64_t>(kFastOfBin * bin + kFastMiddle) + old.t0),
                 sizeof next0);
     const std::int64_t next1 = old.t1 + adaptation->slow[16 + ((old.t1 + round) >> 7)][bin];
     set(next0, static_cast<std::int32_t>(next1));

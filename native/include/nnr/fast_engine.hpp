@@ -28,9 +28,7 @@ struct FastEngine {
   const std::uint8_t* end = nullptr;
   std::uint64_t virtual_bytes = 0;  // zero bytes handed out past the end
 
-  explicit FastEngine(std::span<const std::uint8_t> bytes) : cursor(bytes.data()), end(bytes.data() + bytes.size()) {
-    refill();
-  }
+  explicit FastEngine(std::span<const std::uint8_t> bytes) : cursor(bytes.data()), end(bytes.data() + bytes.size()) { refill(); }
 
   // As one that has read to 9 bits behind `position`, all within the bytes, and has this offset.
   FastEngine(std::span<const std::uint8_t> bytes, std::uint64_t position, std::uint32_t offset)
@@ -73,7 +71,8 @@ struct FastEngine {
   }
 
   NNR_INLINE void replenish() {
-    if ((window & kEnough) == 0) [[unlikely]] refill();
+    if ((window & kEnough) == 0) [[unlikely]]
+      refill();
   }
 
   // A regular bin. Where the more probable symbol is the rule, set kSkewed: halving the range is then rare enough to branch on;

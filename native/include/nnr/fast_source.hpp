@@ -16,7 +16,9 @@ namespace nnr {
 
 class FastSource {
  public:
-  explicit FastSource(std::span<const std::uint8_t> payload) : begin_(payload.data()), engine_(payload) { contexts_.reserve(kUsual); }
+  explicit FastSource(std::span<const std::uint8_t> payload) : begin_(payload.data()), engine_(payload) {
+    contexts_.reserve(kUsual);
+  }
 
   // Goes on from an entry point within the payload, with contexts as they start.
   void enter(std::uint64_t position, std::uint32_t offset) {

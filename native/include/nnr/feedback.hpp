@@ -19,12 +19,12 @@
 namespace nnr {
 
 struct FeedbackSettings {
-  double lambda = 0;                         // what a bit is worth, in squared steps
-  const float* coefficients = nullptr;       // [width][width]: at [i][j], j < i, V[j][i] / v[i]; the rest is not read
-  const float* column_weights = nullptr;     // [width]: v[i]^2, with a mean around 1
-  const float* row_weights = nullptr;        // [rows], or null for 1 everywhere
-  int survivors = 1;                         // for each state of the quantiser
-  int interval = 32;                         // weights decided at once; the survivors run so far ahead of them
+  double lambda = 0;                                // what a bit is worth, in squared steps
+  const float* coefficients = nullptr;              // [width][width]: at [i][j], j < i, V[j][i] / v[i]; the rest is not read
+  const float* column_weights = nullptr;            // [width]: v[i]^2, with a mean around 1
+  const float* row_weights = nullptr;               // [rows], or null for 1 everywhere
+  int survivors = 1;                                // for each state of the quantiser
+  int interval = 32;                                // weights decided at once; the survivors run so far ahead of them
   std::span<const std::uint8_t> initialisations{};  // as in TensorChoices
 };
 

@@ -17,9 +17,9 @@ namespace nnr {
 // What a run starts from, and what it leaves: all but the levels changes.
 struct LevelRun {
   FastEngine& engine;
-  FastContext* contexts;         // of a ContextLayout with coding.unary_length
-  const TensorCoding& coding;    // its codebook_size is not 1
-  Neighbourhood& near;           // only the sign of `previous` and the state are kept up
+  FastContext* contexts;       // of a ContextLayout with coding.unary_length
+  const TensorCoding& coding;  // its codebook_size is not 1
+  Neighbourhood& near;         // only the sign of `previous` and the state are kept up
   bool history_enabled;
 };
 

@@ -23,7 +23,8 @@ Status decode_payload(std::span<const std::uint8_t> payload, std::span<const Ten
 Status decode_payload_plainly(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                               std::span<std::int32_t* const> levels, std::span<TensorSideData> side);
 
-// Whether the first nine bits, which a source starts with, are an offset that the range holds: 510 and 511 are written by no encoder.
+// Whether the first nine bits, which a source starts with, are an offset that the range holds: 510 and 511 are written by no
+// encoder.
 template <class Source>
 bool starts_in_range(const Source& source) {
   return source.offset() < 510;

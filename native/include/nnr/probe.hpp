@@ -20,11 +20,11 @@ namespace nnr {
 // What bins outside the context models are for. The order is part of the Python face.
 enum class ProbedElement : std::uint8_t {
   kQpValue,
-  kHistoryFlag,      // hist_dep_sig_prob_enabled_flag
-  kRowSkipEnabled,   // row_skip_enabled_flag
-  kInitialisation,   // the three bins behind a parameter-initialisation flag
-  kSuffix,           // of the Exp-Golomb code
-  kRangeRestart,     // what setting the range to 256 gives away (format 5.5)
+  kHistoryFlag,     // hist_dep_sig_prob_enabled_flag
+  kRowSkipEnabled,  // row_skip_enabled_flag
+  kInitialisation,  // the three bins behind a parameter-initialisation flag
+  kSuffix,          // of the Exp-Golomb code
+  kRangeRestart,    // what setting the range to 256 gives away (format 5.5)
   kTerminate,
   kCount
 };
@@ -44,10 +44,10 @@ struct Price {
 
 // One tensor's share of a codeword.
 struct TensorProbe {
-  std::vector<Price> contexts;                     // by index of format 5.2
+  std::vector<Price> contexts;  // by index of format 5.2
   std::array<Price, static_cast<std::size_t>(ProbedElement::kCount)> bypass{};
-  std::vector<std::int16_t> final_states;          // S of each context model behind the tensor
-  std::uint64_t begin_bit = 0;                     // bits of the codeword read before and after it
+  std::vector<std::int16_t> final_states;  // S of each context model behind the tensor
+  std::uint64_t begin_bit = 0;             // bits of the codeword read before and after it
   std::uint64_t end_bit = 0;
 };
 
@@ -57,7 +57,7 @@ struct WatchedBin {
   std::uint32_t tensor = 0;
   std::int32_t context = -1;  // -1 for a bin outside the context models
   ProbedElement element = ProbedElement::kTerminate;
-  std::uint64_t level = 0;    // how many significance flags of the tensor were read, this one's level included
+  std::uint64_t level = 0;  // how many significance flags of the tensor were read, this one's level included
 };
 
 // A Source of TensorDecoder (see there) that keeps accounts.

@@ -45,8 +45,9 @@ class RateTables {
     if (base != 0) {
       // Flags up to |base| use one context each, those after it another.
       const std::int64_t split = std::abs(base) + 1 < u ? std::abs(base) + 1 : u;
-      if (ones > split) cost += late_.ones[static_cast<std::size_t>(ones)] - late_.ones[static_cast<std::size_t>(split)] +
-                                flags.ones[static_cast<std::size_t>(split)] - flags.ones[static_cast<std::size_t>(ones)];
+      if (ones > split)
+        cost += late_.ones[static_cast<std::size_t>(ones)] - late_.ones[static_cast<std::size_t>(split)] +
+                flags.ones[static_cast<std::size_t>(split)] - flags.ones[static_cast<std::size_t>(ones)];
       if (ones < u) return cost + (ones < split ? flags : late_).stop[static_cast<std::size_t>(ones)];
     } else if (ones < u) {
       return cost + flags.stop[static_cast<std::size_t>(ones)];
@@ -64,13 +65,13 @@ class RateTables {
 
   const ContextLayout layout_;
   std::vector<ContextModel> contexts_;
-  std::array<Unary, 3> unary_;  // of positive values, of negative ones, and beside a base up to its magnitude
-  Unary late_;                  // beside a base, after its magnitude
+  std::array<Unary, 3> unary_;      // of positive values, of negative ones, and beside a base up to its magnitude
+  Unary late_;                      // beside a base, after its magnitude
   std::array<float, 33> escape_{};  // [k] prefix of k ones and a zero, and k bypass bins
   const bool dependent_;
   const bool temporal_;
   const bool updates_;  // whether contexts of earlier updates are in use
-  float scale_ = 0;  // cost of 2^-15 bit
+  float scale_ = 0;     // cost of 2^-15 bit
 };
 
 }  // namespace nnr

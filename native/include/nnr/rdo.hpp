@@ -12,7 +12,7 @@
 namespace nnr {
 
 struct RdoSettings {
-  double lambda = 0;  // what a bit is worth, in squared steps; 0 gives the least squared error
+  double lambda = 0;     // what a bit is worth, in squared steps; 0 gives the least squared error
   bool adaptive = true;  // whether each path adapts its contexts; otherwise they stay as they start
   // Squared steps, and as many bits, by which a path lags when it is given up: time against size. 4 loses nothing measurable.
   float beam = 4.0F;

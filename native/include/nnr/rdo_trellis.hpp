@@ -45,8 +45,10 @@ class RdoTrellis {
         row_width_(settings.row_skip && coding.has_row_skip_flag() && coding.block_side() == 0 ? coding.width : 0),
         block_row_size_(coding.block_side() * coding.width),
         lean_(std::min(0.5, kLeanPerBit * settings.lambda)),
-        contexts_(coding, settings.history_enabled, settings.initialisations, settings.lambda, largest_value(), kRowSlot + kNodes) {
-    const float heaviest = tensor.importance == nullptr ? 1.0F : *std::max_element(tensor.importance, tensor.importance + coding.size());
+        contexts_(coding, settings.history_enabled, settings.initialisations, settings.lambda, largest_value(),
+                  kRowSlot + kNodes) {
+    const float heaviest =
+        tensor.importance == nullptr ? 1.0F : *std::max_element(tensor.importance, tensor.importance + coding.size());
     beam_ = settings.beam * (std::max(heaviest, 1.0F) + static_cast<float>(settings.lambda));
     decisions_.reserve(coding.size());
     if (row_width_ != 0) skips_.reserve(coding.rows);
@@ -313,8 +315,8 @@ class RdoTrellis {
   const double lean_;                   // towards zero, of the choice of candidates
   float beam_ = 0;                      // cost by which a path lags when it is given up
 
-  Costs costs_;                 // of the paths to the nodes, infinite where none was kept; the least is near 0
-  std::uint32_t reached_ = 1;   // bit by node: a path was kept
+  Costs costs_;                // of the paths to the nodes, infinite where none was kept; the least is near 0
+  std::uint32_t reached_ = 1;  // bit by node: a path was kept
   Costs row_costs_{};
   SurvivorContexts contexts_;
   std::size_t bank_ = 0;  // slot of node 0

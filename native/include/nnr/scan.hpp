@@ -12,7 +12,7 @@ namespace nnr {
 
 struct Segment {
   std::uint64_t row = 0;
-  std::uint64_t begin = 0;   // first position, counted row-major through the tensor
+  std::uint64_t begin = 0;  // first position, counted row-major through the tensor
   std::uint64_t length = 0;
 };
 

@@ -8,15 +8,15 @@ namespace nnr {
 
 enum class Outcome : std::uint8_t {
   kOk,
-  kTruncated,           // the codeword needs bits beyond its end
-  kLevelOverflow,       // a level does not fit 32 bits (format 5.3)
-  kOffsetAboveRange,    // a block row starts with an offset its range of 256 cannot hold (format 5.5)
-  kNoTermination,       // the terminating bin is 0 (format 3, payload)
-  kBadStopBit,          // the last bit of the codeword is not 1, or padding is not 0 (format 5.1)
-  kTrailingBytes,       // the codeword ends before its unit does
-  kParityMismatch,      // encoder: a level that dependent quantisation cannot reach from its state (format 5.4)
-  kNotInCodebook,       // a level outside the codebook
-  kLevelInSkippedRow,   // encoder: a non-zero level in a row marked as skipped
+  kTruncated,          // the codeword needs bits beyond its end
+  kLevelOverflow,      // a level does not fit 32 bits (format 5.3)
+  kOffsetAboveRange,   // a block row starts with an offset its range of 256 cannot hold (format 5.5)
+  kNoTermination,      // the terminating bin is 0 (format 3, payload)
+  kBadStopBit,         // the last bit of the codeword is not 1, or padding is not 0 (format 5.1)
+  kTrailingBytes,      // the codeword ends before its unit does
+  kParityMismatch,     // encoder: a level that dependent quantisation cannot reach from its state (format 5.4)
+  kNotInCodebook,      // a level outside the codebook
+  kLevelInSkippedRow,  // encoder: a non-zero level in a row marked as skipped
 };
 
 struct [[nodiscard]] Status {

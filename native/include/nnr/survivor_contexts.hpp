@@ -22,8 +22,8 @@ class SurvivorContexts {
  public:
   // `slots` sets of contexts, each as the tensor starts. `weight` is the cost of a bit; `initialisations` as in TensorChoices;
   // no magnitude exceeds `largest`.
-  SurvivorContexts(const TensorCoding& coding, bool history_enabled, std::span<const std::uint8_t> initialisations,
-                   double weight, std::int64_t largest, std::size_t slots)
+  SurvivorContexts(const TensorCoding& coding, bool history_enabled, std::span<const std::uint8_t> initialisations, double weight,
+                   std::int64_t largest, std::size_t slots)
       : layout_(coding.unary_length), bit_(static_cast<float>(weight)) {
     const bool temporal = coding.base != nullptr;
     prefix_ = kGreater + (temporal ? 4 * layout_.unary : 2 * static_cast<int>(std::min<std::int64_t>(layout_.unary, largest)));
@@ -39,7 +39,8 @@ class SurvivorContexts {
       const std::uint8_t initialisation = initialisations[next++];
       const bool flag = index >= ContextLayout::kGreater && index < layout_.prefix();
       const bool prefix = index >= layout_.prefix();
-      const int at = prefix ? place(LevelBin::kPrefix, index) : place(index < ContextLayout::kSign ? LevelBin::kSignificance : LevelBin::kGreater, index);
+      const int at = prefix ? place(LevelBin::kPrefix, index)
+                            : place(index < ContextLayout::kSign ? LevelBin::kSignificance : LevelBin::kGreater, index);
       if ((flag && at >= prefix_) || (prefix && at >= earlier_)) return;
       start_[static_cast<std::size_t>(at)].initialise(initialisation);
     });
@@ -90,7 +91,8 @@ class SurvivorContexts {
         ones += flag[1];
         continue;
       }
-      for (const int last = prefix_length(magnitude, layout_.unary); k < last; ++k) ones += cost(contexts[prefix_ + k], true) + bit_;
+      for (const int last = prefix_length(magnitude, layout_.unary); k < last; ++k)
+        ones += cost(contexts[prefix_ + k], true) + bit_;
       found[static_cast<std::size_t>(i)] = ones + (k < ContextLayout::kPrefixCount ? cost(contexts[prefix_ + k], false) : 0.0F);
     }
   }
@@ -98,7 +100,8 @@ class SurvivorContexts {
   // Adapts to one coded value.
   void adapt(std::size_t slot, const Neighbourhood& near, std::int64_t value) {
     ContextModel* contexts = of(slot);
-    for_each_level_bin(layout_, near, value, [&](LevelBin group, int index, bool bin) { contexts[place(group, index)].update(bin); });
+    for_each_level_bin(layout_, near, value,
+                       [&](LevelBin group, int index, bool bin) { contexts[place(group, index)].update(bin); });
   }
 
  private:
@@ -119,8 +122,8 @@ class SurvivorContexts {
   [[nodiscard]] const ContextModel* of(std::size_t slot) const { return contexts_.data() + slot * size_; }
 
   const ContextLayout layout_;
-  int prefix_ = 0;   // place of the first prefix
-  int earlier_ = 0;  // place of the first significance context of earlier updates
+  int prefix_ = 0;        // place of the first prefix
+  int earlier_ = 0;       // place of the first significance context of earlier updates
   std::size_t size_ = 0;  // contexts of a slot
   std::vector<ContextModel> start_;
   std::vector<ContextModel> contexts_;

@@ -20,11 +20,11 @@ struct TensorCoding {
   int unary_length = 10;    // U of format 5.2, 1..256
   bool dependent = false;   // dq_flag
   bool profile1 = true;
-  bool parent_present = false;         // parent_node_id_present_flag
-  int qp_bits = 0;                     // width of qp_value, 0 for an integer payload
-  std::int64_t codebook_size = 0;      // 0 without a codebook and in profile 0
-  std::int64_t codebook_zero = 0;      // CbZeroOffset, in [0, codebook_size)
-  const std::int32_t* base = nullptr;  // the previous update's levels, rows * width of them; null without
+  bool parent_present = false;            // parent_node_id_present_flag
+  int qp_bits = 0;                        // width of qp_value, 0 for an integer payload
+  std::int64_t codebook_size = 0;         // 0 without a codebook and in profile 0
+  std::int64_t codebook_zero = 0;         // CbZeroOffset, in [0, codebook_size)
+  const std::int32_t* base = nullptr;     // the previous update's levels, rows * width of them; null without
   const std::uint8_t* history = nullptr;  // 1 where any earlier update was non-zero; null without
 
   [[nodiscard]] std::uint64_t size() const { return rows * width; }
@@ -38,9 +38,7 @@ struct TensorCoding {
     const std::uint64_t side = block_side();
     return side == 0 ? 1 : (rows + side - 1) / side;
   }
-  [[nodiscard]] bool one_sided() const {
-    return codebook_size > 0 && (codebook_zero == 0 || codebook_zero == codebook_size - 1);
-  }
+  [[nodiscard]] bool one_sided() const { return codebook_size > 0 && (codebook_zero == 0 || codebook_zero == codebook_size - 1); }
   // Largest magnitude a level of this sign may have; only with a codebook.
   [[nodiscard]] std::int64_t codebook_limit(bool negative) const {
     return negative ? codebook_zero : codebook_size - codebook_zero - 1;

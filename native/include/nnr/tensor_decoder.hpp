@@ -32,16 +32,15 @@ struct TensorSideData {
   std::int32_t qp_value = 0;
   bool history_enabled = false;
   bool row_skip_enabled = false;
-  std::vector<std::uint8_t> row_skip_flags;      // one per row when enabled
-  std::vector<std::uint8_t> initialisations;     // one per context of for_each_initialised_context, 0 where none was sent
-  std::vector<BlockRowStart> block_row_starts;   // the first one's position is what the others' deltas start from
+  std::vector<std::uint8_t> row_skip_flags;     // one per row when enabled
+  std::vector<std::uint8_t> initialisations;    // one per context of for_each_initialised_context, 0 where none was sent
+  std::vector<BlockRowStart> block_row_starts;  // the first one's position is what the others' deltas start from
 };
 
 template <class Source>
 class TensorDecoder {
  public:
-  TensorDecoder(Source& source, const TensorCoding& coding)
-      : source_(source), coding_(coding), layout_(coding.unary_length) {}
+  TensorDecoder(Source& source, const TensorCoding& coding) : source_(source), coding_(coding), layout_(coding.unary_length) {}
 
   // Everything from qp_value to the last level. `levels` holds coding.size() values and is fully written on success.
   Outcome decode(std::int32_t* levels, TensorSideData& side) {

@@ -37,9 +37,7 @@ inline constexpr auto kIncoming = detail::make_incoming();
 
 // The levels reachable from a state form two sets by the parity of the coded value. As magnitudes:
 // even state, even value 0 4 8..; even state, odd value 2 6 10..; odd state, even value 0 3 7..; odd state, odd value 1 5 9..
-constexpr std::size_t candidate_set(Branch branch) {
-  return static_cast<std::size_t>(2 * (branch.state & 1) + branch.parity);
-}
+constexpr std::size_t candidate_set(Branch branch) { return static_cast<std::size_t>(2 * (branch.state & 1) + branch.parity); }
 
 inline constexpr std::array<double, 4> kSetOffsets = {0.0, 2.0, 3.0, 1.0};
 

@@ -34,7 +34,8 @@ class WorkQueue {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
-  // Lets the threads begin. They take the longest piece there is: one that was begun last would be waited for by one thread alone.
+  // Lets the threads begin. They take the longest piece there is: one that was begun last would be waited for by one thread
+  // alone.
   void start(Work& work);
   // Returns when all of it is done, and throws then what one of its pieces threw. The caller's thread does pieces too: its own,
   // and others' while the last of its own is being done elsewhere: the longest then too, for results can wait a little and the
@@ -47,7 +48,8 @@ class WorkQueue {
   // Threads do not survive a fork, nor does what they were doing.
   [[nodiscard]] bool is_forked() const;
   void serve();
-  // Does the next piece of `own`, or of the work with the longest pieces, with the lock given up meanwhile; false when there is none.
+  // Does the next piece of `own`, or of the work with the longest pieces, with the lock given up meanwhile; false when there is
+  // none.
   bool do_next(std::unique_lock<std::mutex>& lock, Work* own = nullptr);
 
   struct Meeting {
