@@ -130,7 +130,7 @@ void measure(double scale, bool dependent) {
     decoder.push_back(seconds([&] { status = nnr::decode_payload(encoded.bytes, {&coding, 1}, {&output, 1}, {&again, 1}); }));
     nnr::TensorSideData once_more;
     plain.push_back(
-        seconds([&] { status = nnr::decode_payload_plainly(encoded.bytes, {&coding, 1}, {&output, 1}, {&once_more, 1}); }));
+        seconds([&] { status = nnr::decode_payload_reference(encoded.bytes, {&coding, 1}, {&output, 1}, {&once_more, 1}); }));
     if (!status.ok()) return;
     const std::int32_t* input = levels.data();
     nnr::TensorChoices choices;

@@ -67,8 +67,8 @@ void require_same_rows(const std::vector<std::uint8_t>& payload, const nnr::Tens
     nnr::BlockRows rows(payload, coding, points, 1 + payload.back() % 64U);
     std::vector<std::int32_t> levels(coding.size());
     for (std::size_t row = rows.count(); row-- > 0;) rows.decode(row, levels.data());
-    fuzz::require(change != 0 || !straight.status.ok() || rows.are_right(), "entry points as they are lead through");
-    fuzz::require(!rows.are_right() || (straight.status.ok() && levels == straight.levels[0]), "block rows are the whole");
+    fuzz::require(change != 0 || !straight.status.ok() || rows.all_verified(), "entry points as they are lead through");
+    fuzz::require(!rows.all_verified() || (straight.status.ok() && levels == straight.levels[0]), "block rows are the whole");
     // Where decoding straight on is refused at the first bits, so are rows.
     std::vector<std::uint8_t> refused = payload;
     refused[0] = 0xFF;
@@ -92,7 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   const Decoded fast =
       decode(codings, [&](auto& levels, auto& side) { return nnr::decode_payload(payload, codings, levels, side); });
   const Decoded plain =
-      decode(codings, [&](auto& levels, auto& side) { return nnr::decode_payload_plainly(payload, codings, levels, side); });
+      decode(codings, [&](auto& levels, auto& side) { return nnr::decode_payload_reference(payload, codings, levels, side); });
   require_same(fast, plain, "fast and plain decoder agree");
   // Most inputs end early; of those, one in eight is enough for the third decoder.
   if (!fast.status.ok() && size % 8 != 0) return 0;

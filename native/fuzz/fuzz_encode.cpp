@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   const double slack = 32.0 + 2.0 * static_cast<double>(coding.block_rows()) + 0.2 * bits;
   fuzz::require(taken >= bits - slack && taken <= bits + slack, "the estimate is near what the codeword took");
 
-  for (const auto decode : {nnr::decode_payload, nnr::decode_payload_plainly}) {
+  for (const auto decode : {nnr::decode_payload, nnr::decode_payload_reference}) {
     std::vector<std::int32_t> again(levels.size());
     std::int32_t* output = again.data();
     nnr::TensorSideData side;

@@ -30,10 +30,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   for (const std::int64_t cost : nnr::magnitude_costs(values, candidates)) fuzz::require(cost >= 0, "costs are not negative");
 
   nnr::RateTables rates(tensor.coding, false, {});
-  nnr::Neighbourhood near;
+  nnr::Neighbourhood neighbourhood;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    near.base = tensor.base.empty() ? 0 : tensor.base[i % tensor.base.size()];
-    rates.adapt(near, values[i]);
+    neighbourhood.base = tensor.base.empty() ? 0 : tensor.base[i % tensor.base.size()];
+    rates.adapt(neighbourhood, values[i]);
   }
   rates.refresh(1.0);
   const auto finite = [](float cost) { return std::isfinite(cost) && cost >= 0; };

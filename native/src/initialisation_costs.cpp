@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "nnr/candidate_courses.hpp"
+#include "nnr/initialisation_costs.hpp"
 
 #include "nnr/context_model.hpp"
 #include "nnr/processor.hpp"
 #include "nnr/rate.hpp"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if NNR_X86_KERNELS
 #include <immintrin.h>
-#define NNR_HAS_AVX2_COURSES 1
 #endif
 
 namespace nnr {
 
 namespace {
 
-// By bin, then (S >> 7) + 32; wide enough to be added to a sum from memory.
+// kBinCosts by bin, then ContextModel::state_index(), in the width of a sum.
 struct CostTable {
-  std::array<std::array<std::uint64_t, 64>, 2> of;
+  std::array<std::array<std::uint64_t, ContextModel::kStateIndices>, 2> of;
 };
 
 const CostTable& cost_table() {
   static const CostTable table = [] {
     CostTable made{};
-    for (std::size_t i = 0; i < 64; ++i) made.of[0][i] = kBinCosts.zero[i];
-    for (std::size_t i = 0; i < 64; ++i) made.of[1][i] = kBinCosts.one[i];
+    for (std::size_t i = 0; i < ContextModel::kStateIndices; ++i) {
+      made.of[0][i] = kBinCosts.zero[i];
+      made.of[1][i] = kBinCosts.one[i];
+    }
     return made;
   }();
   return table;
 }
 
-// Where the estimates start, as FastContext has them.
+// The initial estimates of all nine models.
 struct Starts {
-  std::array<std::int16_t, CandidateCourses::kLanes> t0{};
-  std::array<std::int16_t, CandidateCourses::kLanes> t1{};
+  std::array<std::int16_t, InitialisationCosts::kLanes> t0{};
+  std::array<std::int16_t, InitialisationCosts::kLanes> t1{};
 };
 
 constexpr Starts kStarts = [] {
@@ -44,11 +45,11 @@ constexpr Starts kStarts = [] {
   return starts;
 }();
 
-#if defined(NNR_HAS_AVX2_COURSES)
+#if NNR_X86_KERNELS
 
-// kStep is 16 times a byte, and one value but for its ends: 16 entries for negative indices, a constant up to a last 0.
+// kStep / 16, which fits a byte, split at index 16 into one shuffle table for negative and one for positive estimates.
 struct StepBytes {
-  alignas(32) std::array<std::uint8_t, 32> negative;  // twice, for both halves of a vector
+  alignas(32) std::array<std::uint8_t, 32> negative;  // each table twice, for both halves of a vector
   alignas(32) std::array<std::uint8_t, 32> positive;
 };
 
@@ -70,11 +71,11 @@ static_assert(fit_bytes());
 
 constexpr StepBytes kStepBytes = make_step_bytes();
 
-// The upper half of a byte's 256-fold times these is 16 times the byte shifted by the candidate's own shift, and for the fast
-// estimate, which is kept times 16, 16 times that.
+// Factors that replace per-lane shifts. The upper half of (256 * step / 16) * slow is the step shifted for the slow estimate;
+// with `fast` it is 16 times the step shifted for the fast estimate, which is held times 16.
 struct ShiftFactors {
-  alignas(32) std::array<std::uint16_t, CandidateCourses::kLanes> fast;
-  alignas(32) std::array<std::uint16_t, CandidateCourses::kLanes> slow;
+  alignas(32) std::array<std::uint16_t, InitialisationCosts::kLanes> fast;
+  alignas(32) std::array<std::uint16_t, InitialisationCosts::kLanes> slow;
 };
 
 constexpr ShiftFactors make_shift_factors() {
@@ -88,8 +89,8 @@ constexpr ShiftFactors make_shift_factors() {
 
 constexpr ShiftFactors kShiftFactors = make_shift_factors();
 
-// The costs of two candidates in the halves of one word, so that one load and one addition serve both: by bin, then 64 times the
-// first's S >> 7 plus the second's.
+// The costs of two models in the halves of one word, so that one load and one addition serve both. Indexed by bin, then by 64
+// times the state index of the first model plus that of the second. kZero is the index of two states S of 0.
 struct PairCosts {
   static constexpr std::ptrdiff_t kZero = 64 * 32 + 32;
   std::array<std::array<std::uint64_t, 64 * 64>, 2> of;
@@ -108,32 +109,33 @@ const PairCosts& pair_costs() {
 
 [[gnu::target("avx2")]] inline __m256i load(const void* from) { return _mm256_load_si256(static_cast<const __m256i*>(from)); }
 
-// kStep[16 + (t >> 7)] / 16 of each lane, in its upper byte.
+// kStep[16 + (t >> 7)] / 16 of each lane, in the lane's upper byte.
 [[gnu::target("avx2")]] inline __m256i steps(__m256i t) {
-  // pshufb gives 0 where a byte's top bit is set: that of the lower bytes always is, that of the upper ones tells the sign.
+  // pshufb gives 0 where a byte's top bit is set: always in the lower bytes, and by the sign of t in the upper ones.
   const __m256i index = _mm256_or_si256(_mm256_slli_epi16(t, 1), _mm256_set1_epi16(0x0080));
   const __m256i positive = _mm256_shuffle_epi8(load(kStepBytes.positive.data()), index);
   const __m256i flipped = _mm256_xor_si256(index, _mm256_set1_epi16(static_cast<short>(0x8000)));
   return _mm256_or_si256(positive, _mm256_shuffle_epi8(load(kStepBytes.negative.data()), flipped));
 }
 
-// Keeps a sum in a general register: gathered into vectors, as compilers like to, the additions take longer.
+// Adds in a general register. The empty assembly stops compilers from gathering the sums into vectors, which is slower.
 inline void add(std::uint64_t& sum, std::uint64_t more) {
   sum += more;
   __asm__("" : "+r"(sum));
 }
 
-// The nine of one context in registers.
-struct Course {
+// The nine models of one context in registers; lane 2 * i is in the upper half of each sum.
+struct LaneState {
   __m256i t0;
   __m256i t1;
   std::uint64_t sum01 = 0, sum23 = 0, sum45 = 0, sum67 = 0, sum8 = 0;
 
-  [[gnu::target("avx2")]] explicit Course(const CandidateCourses& from) : t0(load(from.t0.data())), t1(load(from.t1.data())) {}
+  [[gnu::target("avx2")]] explicit LaneState(const InitialisationCosts& from)
+      : t0(load(from.t0.data())), t1(load(from.t1.data())) {}
 
-  [[gnu::target("avx2")]] inline void follow(const std::array<std::uint64_t, 64 * 64>& costs, __m256i sign) {
+  [[gnu::target("avx2")]] inline void run(const std::array<std::uint64_t, 64 * 64>& costs, __m256i sign) {
     const std::uint64_t* const of = costs.data() + PairCosts::kZero;
-    alignas(32) std::array<std::int32_t, CandidateCourses::kLanes / 2> pair;
+    alignas(32) std::array<std::int32_t, InitialisationCosts::kLanes / 2> pair;
     const __m256i state = _mm256_srai_epi16(_mm256_add_epi16(t0, t1), 7);
     _mm256_store_si256(reinterpret_cast<__m256i*>(pair.data()), _mm256_madd_epi16(state, _mm256_set1_epi32(64 | 1 << 16)));
     add(sum01, of[pair[0]]);
@@ -143,13 +145,13 @@ struct Course {
     add(sum8, of[pair[4]]);
     const __m256i step0 = _mm256_mulhi_epu16(steps(_mm256_sign_epi16(t0, sign)), load(kShiftFactors.fast.data()));
     const __m256i step1 = _mm256_mulhi_epu16(steps(_mm256_sign_epi16(t1, sign)), load(kShiftFactors.slow.data()));
-    // The bits that s0 does not have are lost.
+    // s0 has no fraction bits.
     const __m256i change0 = _mm256_and_si256(step0, _mm256_set1_epi16(static_cast<short>(0xFFF0)));
     t0 = _mm256_add_epi16(t0, _mm256_sign_epi16(change0, sign));
     t1 = _mm256_add_epi16(t1, _mm256_sign_epi16(step1, sign));
   }
 
-  [[gnu::target("avx2")]] void put_back(CandidateCourses& into) const {
+  [[gnu::target("avx2")]] void store(InitialisationCosts& into) const {
     const std::array<std::uint64_t, 5> sums = {sum01, sum23, sum45, sum67, sum8};
     for (std::size_t i = 0; i < kInitialisationCount; ++i)
       into.cost[i] += i % 2 == 0 ? sums[i / 2] >> 32 : sums[i / 2] & 0xFFFFFFFFU;
@@ -158,50 +160,50 @@ struct Course {
   }
 };
 
-[[gnu::target("avx2")]] void follow_by_vectors(CandidateCourses& courses, const std::uint8_t* bins, std::size_t count) {
+[[gnu::target("avx2")]] void run_avx2(InitialisationCosts& model_costs, const std::uint8_t* bins, std::size_t count) {
   const auto& costs = pair_costs().of;
   const __m256i signs[2] = {_mm256_set1_epi16(-1), _mm256_set1_epi16(1)};
-  Course course(courses);
-  for (std::size_t n = 0; n < count; ++n) course.follow(costs[bins[n]], signs[bins[n]]);
-  course.put_back(courses);
+  LaneState lanes(model_costs);
+  for (std::size_t n = 0; n < count; ++n) lanes.run(costs[bins[n]], signs[bins[n]]);
+  lanes.store(model_costs);
 }
 
-// One context's chain from bin to bin leaves the processor idle half of the time; the other's fills it.
-[[gnu::target("avx2")]] void follow_two_by_vectors(CandidateCourses& first, const std::uint8_t* first_bins,
-                                                   CandidateCourses& second, const std::uint8_t* second_bins, std::size_t count) {
+// Interleaves two contexts: the dependency chain from bin to bin of one leaves half of the processor's throughput unused.
+[[gnu::target("avx2")]] void run_pair_avx2(InitialisationCosts& first, const std::uint8_t* first_bins,
+                                           InitialisationCosts& second, const std::uint8_t* second_bins, std::size_t count) {
   const auto& costs = pair_costs().of;
   const __m256i signs[2] = {_mm256_set1_epi16(-1), _mm256_set1_epi16(1)};
-  Course one(first);
-  Course other(second);
+  LaneState a(first);
+  LaneState b(second);
   for (std::size_t n = 0; n < count; ++n) {
-    one.follow(costs[first_bins[n]], signs[first_bins[n]]);
-    other.follow(costs[second_bins[n]], signs[second_bins[n]]);
+    a.run(costs[first_bins[n]], signs[first_bins[n]]);
+    b.run(costs[second_bins[n]], signs[second_bins[n]]);
   }
-  one.put_back(first);
-  other.put_back(second);
+  a.store(first);
+  b.store(second);
 }
 
-bool by_vectors() {
-  static const bool found = has_avx2();
-  return found;
+bool use_avx2() {
+  static const bool supported = has_avx2();
+  return supported;
 }
 
 #endif
 
 }  // namespace
 
-void CandidateCourses::restart() {
+void InitialisationCosts::restart() {
   t0 = kStarts.t0;
   t1 = kStarts.t1;
 }
 
-void CandidateCourses::follow_plainly(const std::uint8_t* bins, std::size_t count) {
+void InitialisationCosts::run_reference(const std::uint8_t* bins, std::size_t count) {
   const auto& costs = cost_table().of;
   for (std::size_t i = 0; i < kInitialisationCount; ++i) {
     ContextModel model{.s1 = t1[i], .s0 = static_cast<std::int8_t>(t0[i] / 16), .initialisation = static_cast<std::uint8_t>(i)};
     for (std::size_t n = 0; n < count; ++n) {
       const std::size_t bin = bins[n];
-      cost[i] += costs[bin][static_cast<std::size_t>((model.state() >> 7) + 32)];
+      cost[i] += costs[bin][model.state_index()];
       model.update(bin != 0);
     }
     t0[i] = static_cast<std::int16_t>(16 * model.s0);
@@ -209,20 +211,20 @@ void CandidateCourses::follow_plainly(const std::uint8_t* bins, std::size_t coun
   }
 }
 
-void CandidateCourses::follow(const std::uint8_t* bins, std::size_t count) {
-#if defined(NNR_HAS_AVX2_COURSES)
-  if (by_vectors()) return follow_by_vectors(*this, bins, count);
+void InitialisationCosts::run(const std::uint8_t* bins, std::size_t count) {
+#if NNR_X86_KERNELS
+  if (use_avx2()) return run_avx2(*this, bins, count);
 #endif
-  follow_plainly(bins, count);
+  run_reference(bins, count);
 }
 
-void CandidateCourses::follow_two(CandidateCourses& first, const std::uint8_t* first_bins, CandidateCourses& second,
-                                  const std::uint8_t* second_bins, std::size_t count) {
-#if defined(NNR_HAS_AVX2_COURSES)
-  if (by_vectors()) return follow_two_by_vectors(first, first_bins, second, second_bins, count);
+void InitialisationCosts::run_pair(InitialisationCosts& first, const std::uint8_t* first_bins, InitialisationCosts& second,
+                                   const std::uint8_t* second_bins, std::size_t count) {
+#if NNR_X86_KERNELS
+  if (use_avx2()) return run_pair_avx2(first, first_bins, second, second_bins, count);
 #endif
-  first.follow_plainly(first_bins, count);
-  second.follow_plainly(second_bins, count);
+  first.run_reference(first_bins, count);
+  second.run_reference(second_bins, count);
 }
 
 }  // namespace nnr
