@@ -19,11 +19,11 @@ from nnr_codec.entropy.payload import (
 
 __all__ = [
     "BlockRowStart",
+    "DecodeTask",
     "DecodedPayload",
     "DecodedTensor",
-    "DecodeTask",
-    "EncodedPayload",
     "EncodeTask",
+    "EncodedPayload",
     "PayloadToDecode",
     "Quantization",
     "TensorCoding",

@@ -39,6 +39,8 @@ struct TensorSideData {
   std::vector<std::uint8_t> row_skip_flags;     // one per row when enabled
   std::vector<std::uint8_t> initialisations;    // one per context of for_each_initialised_context, 0 where none was sent
   std::vector<BlockRowStart> block_row_starts;  // entry points give positions relative to the first one's
+
+  friend bool operator==(const TensorSideData&, const TensorSideData&) = default;
 };
 
 template <class Source>
