@@ -133,7 +133,7 @@ struct LaneState {
   [[gnu::target("avx2")]] explicit LaneState(const InitialisationCosts& from)
       : t0(load(from.t0.data())), t1(load(from.t1.data())) {}
 
-  [[gnu::target("avx2")]] inline void run(const std::array<std::uint64_t, 64 * 64>& costs, __m256i sign) {
+  [[gnu::target("avx2")]] void run(const std::array<std::uint64_t, 64 * 64>& costs, __m256i sign) {
     const std::uint64_t* const of = costs.data() + PairCosts::kZero;
     alignas(32) std::array<std::int32_t, InitialisationCosts::kLanes / 2> pair;
     const __m256i state = _mm256_srai_epi16(_mm256_add_epi16(t0, t1), 7);

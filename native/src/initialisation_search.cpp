@@ -63,7 +63,7 @@ class TrialSink {
   }
 
  private:
-  static constexpr std::uint32_t kBatch = 256;
+  static constexpr std::size_t kBatch = 256;
   static_assert(2 * kBatch <= InitialisationCosts::kMaxBins);
   static constexpr std::size_t kNone = SIZE_MAX;
 
@@ -137,7 +137,7 @@ Status search_initialisations(const TensorCoding& coding, const std::int32_t* le
     if (sink.used(index)) {
       std::uint64_t least_cost = sink.cost(index, 0) + bin_cost(flag, false);
       for (std::size_t i = 1; i < kInitialisationCount; ++i) {
-        const std::uint64_t cost = sink.cost(index, i) + bin_cost(flag, true) + 3 * kBypassCost;
+        const std::uint64_t cost = sink.cost(index, i) + bin_cost(flag, true) + std::uint64_t{3} * kBypassCost;
         if (cost < least_cost) {
           least_cost = cost;
           cheapest = i;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 
 #include "nnr/dependent_quantization.hpp"
@@ -73,7 +75,7 @@ NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::
     while (i < stop) {
       if constexpr (!kTemporal)
         if (sign_class == 0 && (!kDependent || next_state(state, 0) == state)) {
-          i = decode_zeros(engine, contexts[3 * state], i, stop, levels);
+          i = decode_zeros(engine, contexts[std::ptrdiff_t{3} * state], i, stop, levels);
           if (i == stop) break;
         }
       if constexpr (kTemporal) {
@@ -82,7 +84,7 @@ NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::
         neighbourhood.state = state;
       }
 
-      if (!engine.decode(kTemporal ? contexts[neighbourhood.significance()] : contexts[3 * state + sign_class])) {
+      if (!engine.decode(kTemporal ? contexts[neighbourhood.significance()] : contexts[std::ptrdiff_t{3} * state + sign_class])) {
         levels[i++] = 0;
         sign_class = 0;
         if constexpr (kDependent) state = next_state(state, 0);

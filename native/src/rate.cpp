@@ -8,7 +8,7 @@ namespace nnr {
 namespace {
 
 // Between bins the range is close to log-uniform over 256..510, as the product of many factors modulo a power of two is.
-BinCosts make_bin_costs() {
+BinCosts make_bin_costs() noexcept {
   BinCosts costs{};
   for (int state = -32; state < 32; ++state) {
     double lps_bits = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nnr/rate_tables.hpp"
 
-#include <algorithm>
+#include <cstddef>
 
 namespace nnr {
 

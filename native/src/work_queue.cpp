@@ -27,7 +27,7 @@ long process_id() {
 WorkQueue::WorkQueue(int threads) : process_(process_id()) {
   try {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { serve(); });
-  } catch (const std::system_error&) {
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
     // The system allows no more threads. Results do not depend on their number.
   }
 }
@@ -42,7 +42,7 @@ WorkQueue::~WorkQueue() {
     return;
   }
   {
-    const std::lock_guard lock(sync_->mutex);
+    const std::scoped_lock lock(sync_->mutex);
     stopping_ = true;
   }
   sync_->available.notify_all();
@@ -52,7 +52,7 @@ WorkQueue::~WorkQueue() {
 void WorkQueue::start(Job& job) {
   if (job.count == 0) return;
   {
-    const std::lock_guard lock(sync_->mutex);
+    const std::scoped_lock lock(sync_->mutex);
     waiting_.push_back(&job);
   }
   if (job.count == 1)

@@ -136,8 +136,8 @@ class ArithmeticEncoder {
   // Moves whole bytes above low's range bits to the output, and propagates a carry into the bytes before them.
   void flush_bytes() {
     if ((low_ >> (kRangeBits + pending_)) != 0) {
-      for (std::size_t i = bytes_.size(); i-- > 0 && ++bytes_[i] == 0;) {
-      }
+      for (std::size_t i = bytes_.size(); i > 0; --i)
+        if (++bytes_[i - 1] != 0) break;
       low_ &= (1ULL << (kRangeBits + pending_)) - 1;
     }
     while (pending_ >= 8) {

@@ -17,7 +17,7 @@ namespace nnr {
   if constexpr (std::endian::native == std::endian::little) {
     word = ((word & 0x00FF00FF00FF00FFULL) << 8) | ((word >> 8) & 0x00FF00FF00FF00FFULL);
     word = ((word & 0x0000FFFF0000FFFFULL) << 16) | ((word >> 16) & 0x0000FFFF0000FFFFULL);
-    word = (word << 32) | (word >> 32);
+    word = std::rotl(word, 32);
   }
   return word;
 }

@@ -21,8 +21,9 @@ class ContextBank {
   }
   [[nodiscard]] Context* begin() { return contexts_.data(); }
 
-  void initialise(int index, int initialisation) {
-    const auto place = static_cast<std::size_t>(index);
+  void initialise(int context, int initialisation) {
+    assert(context >= 0);
+    const auto place = static_cast<std::size_t>(context);
     if (place >= contexts_.size()) contexts_.resize(place + 1);
     contexts_[place].initialise(initialisation);
   }

@@ -21,7 +21,7 @@ class DecoderSource {
   [[nodiscard]] bool terminate() { return engine_.decode_terminate(); }
   [[nodiscard]] bool restart_range() { return engine_.restart_range(); }
 
-  void initialise(int context, int index) { contexts_.initialise(context, index); }
+  void initialise(int context, int initialisation) { contexts_.initialise(context, initialisation); }
   void reset_contexts() { contexts_.reset(); }
 
   [[nodiscard]] bool overrun() const { return engine_.overrun(); }

@@ -21,7 +21,7 @@ class EncoderSink {
   void put_run(std::span<const BinEntry> run) { encode_run(engine_, contexts_.begin(), run); }
   void restart_range() { engine_.restart_range(); }
 
-  void initialise(int context, int index) { contexts_.initialise(context, index); }
+  void initialise(int context, int initialisation) { contexts_.initialise(context, initialisation); }
   void reset_contexts() { contexts_.reset(); }
 
   [[nodiscard]] const ArithmeticEncoder& engine() const { return engine_; }

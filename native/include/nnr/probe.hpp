@@ -78,7 +78,7 @@ class ProbeSource {
   [[nodiscard]] bool terminate();
   [[nodiscard]] bool restart_range();
 
-  void initialise(int context, int index) { contexts_.initialise(context, index); }
+  void initialise(int context, int initialisation) { contexts_.initialise(context, initialisation); }
   void reset_contexts() { contexts_.reset(); }
 
   [[nodiscard]] bool overrun() const { return engine_.overrun(); }

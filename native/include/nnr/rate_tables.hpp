@@ -23,7 +23,7 @@ namespace nnr {
 class RateTables {
  public:
   // The condition that selects a significance context besides the state: the level before, the base, or the history.
-  enum Kind { kAfterZero, kAfterNegative, kAfterPositive, kSmallBase, kLargeBase, kHistory, kKinds };
+  enum Kind : std::uint8_t { kAfterZero, kAfterNegative, kAfterPositive, kSmallBase, kLargeBase, kHistory, kKinds };
 
   // `initialisations` as in TensorChoices: empty, or one per context of for_each_initialised_context. `coding` has no codebook.
   RateTables(const TensorCoding& coding, bool history_enabled, std::span<const std::uint8_t> initialisations);

@@ -129,7 +129,7 @@ void for_each_initialised_context(const TensorCoding& coding, bool temporal, boo
     if (!codebook || a < 2 * limit) visit(ContextLayout::kGreater + a);
   if (temporal)
     for (int a = 2 * coding.unary_length; a < 4 * coding.unary_length; ++a)
-      if (!codebook || a < 2 * (limit - 1) + 2 * coding.unary_length) visit(ContextLayout::kGreater + a);
+      if (!codebook || a < 2 * (limit - 1) + 2 * std::int64_t{coding.unary_length}) visit(ContextLayout::kGreater + a);
   for (int a = 0; a < ContextLayout::kPrefixCount; ++a)
     if (!codebook || coding.unary_length - 1 + ((std::int64_t{2} << a) - 1) < limit) visit(layout.prefix() + a);
 }
