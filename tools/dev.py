@@ -108,14 +108,14 @@ def lint(rest: list[str]) -> None:
 def native_sources(*folders: str) -> list[Path]:
     """Return the C++ files of some folders of native/, or of all."""
     roots = [ROOT / "native" / folder for folder in folders] or [ROOT / "native"]
-    return sorted(path for root in roots for path in root.rglob("*.[ch]pp"))
+    return sorted(path.relative_to(ROOT) for root in roots for path in root.rglob("*.[ch]pp"))
 
 
 def tidy() -> None:
     """Run clang-tidy over the core and its tests, one process per processor."""
     sources = [path for path in native_sources("src", "tests") if path.suffix == ".cpp"]
     command = [str(BIN / "clang-tidy"), "--quiet"]
-    flags = ["--", "-std=c++20", f"-I{ROOT / 'native/include'}"]
+    flags = ["--", "-std=c++20", "-Inative/include"]
     print("$", shlex.join([*command, "native/src/*.cpp", "native/tests/*.cpp"]), flush=True)
 
     def check_one(source: Path) -> subprocess.CompletedProcess[str]:
