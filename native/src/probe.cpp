@@ -110,21 +110,21 @@ Status probe_payload(std::span<const std::uint8_t> payload, std::span<const Tens
                      std::uint64_t watch_bit, WatchedBin& watched) {
   ProbeSource source(payload, watch_bit);
   probes.assign(codings.size(), {});
-  std::size_t begun = 0;
+  std::size_t n_started = 0;
   const auto finished = [&](Outcome outcome) {
     watched = source.watched();
     const std::uint64_t position = source.bits_read();
-    const std::size_t last = begun == 0 ? 0 : begun - 1;
-    probes.resize(begun);
+    const std::size_t last = n_started == 0 ? 0 : n_started - 1;
+    probes.resize(n_started);
     return Status{outcome, position, static_cast<std::uint32_t>(last)};
   };
   if (!offset_in_range(source)) return finished(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange);
-  while (begun < codings.size()) {
-    source.begin_tensor(codings[begun], static_cast<std::uint32_t>(begun), probes[begun]);
-    TensorDecoder decoder(source, codings[begun]);
-    const Outcome outcome = decoder.decode(levels[begun], side[begun]);
+  while (n_started < codings.size()) {
+    source.begin_tensor(codings[n_started], static_cast<std::uint32_t>(n_started), probes[n_started]);
+    TensorDecoder decoder(source, codings[n_started]);
+    const Outcome outcome = decoder.decode(levels[n_started], side[n_started]);
     source.end_tensor();
-    ++begun;
+    ++n_started;
     if (outcome != Outcome::kOk) return finished(outcome);
   }
   return finished(finish_decoding(source, payload));

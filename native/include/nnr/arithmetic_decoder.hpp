@@ -2,7 +2,8 @@
 // The binary arithmetic decoder, reference form. FastEngine is the fast form of the same state machine.
 //
 // It never reads outside its bytes: past their end it reads zero bits and counts them. Callers must poll overrun() at bounded
-// intervals to stop early. Clause: format 5.1.
+// intervals to stop early.
+// Clause: format 5.1.
 #pragma once
 
 #include <bit>

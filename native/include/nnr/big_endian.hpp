@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unaligned loads of big-endian words. Clause: format 2 (bits come most significant first).
+// Unaligned loads of big-endian words.
+// Clause: format 2 (bits come most significant first).
 #pragma once
 
 #include <bit>

@@ -3,7 +3,8 @@
 //
 // The tensor is split into pieces of a few block rows each. Pieces decode in any order and on several threads. Each piece checks
 // that its rows end in the state that the following entry point announces. When a check fails, the entry points are wrong, and
-// the caller must decode the payload from its start. Clause: format 5.5.
+// the caller must decode the payload from its start.
+// Clause: format 5.5.
 #pragma once
 
 #include <cstddef>

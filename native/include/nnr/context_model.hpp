@@ -2,7 +2,8 @@
 // A context model: one adaptive binary probability, held as two estimates of different speed.
 //
 // The sign of S = s1 + 16 * s0 is the more probable symbol (1 for S >= 0); its magnitude gives that symbol's probability.
-// This is the reference; FastContext holds the same state for the fast engines. Clause: format 5.1.
+// This is the reference; FastContext holds the same state for the fast engines.
+// Clause: format 5.1.
 #pragma once
 
 #include <array>

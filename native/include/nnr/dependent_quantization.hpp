@@ -3,7 +3,8 @@
 //
 // Two quantisers alternate. In an even state the levels are the even integers; in an odd state they are the odd integers and 0.
 // The parity of each coded value selects the next state. Without dependent quantisation the state stays 0 and values are levels.
-// States are 0..kTrellisStates - 1. Clause: format 5.4.
+// States are 0..kTrellisStates - 1.
+// Clause: format 5.4.
 #pragma once
 
 #include <array>

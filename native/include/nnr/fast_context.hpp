@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fast form of ContextModel, with everything that the next bin needs computed in advance.
 //
-// Both estimates always equal those of ContextModel after the same bins. Clause: format 5.1.
+// Both estimates always equal those of ContextModel after the same bins.
+// Clause: format 5.1.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fast form of ArithmeticDecoder: a plain value that kernels copy into locals, so that it lives in registers, and back.
+// The fast form of ArithmeticDecoder: a value that kernels copy into locals, where it stays in registers, and back.
 //
 // Bins, positions and behaviour past the end equal those of ArithmeticDecoder, which is the reference.
 // Clause: format 5.1.
@@ -34,7 +34,7 @@ struct FastEngine {
   // Starts at the first bit of `bytes`, which must outlive the engine.
   explicit FastEngine(std::span<const std::uint8_t> bytes) : cursor(bytes.data()), end(bytes.data() + bytes.size()) { refill(); }
 
-  // Starts at an entry point: kRangeBits bits behind `position` are read, all within the bytes, and make up `offset`, 0..255.
+  // Starts at an entry point: kRangeBits bits after `position` are read, all within the bytes, and make up `offset`, 0..255.
   FastEngine(std::span<const std::uint8_t> bytes, std::uint64_t position, std::uint32_t offset)
       : window((std::uint64_t{offset} << 1 | 1U) << (kShift - 1)),
         cursor(bytes.data() + ((position + kRangeBits) >> 3)),

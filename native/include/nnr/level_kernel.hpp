@@ -2,7 +2,8 @@
 // The decoder's inner loop: the levels of one segment, dispatched to the fastest kernel that the processor supports.
 //
 // This is the only second statement of the level syntax of format 5.3. Tests compare it with the reference, TensorDecoder over
-// DecoderSource, after every tensor. Clause: format 5.2 to 5.4.
+// DecoderSource, after every tensor.
+// Clause: format 5.2 to 5.4.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,8 @@
 // Bit accounting of a payload: the reference decoder, with the cost of every bin recorded by context.
 //
 // The cost of a bin is -log2 of the share of the range that it kept. Costs add up to the codeword's length without its stop bit
-// and padding. Clause: format 5.1 to 5.5.
+// and padding.
+// Clause: format 5.1 to 5.5.
 #pragma once
 
 #include <array>
@@ -25,7 +26,7 @@ enum class ProbedElement : std::uint8_t {
   kQpValue,
   kHistoryFlag,     // hist_dep_sig_prob_enabled_flag
   kRowSkipEnabled,  // row_skip_enabled_flag
-  kInitialisation,  // the three bins behind a parameter-initialisation flag
+  kInitialisation,  // the three bins after a parameter-initialisation flag
   kSuffix,          // bypass bins of an Exp-Golomb code
   kRangeRestart,    // range lost by setting it to 256 (format 5.5)
   kTerminate,
@@ -105,8 +106,8 @@ class ProbeSource {
   WatchedBin watched_;
 };
 
-// Decodes as decode_payload_reference does. `probes` receives one entry per tensor begun; after a failure the last one holds the
-// bins up to the fault.
+// Decodes as decode_payload_reference does. `probes` receives one entry per tensor started; after a failure the last one holds
+// the bins up to the fault.
 Status probe_payload(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                      std::span<std::int32_t* const> levels, std::span<TensorSideData> side, std::vector<TensorProbe>& probes,
                      std::uint64_t watch_bit, WatchedBin& watched);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rate-distortion optimised quantisation: minimises squared error + lambda * bits, where bits are the cost under the tensor's own
-// adaptive contexts. Clause: format 5.2 to 5.5.
+// adaptive contexts.
+// Clause: format 5.2 to 5.5.
 #pragma once
 
 #include <cstddef>

@@ -4,7 +4,8 @@
 //
 // A Source has regular(context_index), bypass(), bypass_bins(count), restart_range(), initialise(context_index, index),
 // reset_contexts(), overrun(), bits_read() and offset(). A Source that also has decode_levels() decodes whole segments of levels
-// itself. Clause: format 5.3 to 5.6.
+// itself.
+// Clause: format 5.3 to 5.6.
 #pragma once
 
 #include <algorithm>

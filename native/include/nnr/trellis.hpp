@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The forward pass of the Viterbi algorithm over the 8 states of dependent quantisation, for the least squared error.
 //
-// Distances and costs are in steps and squared steps. Clause: format 5.4.
+// Distances and costs are in steps and squared steps.
+// Clause: format 5.4.
 #pragma once
 
 #include <array>
