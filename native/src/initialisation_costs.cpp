@@ -15,15 +15,15 @@ namespace {
 
 // kBinCosts by bin, then ContextModel::state_index(), in the width of a sum.
 struct CostTable {
-  std::array<std::array<std::uint64_t, ContextModel::kStateIndices>, 2> of;
+  std::array<std::array<std::uint64_t, ContextModel::kStateIndices>, 2> by_bin;
 };
 
 const CostTable& cost_table() {
   static const CostTable table = [] {
     CostTable made{};
     for (std::size_t i = 0; i < ContextModel::kStateIndices; ++i) {
-      made.of[0][i] = kBinCosts.zero[i];
-      made.of[1][i] = kBinCosts.one[i];
+      made.by_bin[0][i] = kBinCosts.zero[i];
+      made.by_bin[1][i] = kBinCosts.one[i];
     }
     return made;
   }();
@@ -40,7 +40,7 @@ constexpr Starts kStarts = [] {
   Starts starts;
   for (std::size_t i = 0; i < kInitialisationCount; ++i) {
     starts.t0[i] = static_cast<std::int16_t>(16 * kInitialisations[i].s0);
-    starts.t1[i] = static_cast<std::int16_t>(kInitialisations[i].s - starts.t0[i]);
+    starts.t1[i] = static_cast<std::int16_t>(kInitialisations[i].state - starts.t0[i]);
   }
   return starts;
 }();
@@ -81,8 +81,8 @@ struct ShiftFactors {
 constexpr ShiftFactors make_shift_factors() {
   ShiftFactors factors{};
   for (std::size_t i = 0; i < kInitialisationCount; ++i) {
-    factors.fast[i] = static_cast<std::uint16_t>(1 << (16 - kInitialisations[i].a));
-    factors.slow[i] = static_cast<std::uint16_t>(1 << (12 - kInitialisations[i].b_shift));
+    factors.fast[i] = static_cast<std::uint16_t>(1 << (16 - kInitialisations[i].fast_shift));
+    factors.slow[i] = static_cast<std::uint16_t>(1 << (12 - kInitialisations[i].slow_shift));
   }
   return factors;
 }
@@ -93,7 +93,7 @@ constexpr ShiftFactors kShiftFactors = make_shift_factors();
 // times the state index of the first model plus that of the second. kZero is the index of two states S of 0.
 struct PairCosts {
   static constexpr std::ptrdiff_t kZero = 64 * 32 + 32;
-  std::array<std::array<std::uint64_t, 64 * 64>, 2> of;
+  std::array<std::array<std::uint64_t, 64 * 64>, 2> by_bin;
 };
 
 const PairCosts& pair_costs() {
@@ -101,7 +101,7 @@ const PairCosts& pair_costs() {
     PairCosts made{};
     for (std::size_t bin = 0; bin < 2; ++bin)
       for (std::size_t i = 0; i < 64 * 64; ++i)
-        made.of[bin][i] = cost_table().of[bin][i / 64] << 32 | cost_table().of[bin][i % 64];
+        made.by_bin[bin][i] = cost_table().by_bin[bin][i / 64] << 32 | cost_table().by_bin[bin][i % 64];
     return made;
   }();
   return table;
@@ -134,15 +134,15 @@ struct LaneState {
       : t0(load(from.t0.data())), t1(load(from.t1.data())) {}
 
   [[gnu::target("avx2")]] void run(const std::array<std::uint64_t, 64 * 64>& costs, __m256i sign) {
-    const std::uint64_t* const of = costs.data() + PairCosts::kZero;
+    const std::uint64_t* const zero_states = costs.data() + PairCosts::kZero;
     alignas(32) std::array<std::int32_t, InitialisationCosts::kLanes / 2> pair;
     const __m256i state = _mm256_srai_epi16(_mm256_add_epi16(t0, t1), 7);
     _mm256_store_si256(reinterpret_cast<__m256i*>(pair.data()), _mm256_madd_epi16(state, _mm256_set1_epi32(64 | 1 << 16)));
-    add(sum01, of[pair[0]]);
-    add(sum23, of[pair[1]]);
-    add(sum45, of[pair[2]]);
-    add(sum67, of[pair[3]]);
-    add(sum8, of[pair[4]]);
+    add(sum01, zero_states[pair[0]]);
+    add(sum23, zero_states[pair[1]]);
+    add(sum45, zero_states[pair[2]]);
+    add(sum67, zero_states[pair[3]]);
+    add(sum8, zero_states[pair[4]]);
     const __m256i step0 = _mm256_mulhi_epu16(steps(_mm256_sign_epi16(t0, sign)), load(kShiftFactors.fast.data()));
     const __m256i step1 = _mm256_mulhi_epu16(steps(_mm256_sign_epi16(t1, sign)), load(kShiftFactors.slow.data()));
     // s0 has no fraction bits.
@@ -161,7 +161,7 @@ struct LaneState {
 };
 
 [[gnu::target("avx2")]] void run_avx2(InitialisationCosts& model_costs, const std::uint8_t* bins, std::size_t count) {
-  const auto& costs = pair_costs().of;
+  const auto& costs = pair_costs().by_bin;
   const __m256i signs[2] = {_mm256_set1_epi16(-1), _mm256_set1_epi16(1)};
   LaneState lanes(model_costs);
   for (std::size_t n = 0; n < count; ++n) lanes.run(costs[bins[n]], signs[bins[n]]);
@@ -171,7 +171,7 @@ struct LaneState {
 // Interleaves two contexts: the dependency chain from bin to bin of one leaves half of the processor's throughput unused.
 [[gnu::target("avx2")]] void run_pair_avx2(InitialisationCosts& first, const std::uint8_t* first_bins,
                                            InitialisationCosts& second, const std::uint8_t* second_bins, std::size_t count) {
-  const auto& costs = pair_costs().of;
+  const auto& costs = pair_costs().by_bin;
   const __m256i signs[2] = {_mm256_set1_epi16(-1), _mm256_set1_epi16(1)};
   LaneState a(first);
   LaneState b(second);
@@ -198,7 +198,7 @@ void InitialisationCosts::restart() {
 }
 
 void InitialisationCosts::run_reference(const std::uint8_t* bins, std::size_t count) {
-  const auto& costs = cost_table().of;
+  const auto& costs = cost_table().by_bin;
   for (std::size_t i = 0; i < kInitialisationCount; ++i) {
     ContextModel model{.s1 = t1[i], .s0 = static_cast<std::int8_t>(t0[i] / 16), .initialisation = static_cast<std::uint8_t>(i)};
     for (std::size_t n = 0; n < count; ++n) {

@@ -58,12 +58,12 @@ NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::
   FastEngine engine = run.engine;
   Neighbourhood neighbourhood = run.neighbourhood;
   std::ptrdiff_t sign_class = Neighbourhood::sign_class(neighbourhood.previous);
-  int state = neighbourhood.state;
+  std::ptrdiff_t state = neighbourhood.state;
 
   const auto leave = [&](Outcome outcome) {
     run.engine = engine;
     run.neighbourhood.previous = Neighbourhood::value_of_class(sign_class);
-    run.neighbourhood.state = state;
+    run.neighbourhood.state = static_cast<int>(state);
     return outcome;
   };
   const auto rejected = [&](Outcome outcome) { return leave(engine.overrun() ? Outcome::kTruncated : outcome); };
@@ -75,16 +75,16 @@ NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::
     while (i < stop) {
       if constexpr (!kTemporal)
         if (sign_class == 0 && (!kDependent || next_state(state, 0) == state)) {
-          i = decode_zeros(engine, contexts[std::ptrdiff_t{3} * state], i, stop, levels);
+          i = decode_zeros(engine, contexts[3 * state], i, stop, levels);
           if (i == stop) break;
         }
       if constexpr (kTemporal) {
         neighbourhood.locate(coding, run.history_enabled, i);
         neighbourhood.previous = Neighbourhood::value_of_class(sign_class);
-        neighbourhood.state = state;
+        neighbourhood.state = static_cast<int>(state);
       }
 
-      if (!engine.decode(kTemporal ? contexts[neighbourhood.significance()] : contexts[std::ptrdiff_t{3} * state + sign_class])) {
+      if (!engine.decode(kTemporal ? contexts[neighbourhood.significance()] : contexts[3 * state + sign_class])) {
         levels[i++] = 0;
         sign_class = 0;
         if constexpr (kDependent) state = next_state(state, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unaligned loads of big-endian words.
-// Clause: format 2 (bits come most significant first).
+// Clause: format 1 and 5.1.
 #pragma once
 
 #include <bit>

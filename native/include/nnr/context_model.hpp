@@ -61,15 +61,15 @@ struct ContextModel {
     const Initialisation& init = kInitialisations[static_cast<unsigned>(index)];
     initialisation = static_cast<std::uint8_t>(index);
     s0 = init.s0;
-    s1 = static_cast<std::int16_t>(init.s - 16 * init.s0);
+    s1 = static_cast<std::int16_t>(init.state - 16 * init.s0);
   }
 
   constexpr void reset() { initialise(initialisation); }
 
   constexpr void update(bool bin) {
     const Initialisation& init = kInitialisations[initialisation];
-    const std::int16_t* step0 = detail::kShiftedSteps.step[init.a];
-    const std::int16_t* step1 = detail::kShiftedSteps.step[init.b_shift];
+    const std::int16_t* step0 = detail::kShiftedSteps.step[init.fast_shift];
+    const std::int16_t* step1 = detail::kShiftedSteps.step[init.slow_shift];
     if (bin) {
       s0 = static_cast<std::int8_t>(s0 + step0[16 + (s0 >> 3)]);
       s1 = static_cast<std::int16_t>(s1 + step1[16 + (s1 >> 7)]);

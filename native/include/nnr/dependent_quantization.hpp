@@ -30,7 +30,9 @@ inline constexpr auto kPreviousState = [] {
   return previous;
 }();
 
-[[nodiscard]] NNR_INLINE constexpr int next_state(int state, std::int64_t value) {
+// The state after a coded value. Kernels hold states in the width of an index, which saves an extension in the chain of states.
+template <class State>
+[[nodiscard]] NNR_INLINE constexpr State next_state(State state, std::int64_t value) {
   assert(state >= 0 && state < kTrellisStates);
   return kNextState[state][value & 1];
 }
@@ -45,7 +47,10 @@ inline constexpr int kZeroCycle = 4;
 }
 
 // The quantiser of a state: 0 or 1.
-[[nodiscard]] NNR_INLINE constexpr int quantizer_of(int state) { return state & 1; }
+template <class State>
+[[nodiscard]] NNR_INLINE constexpr State quantizer_of(State state) {
+  return state & 1;
+}
 
 // Magnitude of the level of a coded value of magnitude `value` >= 1.
 [[nodiscard]] NNR_INLINE constexpr std::int64_t magnitude_to_level(std::int64_t value, std::int64_t quantizer) {

@@ -57,7 +57,7 @@ constexpr std::array<Adaptation, kInitialisationCount> make_adaptations() {
         all[i].fast[bin][static_cast<std::size_t>(128 + s0)] = static_cast<std::int16_t>(2 * model.s0);
       }
     for (std::size_t row = 0; row < 32; ++row) {
-      const int step = kStep[row] >> kInitialisations[i].b_shift;
+      const int step = kStep[row] >> kInitialisations[i].slow_shift;
       all[i].slow[row][1] = step;
       all[i].slow[32 - row][0] = -step;
     }

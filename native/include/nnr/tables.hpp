@@ -36,10 +36,10 @@ inline constexpr std::array<std::uint16_t, 32> kStep = {
 
 // The start of a context model. The slow estimate is S - 16 * s0.
 struct Initialisation {
-  std::int8_t a;        // adaptation shift of the fast estimate, 4..7
-  std::int8_t b_shift;  // adaptation shift of the slow estimate, 4..6
-  std::int16_t s;       // S, the state of both estimates
-  std::int8_t s0;       // the fast estimate
+  std::int8_t fast_shift;  // adaptation shift of the fast estimate, 4..7
+  std::int8_t slow_shift;  // adaptation shift of the slow estimate, 4..6
+  std::int16_t state;      // S, of both estimates
+  std::int8_t s0;          // the fast estimate
 };
 
 inline constexpr int kInitialisationCount = 9;
