@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,8 @@ BUILD_TOOLS = ["scikit-build-core>=0.11", "nanobind>=3", "cmake>=3.26", "ninja>=
 BUILD_DIR = "build/{wheel_tag}"
 #: Two workers that take tests from each other: files differ too much in time to be the unit of distribution.
 PARALLEL = ["-n", "2", "--dist", "worksteal"]
+#: Compiler warnings are errors in development; a user's compiler may have others.
+WERROR = ["--config-settings", "cmake.define.NNR_WERROR=ON"]
 CHECKED = ["nnr_codec", "conformance", "spec", "tests", "tools"]
 
 
@@ -59,7 +62,7 @@ def make_environment(extras: str) -> None:
         run(sys.executable, "-m", "venv", VENV)
     # Without isolation, so that a rebuild finds the same tools and compiles only what changed.
     run(PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=23.1", *BUILD_TOOLS)
-    install(f".[{extras}]" if extras else ".")
+    install(f".[{extras}]" if extras else ".", *(WERROR if extras else []))
     stamp.write_text(state)
 
 
@@ -83,22 +86,51 @@ def demo(rest: list[str]) -> None:
 def build(rest: list[str]) -> None:
     """Compile the native module incrementally."""
     make_environment("dev")
-    install(".", "--no-deps", *rest)
+    install(".", "--no-deps", *WERROR, *rest)
 
 
 def format_(rest: list[str]) -> None:
     """Format and apply safe fixes."""
     make_environment("dev")
+    run(BIN / "clang-format", "-i", *native_sources())
     run(BIN / "ruff", "format", *present(*CHECKED), *rest)
     run(BIN / "ruff", "check", "--fix", *present(*CHECKED), *rest)
 
 
 def lint(rest: list[str]) -> None:
-    """Run ruff and the import contracts."""
+    """Run ruff, the import contracts, clang-format and clang-tidy."""
     make_environment("dev")
     run(BIN / "ruff", "format", "--check", *present(*CHECKED), *rest)
     run(BIN / "ruff", "check", *present(*CHECKED), *rest)
     run(BIN / "lint-imports", "--no-cache")
+    run(BIN / "clang-format", "--dry-run", "-Werror", *native_sources())
+    tidy()
+
+
+def native_sources(*folders: str) -> list[Path]:
+    """Return the C++ files of some folders of native/, or of all."""
+    roots = [ROOT / "native" / folder for folder in folders] or [ROOT / "native"]
+    return sorted(path.relative_to(ROOT) for root in roots for path in root.rglob("*.[ch]pp"))
+
+
+def tidy() -> None:
+    """Run clang-tidy over the core and its tests, one process per processor."""
+    sources = [path for path in native_sources("src", "tests") if path.suffix == ".cpp"]
+    command = [str(BIN / "clang-tidy"), "--quiet"]
+    flags = ["--", "-std=c++20", "-Inative/include"]
+    print("$", shlex.join([*command, "native/src/*.cpp", "native/tests/*.cpp"]), flush=True)
+
+    def check_one(source: Path) -> subprocess.CompletedProcess[str]:
+        words = [*command, str(source), *flags]
+        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        failures = [result for result in pool.map(check_one, sources) if result.returncode != 0]
+    # The standard error of clang-tidy counts the warnings of system headers; it matters only without findings.
+    for result in failures:
+        print(result.stdout or result.stderr, file=sys.stderr)
+    if failures:
+        raise TaskError(f"clang-tidy: findings in {len(failures)} of {len(sources)} sources")
 
 
 def type_(rest: list[str]) -> None:
@@ -110,8 +142,8 @@ def type_(rest: list[str]) -> None:
 def stubs(rest: list[str]) -> None:
     """Regenerate the type stub of the native module."""
     make_environment("dev")
-    run(PYTHON, "-m", "nanobind.stubgen", "-m", "nnr_codec._native", "-o", "nnr_codec/_native.pyi", *rest)
     stub = ROOT / "nnr_codec/_native.pyi"
+    run(PYTHON, "-m", "nanobind.stubgen", "-q", "-m", "nnr_codec._native", "-o", stub, *rest)
     stub.write_text(f"# SPDX-License-Identifier: Apache-2.0\n{stub.read_text()}")
 
 
@@ -127,21 +159,31 @@ def test(rest: list[str]) -> None:
     run(PYTHON, "-m", "pytest", *PARALLEL, *rest)
 
 
-def native(folder: str, *definitions: str, targets: tuple[str, ...] = ()) -> Path:
-    """Configure and compile native/ by itself, or some targets of it."""
+def compile_native(folder: str, *definitions: str, targets: tuple[str, ...] = ()) -> Path:
+    """Configure and compile native/ without its Python module, or some targets of it."""
     make_environment("dev")
     cmake, out = BIN / "cmake", ROOT / "build" / folder
-    tools = [f"-DCMAKE_MAKE_PROGRAM={BIN / 'ninja'}", f"-DPython_EXECUTABLE={PYTHON}"]
-    run(cmake, "-S", "native", "-B", out, "-G", "Ninja", *tools, *definitions)
+    options = [f"-DCMAKE_MAKE_PROGRAM={BIN / 'ninja'}", "-DNNR_BUILD_BINDINGS=OFF", "-DNNR_WERROR=ON"]
+    run(cmake, "-S", "native", "-B", out, "-G", "Ninja", *options, *definitions)
     run(cmake, "--build", out, *(["--target", *targets] if targets else []))
     return out
 
 
+def native_tests(folder: str, *definitions: str, rest: list[str]) -> None:
+    """Build and run the C++ tests with assertions, over the core and over the portable core."""
+    out = compile_native(folder, "-DCMAKE_BUILD_TYPE=Debug", "-DNNR_BUILD_TESTS=ON", *definitions)
+    run(BIN / "ctest", "--test-dir", out, "--output-on-failure", "--no-tests=error", *rest)
+
+
+def native(rest: list[str]) -> None:
+    """Build and run the C++ tests, plain and with NNR_PORTABLE."""
+    native_tests("native", rest=rest)
+
+
 def sanitize(rest: list[str]) -> None:
     """The C++ tests under the address and undefined-behaviour sanitizers."""
-    flags = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Werror"
-    out = native("sanitize", "-DCMAKE_BUILD_TYPE=Debug", "-DNNR_BUILD_TESTS=ON", f"-DCMAKE_CXX_FLAGS={flags}")
-    run(BIN / "ctest", "--test-dir", out, "--output-on-failure", "--no-tests=error", *rest)
+    flags = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+    native_tests("sanitize", f"-DCMAKE_CXX_FLAGS={flags}", rest=rest)
 
 
 def fuzzers() -> list[str]:
@@ -156,7 +198,7 @@ def fuzzers() -> list[str]:
         return []
     options = ["-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_BUILD_TYPE=Release", "-DNNR_BUILD_FUZZERS=ON"]
     targets = tuple(path.stem for path in sorted((ROOT / "native/fuzz").glob("fuzz_*.cpp")))
-    out = native("fuzz", *options, targets=targets)
+    out = compile_native("fuzz", *options, targets=targets)
     return ["--binaries", str(out)]
 
 
@@ -168,7 +210,7 @@ def fuzz(rest: list[str]) -> None:
 
 def bench(rest: list[str]) -> None:
     """Run the speed benchmark against NNCodec; `-- --help` for its options."""
-    engine = native("bench", "-DCMAKE_BUILD_TYPE=Release", "-DNNR_BUILD_BENCH=ON") / "engine_bench"
+    engine = compile_native("bench", "-DCMAKE_BUILD_TYPE=Release", "-DNNR_BUILD_BENCH=ON") / "engine_bench"
     run(PYTHON, "-m", "tools.bench.speed", "--engine", engine, *rest)
 
 
@@ -190,7 +232,9 @@ def check(rest: list[str]) -> None:
     build([])
     lint([])
     type_([])
+    native([])
     peer([])
+    docs([])
     fuzz(["--seconds", "3"])
     test(["--benchmark-skip", *rest])
 
@@ -206,6 +250,7 @@ TASKS: dict[str, Callable[[list[str]], None]] = {
     "build": build,
     "test": test,
     "stubs": stubs,
+    "native": native,
     "peer": peer,
     "sanitize": sanitize,
     "fuzz": fuzz,

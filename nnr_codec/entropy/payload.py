@@ -163,14 +163,16 @@ def decode_payload(
     ]
 
 
-class DecodingPayloads:
-    """The payloads of several units that build on no others, decoded by threads or where the result is asked for.
+class DecodeTask:
+    """A decode task: the payloads of several units that depend on no others.
+
+    It runs on the threads of `workers`, or in `result` without them.
 
     Parameters
     ----------
     jobs : sequence of PayloadToDecode
     workers : Workers, optional
-        Threads that begin at once, and need no interpreter lock.
+        Threads that start at once and run without the interpreter lock.
 
     Clause: format 3 (payload), 4, 5.
     """
@@ -178,33 +180,34 @@ class DecodingPayloads:
     def __init__(self, jobs: Sequence[PayloadToDecode], workers: _native.Workers | None = None) -> None:
         self._jobs = jobs
         self._arrays = [[np.empty(coding.size, np.int32) for coding in job.codings] for job in jobs]
-        self._begun = _native.DecodingPayloads(
+        self._task = _native.DecodeTask(
             [
-                (job.payload, job.codings, own, job.quantization, job.entry_points)
-                for job, own in zip(jobs, self._arrays, strict=True)
+                (job.payload, job.codings, arrays, job.quantization, job.entry_points)
+                for job, arrays in zip(jobs, self._arrays, strict=True)
             ],
             workers,
         )
 
     def cancel(self) -> None:
-        """Give up what is not begun, and wait for what is."""
-        self._begun.cancel()
+        """Drop the pieces that have not started, and wait for the others."""
+        self._task.cancel()
 
     @property
-    def in_rows(self) -> tuple[int, int]:
-        """How many payloads threads shared, and how many of them had wrong entry points: known after `result`."""
-        return self._begun.in_rows
+    def block_row_counts(self) -> tuple[int, int]:
+        """Payloads decoded from entry points, and those whose entry points were wrong; valid after `result`."""
+        return self._task.block_row_counts
 
     def result(self) -> list[DecodedPayload | BitstreamError]:
-        """Return per job what was decoded, or the error that `decode_payload` would raise."""
+        """Return for each job its arrays, or the error that `decode_payload` would raise."""
         results: list[DecodedPayload | BitstreamError] = []
-        told = self._begun.result()
-        for job, own, (status, qp_values) in zip(self._jobs, self._arrays, told, strict=True):
+        outcomes = self._task.result()
+        for job, arrays, (status, qp_values) in zip(self._jobs, self._arrays, outcomes, strict=True):
             if status is not None:
                 results.append(decoding_fault(status, job.payload, job.bit_offset, job.path))
             else:
-                values = own if job.quantization is None else [array.view(np.float32) for array in own]
-                results.append(DecodedPayload(values, qp_values))
+                if job.quantization is not None:
+                    arrays = [array.view(np.float32) for array in arrays]
+                results.append(DecodedPayload(arrays, qp_values))
         return results
 
 
@@ -236,8 +239,10 @@ def _wrong_bit(payload: bytes | memoryview, position: int) -> int:
     return (position - 1 | 7) - (tail & ~stop).bit_length() + 1
 
 
-class EncodingWeights:
-    """One tensor's weights to levels of dependent quantisation and a codeword, by threads or where the result is asked for.
+class EncodeTask:
+    """An encode task: dependent quantisation of one tensor's weights, and the codeword of its levels.
+
+    It runs on a thread of `workers`, or in `result` without them.
 
     Parameters
     ----------
@@ -252,7 +257,7 @@ class EncodingWeights:
     levels : int32[rows * width], optional
         Receives the levels.
     workers : Workers, optional
-        Threads that begin at once, and need no interpreter lock.
+        Threads that start at once and run without the interpreter lock.
 
     Clause: format 3 (payload), 4, 5.
     """
@@ -269,22 +274,22 @@ class EncodingWeights:
         levels: NDArray[np.int32] | None = None,
         workers: _native.Workers | None = None,
     ) -> None:
-        choices = _native.Choices(qp_value=qp_value, row_skip=row_skip, search=search_initialisations)
-        self._begun = _native.EncodingWeights(weights, step, coding, choices, levels, workers)
+        options = _native.EncodeOptions(qp_value=qp_value, row_skip=row_skip, search=search_initialisations)
+        self._task = _native.EncodeTask(weights, step, coding, options, levels, workers)
 
     def cancel(self) -> None:
-        """Give up what is not begun, and wait for what is."""
-        self._begun.cancel()
+        """Drop the pieces that have not started, and wait for the others."""
+        self._task.cancel()
 
     def result(self) -> tuple[int, EncodedPayload]:
-        """Return how many weights could be quantised, and the codeword if all could.
+        """Return the number of quantised weights, and the codeword if it is all of them.
 
         Raises
         ------
         NotEncodable
             Levels that the coding cannot express.
         """
-        n_quantized, status, payload, starts = self._begun.result()
+        n_quantized, status, payload, starts = self._task.result()
         raise_unless_encodable(status)
         return n_quantized, EncodedPayload(payload, (tuple(BlockRowStart(*s) for s in starts),))
 
@@ -300,8 +305,8 @@ def encode_payload(tensors: Sequence[TensorToEncode]) -> EncodedPayload:
     Clause: format 3 (payload), 5.
     """
     native = [_native.Tensor(t.coding, t.base, t.history) for t in tensors]
-    choices = [
-        _native.Choices(
+    options = [
+        _native.EncodeOptions(
             qp_value=t.qp_value,
             history_enabled=t.history_enabled,
             row_skip=t.row_skip,
@@ -309,7 +314,7 @@ def encode_payload(tensors: Sequence[TensorToEncode]) -> EncodedPayload:
         )
         for t in tensors
     ]
-    status, payload, starts = _native.encode_payload(native, [t.levels for t in tensors], choices)
+    status, payload, starts = _native.encode_payload(native, [t.levels for t in tensors], options)
     raise_unless_encodable(status)
     return EncodedPayload(payload, tuple(tuple(BlockRowStart(*s) for s in tensor) for tensor in starts))
 

@@ -80,14 +80,14 @@ class CostTables:
     magnitude: NDArray[np.float32]
 
 
-def _native_tensor(tensor: TensorToEncode) -> tuple[_native.Tensor, _native.Choices]:
-    choices = _native.Choices(
+def _native_tensor(tensor: TensorToEncode) -> tuple[_native.Tensor, _native.EncodeOptions]:
+    options = _native.EncodeOptions(
         qp_value=tensor.qp_value,
         history_enabled=tensor.history_enabled,
         row_skip=tensor.row_skip,
         search=tensor.search_initialisations,
     )
-    return _native.Tensor(tensor.coding, tensor.base, tensor.history), choices
+    return _native.Tensor(tensor.coding, tensor.base, tensor.history), options
 
 
 def estimate(tensor: TensorToEncode) -> RateEstimate:
@@ -100,8 +100,8 @@ def estimate(tensor: TensorToEncode) -> RateEstimate:
 
     Clause: format 5.3
     """
-    native, choices = _native_tensor(tensor)
-    status, *bits = _native.estimate_rate(native, tensor.levels, choices)
+    native, options = _native_tensor(tensor)
+    status, *bits = _native.estimate_rate(native, tensor.levels, options)
     raise_unless_encodable(status)
     return RateEstimate(*bits)
 
@@ -123,8 +123,8 @@ def search_initialisations(tensor: TensorToEncode) -> bytes:
 
     Clause: format 5.3
     """
-    native, choices = _native_tensor(tensor)
-    status, initialisations = _native.search_initialisations(native, tensor.levels, choices)
+    native, options = _native_tensor(tensor)
+    status, initialisations = _native.search_initialisations(native, tensor.levels, options)
     raise_unless_encodable(status)
     return bytes(initialisations)
 

@@ -21,7 +21,7 @@ from nnr_codec.codec.decode import decoder, unit_batches
 from nnr_codec.codec.decode.unit_decoder import DecodingUnits
 from nnr_codec.codec.encode import stream_writer
 from nnr_codec.codec.job_pipeline import in_order
-from nnr_codec.entropy import EncodingWeights, TensorCoding, Workers
+from nnr_codec.entropy import EncodeTask, TensorCoding, Workers
 from nnr_codec.model import DataUnit, DataUnitHeader, ModelParameterSet, PayloadType
 from nnr_codec.syntax import SyntaxState, build_unit
 
@@ -188,13 +188,13 @@ def test_no_thread_reads_weights_after_encoding_failed() -> None:
 
 
 def test_what_was_given_up_has_no_result() -> None:
-    begun = EncodingWeights(
+    begun = EncodeTask(
         np.ones(6, np.float32), 0.5, TensorCoding(rows=2, width=3), 0, row_skip=False,
         search_initialisations=False, workers=Workers(1),
     )  # fmt: skip
     begun.cancel()
     begun.cancel()
-    with pytest.raises(RuntimeError, match="given up"):
+    with pytest.raises(RuntimeError, match="cancelled"):
         begun.result()
 
 

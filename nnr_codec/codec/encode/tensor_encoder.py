@@ -20,7 +20,7 @@ from nnr_codec.codec.encode.importance import without_feedback
 from nnr_codec.codec.encode.rdo_search import RdoSearch
 from nnr_codec.codec.encode.steps import choose_aim, choose_qp, largest_magnitude, usual_qp, weighed
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
-from nnr_codec.entropy import EncodedPayload, EncodingWeights, Workers, encode_payload, rate
+from nnr_codec.entropy import EncodedPayload, EncodeTask, Workers, encode_payload, rate
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import Codebook, DataUnit, DataUnitHeader, EntryPoint, PayloadType
 from nnr_codec.quant import quantize_dependent, quantize_uniform, raise_unless_in_range, step_size
@@ -109,7 +109,7 @@ class BegunTensor:
     weights: NDArray[np.float32]
     step: float
     levels: NDArray[np.int32] | None
-    encoding: EncodingWeights
+    encoding: EncodeTask
 
     def result(self) -> EncodedTensor:
         """Return the encoded tensor, when it is done.
@@ -184,7 +184,7 @@ def _encode_reals(
     step = step_size(qp, job.quantization.qp_density)
     if _is_native(job):
         levels = np.empty(weights.size, np.int32) if keep_levels else None
-        encoding = EncodingWeights(
+        encoding = EncodeTask(
             weights,
             step,
             job.coding(float_header),
