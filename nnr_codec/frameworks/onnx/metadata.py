@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model's free-form metadata, which a stream carries apart from the graph."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+from nnr_codec.frameworks.onnx import schema, wire
+from nnr_codec.frameworks.onnx.tree import Message, Part
+
+
+def take_metadata(model: Message, path: str) -> dict[str, str]:
+    """Remove the metadata from a model and return it.
+
+    A model with a key that occurs twice keeps its metadata, and the result is empty.
+    """
+    metadata: dict[str, str] = {}
+    rest: list[Part] = []
+    for part in model.parts:
+        if not isinstance(part, bytes):
+            rest.append(part)
+            continue
+        reader = wire.WireReader(io.BytesIO(part), path)
+        for item in reader.fields(0, reader.size):
+            if item.number != schema.MODEL_METADATA or item.wire_type != wire.LEN:
+                rest.append(part[item.start : item.stop])
+                continue
+            texts = {1: "", 2: ""}
+            for entry in reader.fields(item.begin, item.stop):
+                if entry.number in texts and entry.wire_type == wire.LEN:
+                    texts[entry.number] = reader.text(entry)
+            if texts[1] in metadata:
+                return {}
+            metadata[texts[1]] = texts[2]
+    model.parts = rest
+    return metadata
+
+
+def put_metadata(model: Message, metadata: Mapping[str, str]) -> None:
+    """Append metadata to a model."""
+    for key, value in metadata.items():
+        entry = wire.field(1, key.encode()) + wire.field(2, value.encode())
+        model.parts.append(wire.field(schema.MODEL_METADATA, entry))
