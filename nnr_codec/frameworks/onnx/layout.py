@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -94,19 +94,46 @@ class Layout:
         self._arriving.remove(name)
         return None if name in self._shared else self.rooms[name]
 
-    def check_complete(self) -> None:
-        """Check that everything announced has arrived."""
+    def fill(
+        self,
+        model: Template,
+        tensors: Iterable[tuple[str, Array]],
+        write: Callable[[str, Room, Bytes], None],
+    ) -> None:
+        """Write all elements, one tensor at a time: those that arrive, then the template's own.
+
+        Parameters
+        ----------
+        model : Template
+            The one the layout was planned for.
+        tensors : iterable of (name, ndarray)
+        write : callable of str, Room and uint8[size]
+
+        Raises
+        ------
+        NotEncodable
+            A tensor arrives otherwise than announced, or not at all; ``path`` is its name.
+        """
+        own = self.rooms.keys() - self._arriving
+        for name, array in tensors:
+            room = self.take(name)
+            if room is not None:
+                write(name, room, self.stored(name, array))
+            # A loop's variable would keep it while the next one is made.
+            del array
         if self._arriving:
             raise NotEncodable("an announced tensor did not arrive", path=min(self._arriving))
+        for name in sorted(own):
+            write(name, self.rooms[name], model.read(name))
 
 
 def plan(
     model: Template,
     descriptions: Mapping[str, TensorDescription],
     *,
-    location: str | None = None,
+    location: str = "",
+    is_external: Callable[[Place], bool] | None = None,
     tied: Mapping[str, str] | None = None,
-    attributes: bool = False,
 ) -> Layout:
     """Plan the files of a model.
 
@@ -117,10 +144,10 @@ def plan(
         The tensors that will arrive.
     location : str, optional
         Name of the file of external data.
+    is_external : callable of Place, optional
+        Selects the tensors that go to that file, among those of at least ``MIN_EXTERNAL_BYTES``.
     tied : mapping of name to name, optional
         Tensors that share another's elements where those are external.
-    attributes : bool
-        Write to that file not only initialisers but all tensors.
 
     Raises
     ------
@@ -151,7 +178,7 @@ def plan(
         if arrives and element.is_verbatim:
             size = descriptions[name].n_bytes or size
         layout._elements[name] = element
-        if location is None or not _may_be_external(place, attributes=attributes):
+        if is_external is None or not _may_be_external(element) or not is_external(place):
             layout.rooms[name] = Room(0, size, is_external=False)
             return hole(element, size)
         room = layout.rooms.get(aliases.get(name, ""))
@@ -180,8 +207,5 @@ def _check_shape(element: Stored, description: TensorDescription) -> None:
         raise NotEncodable(f"the ONNX template has shape {list(element.dims)} here", path=element.name)
 
 
-def _may_be_external(place: Place, *, attributes: bool) -> bool:
-    element = place.element
-    if not isinstance(element, Tensor) or element.is_verbatim or element.n_bytes < MIN_EXTERNAL_BYTES:
-        return False
-    return attributes or place.is_initializer
+def _may_be_external(element: Stored) -> bool:
+    return isinstance(element, Tensor) and not element.is_verbatim and element.n_bytes >= MIN_EXTERNAL_BYTES

@@ -15,6 +15,7 @@ from nnr_codec.frameworks.onnx.wire import Field, Run, WireReader
 #: NumPy's limit.
 MAX_DIMENSIONS = 64
 MAX_ELEMENTS = 1 << 60
+_MAX_SHAPE_BYTES = 4096
 
 
 def read_tensor(reader: WireReader, number: int, index: int, begin: int, stop: int) -> Tensor:
@@ -93,12 +94,13 @@ def append_run(runs: list[Run], item: Field | Run, *, strings: int) -> None:
 
 
 def _dims(reader: WireReader, item: Field | Run) -> list[int]:
-    if isinstance(item, Field) and item.wire_type == wire.VARINT:
-        return [item.value]
-    if item.wire_type == wire.LEN and item.stop - item.begin <= MAX_DIMENSIONS * wire.MAX_VARINT_BYTES:
+    if item.wire_type in (wire.VARINT, wire.LEN) and item.stop - item.start <= _MAX_SHAPE_BYTES:
+        is_packed = item.wire_type == wire.LEN
         try:
-            codes = np.frombuffer(reader.read(item.begin, item.stop), np.uint8)
-            return [int(extent) for extent in wire.decode_varints(codes)]
+            codes = reader.read(item.begin if is_packed else item.start, item.stop)
+            extents = wire.decode_varints(np.frombuffer(codes, np.uint8))
+            # Unpacked, every other number is a tag.
+            return [int(extent) for extent in extents[0 if is_packed else 1 :: 1 if is_packed else 2]]
         except ValueError:
             pass
     raise NotEncodable(

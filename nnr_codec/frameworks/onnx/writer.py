@@ -12,7 +12,8 @@ from typing import BinaryIO
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.atomic import replacing, replacing_all
 from nnr_codec.frameworks.dtypes import Array
-from nnr_codec.frameworks.onnx.layout import Layout, plan
+from nnr_codec.frameworks.onnx.elements import Bytes
+from nnr_codec.frameworks.onnx.layout import Layout, Room, plan
 from nnr_codec.frameworks.onnx.render import Hole
 from nnr_codec.frameworks.onnx.template import Template
 from nnr_codec.frameworks.source import TensorDescription
@@ -71,10 +72,10 @@ def save_onnx(
             raise NotEncodable("one ONNX file cannot exceed 2 GiB", path=os.fspath(path))
         with replacing(path, overwrite=overwrite) as file:
             if file.seekable():
-                _fill(layout, model, tensors, descriptions, file, None)
+                write_model(layout, model, tensors, file, None)
             else:
                 whole = io.BytesIO()
-                _fill(layout, model, tensors, descriptions, whole, None)
+                write_model(layout, model, tensors, whole, None)
                 file.write(whole.getbuffer())
 
 
@@ -91,43 +92,37 @@ def _save_external(
     if os.path.exists(target) and not os.path.isfile(target):
         raise NotEncodable("a model with external data needs a file to be written to", path=target)
     location = os.path.basename(os.path.realpath(target)) + DATA_SUFFIX
-    layout = plan(model, descriptions, location=location, tied=tied)
+    layout = plan(
+        model, descriptions, location=location, is_external=lambda place: place.is_initializer, tied=tied
+    )
     if layout.size > MAX_MODEL_BYTES:
-        layout = plan(model, descriptions, location=location, tied=tied, attributes=True)
+        layout = plan(model, descriptions, location=location, is_external=lambda _: True, tied=tied)
     if layout.size > MAX_MODEL_BYTES:
         raise NotEncodable("the graph alone exceeds the 2 GiB of an ONNX file", path=target)
     data_path = os.path.join(os.path.dirname(os.path.realpath(target)), location)
     with replacing_all([data_path, target], overwrite=overwrite) as create, ExitStack() as opened:
         data_file = opened.enter_context(create(0))
         file = opened.enter_context(create(1))
-        _fill(layout, model, tensors, descriptions, file, data_file)
+        write_model(layout, model, tensors, file, data_file)
 
 
-def _fill(
+def write_model(
     layout: Layout,
     model: Template,
     tensors: Iterable[tuple[str, Array]],
-    descriptions: Mapping[str, TensorDescription],
     file: BinaryIO,
     data_file: BinaryIO | None,
 ) -> None:
+    """Write the files of a model, which are seekable, as planned."""
     for piece in layout.pieces:
         if isinstance(piece, Hole):
             file.seek(piece.size, os.SEEK_CUR)
         else:
             file.write(piece)
-    files = {False: file, True: data_file or file}
-    for name, array in tensors:
-        room = layout.take(name)
-        if room is not None:
-            target = files[room.is_external]
-            target.seek(room.offset)
-            target.write(layout.stored(name, array).data)
-        # A loop's variable would keep it while the next one is made.
-        del array
-    layout.check_complete()
-    for name, room in layout.rooms.items():
-        if name not in descriptions:
-            target = files[room.is_external]
-            target.seek(room.offset)
-            target.write(model.read(name).data)
+
+    def write(_: str, room: Room, data: Bytes) -> None:
+        target = data_file if room.is_external and data_file is not None else file
+        target.seek(room.offset)
+        target.write(data.data)
+
+    layout.fill(model, tensors, write)
