@@ -200,6 +200,14 @@ def sparse() -> Case:
     return Case(model, {"x": INPUT}, ["w", "w.indices"])
 
 
+def sparse_constant() -> Case:
+    positions = np.arange(0, 960, 7, dtype=np.int64)
+    values = from_array(WEIGHTS.ravel()[positions], "")
+    tensor = helper.make_sparse_tensor(values, from_array(positions, ""), [24, 40])
+    nodes = [node("Constant", [], ["w"], sparse_value=tensor), node("MatMul", ["x", "w"], ["y"])]
+    return Case(model_of(nodes), {"x": INPUT}, ["w", "w.indices"])
+
+
 def four_bits() -> Case:
     codes = RNG.integers(0, 256, 24 * 100).astype(np.uint8).tobytes()
     tensor = TensorProto(name="w4", data_type=TensorProto.INT4, dims=[24, 200], raw_data=codes)
@@ -287,7 +295,7 @@ def exact_constants() -> Case:
 CASES: dict[str, Callable[[], Case]] = {
     case.__name__: case
     for case in (
-        initializer, typed_fields, constant_nodes, branches, nested_loop, scan, function, sparse, four_bits,
+        initializer, typed_fields, constant_nodes, branches, nested_loop, scan, function, sparse, sparse_constant, four_bits,
         eight_bits, strings, attribute_lists, exact_constants,
     )
 }  # fmt: skip

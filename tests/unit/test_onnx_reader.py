@@ -104,6 +104,47 @@ def test_small_tensors_stay_in_the_graph(tmp_path: Path) -> None:
     assert onnx.load(tmp_path / "n.onnx") == onnx.load(tmp_path / "m.onnx")
 
 
+def test_every_place_of_a_tensor_has_a_path(tmp_path: Path) -> None:
+    def graph(name: str) -> Any:
+        return helper.make_graph([], name, [], [], [from_array(WEIGHTS, "")])
+
+    values, positions = from_array(WEIGHTS.ravel()[:200], ""), from_array(np.arange(200), "")
+    sparse = helper.make_sparse_tensor(values, positions, [24, 40])
+    odd = node(
+        "Odd",
+        [],
+        ["y"],
+        domain="odd",
+        one=from_array(WEIGHTS, "inner"),
+        many=[from_array(WEIGHTS, "inner"), from_array(WEIGHTS, "inner")],
+        graph=graph("g"),
+        graphs=[graph("h"), graph("i")],
+        sparse=sparse,
+        sparses=[sparse, sparse],
+    )
+    default = helper.make_attribute("default", from_array(WEIGHTS, ""))
+    function = helper.make_function(
+        "odd", "F", [], ["y"], [odd], [helper.make_opsetid("odd", 1)], attribute_protos=[default]
+    )
+    model = model_of([odd], functions=[function], domains={"odd": 1})
+    training = model.training_info.add()
+    training.initialization.CopyFrom(graph("start"))
+    training.algorithm.CopyFrom(graph("step"))
+    onnx.save(model, tmp_path / "m.onnx")
+    inner = [
+        "graph.initializer[0]", "graphs[0].initializer[0]", "graphs[1].initializer[0]", "many[0]", "many[1]", "one",
+        "sparse.indices", "sparse.values", "sparses[0].indices", "sparses[0].values", "sparses[1].indices",
+        "sparses[1].values",
+    ]  # fmt: skip
+    expected = {f"{path}.{name}" for path in ("node[0]", "function[0].node[0]") for name in inner}
+    expected |= {f"training_info[0].{name}.initializer[0]" for name in ("initialization", "algorithm")}
+    with open_model(tmp_path / "m.onnx") as source:
+        assert set(source) == expected | {"function[0].default"}
+        save_model(tmp_path / "n.onnx", source, template=source.topology(), metadata=source.metadata)
+        assert len(source.topology() or b"") < 3000
+    assert onnx.load(tmp_path / "n.onnx") == model
+
+
 def test_names_that_collide_are_resolved_in_the_order_of_the_file(tmp_path: Path) -> None:
     case = branches()
     # An initialiser that has the name another tensor would be given.

@@ -11,8 +11,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.dtypes import STORAGE, WIDENED, Array
 from nnr_codec.frameworks.onnx import schema
@@ -157,8 +155,7 @@ def _is_replaceable(place: Place) -> bool:
 
 def _value(runtime: Any, element: Any, data: Bytes) -> Any:
     tag = schema.tag_of_type(element.data_type)
-    # The array is the caller's and may be a view of something larger.
-    array = np.array(data.view(STORAGE[tag]).reshape(element.dims))
+    array = data.view(STORAGE[tag]).reshape(element.dims)
     if tag in WIDENED:
         return runtime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, element.data_type)
     return runtime.OrtValue.ortvalue_from_numpy(array)

@@ -25,7 +25,6 @@ MAX_VARINT_BYTES = 10
 _WINDOW_BYTES = 1 << 18
 #: After so many scalars of one field in a row, the rest of them is skipped with NumPy.
 _LONG_RUN = 32
-_SCALARS = frozenset({VARINT, I64, I32})
 
 
 class Field(NamedTuple):
@@ -98,37 +97,46 @@ class WireReader:
             The bytes are no fields, or one reaches beyond ``stop``.
         """
         position, previous_tag, repeats = begin, -1, 0
+        data, base, safe = b"", 0, -1
         while position < stop:
-            data, base = self._at(position)
-            tag, at = self._varint(data, base, position - base, stop)
-            number, wire_type = tag >> 3, tag & 7
-            value = 0
-            if wire_type == VARINT:
-                behind = at
+            # Locals, as a walk over an inner message may have moved the window meanwhile.
+            if not base <= position < safe:
+                data, base = self._at(position)
+                safe = base + len(data) - (2 * MAX_VARINT_BYTES if base + len(data) < self.size else 0)
+            at = position - base + 1
+            tag = data[at - 1]
+            if tag >= 0x80:
+                tag, at = self._varint(data, base, at - 1, stop)
+            wire_type, value = tag & 7, 0
+            if wire_type == LEN:
+                if at < len(data) and data[at] < 0x80:
+                    at += 1
+                    behind = at + data[at - 1]
+                else:
+                    length, at = self._varint(data, base, at, stop)
+                    behind = at + length
+            elif wire_type == VARINT:
                 value, behind = self._varint(data, base, at, stop)
-            elif wire_type == LEN:
-                length, at = self._varint(data, base, at, stop)
-                behind = at + length
             elif wire_type == I32:
                 behind = at + 4
             elif wire_type == I64:
                 behind = at + 8
             else:
                 raise self._malformed(position, f"wire type {wire_type} is not used")
-            if not 0 < number < 1 << 29:
+            if not 8 <= tag < 1 << 32:
                 raise self._malformed(position, "a field number is out of range")
             if base + behind > stop:
                 excess = base + behind - stop
                 if stop == self.size:
                     raise NotEncodable(f"the file is cut short by {excess} bytes or more", path=self.path)
                 raise self._malformed(position, "a field reaches beyond its message")
-            yield Field(number, wire_type, position, base + at, base + behind, value)
-            repeats = repeats + 1 if tag == previous_tag and wire_type in _SCALARS else 0
+            yield Field(tag >> 3, wire_type, position, base + at, base + behind, value)
+            repeats = repeats + 1 if tag == previous_tag and wire_type != LEN else 0
             previous_tag, position = tag, base + behind
             if repeats > _LONG_RUN and tag < 0x80:
                 end = self._end_of_run(position, stop, tag)
                 if end > position:
-                    yield Run(number, wire_type, position, position + 1, end)
+                    yield Run(tag >> 3, wire_type, position, position + 1, end)
                     position = end
 
     def _at(self, position: int) -> tuple[bytes, int]:
