@@ -145,6 +145,20 @@ def test_every_place_of_a_tensor_has_a_path(tmp_path: Path) -> None:
     assert onnx.load(tmp_path / "n.onnx") == model
 
 
+def test_lists_of_other_nodes_stay_lists(tmp_path: Path) -> None:
+    """Only ONNX's own Constant means the same with a tensor in place of a list."""
+    floats = [0.5] * 20_000
+    odd = node("Constant", [], ["y"], domain="odd", value_floats=floats, value_ints=[1, 2])
+    model = model_of([odd], domains={"odd": 1})
+    onnx.save(model, tmp_path / "m.onnx")
+    with open_model(tmp_path / "m.onnx") as source:
+        assert source.dtypes == {"node[0].value_floats": "ONNX:ATTRIBUTE"}
+        assert source["node[0].value_floats"].shape == (100_000,)
+        save_model(tmp_path / "n.onnx", source, template=source.topology(), metadata=source.metadata)
+        assert len(source.topology() or b"") < 300
+    assert onnx.load(tmp_path / "n.onnx") == model
+
+
 def test_names_that_collide_are_resolved_in_the_order_of_the_file(tmp_path: Path) -> None:
     case = branches()
     # An initialiser that has the name another tensor would be given.

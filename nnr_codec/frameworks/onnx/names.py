@@ -86,7 +86,7 @@ def _places(message: Message, path: str, scope: str, label: str) -> Iterator[Pla
                 yield Place(part, part.own_name, scope, inner, is_initializer)
         elif part.kind is Kind.ATTRIBUTE:
             # The name of Constant's output says more than the attribute's.
-            names_output = message.op_type == "Constant" and part.label in ("value", "sparse_value")
+            names_output = message.is_constant and part.label in ("value", "sparse_value")
             inner = message.label if names_output else ""
             yield from _places(part, _join(path, part.label or f"attribute{index}"), scope, inner)
         elif message.kind is Kind.ATTRIBUTE:

@@ -93,7 +93,7 @@ def _message(
     message.parts += _bytes(reader, copied, stop)
     if kind is Kind.ATTRIBUTE and (is_marked or list_bytes >= _min_list_bytes(message.label)):
         _separate_lists(reader, message, begin, stop)
-    elif kind is Kind.NODE and message.op_type == "Constant":
+    elif message.is_constant:
         message.parts = [_constant(reader, part) for part in message.parts]
     return message
 
@@ -110,6 +110,8 @@ def _note_label(reader: WireReader, message: Message, item: Field | Run) -> None
             message.label = reader.text(item)
     elif item.number == schema.NODE_OP_TYPE:
         message.op_type = reader.text(item)
+    elif item.number == schema.NODE_DOMAIN:
+        message.domain = reader.text(item)
     elif item.number == schema.NODE_OUTPUT and not message.label:
         message.label = reader.text(item)
 

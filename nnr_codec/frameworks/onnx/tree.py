@@ -124,6 +124,12 @@ class Message:
     parts: list[Part] = field(default_factory=list)
     label: str = ""  #: of a node its first output, of an attribute its name
     op_type: str = ""  #: of a node
+    domain: str = ""  #: of a node
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the message is a Constant node of ONNX itself."""
+        return self.op_type == "Constant" and self.domain in ("", "ai.onnx")
 
 
 Part = Union[bytes, "Message", Tensor, ValueList]
