@@ -64,7 +64,7 @@ def content() -> Inputs:
     return {"bytes": np.random.default_rng(3).integers(0, 257, (4, 2048)).astype(np.int32)}
 
 
-#: What a model is run on, by the file's name.
+#: Makers of inputs, by the model file's name.
 INPUTS: dict[str, Callable[[], Inputs]] = {
     "silero_vad": voice(576, rate=True),
     "silero_vad_16k_op15": voice(576, rate=True),
@@ -95,7 +95,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_small(self) -> bool:
-        """Whether the parts exceed the file by no more than 1 kB and 1 %."""
+        """True when the parts exceed the file by no more than 1 kB and 1 %."""
         return self.tensor_bytes + self.topology_bytes <= 1.01 * self.file_bytes + 1000
 
 

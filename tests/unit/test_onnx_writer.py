@@ -45,6 +45,21 @@ def test_tensors_that_do_not_fit_are_named(
     assert sorted(os.listdir(tmp_path)) == ["m.onnx"]
 
 
+def test_opaque_tensors_are_as_many_bytes_as_the_template_has_room_for(tmp_path: Path) -> None:
+    save(CASES["four_bits"](), tmp_path / "m.onnx")
+    with open_model(tmp_path / "m.onnx") as source:
+        descriptions: dict[str, Any] = {"shapes": source.shapes, "dtypes": source.dtypes}
+        tensors = {name: source[name] for name in source}
+        topology = source.topology()
+    for array in (tensors["u4"][:-1], np.append(tensors["u4"], np.uint8(0))):
+        with pytest.raises(NotEncodable, match="bytes") as caught:
+            save_model(tmp_path / "n.onnx", {**tensors, "u4": array}, template=topology, **descriptions)
+        assert caught.value.path == "u4"
+    words = tensors["u4"].view(np.uint16).reshape(2, -1)
+    save_model(tmp_path / "n.onnx", {**tensors, "u4": words}, template=topology, **descriptions)
+    assert source_bytes(tmp_path / "n.onnx", "u4") == tensors["u4"].tobytes()
+
+
 @pytest.mark.parametrize("external_data", [False, True])
 def test_a_failure_leaves_nothing_behind(tmp_path: Path, topology: bytes, external_data: bool) -> None:
     def failing() -> Iterator[tuple[str, Any]]:

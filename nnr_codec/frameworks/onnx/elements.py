@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Elements of a tensor: from the fields or the file that hold them to little-endian bytes."""
+"""Elements of a tensor as little-endian bytes, read from the fields or the file that hold them."""
 
 from __future__ import annotations
 
@@ -98,16 +98,16 @@ class ElementReader:
 
     def field(self, element: Tensor | ValueList) -> bytes:
         """Read the fields that hold the elements, from wherever they are, for a model that holds them itself."""
-        data = self.read(element).tobytes() if isinstance(element, Tensor) and element.external else None
-        if data is None:
+        octets = self.read(element).tobytes() if isinstance(element, Tensor) and element.external else None
+        if octets is None:
             return b"".join(self._reader.read(run.start, run.stop) for run in element.runs)
         is_field = isinstance(element, Tensor) and element.is_verbatim
-        return data if is_field else wire.field(schema.TENSOR_RAW_DATA, data)
+        return octets if is_field else wire.field(schema.TENSOR_RAW_DATA, octets)
 
     def _span(self, begin: int, stop: int) -> Bytes:
-        data: Bytes = np.empty(stop - begin, np.uint8)
-        self._reader.read_into(begin, data.data)
-        return data
+        octets: Bytes = np.empty(stop - begin, np.uint8)
+        self._reader.read_into(begin, octets.data)
+        return octets
 
     def _fields(self, runs: list[Run]) -> Bytes:
         spans = [self._span(run.start, run.stop) for run in runs]
@@ -154,19 +154,19 @@ class ElementReader:
     def _read_external(self, tensor: Tensor) -> Bytes:
         external = tensor.external or External("")
         length = external.length or 0
-        data: Bytes = np.empty(length, np.uint8)
+        octets: Bytes = np.empty(length, np.uint8)
         try:
             with open(self._path(tensor), "rb", buffering=0) as file:
                 file.seek(external.offset)
-                n_read = wire.read_fully(file, data.data)
+                n_read = wire.read_fully(file, octets.data)
         except FileNotFoundError:
             raise self._fault(tensor, f"the external data file {external.location} is missing") from None
         if n_read != length:
             raise self._fault(tensor, f"the external data file {external.location} became shorter")
         if tensor.is_verbatim:
             prefix = np.frombuffer(wire.length_prefix(schema.TENSOR_RAW_DATA, length), np.uint8)
-            return np.concatenate([prefix, data])
-        return data
+            return np.concatenate([prefix, octets])
+        return octets
 
     def _path(self, tensor: Tensor) -> str:
         external = tensor.external or External("")

@@ -27,7 +27,7 @@ _CACHE_LINE_BYTES = 64
 
 
 class Room(NamedTuple):
-    """Where a tensor's elements go."""
+    """Place of a tensor's elements in the model file, or in the file of external data."""
 
     offset: int
     size: int
@@ -36,7 +36,7 @@ class Room(NamedTuple):
 
 @dataclass
 class Layout:
-    """Where all elements go.
+    """Plan of a model's files.
 
     Attributes
     ----------
@@ -79,13 +79,13 @@ class Layout:
             array = narrow(array, tag, name)
         elif array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and not np.little_endian):
             array = array.astype(array.dtype.newbyteorder("<"))
-        data: Bytes = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        if len(data) != self.rooms[name].size:
+        octets: Bytes = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        if len(octets) != self.rooms[name].size:
             raise NotEncodable(
-                f"the tensor has {len(data)} bytes, and the ONNX template room for {self.rooms[name].size}",
+                f"the tensor has {len(octets)} bytes, and the ONNX template room for {self.rooms[name].size}",
                 path=name,
             )
-        return data
+        return octets
 
     def take(self, name: str) -> Room | None:
         """Return the room of a tensor that has arrived; None when it shares that of another."""

@@ -123,15 +123,19 @@ def _min_list_bytes(label: str) -> int:
 def _separate_lists(reader: WireReader, attribute: Message, begin: int, stop: int) -> None:
     """Give an attribute's list, or the mark of a list that was taken out, a part of its own."""
     values = ValueList([])
+    children = [part for part in attribute.parts if isinstance(part, Message | Tensor)]
+    is_part = {(part.number, part.index) for part in children}
+    counts: dict[int, int] = {}
     rest: list[bytes] = []
     for item in reader.fields(begin, stop):
+        place = counts.get(item.number, 0)
+        counts[item.number] = place + 1
         if item.number in schema.ATTRIBUTE_LISTS:
             append_run(values.runs, item, strings=schema.ATTRIBUTE_STRINGS)
         elif item.number == schema.TAKEN_OUT and isinstance(item, Field):
             values.taken_out = item.value
-        elif item.number not in CHILDREN[Kind.ATTRIBUTE]:
+        elif (item.number, place) not in is_part:
             rest.append(reader.read(item.start, item.stop))
-    children = [part for part in attribute.parts if not isinstance(part, bytes)]
     attribute.parts = [b"".join(rest), *children, values]
 
 

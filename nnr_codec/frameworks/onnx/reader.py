@@ -64,14 +64,14 @@ class OnnxSource(ModelSource):
 
     def _read(self, name: str) -> Array:
         description = self._descriptions[name]
-        data = self._elements.read(self._stored[name])
+        octets = self._elements.read(self._stored[name])
         if description.is_opaque:
-            return data
+            return octets
         tag, shape = description.dtype, description.shape
         if tag == "BOOL":
-            flags: Array = (data != 0).reshape(shape)
+            flags: Array = (octets != 0).reshape(shape)
             return flags
-        return widen(data.view(STORAGE[tag]).reshape(shape), tag)
+        return widen(octets.view(STORAGE[tag]).reshape(shape), tag)
 
     def read_stored(self, name: str) -> Array:
         """Read a tensor's elements as the file stores them.

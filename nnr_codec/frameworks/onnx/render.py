@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a tree back to a serialised model, with or without holes for elements."""
+"""Serialisation of a tree, with or without holes for elements."""
 
 from __future__ import annotations
 

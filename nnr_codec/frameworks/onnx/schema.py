@@ -78,7 +78,7 @@ TENSOR_FLOATS, TENSOR_INT32S, TENSOR_STRINGS, TENSOR_INT64S, TENSOR_DOUBLES, TEN
     10,
     11,
 )
-#: Where a tensor's elements can lie inside the model.
+#: Fields that hold a tensor's elements.
 TENSOR_ELEMENTS = frozenset({4, 5, 6, 7, 9, 10, 11})
 LOCATION_EXTERNAL = 1
 

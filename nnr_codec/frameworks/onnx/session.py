@@ -124,12 +124,12 @@ def session_from_tensors(
                 whole.write(piece)
         values: dict[str, Any] = {}
 
-        def write(name: str, room: Room, data: Bytes) -> None:
+        def write(name: str, room: Room, octets: Bytes) -> None:
             if room.is_external:
-                values[name] = _value(runtime, model.places[name].element, data)
+                values[name] = _value(runtime, model.places[name].element, octets)
             else:
                 whole.seek(room.offset)
-                whole.write(data.data)
+                whole.write(octets.data)
 
         layout.fill(model, tensors, write)
     sess_options = sess_options or runtime.SessionOptions()
@@ -153,9 +153,9 @@ def _is_replaceable(place: Place) -> bool:
     )
 
 
-def _value(runtime: Any, element: Any, data: Bytes) -> Any:
+def _value(runtime: Any, element: Any, octets: Bytes) -> Any:
     tag = schema.tag_of_type(element.data_type)
-    array = data.view(STORAGE[tag]).reshape(element.dims)
+    array = octets.view(STORAGE[tag]).reshape(element.dims)
     if tag in WIDENED:
         return runtime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, element.data_type)
     return runtime.OrtValue.ortvalue_from_numpy(array)

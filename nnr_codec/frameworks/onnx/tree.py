@@ -54,7 +54,7 @@ class Tensor:
 
     @property
     def is_verbatim(self) -> bool:
-        """Whether the elements travel as the fields that hold them: strings and types of later versions."""
+        """True for strings and unknown types, whose elements travel as the fields that hold them."""
         return self.data_type not in schema.ELEMENT_TYPES
 
     @property
@@ -74,12 +74,12 @@ class Tensor:
 
     @property
     def is_stored(self) -> bool:
-        """Whether the model holds the elements."""
+        """True when the model holds the elements, or refers to them."""
         return bool(self.runs) or self.external is not None
 
     @property
     def lacks_elements(self) -> bool:
-        """Whether there should be elements and are none."""
+        """True when there should be elements and are none."""
         if self.is_stored:
             return False
         return self.taken_out is not None or (not self.is_verbatim and self.n_elements > 0)
@@ -105,12 +105,12 @@ class ValueList:
 
     @property
     def is_stored(self) -> bool:
-        """Whether the model holds the values."""
+        """True when the model holds the values."""
         return bool(self.runs)
 
     @property
     def lacks_elements(self) -> bool:
-        """Whether the values were taken out."""
+        """True when the values were taken out."""
         return not self.runs
 
 
@@ -128,7 +128,7 @@ class Message:
 
     @property
     def is_constant(self) -> bool:
-        """Whether the message is a Constant node of ONNX itself."""
+        """True for a Constant node of ONNX itself."""
         return self.op_type == "Constant" and self.domain in ("", "ai.onnx")
 
 

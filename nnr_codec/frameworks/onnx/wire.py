@@ -67,9 +67,9 @@ class WireReader:
 
     def read(self, begin: int, stop: int) -> bytes:
         """Read bytes ``begin`` to ``stop``, which lie inside the file."""
-        data, base = self._window, self._base
-        if base <= begin and stop <= base + len(data):
-            return data[begin - base : stop - base]
+        octets, base = self._window, self._base
+        if base <= begin and stop <= base + len(octets):
+            return octets[begin - base : stop - base]
         buffer = bytearray(stop - begin)
         self.read_into(begin, memoryview(buffer))
         return bytes(buffer)
@@ -97,26 +97,26 @@ class WireReader:
             The bytes are no fields, or one reaches beyond ``stop``.
         """
         position, previous_tag, repeats = begin, -1, 0
-        data, base, safe = b"", 0, -1
+        octets, base, safe = b"", 0, -1
         while position < stop:
             # Locals, as a walk over an inner message may have moved the window meanwhile.
             if not base <= position < safe:
-                data, base = self._at(position)
-                safe = base + len(data) - (2 * MAX_VARINT_BYTES if base + len(data) < self.size else 0)
+                octets, base = self._at(position)
+                safe = base + len(octets) - (2 * MAX_VARINT_BYTES if base + len(octets) < self.size else 0)
             at = position - base + 1
-            tag = data[at - 1]
+            tag = octets[at - 1]
             if tag >= 0x80:
-                tag, at = self._varint(data, base, at - 1, stop)
+                tag, at = self._varint(octets, base, at - 1, stop)
             wire_type, value = tag & 7, 0
             if wire_type == LEN:
-                if at < len(data) and data[at] < 0x80:
+                if at < len(octets) and octets[at] < 0x80:
                     at += 1
-                    behind = at + data[at - 1]
+                    behind = at + octets[at - 1]
                 else:
-                    length, at = self._varint(data, base, at, stop)
+                    length, at = self._varint(octets, base, at, stop)
                     behind = at + length
             elif wire_type == VARINT:
-                value, behind = self._varint(data, base, at, stop)
+                value, behind = self._varint(octets, base, at, stop)
             elif wire_type == I32:
                 behind = at + 4
             elif wire_type == I64:
@@ -141,21 +141,21 @@ class WireReader:
 
     def _at(self, position: int) -> tuple[bytes, int]:
         """Return the window, with a tag and a length readable at ``position``, and its offset."""
-        data, base = self._window, self._base
+        octets, base = self._window, self._base
         if base <= position and (
-            position + 2 * MAX_VARINT_BYTES <= base + len(data) or base + len(data) == self.size
+            position + 2 * MAX_VARINT_BYTES <= base + len(octets) or base + len(octets) == self.size
         ):
-            return data, base
+            return octets, base
         size = min(_WINDOW_BYTES, self.size - position)
         buffer = bytearray(size)
         self.read_into(position, memoryview(buffer))
         self._window, self._base = bytes(buffer), position
         return self._window, position
 
-    def _varint(self, data: bytes, base: int, at: int, stop: int) -> tuple[int, int]:
+    def _varint(self, octets: bytes, base: int, at: int, stop: int) -> tuple[int, int]:
         value = shift = 0
-        while at < len(data):
-            byte = data[at]
+        while at < len(octets):
+            byte = octets[at]
             at += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
@@ -169,8 +169,8 @@ class WireReader:
 
     def _end_of_run(self, position: int, stop: int, tag: int) -> int:
         """Return the offset behind the scalars tagged ``tag`` that follow ``position`` in the window."""
-        data, base = self._at(position)
-        codes = np.frombuffer(data, np.uint8)[position - base : stop - base]
+        octets, base = self._at(position)
+        codes = np.frombuffer(octets, np.uint8)[position - base : stop - base]
         if tag & 7 == VARINT:
             # Bytes below 0x80 end a varint. In a run every other one of them is a tag, directly behind a value.
             ends = np.flatnonzero(codes < 0x80)

@@ -120,9 +120,9 @@ def write_model(
         else:
             file.write(piece)
 
-    def write(_: str, room: Room, data: Bytes) -> None:
+    def write(_: str, room: Room, octets: Bytes) -> None:
         target = data_file if room.is_external and data_file is not None else file
         target.seek(room.offset)
-        target.write(data.data)
+        target.write(octets.data)
 
     layout.fill(model, tensors, write)
