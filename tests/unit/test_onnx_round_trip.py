@@ -61,8 +61,12 @@ def test_a_written_model_gives_the_same_names_and_elements(tmp_path: Path, name:
                 assert again[tensor].tobytes() == source[tensor].tobytes()
 
 
-def test_models_with_raw_data_come_back_byte_for_byte(tmp_path: Path) -> None:
-    save(CASES["initializer"](), tmp_path / "m.onnx")
+@pytest.mark.parametrize(
+    "name",
+    ["initializer", "branches", "nested_loop", "scan", "function", "sparse", "eight_bits", "exact_constants"],
+)
+def test_models_with_raw_data_come_back_byte_for_byte(tmp_path: Path, name: str) -> None:
+    save(CASES[name](), tmp_path / "m.onnx")
     with open_model(tmp_path / "m.onnx") as source:
         save_model(tmp_path / "n.onnx", source, template=source.topology(), metadata=source.metadata)
     assert (tmp_path / "n.onnx").read_bytes() == (tmp_path / "m.onnx").read_bytes()

@@ -87,29 +87,30 @@ class ElementReader:
         uint8[n_bytes]
         """
         if isinstance(element, ValueList):
-            return self._fields(element.runs)
+            return self._joined(element.runs)
         if element.external is not None:
             return self._read_external(element)
         if element.is_verbatim:
-            return self._fields(element.runs)
+            return self._joined(element.runs)
         if len(element.runs) == 1 and element.runs[0].number == schema.TENSOR_RAW_DATA:
             return self._span(element.runs[0].begin, element.runs[0].stop)
         return self._read_typed(element)
 
-    def field(self, element: Tensor | ValueList) -> bytes:
-        """Read the fields that hold the elements, from wherever they are, for a model that holds them itself."""
-        octets = self.read(element).tobytes() if isinstance(element, Tensor) and element.external else None
-        if octets is None:
-            return b"".join(self._reader.read(run.start, run.stop) for run in element.runs)
-        is_field = isinstance(element, Tensor) and element.is_verbatim
-        return octets if is_field else wire.field(schema.TENSOR_RAW_DATA, octets)
+    def fields(self, element: Tensor | ValueList) -> bytes:
+        """Read all fields of a tensor, or those of a list, for a model that holds the elements itself."""
+        if isinstance(element, ValueList):
+            return self.read(element).tobytes()
+        if element.extent is not None:
+            return self._reader.read(*element.extent)
+        octets = self.read(element).tobytes()
+        return element.head + (octets if element.is_verbatim else wire.field(schema.TENSOR_RAW_DATA, octets))
 
     def _span(self, begin: int, stop: int) -> Bytes:
         octets: Bytes = np.empty(stop - begin, np.uint8)
         self._reader.read_into(begin, octets.data)
         return octets
 
-    def _fields(self, runs: list[Run]) -> Bytes:
+    def _joined(self, runs: list[Run]) -> Bytes:
         spans = [self._span(run.start, run.stop) for run in runs]
         return spans[0] if len(spans) == 1 else np.concatenate([np.empty(0, np.uint8), *spans])
 

@@ -170,10 +170,10 @@ def plan(
             if element.lacks_elements:
                 raise NotEncodable("the ONNX model needs this tensor, which did not arrive", path=name)
             if not element.is_stored:
-                return []
+                return [element.head]
             model.check(name)
             if element.n_bytes < MIN_EXTERNAL_BYTES:
-                return [model.field(name)]
+                return [model.fields(name)]
         size = element.n_bytes
         if arrives and element.is_verbatim:
             size = descriptions[name].n_bytes or size
@@ -190,7 +190,7 @@ def plan(
             room = Room(offset, size, is_external=True)
             layout.data_size = offset + size
         layout.rooms[name] = room
-        return reference(location, room.offset, size)
+        return reference(element, location, room.offset, size)
 
     layout.pieces = render(model.tree, fill)
     for piece in layout.pieces:

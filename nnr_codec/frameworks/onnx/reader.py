@@ -94,8 +94,8 @@ class OnnxSource(ModelSource):
         if element.name in self._stored:
             return emptied(element)
         if element.name in self._inline:
-            return [self._elements.field(element)]
-        return []
+            return [self._elements.fields(element)]
+        return [element.head]
 
     def close(self) -> None:
         """Release the file."""

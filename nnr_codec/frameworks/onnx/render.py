@@ -19,7 +19,7 @@ class Hole:
 
 
 Piece = bytes | Hole
-#: Gives what stands for the elements of a tensor or list.
+#: Gives the fields of a tensor, or those of an attribute that hold its list.
 Filling = Callable[[Tensor | ValueList], list[Piece]]
 
 
@@ -30,7 +30,7 @@ def render(model: Message, filling: Filling) -> list[Piece]:
     ----------
     model : Message
     filling : callable of Tensor or ValueList
-        Gives the fields that follow those of the tensor, or of the attribute.
+        Gives all fields of the tensor, or those of the attribute that hold the list.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def _body(message: Message, filling: Filling) -> tuple[list[Piece], int]:
             length = size_of(inner)
         else:
             if isinstance(part, Tensor):
-                inner = [part.head, *filling(part)]
+                inner = filling(part)
                 length = size_of(inner)
             else:
                 inner, length = _body(part, filling)
@@ -71,20 +71,21 @@ def size_of(pieces: list[Piece]) -> int:
 
 def emptied(element: Tensor | ValueList) -> list[Piece]:
     """Filling of a topology: nothing, or the size where type and shape do not tell it."""
-    return [wire.field(schema.TAKEN_OUT, element.n_bytes)] if element.is_verbatim else []
+    return [element.head, wire.field(schema.TAKEN_OUT, element.n_bytes) if element.is_verbatim else b""]
 
 
 def hole(element: Tensor | ValueList, size: int) -> list[Piece]:
     """Filling of a model whose elements, of ``size`` bytes, are in it."""
     room = Hole(element.name, size)
-    return [room] if element.is_verbatim else [wire.length_prefix(schema.TENSOR_RAW_DATA, size), room]
+    prefix = b"" if element.is_verbatim else wire.length_prefix(schema.TENSOR_RAW_DATA, size)
+    return [element.head, prefix, room]
 
 
-def reference(location: str, offset: int, length: int) -> list[Piece]:
+def reference(element: Tensor | ValueList, location: str, offset: int, length: int) -> list[Piece]:
     """Filling of a tensor whose elements are in another file."""
     entries = {"location": location, "offset": str(offset), "length": str(length)}
     fields = [
         wire.field(schema.TENSOR_EXTERNAL, wire.field(1, key.encode()) + wire.field(2, text.encode()))
         for key, text in entries.items()
     ]
-    return [b"".join(fields) + wire.field(schema.TENSOR_LOCATION, schema.LOCATION_EXTERNAL)]
+    return [element.head + b"".join(fields) + wire.field(schema.TENSOR_LOCATION, schema.LOCATION_EXTERNAL)]

@@ -60,9 +60,9 @@ class Template:
         """Read elements of the template's own."""
         return self._elements.read(self.places[name].element)
 
-    def field(self, name: str) -> bytes:
-        """Read the fields that hold a tensor's elements."""
-        return self._elements.field(self.places[name].element)
+    def fields(self, name: str) -> bytes:
+        """Read all fields of a tensor that keeps its elements."""
+        return self._elements.fields(self.places[name].element)
 
     def __enter__(self) -> Template:
         return self

@@ -69,6 +69,8 @@ def read_tensor(reader: WireReader, number: int, index: int, begin: int, stop: i
         tensor.runs, tensor.external = [], _external(reader, entries, tensor)
     elif len(tensor.runs) > 1 and any(run.number == schema.TENSOR_RAW_DATA for run in tensor.runs):
         raise _fault(reader, tensor, "it has elements in more than one field")
+    elif tensor.taken_out is None:
+        tensor.extent = (begin, stop)
     return tensor
 
 

@@ -35,6 +35,8 @@ class Tensor:
         All fields but elements, external data and ``TAKEN_OUT``.
     runs : list of Run
         Fields of elements in the model file; empty where the elements are external or taken out.
+    extent : tuple of int, or None
+        Offsets of all fields in the model file, where they hold the elements.
     taken_out : int or None
         Bytes of the fields taken out, from a topology.
     name : str
@@ -49,6 +51,7 @@ class Tensor:
     data_type: int = 0
     runs: list[Run] = field(default_factory=list)
     external: External | None = None
+    extent: tuple[int, int] | None = None
     taken_out: int | None = None
     name: str = ""
 
@@ -92,6 +95,7 @@ class ValueList:
     runs: list[Run]
     taken_out: int | None = None
     name: str = ""
+    head: bytes = b""  #: the attribute's other fields are parts of their own
 
     @property
     def is_verbatim(self) -> bool:
