@@ -38,7 +38,15 @@ def take_metadata(model: Message, path: str) -> dict[str, str]:
 
 
 def put_metadata(model: Message, metadata: Mapping[str, str]) -> None:
-    """Append metadata to a model."""
-    for key, value in metadata.items():
-        entry = wire.field(1, key.encode()) + wire.field(2, value.encode())
-        model.parts.append(wire.field(schema.MODEL_METADATA, entry))
+    """Add metadata to a model, before functions, as libraries order fields by their numbers."""
+    entries: list[Part] = [
+        wire.field(schema.MODEL_METADATA, wire.field(1, key.encode()) + wire.field(2, value.encode()))
+        for key, value in metadata.items()
+    ]
+    behind = [
+        index
+        for index, part in enumerate(model.parts)
+        if isinstance(part, Message) and part.number > schema.MODEL_METADATA
+    ]
+    place = behind[0] if behind else len(model.parts)
+    model.parts[place:place] = entries
