@@ -15,7 +15,7 @@ import pytest
 import nnr_codec
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks import Origin, open_model, save_model
-from nnr_codec.frameworks.onnx import inference_session, session_from_tensors
+from nnr_codec.onnx import inference_session, session_from_tensors
 from tests.onnx_models import CASES, INPUT, WEIGHTS, run, save
 
 
