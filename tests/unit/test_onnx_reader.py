@@ -182,6 +182,7 @@ def test_tensors_of_one_span_are_tied_and_written_once(tmp_path: Path) -> None:
     onnx.save(identity(external("a", "w.bin"), external("b", "w.bin", length="3840")), tmp_path / "m.onnx")
     with open_model(tmp_path / "m.onnx") as source:
         assert source.tied == {"b": "a"}
+        assert source.external_files == ("w.bin",)
         save_model(
             tmp_path / "n.onnx", source, template=source.topology(), tied=source.tied, external_data=True
         )

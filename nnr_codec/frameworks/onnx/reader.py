@@ -24,6 +24,11 @@ class OnnxSource(ModelSource):
     Initialisers, dense and sparse, of all graphs; attributes of all nodes, in subgraphs and functions too; and
     external data. Small tensors stay in the topology, where they are exact. Nothing but the graph is held in
     memory.
+
+    Attributes
+    ----------
+    external_files : tuple of str
+        Files of external data, relative to the model's folder.
     """
 
     kind = "onnx"
@@ -39,8 +44,12 @@ class OnnxSource(ModelSource):
             self._inline: dict[str, Stored] = {}
             self.metadata = take_metadata(self._tree, path)
             spans: dict[object, str] = {}
-            for name, place in assign_names(self._tree).items():
+            places = assign_names(self._tree)
+            for name, place in places.items():
                 self._add(name, place.element, spans)
+            elements = (place.element for place in places.values())
+            externals = (element.external for element in elements if isinstance(element, Tensor))
+            self.external_files = tuple(dict.fromkeys(e.location for e in externals if e is not None))
         except BaseException:
             self._file.close()
             raise
