@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks import open_model
 from nnr_codec.frameworks.onnx import wire
+from nnr_codec.frameworks.onnx.names import assign_names
+from nnr_codec.frameworks.onnx.parse import read_tree
 from nnr_codec.frameworks.onnx.wire import Field, Run, WireReader
 from tests.onnx_models import CASES, save
 
@@ -67,6 +70,19 @@ def test_a_run_ends_where_the_scalars_do() -> None:
     items = list(reader_of(content).fields(0, len(content)))
     assert items[-2] == Field(3, wire.VARINT, len(content) - 4, len(content) - 3, len(content) - 2, 64)
     assert items[-3].stop == items[-2].start
+
+
+def test_hostile_messages_take_time_proportional_to_their_size() -> None:
+    """Runs just long enough to be looked at, and equal names."""
+    runs = (wire.field(8, 5) * 34 + wire.field(3, 1)) * 5_000
+    tensor = wire.field(1, 30) + wire.field(2, 1) + wire.field(8, b"w") + wire.field(9, bytes(120))
+    graph = wire.field(7, wire.field(1, wire.field(5, wire.field(6, wire.field(5, tensor) * 5_000))))
+    started = time.process_time()
+    assert sum(1 for _ in reader_of(runs).fields(0, len(runs))) > 5_000
+    tree = read_tree(reader_of(graph))
+    assert len(assign_names(tree)) == 5_000
+    # A quadratic walk would take minutes.
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def assign_names(model: Message) -> dict[str, Place]:
     """
     everything = list(places(model))
     owners: dict[str, Stored] = {}
+    numbers: dict[str, int] = {}
     for place in everything:
         if place.is_initializer and not place.scope and place.label:
             owners.setdefault(place.label, place.element)
@@ -55,9 +56,11 @@ def assign_names(model: Message) -> dict[str, Place]:
         name = place.label
         if not name or name in owners:
             name = f"{place.scope}.{place.label}" if place.scope and place.label else place.path
-        base, number = name, 2
+        base = name
         while name in owners:
-            name, number = f"{base}~{number}", number + 1
+            # Counting on from the last number keeps many equal names from taking quadratic time.
+            numbers[base] = numbers.get(base, 1) + 1
+            name = f"{base}~{numbers[base]}"
         owners[name] = place.element
         place.element.name = name
     return {place.element.name: place for place in everything}

@@ -96,6 +96,8 @@ def append_run(runs: list[Run], item: Field | Run, *, strings: int) -> None:
 
 
 def _dims(reader: WireReader, item: Field | Run) -> list[int]:
+    if isinstance(item, Field) and item.wire_type == wire.VARINT:
+        return [item.value]
     if item.wire_type in (wire.VARINT, wire.LEN) and item.stop - item.start <= _MAX_SHAPE_BYTES:
         is_packed = item.wire_type == wire.LEN
         try:

@@ -25,6 +25,7 @@ MAX_VARINT_BYTES = 10
 _WINDOW_BYTES = 1 << 18
 #: After so many scalars of one field in a row, the rest of them is skipped with NumPy.
 _LONG_RUN = 32
+_FIRST_LOOK_BYTES = 1 << 10
 
 
 class Field(NamedTuple):
@@ -137,7 +138,7 @@ class WireReader:
                 end = self._end_of_run(position, stop, tag)
                 if end > position:
                     yield Run(tag >> 3, wire_type, position, position + 1, end)
-                    position = end
+                position, repeats = end, 0
 
     def _at(self, position: int) -> tuple[bytes, int]:
         """Return the window, with a tag and a length readable at ``position``, and its offset."""
@@ -171,22 +172,32 @@ class WireReader:
         """Return the offset behind the scalars tagged ``tag`` that follow ``position`` in the window."""
         octets, base = self._at(position)
         codes = np.frombuffer(octets, np.uint8)[position - base : stop - base]
-        if tag & 7 == VARINT:
-            # Bytes below 0x80 end a varint. In a run every other one of them is a tag, directly behind a value.
-            ends = np.flatnonzero(codes < 0x80)
-            ends = ends[: len(ends) // 2 * 2]
-            tags, values = ends[0::2], ends[1::2]
-            behind = np.concatenate([[0], values[:-1] + 1])
-            regular = (codes[tags] == tag) & (tags == behind) & (values - tags <= MAX_VARINT_BYTES)
-            n = len(regular) if regular.all() else int(np.argmin(regular))
-            return position + (int(values[n - 1]) + 1 if n else 0)
-        step = 5 if tag & 7 == I32 else 9
-        tagged = codes[: len(codes) // step * step : step] == tag
-        n = len(tagged) if tagged.all() else int(np.argmin(tagged))
-        return position + n * step
+        size = _FIRST_LOOK_BYTES
+        length = _length_of_run(codes[:size], tag)
+        # Looking further only while the run goes on keeps the time proportional to the length of runs.
+        while length > size // 2 and size < len(codes):
+            size *= 4
+            length = _length_of_run(codes[:size], tag)
+        return position + length
 
     def _malformed(self, position: int, reason: str) -> NotEncodable:
         return NotEncodable(f"not an ONNX model: {reason}, at byte {position}", path=self.path)
+
+
+def _length_of_run(codes: npt.NDArray[np.uint8], tag: int) -> int:
+    """Return the bytes of whole fields tagged ``tag`` at the start of ``codes``."""
+    if tag & 7 == VARINT:
+        # Bytes below 0x80 end a varint. In a run every other one of them is a tag, directly behind a value.
+        ends = np.flatnonzero(codes < 0x80)
+        ends = ends[: len(ends) // 2 * 2]
+        tags, values = ends[0::2], ends[1::2]
+        behind = np.concatenate([[0], values[:-1] + 1])[: len(tags)]
+        regular = (codes[tags] == tag) & (tags == behind) & (values - tags <= MAX_VARINT_BYTES)
+        n = len(regular) if regular.all() else int(np.argmin(regular))
+        return int(values[n - 1]) + 1 if n else 0
+    step = 5 if tag & 7 == I32 else 9
+    tagged = codes[: len(codes) // step * step : step] == tag
+    return step * (len(tagged) if tagged.all() else int(np.argmin(tagged)))
 
 
 def read_fully(file: Any, view: memoryview) -> int:
