@@ -292,6 +292,17 @@ def test_files_that_are_no_models_are_refused(tmp_path: Path, content: bytes) ->
     assert caught.value.path == str(tmp_path / "m.onnx")
 
 
+def test_errors_of_the_system_name_the_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    # Opened for writing too, so that opening it does not wait.
+    writer = os.open(tmp_path / "pipe.onnx", os.O_RDWR)
+    for name in ("pipe.onnx", "missing.onnx"):
+        with pytest.raises(OSError, match=name) as caught:
+            open_model(tmp_path / name)
+        assert caught.value.filename == str(tmp_path / name)
+    os.close(writer)
+
+
 def test_a_file_that_is_cut_short_is_named_as_such(tmp_path: Path) -> None:
     save(CASES["initializer"](), tmp_path / "m.onnx")
     content = (tmp_path / "m.onnx").read_bytes()

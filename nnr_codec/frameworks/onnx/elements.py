@@ -157,7 +157,8 @@ class ElementReader:
         length = external.length or 0
         octets: Bytes = np.empty(length, np.uint8)
         try:
-            with open(self._path(tensor), "rb", buffering=0) as file:
+            path = self._path(tensor)
+            with wire.naming(path), open(path, "rb", buffering=0) as file:
                 file.seek(external.offset)
                 n_read = wire.read_fully(file, octets.data)
         except FileNotFoundError:

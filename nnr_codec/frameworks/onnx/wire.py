@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -61,7 +62,8 @@ class WireReader:
 
     def __init__(self, file: BinaryIO, path: str) -> None:
         self.path = path
-        self.size = file.seek(0, 2)
+        with naming(path):
+            self.size = file.seek(0, 2)
         self._file = file
         self._lock = threading.Lock()
         self._window, self._base = b"", 0
@@ -77,7 +79,7 @@ class WireReader:
 
     def read_into(self, begin: int, view: memoryview) -> None:
         """Fill ``view`` from offset ``begin``."""
-        with self._lock:
+        with self._lock, naming(self.path):
             self._file.seek(begin)
             if read_fully(self._file, view) != len(view):
                 raise NotEncodable("the file became shorter while it was read", path=self.path)
@@ -198,6 +200,16 @@ def _length_of_run(codes: npt.NDArray[np.uint8], tag: int) -> int:
     step = 5 if tag & 7 == I32 else 9
     tagged = codes[: len(codes) // step * step : step] == tag
     return step * (len(tagged) if tagged.all() else int(np.argmin(tagged)))
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Give errors of the operating system the name of the file, which those of an open file lack."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
 
 
 def read_fully(file: Any, view: memoryview) -> int:
