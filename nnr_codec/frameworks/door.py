@@ -93,6 +93,7 @@ def save_model(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     tied: Mapping[str, str] | None = None,
     template: str | os.PathLike[str] | bytes | None = None,
+    external_data: bool | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a model file, whole or not at all.
@@ -116,6 +117,8 @@ def save_model(
         Tensors that share another's elements; PyTorch keeps that, the other kinds store each.
     template : path-like or bytes, optional
         For ONNX: the original model, or what ``ModelSource.topology`` gave.
+    external_data : bool, optional
+        For ONNX: write the weights to a file beside, named ``path`` + ".data"; by default beyond 2 GiB.
     overwrite : bool
         Replace an existing file.
 
@@ -142,7 +145,22 @@ def save_model(
         gathered = dict(tensors)
         descriptions = {name: _describe(array, name, dtypes or {}) for name, array in gathered.items()}
         items = gathered.items()
-    model = None if template is None else _read_template(template)
+    if kind == "onnx":
+        from nnr_codec.frameworks.onnx import save_onnx
+
+        if template is None:
+            raise NotEncodable("an ONNX file is written into the original model, which is not given")
+        save_onnx(
+            path,
+            items,
+            descriptions,
+            template,
+            metadata or {},
+            tied=tied,
+            external_data=external_data,
+            overwrite=overwrite,
+        )
+        return
     with replacing(path, overwrite=overwrite) as file:
         if kind == "safetensors":
             from nnr_codec.frameworks.safetensors import write_safetensors
@@ -156,12 +174,6 @@ def save_model(
             from nnr_codec.frameworks.pytorch import write_pytorch
 
             write_pytorch(file, _checked(items, descriptions), descriptions, tied or {})
-        elif kind == "onnx":
-            from nnr_codec.frameworks.onnx import write_onnx
-
-            if model is None:
-                raise NotEncodable("an ONNX file is written into the original model, which is not given")
-            write_onnx(file, _checked(items, descriptions), descriptions, model, metadata or {})
         else:
             raise NotEncodable(f"model files of kind {kind!r} are unknown", path=os.fspath(path))
 
@@ -185,13 +197,6 @@ def _describe(array: Array, name: str, dtypes: Mapping[str, str]) -> TensorDescr
     if tag is None:
         raise NotEncodable(f"tensors of type {array.dtype} are not supported", path=name)
     return TensorDescription(tag, array.shape)
-
-
-def _read_template(template: str | os.PathLike[str] | bytes) -> bytes:
-    if isinstance(template, bytes):
-        return template
-    with open(template, "rb") as file:
-        return file.read()
 
 
 def _model_in_folder(folder: str) -> str:

@@ -23,10 +23,18 @@ class TensorDescription:
 
     dtype: str  #: in safetensors' spelling: "F32", "BF16", "I64", "BOOL"
     shape: tuple[int, ...]
+    n_bytes: int | None = None  #: stored size, where it does not follow from type and shape
+
+    @property
+    def is_opaque(self) -> bool:
+        """True when the tensor's array is its stored bytes."""
+        return self.dtype not in STORAGE
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the elements in a file; 0 for types this package cannot store."""
+        """Bytes of the elements in a file."""
+        if self.n_bytes is not None:
+            return self.n_bytes
         count = 1
         for extent in self.shape:
             count *= extent
