@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nnr_codec.cli import port
 from nnr_codec.cli.terminal import note, progress, size
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks import ModelSource, Origin, open_model, replacing
+from nnr_codec.frameworks import ModelFile, Origin, open_model, replacing
 
 if TYPE_CHECKING:
     from nnr_codec.codec import TargetReport
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class _Untied(Mapping[str, npt.NDArray[Any]]):
     """A source without the names that share another's elements: each element is coded once."""
 
-    def __init__(self, source: ModelSource) -> None:
+    def __init__(self, source: ModelFile) -> None:
         self._source = source
         self._names = [name for name in source.names() if name not in source.tied]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.dtypes import STORAGE, Array, narrow, widen
-from nnr_codec.frameworks.source import ModelSource, TensorDescription
+from nnr_codec.frameworks.model_file import ModelFile, TensorDescription
 
 #: Protocol buffers end at 2 GiB; larger models would need files beside.
 MAX_MODEL_BYTES = (1 << 31) - 1
@@ -50,7 +50,7 @@ def _import_onnx() -> Any:
     return onnx
 
 
-class OnnxSource(ModelSource):
+class OnnxSource(ModelFile):
     """The initialisers of an ONNX model's main graph.
 
     Initialisers of types that cannot be coded (strings, 4-bit integers) stay in the topology, as everything
