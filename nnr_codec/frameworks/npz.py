@@ -84,7 +84,7 @@ class NpzFile(ModelFile):
         self._descriptions[name] = (
             TensorDescription(tag, shape)
             if tag is not None
-            else TensorDescription(_opaque_tag(dtype), shape, count * dtype.itemsize)
+            else TensorDescription(opaque_tag(dtype), shape, count * dtype.itemsize)
         )
 
     def _read(self, name: str) -> Array:
@@ -153,14 +153,23 @@ def _member(file_name: str, name: str) -> zipfile.ZipInfo:
 def _as_numpy(array: Array, description: TensorDescription, name: str) -> Array:
     if not description.is_opaque:
         return np.asarray(narrow(array, tag_in_npz(description.dtype), name))
-    dtype = NUMPY_OF_OPAQUE.get(description.dtype)
-    if description.dtype.startswith(_PREFIX):
-        try:
-            dtype = _opaque_dtype(description.dtype)
-        except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
-            dtype = None
+    return opaque_array(array, description, name)
+
+
+def opaque_array(array: Array, description: TensorDescription, name: str) -> Array:
+    """Return an opaque tensor as an array of its NumPy type.
+
+    Raises
+    ------
+    NotEncodable
+        NumPy has no such type; ``path`` is the tensor's name.
+    """
+    try:
+        dtype = opaque_dtype(description.dtype)
+    except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
+        dtype = None
     if dtype is None or dtype.hasobject:
-        raise NotEncodable(f"an NPZ archive has no type for tensors of type {description.dtype}", path=name)
+        raise NotEncodable(f"NumPy has no type for tensors of type {description.dtype}", path=name)
     octets = opaque_bytes(array, description.size_bytes, name)
     if not octets.size:
         return np.empty(description.shape, dtype)
@@ -172,7 +181,8 @@ def tag_in_npz(tag: str) -> str:
     return "F32" if tag in ("BF16", "F8_E4M3", "F8_E5M2") else tag
 
 
-def _opaque_tag(dtype: np.dtype[Any]) -> str:
+def opaque_tag(dtype: np.dtype[Any]) -> str:
+    """Return the tag of a NumPy type without arithmetic."""
     little = dtype.newbyteorder("<")
     for tag in ("C64", "NPZ:<c16"):
         if NUMPY_OF_OPAQUE[tag] == little:
@@ -181,11 +191,19 @@ def _opaque_tag(dtype: np.dtype[Any]) -> str:
     return _PREFIX + (descr if isinstance(descr, str) else repr(descr))
 
 
-def _opaque_dtype(tag: str) -> np.dtype[Any]:
-    """Return the type of an "NPZ:" tag; bytes of unknown meaning have to be parsed as carefully as a file."""
+def opaque_dtype(tag: str) -> np.dtype[Any]:
+    """Return the NumPy type of a tag, or of NumPy's own description of a type.
+
+    Raises
+    ------
+    ValueError, TypeError, SyntaxError, KeyError, RecursionError, MemoryError
+        There is no such type: tags come from files and streams.
+    """
+    if tag in NUMPY_OF_OPAQUE:
+        return NUMPY_OF_OPAQUE[tag]
     text = tag.removeprefix(_PREFIX)
-    if len(text) > _MAX_HEADER_BYTES:
-        raise ValueError("the description is too long")
+    if len(text) > _MAX_HEADER_BYTES or ":" in text.split("[")[0]:
+        raise ValueError("no description of a type")
     return _dtype(ast.literal_eval(text) if text.startswith("[") else text)
 
 

@@ -146,7 +146,18 @@ def test_object_arrays_are_refused_by_name_and_texts_become_attachments(tmp_path
 
 
 @pytest.mark.parametrize(
-    "tag", ["NPZ:O", "NPZ:[('a','O')]", "NPZ:[(", "NPZ:<f4,O", "GGUF:Q4_1", "F4", "NPZ:('<f4',(2,))"]
+    "tag",
+    [
+        "NPZ:O",
+        "NPZ:[('a','O')]",
+        "NPZ:[(",
+        "NPZ:<f4,O",
+        "GGUF:Q4_1",
+        "TORCH:qint8",
+        "f4:O",
+        "F4",
+        "NPZ:('<f4',(2,))",
+    ],
 )
 def test_tags_of_a_stream_are_not_trusted(tmp_path: Path, tag: str) -> None:
     described = {"w": TensorDescription(tag, (2,), 8)}

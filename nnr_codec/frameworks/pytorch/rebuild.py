@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def tensor_v2(
     """Rebuild a strided tensor of its storage's type."""
     del requires_grad, hooks
     if not isinstance(storage, Storage):
-        raise ValueError("a tensor without a storage")
+        raise UnpicklingError("a tensor without a storage")
     flags = metadata if isinstance(metadata, dict) else {}
     return strided_tensor(
         storage,
@@ -62,7 +63,7 @@ def tensor_v3(
     """Rebuild a strided tensor of a type that has no storage class."""
     del requires_grad, hooks, metadata
     if not isinstance(storage, Storage) or not isinstance(dtype, DType):
-        raise ValueError("a tensor without a storage or type")
+        raise UnpicklingError("a tensor without a storage or type")
     return strided_tensor(storage, dtype.name, offset, shape, strides)
 
 
@@ -70,10 +71,10 @@ def quantized(storage: Any, offset: Any, shape: Any, strides: Any, quantizer: An
     """Rebuild a quantised tensor with the parameters of its levels."""
     del unused
     if not isinstance(storage, Storage) or not isinstance(quantizer, tuple | list):
-        raise ValueError("a quantised tensor without storage or parameters")
+        raise UnpicklingError("a quantised tensor without storage or parameters")
     scheme, *values = quantizer
     if not isinstance(scheme, Constant):
-        raise ValueError("an unknown quantisation scheme")
+        raise UnpicklingError("an unknown quantisation scheme")
     properties: dict[str, Any] = {"scheme": scheme.name}
     parts: dict[str, Tensor] = {}
     if scheme.name.startswith("per_tensor"):
@@ -98,7 +99,7 @@ def sparse(layout: Any, parts: Any, *unused: Any) -> Tensor:
         compressed, plain, values, shape, *_ = parts
         named, properties = {"compressed": compressed, "plain": plain, "values": values}, {}
     else:
-        raise ValueError(f"an unknown layout {name}")
+        raise UnpicklingError(f"an unknown layout {name}")
     return _composite(name, shape, named, values, properties)
 
 
@@ -128,7 +129,7 @@ def from_numpy(array: Any, dtype: Any, *unused: Any) -> Any:
     del unused
     tensor = numpy_tensor(array)
     if tensor is None or not isinstance(dtype, DType):
-        raise ValueError("a device's tensor without elements")
+        raise UnpicklingError("a device's tensor without elements")
     if TORCH_TYPES[dtype.name][0] != TORCH_TYPES[tensor.dtype][0]:
         # bfloat16 and the like travel as float32 and are converted on loading.
         tensor.properties["dtype"] = dtype.name
@@ -175,7 +176,7 @@ def _composite(
     layout: str, shape: Any, parts: dict[str, Any], values: Any, properties: dict[str, Any]
 ) -> Tensor:
     if not all(isinstance(part, Tensor) and part.is_plain for part in parts.values()):
-        raise ValueError(f"a {layout} tensor without its parts")
+        raise UnpicklingError(f"a {layout} tensor without its parts")
     return Tensor(values.dtype, checked_shape(shape), layout=layout, parts=parts, properties=properties)
 
 

@@ -11,7 +11,7 @@ import io
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from nnr_codec.frameworks.pytorch import rebuild
 from nnr_codec.frameworks.pytorch.values import (
@@ -108,7 +108,7 @@ class RestrictedUnpickler(pickle._Unpickler):
         Bytes of the file.
     """
 
-    dispatch = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         super().__init__(file, encoding="utf-8", errors="surrogateescape")

@@ -174,7 +174,7 @@ def _count(value: object) -> int:
 
 def _counts(values: object) -> tuple[int, ...]:
     if not isinstance(values, tuple | list):
-        raise ValueError("a shape is a tuple")
+        raise TypeError("a shape is a tuple")
     return tuple(_count(value) for value in values)
 
 
