@@ -8,6 +8,7 @@ attachment: a GGUF file of its own, without tensors. The package gguf is needed 
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import os
 import struct
@@ -97,7 +98,7 @@ class GgufFile(ModelFile):
             entries.append((name, shape, cursor.number(4), cursor.number(8)))
         begin = -(-cursor.position // header.alignment) * header.alignment
         ends = sorted({offset for _, _, _, offset in entries} | {max(cursor.size - begin, 0)})
-        following = dict(zip(ends, ends[1:], strict=False))
+        following = dict(itertools.pairwise(ends))
         for name, shape, number, offset in entries:
             place = f"{self.path}: {name}"
             if name in self._stored:

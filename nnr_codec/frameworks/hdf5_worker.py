@@ -45,20 +45,22 @@ def main() -> None:
         request = json.loads(line)
         try:
             if "structure" in request:
-                send(sys.stdout.buffer, json.dumps(_structure(h5py, file)).encode())
+                send(sys.stdout.buffer, json.dumps(structure(h5py, file)).encode())
             else:
-                send(sys.stdout.buffer, _elements(file[request["read"]]))
+                send(sys.stdout.buffer, elements(file[request["read"]]))
         # h5py turns the library's errors into any of these.
         except Exception as error:
             send_error(sys.stdout.buffer, f"the HDF5 file is damaged: {error}")
 
 
-def _elements(dataset: Any) -> bytes:
+def elements(dataset: Any) -> bytes:
+    """Return a dataset's elements in C order, little-endian."""
     array = np.asarray(dataset[()])
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def _structure(h5py: Any, file: Any) -> dict[str, Any]:
+def structure(h5py: Any, file: Any) -> dict[str, Any]:
+    """Return a file's groups, attributes and datasets."""
     groups: dict[str, Any] = {"": _attributes(h5py, file)}
     result: dict[str, Any] = {"groups": groups, "datasets": {}, "texts": {}, "left_out": []}
     pending = [("", file)]

@@ -49,7 +49,9 @@ class SafetensorsFile(ModelFile):
         prefix = self._file.read(8) or b""
         header_size = int.from_bytes(prefix, "little")
         if len(prefix) < 8 or header_size > min(MAX_HEADER_BYTES, file_size - 8):
-            raise NotEncodable("not a safetensors file: the header's length does not fit", path=self.path)
+            raise NotEncodable(
+                "not a safetensors file, or cut short: the header's length does not fit", path=self.path
+            )
         header = _parse_header(_read_exactly(self._file, header_size), self.path)
         metadata = header.pop("__metadata__", {})
         if not isinstance(metadata, dict):

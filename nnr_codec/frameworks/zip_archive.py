@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import threading
@@ -90,6 +91,12 @@ class ZipArchive:
             struct.error,
         ) as error:
             raise NotEncodable(f"the member is damaged: {error}", path=self._place(member)) from None
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                # The directory leads to a place before the file's begin.
+                raise NotEncodable("the archive's directory is damaged", path=self._place(member)) from None
+            error.filename = self.path
+            raise
         if filled != n_bytes:
             raise NotEncodable("the member is cut short", path=self._place(member))
         return octets

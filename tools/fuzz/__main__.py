@@ -3,11 +3,12 @@
 
     python -m tools.fuzz --seconds 60                     # each for a minute
     python -m tools.fuzz native-decode --runs 10000000
+    python -m tools.fuzz model-files --runs 10000         # of each kind of model file; model-files:npz is one kind
     python -m tools.fuzz --table                          # what the log holds
 
 Targets: native-decode, native-encode, native-estimate, native-quantize (libFuzzer, under the address and undefined-behaviour
 sanitizers; ``--binaries`` says where they were built), and in Python decoder (bits of streams), structure (syntax elements,
-through build) and encoder (models and options). Corpora, crashes and the log lie in ``--folder``. Exit code 1 on a finding.
+through build), encoder (models and options) and model-files (readers of model files). Corpora, crashes and the log lie in ``--folder``. Exit code 1 on a finding.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 for _folder in (ROOT, ROOT / "conformance"):
     sys.path.insert(0, str(_folder))
 
-from tools.fuzz import native, python
+from tools.fuzz import model_files, native, python
 from tools.fuzz.targets import TARGETS
 
 
@@ -58,8 +59,12 @@ def main() -> int:
     if options.table:
         table(log)
         return 0
-    every = [*(native.NAMES if (options.binaries / "fuzz_decode").exists() else ()), *TARGETS]
-    unknown = set(options.targets) - set(native.NAMES) - set(TARGETS)
+    every = [
+        *(native.NAMES if (options.binaries / "fuzz_decode").exists() else ()),
+        *TARGETS,
+        model_files.TOGETHER,
+    ]
+    unknown = set(options.targets) - set(native.NAMES) - set(TARGETS) - set(model_files.NAMES)
     if unknown:
         parser.error(f"no target {', '.join(sorted(unknown))}")
     if options.seconds == 1e12 and options.runs == 1 << 62:
@@ -69,6 +74,9 @@ def main() -> int:
         if name in native.NAMES:
             entry = native.fuzz(name, binaries=options.binaries, folder=options.folder, seconds=options.seconds,
                                 runs=options.runs, seed=options.seed & 0x7FFFFFFF)  # fmt: skip
+        elif name in model_files.NAMES:
+            entry = model_files.fuzz(name, seconds=options.seconds, runs=options.runs, seed=options.seed,
+                                     crashes=options.folder / "crashes")  # fmt: skip
         else:
             entry = python.fuzz(name, seconds=options.seconds, runs=options.runs, seed=options.seed,
                                 crashes=options.folder / "crashes")  # fmt: skip
