@@ -8,6 +8,7 @@ import math
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
@@ -90,9 +91,14 @@ class NpzFile(ModelFile):
     def _read(self, name: str) -> Array:
         member, begin, dtype, fortran_order = self._arrays[name]
         shape = self.shape_of(name)
-        octets = self._archive.read_range(member, begin, member.file_size - begin)
+        whole = self._archive.read_range(member, 0, member.file_size)
+        if zlib.crc32(whole.data) != member.CRC:
+            raise NotEncodable("the array is damaged: its checksum does not fit", path=f"{self.path}: {name}")
+        octets = whole[begin:]
         array: Array = (
-            octets.view(dtype) if dtype.itemsize and octets.size else np.empty(shape, dtype).reshape(-1)
+            np.frombuffer(octets, dtype)
+            if dtype.itemsize and octets.size
+            else np.empty(shape, dtype).reshape(-1)
         )
         array = array.reshape(shape[::-1]).T if fortran_order else array.reshape(shape)
         if self._descriptions[name].is_opaque:

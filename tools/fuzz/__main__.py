@@ -8,7 +8,8 @@
 
 Targets: native-decode, native-encode, native-estimate, native-quantize (libFuzzer, under the address and undefined-behaviour
 sanitizers; ``--binaries`` says where they were built), and in Python decoder (bits of streams), structure (syntax elements,
-through build), encoder (models and options) and model-files (readers of model files). Corpora, crashes and the log lie in ``--folder``. Exit code 1 on a finding.
+through build), encoder (models and options) and model-files (readers of model files). Corpora, crashes and the log lie in
+``--folder``. Exit code 1 on a finding.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from nnr_codec.frameworks import open_model, save_model
 MAX_SECONDS = 2.0
 MAX_BYTES = 512 << 20
 _BATCH = 250
-_HANG_SECONDS = 60
+_HANG_SECONDS = 20
 Seeds = Callable[[Path], list[Path]]
 
 ARRAYS: dict[str, Any] = {
@@ -189,9 +189,10 @@ def fuzz(name: str, *, seconds: float, runs: int, seed: int, crashes: Path) -> d
     for kind in kinds:
         begun, before = time.monotonic(), counts.copy()
         number = 0
+        seeds = _seeds(kind)
         while number < runs and time.monotonic() - begun < seconds / len(kinds) and not finding:
             batch = min(_BATCH, runs - number)
-            finding = _run_batch(kind, seed, number, batch, counts, crashes)
+            finding = _run_batch(kind, seeds, seed, number, batch, counts, crashes)
             number += batch
         difference = counts - before
         print(
@@ -205,7 +206,24 @@ def fuzz(name: str, *, seconds: float, runs: int, seed: int, crashes: Path) -> d
     }  # fmt: skip
 
 
-def _run_batch(kind: str, seed: int, begin: int, size: int, counts: Counter[str], crashes: Path) -> str:
+def _seeds(kind: str) -> tuple[dict[str, bytes], list[str]]:
+    """Return a kind's files by name, and the names of those to damage; import the libraries that made them."""
+    with tempfile.TemporaryDirectory(prefix="nnr-fuzz-") as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        targets = KINDS[kind](Path(folder))
+        others = sorted(path for path in Path(folder).iterdir() if path not in targets)
+        return {path.name: path.read_bytes() for path in (*targets, *others)}, [path.name for path in targets]
+
+
+def _run_batch(
+    kind: str,
+    seeds: tuple[dict[str, bytes], list[str]],
+    seed: int,
+    begin: int,
+    size: int,
+    counts: Counter[str],
+    crashes: Path,
+) -> str:
     """Read files in a child process; return a finding, or an empty string."""
     end = begin + size
     while begin < end:
@@ -215,7 +233,7 @@ def _run_batch(kind: str, seed: int, begin: int, size: int, counts: Counter[str]
             if child == 0:
                 os.close(source)
                 with open(sink, "w", buffering=1, encoding="utf-8") as report:
-                    _child(kind, seed, begin, end, Path(folder), report)
+                    _child(kind, seeds, seed, begin, end, Path(folder), report)
                 os._exit(0)
             os.close(sink)
             with open(source, encoding="utf-8", errors="replace") as report:
@@ -241,9 +259,19 @@ def _run_batch(kind: str, seed: int, begin: int, size: int, counts: Counter[str]
     return ""
 
 
-def _child(kind: str, seed: int, begin: int, end: int, folder: Path, report: Any) -> None:
+def _child(
+    kind: str,
+    files: tuple[dict[str, bytes], list[str]],
+    seed: int,
+    begin: int,
+    end: int,
+    folder: Path,
+    report: Any,
+) -> None:
     warnings.simplefilter("ignore")
-    seeds = KINDS[kind](folder)
+    for name, content in files[0].items():
+        (folder / name).write_bytes(content)
+    seeds = [folder / name for name in files[1]]
     if kind in ("h5", "keras"):
         _read_hdf5_here()
     pool = [path.read_bytes() for path in seeds]
