@@ -101,12 +101,10 @@ def tensor_of(array: Array, description: TensorDescription, name: str) -> Any:
 
 
 def _strided(octets: Array, dtype: Any, shape: tuple[int, ...]) -> Any:
-    """Return a contiguous tensor with a copy of the bytes."""
+    """Return a contiguous tensor that shares the bytes, if they may be written to."""
     torch = import_torch()
-    storage = torch.UntypedStorage(octets.size)
-    if octets.size:
-        target = torch.empty(0, dtype=torch.uint8).set_(storage)
-        target.copy_(torch.from_numpy(octets if octets.flags.writeable else octets.copy()))
+    octets = octets if octets.flags.writeable else octets.copy()
+    storage = torch.from_numpy(octets).untyped_storage() if octets.size else torch.UntypedStorage(0)
     strides, step = [], 1
     for extent in reversed(shape):
         strides.append(step)
