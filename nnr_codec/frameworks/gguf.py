@@ -116,11 +116,11 @@ class GgufFile(ModelFile):
     def _read(self, name: str) -> Array:
         stored = self._stored[name]
         octets = np.empty(stored.size_bytes, np.uint8)
-        view, filled = memoryview(octets), 0
+        view, filled = octets.data, 0
         with self._lock:
             self._file.seek(self._begin[name])
             while filled < len(view):
-                n_read = self._file.readinto(view[filled:])  # type: ignore[attr-defined]
+                n_read = self._file.readinto(view[filled:])
                 if not n_read:
                     raise NotEncodable(
                         "the file became shorter while it was read", path=f"{self.path}: {name}"

@@ -111,7 +111,7 @@ def _add_dataset(h5py: Any, result: dict[str, Any], path: str, dataset: Any) -> 
     elif dtype.hasobject or h5py.check_opaque_dtype(dtype):
         result["left_out"].append(path)
     else:
-        descr = npy.dtype_to_descr(np.dtype(dtype).newbyteorder("<"))
+        descr: Any = npy.dtype_to_descr(np.dtype(dtype).newbyteorder("<"))
         result["datasets"][path] = {
             "dtype": descr if isinstance(descr, str) else repr(descr),
             "shape": list(dataset.shape),
@@ -147,7 +147,7 @@ def _packed(h5py: Any, value: Any) -> dict[str, Any] | None:
         kind = "bytes" if items and all(isinstance(item, bytes) for item in items) else "str"
         return {"dtype": kind, "shape": list(array.shape), "strings": texts}
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    descr = npy.dtype_to_descr(little.dtype)
+    descr: Any = npy.dtype_to_descr(little.dtype)
     if not isinstance(descr, str):
         return None
     content = base64.b64encode(little.tobytes()).decode()

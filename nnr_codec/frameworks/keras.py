@@ -100,7 +100,7 @@ class KerasFile(ModelFile):
 
     def _read(self, name: str) -> Array:
         description = self._descriptions[name]
-        octets = np.frombuffer(self._process.read(name, description.size_bytes), np.uint8).copy()
+        octets: Array = np.frombuffer(self._process.read(name, description.size_bytes), np.uint8).copy()
         if description.is_opaque:
             return octets
         stored = octets.view(STORAGE[description.dtype]).reshape(description.shape)

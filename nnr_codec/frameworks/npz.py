@@ -193,7 +193,7 @@ def opaque_tag(dtype: np.dtype[Any]) -> str:
     for tag in ("C64", "NPZ:<c16"):
         if NUMPY_OF_OPAQUE[tag] == little:
             return tag
-    descr = npy.dtype_to_descr(little)
+    descr: Any = npy.dtype_to_descr(little)
     return _PREFIX + (descr if isinstance(descr, str) else repr(descr))
 
 

@@ -134,7 +134,7 @@ class ZipArchive:
 
 def _fill(file: Any, octets: npt.NDArray[np.uint8]) -> int:
     """Read until the array is full or the file ends; return the bytes read."""
-    view, filled = memoryview(octets), 0
+    view, filled = octets.data, 0
     while filled < len(view):
         n_read = file.readinto(view[filled:])
         if not n_read:

@@ -191,7 +191,7 @@ class LegacyTorchArchive(TorchArchive):
         if begin + n_bytes > size:
             raise NotEncodable("the file lacks the tensor's elements", path=f"{self.path}: {storage.key}")
         octets = np.empty(n_bytes, np.uint8)
-        view, filled = memoryview(octets), 0
+        view, filled = octets.data, 0
         with self._lock:
             self._file.seek(place + begin)
             while filled < n_bytes:

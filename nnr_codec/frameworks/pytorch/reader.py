@@ -82,7 +82,8 @@ class PytorchFile(ModelFile):
     def _elements(self, tensor: Tensor) -> Array:
         """Return a strided tensor's stored bytes in C order and little-endian, uint8[n_bytes]."""
         if tensor.array is not None:
-            return np.frombuffer(tensor.array.tobytes(), np.uint8).copy()
+            octets: Array = np.frombuffer(tensor.array.tobytes(), np.uint8).copy()
+            return octets
         if tensor.storage is None:
             raise NotEncodable("the tensor has no elements")
         begin, length = tensor.span()

@@ -32,6 +32,8 @@ _CONSTANTS = {
     *("per_channel_affine_float_qparams", "contiguous_format", "preserve_format", "channels_last"),
 }
 _MAX_CLASSES = 100_000
+#: Handlers of opcodes, which type stubs omit.
+_OPCODES: Any = pickle._Unpickler
 
 
 def _as_dict(*arguments: Any) -> dict[Any, Any]:
@@ -108,7 +110,10 @@ class RestrictedUnpickler(pickle._Unpickler):
         Bytes of the file.
     """
 
-    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar[dict[int, Any]] = dict(_OPCODES.dispatch)
+    stack: list[Any]
+    read: Callable[[int], bytes]
+    append: Callable[[Any], None]
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         super().__init__(file, encoding="utf-8", errors="surrogateescape")
@@ -172,7 +177,7 @@ class RestrictedUnpickler(pickle._Unpickler):
     def load_setitem(self) -> None:
         """Set an entry whose key hashes in constant time."""
         _atomic(self.stack[-2])
-        pickle._Unpickler.load_setitem(self)
+        _OPCODES.load_setitem(self)
 
     dispatch[pickle.SETITEM[0]] = load_setitem
 
@@ -180,7 +185,7 @@ class RestrictedUnpickler(pickle._Unpickler):
         """Set entries whose keys hash in constant time."""
         for key in self.stack[::2]:
             _atomic(key)
-        pickle._Unpickler.load_setitems(self)
+        _OPCODES.load_setitems(self)
 
     dispatch[pickle.SETITEMS[0]] = load_setitems
 
@@ -188,7 +193,7 @@ class RestrictedUnpickler(pickle._Unpickler):
         """Add members that hash in constant time."""
         for item in self.stack:
             _atomic(item)
-        pickle._Unpickler.load_additems(self)
+        _OPCODES.load_additems(self)
 
     dispatch[pickle.ADDITEMS[0]] = load_additems
 
@@ -196,7 +201,7 @@ class RestrictedUnpickler(pickle._Unpickler):
         """Make a set of members that hash in constant time."""
         for item in self.stack:
             _atomic(item)
-        pickle._Unpickler.load_frozenset(self)
+        _OPCODES.load_frozenset(self)
 
     dispatch[pickle.FROZENSET[0]] = load_frozenset
 
@@ -204,7 +209,7 @@ class RestrictedUnpickler(pickle._Unpickler):
         """Make a dictionary whose keys hash in constant time."""
         for key in self.stack[::2]:
             _atomic(key)
-        pickle._Unpickler.load_dict(self)
+        _OPCODES.load_dict(self)
 
     dispatch[pickle.DICT[0]] = load_dict
 
