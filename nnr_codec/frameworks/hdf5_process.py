@@ -24,6 +24,12 @@ _MAX_STRUCTURE_BYTES = 1 << 28
 _MEMORY_BYTES = 2 << 30
 _SECONDS = 10.0
 _BYTES_PER_SECOND = 20e6
+_CHILD = """
+import sys
+sys.path[:] = sys.argv[2:]
+from nnr_codec.frameworks import hdf5_worker
+hdf5_worker.main()
+"""
 
 
 class Hdf5Process:
@@ -46,14 +52,12 @@ class Hdf5Process:
         self._label = label
         self._lock = threading.Lock()
         self._file_bytes = os.path.getsize(path)
-        # The child finds packages where this process does.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        # Isolated from the current folder; the child finds packages where this process does.
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from nnr_codec.frameworks import hdf5_worker; hdf5_worker.main()", path],
+            [sys.executable, "-I", "-c", _CHILD, path, *filter(None, sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
         )
 
     def structure(self) -> dict[str, Any]:

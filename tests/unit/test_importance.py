@@ -12,7 +12,7 @@ from nnr_codec.codec import EncoderConfig
 from nnr_codec.codec.allocation import allocate, reallocate, shapes_only
 from nnr_codec.codec.importance import mean_worth
 from nnr_codec.frameworks import torch_importance
-from nnr_codec.frameworks.embedding_rows import _means_by_octave, _worth_of_a_use
+from nnr_codec.frameworks.embedding_rows import _effect_per_use, _means_by_octave
 from nnr_codec.quant import step_size
 
 Array = NDArray[Any]
@@ -374,6 +374,6 @@ def test_the_most_used_row_may_have_no_gradient() -> None:
     found = _means_by_octave(counts, squares, np.array([500.0, 3, 1]))
     # That of 3 uses is known; of the others fewer were seen, or nothing.
     np.testing.assert_allclose(found, [2, 2, 2])
-    worth = _worth_of_a_use(counts, squares)
+    worth = _effect_per_use(counts, squares)
     assert worth[0] == 0
     assert (worth[1:] > 0).all()

@@ -294,6 +294,10 @@ def test_other_files_read_equal_without_torch(tmp_path: Path, monkeypatch: pytes
         b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.",
         b"\x80\x05\x96" + b"\xff" * 7 + b"\x00.",  # an array of 2**56 bytes
         b"\x80\x02Kr" + b"r\xff\xff\xff\xff.",  # a memo index of 2**32
+        b"\x80\x02X\xff\xff\x00\x00"
+        + b"a" * 65535
+        + b"q\x000c_codecs\nencode\nq\x01"
+        + b"h\x00\x85R0h\x01" * 99_999,
         b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",
     ],
 )

@@ -136,16 +136,17 @@ def from_numpy(array: Any, dtype: Any, *unused: Any) -> Any:
     return tensor
 
 
-def numpy_tensor(value: Any) -> Tensor | None:
-    """Return a NumPy array as a tensor; None when it has no counterpart in torch."""
+def numpy_tensor(value: Any) -> Any:
+    """Return a NumPy array as a `Tensor`; None when it has no counterpart in torch."""
     array = value.array if isinstance(value, NumpyArray) else None
-    if array is None:
-        return None
+    if array is None or value.tensor is not None:
+        return value.tensor if array is not None else None
     name = _TYPE_OF_TAG.get(tag_of(array.dtype) or "")
     if name is None:
         return None
     little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
-    return Tensor(name, array.shape, array=little.reshape(array.shape))
+    value.tensor = Tensor(name, array.shape, array=little.reshape(array.shape))
+    return value.tensor
 
 
 def parameter(value: Any = None, *unused: Any) -> Any:

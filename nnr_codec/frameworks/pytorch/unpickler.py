@@ -32,6 +32,7 @@ _CONSTANTS = {
     *("per_channel_affine_float_qparams", "contiguous_format", "preserve_format", "channels_last"),
 }
 _MAX_CLASSES = 100_000
+_FREE_COPIES = 1 << 20
 #: Handlers of opcodes, which type stubs omit.
 _OPCODES: Any = pickle._Unpickler
 
@@ -47,12 +48,8 @@ def _as_ordered(*arguments: Any) -> OrderedDict[Any, Any]:
     return OrderedDict(_as_dict(*arguments))
 
 
-def _as_list(items: Any = (), *_: Any) -> list[Any]:
-    return list(items) if isinstance(items, list | tuple) else []
-
-
-def _as_tuple(items: Any = (), *_: Any) -> tuple[Any, ...]:
-    return tuple(items) if isinstance(items, list | tuple) else ()
+def _as_sequence(items: Any = (), *_: Any) -> list[Any] | tuple[Any, ...]:
+    return items if isinstance(items, list | tuple) else ()
 
 
 def _as_set(items: Any = (), *_: Any) -> set[Any]:
@@ -82,14 +79,17 @@ _FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {
     ("collections", "OrderedDict"): _as_ordered,
     ("collections", "defaultdict"): _as_dict,
     ("collections", "Counter"): _as_dict,
-    ("torch", "Size"): _as_tuple,
+    ("torch", "Size"): _as_sequence,
     ("torch.serialization", "_get_layout"): _layout,
     ("_codecs", "encode"): _encoded,
-    **{("torch.jit._pickle", f"build_{kind}list"): _as_list for kind in ("int", "tensor", "double", "bool")},
+    **{
+        ("torch.jit._pickle", f"build_{kind}list"): _as_sequence
+        for kind in ("int", "tensor", "double", "bool")
+    },
     ("torch.jit._pickle", "restore_type_tag"): _identity,
     **{(module, "dict"): _as_dict for module in ("builtins", "__builtin__")},
-    **{(module, "list"): _as_list for module in ("builtins", "__builtin__")},
-    **{(module, "tuple"): _as_tuple for module in ("builtins", "__builtin__")},
+    **{(module, "list"): _as_sequence for module in ("builtins", "__builtin__")},
+    **{(module, "tuple"): _as_sequence for module in ("builtins", "__builtin__")},
     **{(module, "set"): _as_set for module in ("builtins", "__builtin__")},
     **{(module, "frozenset"): _as_set for module in ("builtins", "__builtin__")},
     **{(f"{core}.multiarray", "_reconstruct"): _numpy_array for core in ("numpy.core", "numpy._core")},
@@ -118,6 +118,8 @@ class RestrictedUnpickler(pickle._Unpickler):
     def __init__(self, file: BinaryIO, size: int) -> None:
         super().__init__(file, encoding="utf-8", errors="surrogateescape")
         self._size = size
+        #: Bytes or members that functions may still return; honest files stay far below.
+        self._remaining = 64 * size + _FREE_COPIES
         self._classes: dict[tuple[str, str], type[Placeholder]] = {}
         self.storages: dict[str, Storage] = {}
 
@@ -215,9 +217,7 @@ class RestrictedUnpickler(pickle._Unpickler):
 
     def load_newobj(self) -> None:
         """Make an instance without its initialiser."""
-        arguments = self.stack.pop()
-        cls = self.stack.pop()
-        self.append(cls(*arguments))
+        self.load_reduce()
 
     dispatch[pickle.NEWOBJ[0]] = load_newobj
 
@@ -238,6 +238,17 @@ class RestrictedUnpickler(pickle._Unpickler):
             instance.__setstate__(state)
 
     dispatch[pickle.BUILD[0]] = load_build
+
+    def load_reduce(self) -> None:
+        """Call a function; the sizes of all results are bounded by the file's."""
+        _OPCODES.load_reduce(self)
+        value = self.stack[-1]
+        if isinstance(value, bytes | dict | list | tuple | set):
+            self._remaining -= len(value)
+            if self._remaining < 0:
+                raise pickle.UnpicklingError("copies of copies")
+
+    dispatch[pickle.REDUCE[0]] = load_reduce
 
     def load_inst(self) -> None:
         """Refuse protocol 0's instances, which no tensor file has."""

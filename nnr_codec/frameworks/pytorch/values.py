@@ -247,6 +247,7 @@ class NumpyArray:
 
     def __init__(self) -> None:
         self.array: np.ndarray[Any, Any] | None = None
+        self.tensor: Tensor | None = None  #: the array as a tensor, once it was asked for
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, is_fortran, content = state
