@@ -113,6 +113,8 @@ def _kind_of_zip(path: str, by_name: str | None) -> str:
         return "pytorch"
     if any(name.endswith(".npy") for name in names) or (not names and by_name in (None, "npz")):
         return "npz"
+    if any("/data/weights/" in name or name.endswith("serialized_exported_program.json") for name in names):
+        raise NotEncodable("a torch.export archive; save model.state_dict() with torch.save", path=path)
     models = [name for name in names if kind_of_path(name) is not None]
     if models:
         raise NotEncodable(f"a zip archive that holds {models[0]}; unpack it first", path=path)

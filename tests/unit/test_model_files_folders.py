@@ -204,6 +204,7 @@ STRANGERS: dict[str, tuple[bytes, str]] = {
     "xz": (b"\xfd7zXZ\x00" + bytes(100), "xz"),
     "zip in zip": (zipped({"folder/m.pt": b"x", "notes": b""}), r"folder/m\.pt; unpack"),
     "zip of texts": (zipped({"a.txt": b"x"}), "without a model"),
+    "export": (zipped({"e/data/weights/weight_0": b"x", "e/data/sample_inputs/m.pt": b""}), "torch.export"),
     "tar": (bytes(257) + b"ustar\x0000" + bytes(300), "tar archive"),
     "zeros": (bytes(1000), "begins with zeros"),
     "array": (b"\x93NUMPY\x01\x00", "single NumPy array"),
