@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compress neural networks to ISO/IEC 15938-17 (NNC, NNR) streams and back.
 
-Names are loaded when they are first used, so that importing the package, or asking the command line for help,
-does not wait for NumPy and the native module.
+Names are loaded on first use, so that importing the package, or asking the command line for help, does not wait for NumPy
+and the native module.
 """
 
 from __future__ import annotations
@@ -11,26 +11,17 @@ import importlib
 
 from nnr_codec._version import __version__
 
-# Not typing's: importing that takes longer than all the rest. Type checkers know the name.
+# Importing typing for this constant takes longer than the rest of the module; type checkers know the name.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from nnr_codec.codec import (
-        Curvature,
-        Decoder,
-        Encoder,
-        EncoderConfig,
-        QuantizedTensor,
-        StreamSummary,
-        TargetReport,
-        TensorSummary,
-        UnitIndex,
-        compress_to,
-        compress_to_target,
-        decode,
-        encode,
-    )
-    from nnr_codec.codec import describe_stream as describe
-    from nnr_codec.entropy import rate
+    from nnr_codec import importance, rate, transform
+    from nnr_codec.codec.decode.decoder import Decoder, decode
+    from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
+    from nnr_codec.codec.encode.config import EncoderConfig
+    from nnr_codec.codec.encode.encoder import Encoder, encode
+    from nnr_codec.codec.stream.summary import StreamSummary, TensorSummary
+    from nnr_codec.codec.stream.summary import describe_stream as describe
+    from nnr_codec.codec.stream.unit_index import UnitIndex
     from nnr_codec.errors import (
         BitstreamError,
         InternalError,
@@ -41,46 +32,66 @@ if TYPE_CHECKING:
         TruncatedBitstream,
         UnsupportedBitstream,
     )
+    from nnr_codec.files.decoding import DecodeReport, decode_file
+    from nnr_codec.files.encoding import EncodeReport, encode_file
+    from nnr_codec.files.stream_file import StreamFile
+    from nnr_codec.files.stream_file import open_stream as open
+    from nnr_codec.files.verification import TensorError
+    from nnr_codec.inspect.read.validate import Finding, validate
     from nnr_codec.model import Limits
+    from nnr_codec.quant import Curvature
+    from nnr_codec.rate_control.quality_search import compress_to_quality
+    from nnr_codec.rate_control.search_report import SearchReport
+    from nnr_codec.rate_control.targets import TargetReport, compress_to_target
 
-_ROOMS = {
-    "nnr_codec.codec": (
-        "Curvature",
-        "Decoder",
-        "Encoder",
-        "EncoderConfig",
-        "QuantizedTensor",
-        "StreamSummary",
-        "TargetReport",
-        "TensorSummary",
-        "UnitIndex",
-        "compress_to",
-        "compress_to_target",
-        "decode",
-        "encode",
-    ),
-    "nnr_codec.entropy": ("rate",),
-    "nnr_codec.errors": (
-        "BitstreamError",
-        "InternalError",
-        "LimitExceeded",
-        "MalformedBitstream",
-        "NnrError",
-        "NotEncodable",
-        "TruncatedBitstream",
-        "UnsupportedBitstream",
-    ),
-    "nnr_codec.model": ("Limits",),
+#: Module of each public name, and its name there where it differs.
+_MODULE_OF = {
+    "BitstreamError": "errors",
+    "Curvature": "quant",
+    "DecodeReport": "files.decoding",
+    "Decoder": "codec.decode.decoder",
+    "EncodeReport": "files.encoding",
+    "Encoder": "codec.encode.encoder",
+    "EncoderConfig": "codec.encode.config",
+    "Finding": "inspect.read.validate",
+    "InternalError": "errors",
+    "LimitExceeded": "errors",
+    "Limits": "model",
+    "MalformedBitstream": "errors",
+    "NnrError": "errors",
+    "NotEncodable": "errors",
+    "QuantizedTensor": "codec.decode.quantized_tensor",
+    "SearchReport": "rate_control.search_report",
+    "StreamFile": "files.stream_file",
+    "StreamSummary": "codec.stream.summary",
+    "TargetReport": "rate_control.targets",
+    "TensorError": "files.verification",
+    "TensorSummary": "codec.stream.summary",
+    "TruncatedBitstream": "errors",
+    "UnitIndex": "codec.stream.unit_index",
+    "UnsupportedBitstream": "errors",
+    "compress_to_quality": "rate_control.quality_search",
+    "compress_to_target": "rate_control.targets",
+    "decode": "codec.decode.decoder",
+    "decode_file": "files.decoding",
+    "describe": "codec.stream.summary",
+    "encode": "codec.encode.encoder",
+    "encode_file": "files.encoding",
+    "open": "files.stream_file",
+    "validate": "inspect.read.validate",
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names} | {"describe": "nnr_codec.codec"}
-_NAME_THERE = {"describe": "describe_stream"}
+_NAME_THERE = {"describe": "describe_stream", "open": "open_stream"}
+_ROOMS = ("importance", "rate", "transform")
 
 __all__ = [
     "BitstreamError",
     "Curvature",
+    "DecodeReport",
     "Decoder",
+    "EncodeReport",
     "Encoder",
     "EncoderConfig",
+    "Finding",
     "InternalError",
     "LimitExceeded",
     "Limits",
@@ -88,27 +99,38 @@ __all__ = [
     "NnrError",
     "NotEncodable",
     "QuantizedTensor",
+    "SearchReport",
+    "StreamFile",
     "StreamSummary",
     "TargetReport",
+    "TensorError",
     "TensorSummary",
     "TruncatedBitstream",
     "UnitIndex",
     "UnsupportedBitstream",
     "__version__",
-    "compress_to",
+    "compress_to_quality",
     "compress_to_target",
     "decode",
+    "decode_file",
     "describe",
     "encode",
+    "encode_file",
+    "importance",
+    "open",
     "rate",
+    "transform",
+    "validate",
 ]
 
 
 def __getattr__(name: str) -> object:
-    room = _ROOM_OF.get(name)
-    if room is None:
+    if name in _ROOMS:
+        return importlib.import_module(f"nnr_codec.{name}")
+    module = _MODULE_OF.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(room), _NAME_THERE.get(name, name))
+    value: object = getattr(importlib.import_module(f"nnr_codec.{module}"), _NAME_THERE.get(name, name))
     globals()[name] = value
     return value
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks import stream_tensors
+from nnr_codec.frameworks.atomic import temporary_folder
 from nnr_codec.frameworks.attachments import checked_file_name
 from nnr_codec.torch import load_file
 
@@ -99,7 +99,7 @@ def _configuration_folder(stream: str) -> Iterator[str]:
         raise NotEncodable(
             f"there is no {_CONFIGURATION} beside the stream or in it; encode the model's folder", path=stream
         )
-    with tempfile.TemporaryDirectory(prefix="nnr-") as folder:
+    with temporary_folder() as folder:
         # Only configurations: code of a model is never executed from a stream.
         for name in (_CONFIGURATION, _GENERATION):
             if name in attachments:

@@ -16,8 +16,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnr_codec.inspect import Overview, Survey, UnitReport, build_stream, overview_of, records_of
-from nnr_codec.inspect.document import dump_json, dump_json_lines
+from nnr_codec.inspect import Summary, Survey, UnitReport, build_stream, records_of, summarize
+from nnr_codec.inspect.views.document import dump_json, dump_json_lines
 
 AGREEMENT = 0.001
 
@@ -45,12 +45,12 @@ def problems(path: Path, totals: dict[str, float]) -> Iterator[str]:
     octets = path.read_bytes()
     after = earlier(path)
     survey = Survey(octets, after=after)
-    overview = overview_of(survey)
-    if not overview.ledger.is_exact(len(octets)):
-        yield f"the ledger has {overview.ledger.total_bits} bits and the file {8 * len(octets)}"
-    spent = sum(line.bits for line in overview.ledger.payload.values())
-    if abs(spent - overview.ledger.decoded_payload_bits) > 1e-6 * max(1, spent):
-        yield f"payload lines add up to {spent} and not {overview.ledger.decoded_payload_bits}"
+    summary = summarize(survey)
+    if not summary.ledger.is_exact(len(octets)):
+        yield f"the ledger has {summary.ledger.total_bits} bits and the file {8 * len(octets)}"
+    spent = sum(line.bits for line in summary.ledger.payload.values())
+    if abs(spent - summary.ledger.decoded_payload_bits) > 1e-6 * max(1, spent):
+        yield f"payload lines add up to {spent} and not {summary.ledger.decoded_payload_bits}"
     for piece in survey:
         if isinstance(piece, UnitReport) and piece.payload is not None and piece.payload.n_bits:
             off = abs(piece.payload.discrepancy_bits) / piece.payload.n_bits
@@ -59,7 +59,7 @@ def problems(path: Path, totals: dict[str, float]) -> Iterator[str]:
             if off > AGREEMENT:
                 yield f"{piece.span.path}: fractional bits differ from the payload's by {100 * off:.3f} %"
     for name, lines in (("json", dump_json), ("jsonl", dump_json_lines)):
-        text = "\n".join(lines(path.name, Survey(octets, after=after), Overview()))
+        text = "\n".join(lines(path.name, Survey(octets, after=after), Summary()))
         records = records_of(text)
         if b"".join(build_stream(records)) != octets:
             yield f"dump to {name} and build gives other bytes"
@@ -67,7 +67,7 @@ def problems(path: Path, totals: dict[str, float]) -> Iterator[str]:
         totals["units"] += len(records)
         if name == "json":
             json.loads(text)
-    totals["faults"] += len(overview.faults)
+    totals["faults"] += len(summary.faults)
     totals["bytes"] += len(octets)
 
 

@@ -176,6 +176,12 @@ def curves(rest: list[str]) -> None:
     run(PYTHON, "-m", "tools.curves", *rest)
 
 
+def docs(rest: list[str]) -> None:
+    """Build the documentation site in build/site; a dead link or an undocumented public name fails it."""
+    make_environment("dev")
+    run(PYTHON, "-m", "tools.site", *rest, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
 def check(rest: list[str]) -> None:
     """Everything a change must pass."""
     make_environment("dev")
@@ -204,6 +210,7 @@ TASKS: dict[str, Callable[[list[str]], None]] = {
     "fuzz": fuzz,
     "bench": bench,
     "curves": curves,
+    "docs": docs,
 }
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Take the pictures of docs/inspector.md anew, in chromium: `python tools/make_screenshots.py STREAM`."""
+"""Take the pictures of docs/guide/inspect.md anew, in chromium: `python tools/make_screenshots.py STREAM`."""
 
 from __future__ import annotations
 

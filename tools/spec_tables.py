@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the syntax tables of ``spec/*.md`` from the construct declarations: ``python tools/spec_tables.py``.
 
-A table goes between ``<!-- syntax:NAME -->`` and ``<!-- /syntax -->``. With ``--check`` nothing is written, and the exit
-code is 1 when a page differs, names a table that there is not, or a table has no page.
+A table is written between ``<!-- syntax:NAME -->`` and ``<!-- /syntax -->``. With ``--check`` nothing is written, and the
+exit code is 1 when a page differs or names an unknown table, or a table is on no page.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from nnr_codec.syntax.grammar import Choice, Derived, IfPresent, Repeat, Syntax
 
 PAGES = ROOT / "spec"
 _REGION = re.compile(r"(<!-- syntax:(\S+) -->\n)(.*?)(<!-- /syntax -->)", re.DOTALL)
-#: What the tables of the declaration are called in pages; the others have their titles.
+#: Enumerations that name the cases of a switch.
 _NAMES_OF_CASES = {"nnr_unit_type": NnrUnitType, "topology_storage_format": TopologyStorageFormat}
 _WIDTH = 74
 
 
 def tables() -> dict[str, Syntax]:
-    """Every table with a title, by title."""
-    found: dict[str, Syntax] = {}
+    """Return every table that has a title, by title."""
+    by_title: dict[str, Syntax] = {}
 
     def walk(table: Syntax) -> None:
         if table.title and table.members:
-            found.setdefault(table.title, table)
+            by_title.setdefault(table.title, table)
         for member in table.members:
             if isinstance(member, IfPresent):
                 walk(member.members)
@@ -52,11 +52,11 @@ def tables() -> dict[str, Syntax]:
                 walk(member.subcon)
 
     walk(NNR_UNIT)
-    return found
+    return by_title
 
 
 def render(table: Syntax) -> str:
-    """A table as pseudocode with descriptors, in a code block."""
+    """Return a table as pseudocode with descriptors, in a code block."""
     name = table.title if table.title.endswith(")") else f"{table.title}()"
     lines = [f"{name} {{", *_members(table, 1, ()), "}"]
     return "```\n" + "\n".join(lines) + "\n```\n"
@@ -125,7 +125,13 @@ def _call(case: Syntax) -> str:
 
 
 def rendered_page(text: str) -> str:
-    """A page with its regions filled; raises KeyError for a table that there is not."""
+    """Return a page with its regions filled.
+
+    Raises
+    ------
+    KeyError
+        When a region names an unknown table.
+    """
     known = tables()
     return _REGION.sub(lambda match: match[1] + render(known[match[2]]) + match[4], text)
 
@@ -143,14 +149,14 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             wanted = rendered_page(text)
         except KeyError as error:
-            wrong.append(f"{page.name}: there is no table {error}")
+            wrong.append(f"{page.name}: unknown table {error}")
             continue
         if wanted != text:
             if options.check:
                 wrong.append(f"{page.name}: a table differs from its declaration")
             else:
                 page.write_text(wanted, encoding="utf-8")
-    wrong += [f"{name} has no place in the pages" for name in sorted(set(tables()) - placed)]
+    wrong += [f"{name} is on no page" for name in sorted(set(tables()) - placed)]
     print("\n".join(wrong) or f"{len(placed)} tables", file=sys.stderr if wrong else sys.stdout)
     return int(bool(wrong))
 

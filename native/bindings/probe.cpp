@@ -32,10 +32,8 @@ nb::object probe_tuple(const nnr::TensorProbe& probe, const nnr::TensorSideData&
     }
   nb::list bypass;
   for (const nnr::Price& price : probe.bypass) bypass.append(price_tuple(price));
-  std::uint64_t skipped = 0;
-  for (const std::uint8_t flag : side.row_skip_flags) skipped += flag;
   return nb::make_tuple(contexts, bypass, probe.begin_bit, probe.end_bit, side.qp_value, side.history_enabled,
-                        side.row_skip_enabled, skipped,
+                        side.row_skip_enabled, nb::bytes(side.row_skip_flags.data(), side.row_skip_flags.size()),
                         nb::bytes(side.initialisations.data(), side.initialisations.size()), side.block_row_starts.size());
 }
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -23,14 +24,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compress": ("nnr_codec.cli.compress", "Search the smallest stream that keeps a score of yours."),
     "decode": ("nnr_codec.cli.decode", "Decompress an NNR stream to a model file."),
     "info": ("nnr_codec.cli.info", "Show a stream's units and tensors, from headers only."),
-    "dump": ("nnr_codec.cli.dump", "Show every bit of a stream, and where the bits went."),
+    "dump": ("nnr_codec.cli.dump", "Show every bit of a stream, and what the bits are spent on."),
     "diff": ("nnr_codec.cli.diff", "Compare two streams: elements, levels, values, sizes."),
-    "explain": ("nnr_codec.cli.explain", "Say what a syntax element is, where it stands and what it may be."),
-    "index": ("nnr_codec.cli.index", "Store where each tensor lies, for fetching one of many."),
+    "explain": ("nnr_codec.cli.explain", "Explain a syntax element: meaning, presence, range, clause."),
+    "validate": ("nnr_codec.cli.validate", "Check a stream of any encoder against the format."),
+    "index": ("nnr_codec.cli.index", "Write an index, for fast access to single tensors."),
     "demo": ("nnr_codec.cli.demo", "Compress a small trained network that comes with the package."),
     "conformance": (
         "nnr_codec.cli.conformance",
-        "Check decoders and streams against the conformance vectors.",
+        "Check decoders against the conformance vectors.",
     ),
 }
 
@@ -39,8 +41,20 @@ EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_BROKEN_PIPE = 141
 
 
+#: Signals that end the process with nothing left behind, besides that of Ctrl-C.
+_STOPPING_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
 class ReaderGone(Exception):
-    """Whoever read our output has closed it, as ``head`` does."""
+    """The reader of standard output has closed it, as ``head`` does."""
+
+
+class _Stopped(BaseException):
+    """A signal asked the process to end."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
 
 
 class LazyGroup(click.Group):
@@ -89,14 +103,54 @@ def nnr() -> None:
 
 
 def run(arguments: Sequence[str] | None) -> int:
-    """Run the command line and translate every outcome to an exit code."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+    """Run the command line and translate every outcome to an exit code.
+
+    The command runs in a thread of its own while the main thread waits for signals: Python handles a signal in the main
+    thread between two instructions, and one call of the native core may take minutes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return _run(arguments)
+    for number in _STOPPING_SIGNALS:
+        signal.signal(number, _stop)
+    outcome: list[int | BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(_run(arguments))
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=work, name="nnr", daemon=True)
+    try:
+        thread.start()
+        thread.join()
+    except KeyboardInterrupt:
+        _end(EXIT_INTERRUPTED)
+    except _Stopped as stopped:
+        _end(stopped.exit_code)
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _end(exit_code: int) -> NoReturn:
+    """End the process at once: the native core may still be at work, and what it writes is removed."""
+    from nnr_codec.frameworks.atomic import discard_unfinished
+
+    discard_unfinished()
+    if sys.stderr.isatty():
+        # A progress bar hides the cursor.
+        sys.stderr.write("\x1b[?25h\r\x1b[K")
+    sys.stderr.flush()
+    os._exit(exit_code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         result = nnr.main(
             args=None if arguments is None else list(arguments), prog_name="nnr", standalone_mode=False
         )
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -140,7 +194,6 @@ def _complain(line: str, code: int) -> int:
     return code
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    # As an exception, so that unfinished files are removed on the way out.
+def _stop(number: int, frame: FrameType | None) -> None:
     del frame
-    raise SystemExit(128 + number)
+    raise _Stopped(128 + number)

@@ -6,17 +6,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 import numpy.typing as npt
 
-from nnr_codec.cli.encode import default_target
 from nnr_codec.cli.terminal import note, size
 from nnr_codec.errors import NotEncodable
+from nnr_codec.files.paths import default_stream_path, refuse_model_as_stream, refuse_same_file
 from nnr_codec.frameworks import Origin, kind_of_path, open_model, replacing, save_model
+from nnr_codec.frameworks.atomic import temporary_folder
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -74,9 +74,13 @@ def command(
     Steps, their division between tensors, and what a bit is worth are searched. Interrupt it at any time: the same command
     goes on where it was.
     """
-    from nnr_codec.codec import EncoderConfig, Point, SearchReport, compress_to
+    from nnr_codec.codec.encode.config import EncoderConfig
+    from nnr_codec.rate_control.quality_search import compress_to_quality
+    from nnr_codec.rate_control.search_report import Point, SearchReport
 
-    target = target or default_target(source)
+    target = target or default_stream_path(source)
+    refuse_same_file(source, target)
+    refuse_model_as_stream(target)
     score = _with_file(load_function(evaluate), as_file, source) if as_file else load_function(evaluate)
     worth = _read_importance(importance) if importance else None
 
@@ -87,7 +91,7 @@ def command(
     with replacing(target, overwrite=force) as file, open_model(source) as model:
         tensors = {name: model[name] for name in model if name not in model.tied}
         try:
-            stream, report = compress_to(
+            stream, report = compress_to_quality(
                 tensors,
                 score,
                 max_drop=max_drop,
@@ -154,7 +158,7 @@ def _with_file(score: Callable[[Any], float], suffix: str, source: str) -> Calla
         raise click.UsageError(f"--as-file {suffix}: no known kind of model file")
 
     def evaluate(tensors: Tensors) -> float:
-        with tempfile.TemporaryDirectory(prefix="nnr-") as folder:
+        with temporary_folder() as folder:
             path = os.path.join(folder, f"model{suffix}")
             save_model(path, tensors, template=source if suffix == ".onnx" else None)
             return score(path)

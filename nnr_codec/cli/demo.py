@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import importlib.resources
-import io
 import os
-import tempfile
-import time
 import zlib
 from typing import Any
 
@@ -15,10 +12,10 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from nnr_codec.cli import port
 from nnr_codec.cli.demo_network import accuracy
-from nnr_codec.cli.terminal import ignore, size, table
-from nnr_codec.frameworks import Origin, open_model
+from nnr_codec.cli.terminal import size, table
+from nnr_codec.frameworks import open_model
+from nnr_codec.frameworks.atomic import temporary_folder
 
 
 @click.command("demo", epilog="\b\nExamples:\n  nnr demo\n  nnr demo --qp -20        # smaller and coarser")
@@ -28,31 +25,22 @@ def command(qp: int | None) -> None:
 
     It tells handwritten digits apart; the demo shows what compression does to its size and to its accuracy.
     """
-    folder = importlib.resources.files("nnr_codec") / "demo-data"
-    with importlib.resources.as_file(folder / "digits.safetensors") as model, open_model(model) as source:
-        original = dict(source)
-        metadata = Origin.of(source).to_metadata()
-        model_bytes = os.path.getsize(model)
-    with importlib.resources.as_file(folder / "digits-test.npz") as test, open_model(test) as source:
-        images, labels = source["images"], source["labels"]
+    from nnr_codec.files.decoding import decode_file
+    from nnr_codec.files.encoding import encode_file
 
-    stream = io.BytesIO()
-    config = port.configure({} if qp is None else {"qp": qp})
-    started = time.perf_counter()
-    port.encode(
-        original, config, file=stream, kind="safetensors", metadata=metadata, threads=1, on_tensor=ignore
-    )
-    encoded = time.perf_counter()
-    with tempfile.TemporaryDirectory() as scratch:
-        path = os.path.join(scratch, "digits.nnr")
-        with open(path, "wb") as file:
-            file.write(stream.getvalue())
-        before_decoding = time.perf_counter()
-        restored = dict(port.decode(path, None, threads=1, on_tensor=ignore))
-        decoded = time.perf_counter()
+    folder = importlib.resources.files("nnr_codec") / "demo-data"
+    options: dict[str, Any] = {} if qp is None else {"qp": qp}
+    with importlib.resources.as_file(folder / "digits.safetensors") as path, temporary_folder() as scratch:
+        stream, model = os.path.join(scratch, "digits.nnr"), os.path.join(scratch, "digits.safetensors")
+        encoded = encode_file(path, stream, threads=1, **options)
+        decoded = decode_file(stream, model, threads=1)
+        with open_model(path) as before, open_model(model) as after:
+            original, restored = dict(before), dict(after)
+    with importlib.resources.as_file(folder / "digits-test.npz") as path, open_model(path) as test:
+        images, labels = test["images"], test["labels"]
+    model_bytes, coded = encoded.model_bytes, encoded.stream_bytes
 
     weights = sum(array.size for array in original.values())
-    coded = len(stream.getvalue())
     deflated = len(zlib.compress(b"".join(array.tobytes() for array in original.values()), 9))
     rows = [
         ("as safetensors, float32", size(model_bytes), f"{model_bytes * 8 / weights:.2f}", "1.0"),
@@ -72,7 +60,7 @@ def command(qp: int | None) -> None:
     click.echo(f"\n  relative error of the weights   {relative_error(original, restored):.2%}")
     click.echo(f"  digits read right, before       {right_before:.2%} of {len(labels)}")
     click.echo(f"  digits read right, after        {right_after:.2%}")
-    encoding, decoding = (encoded - started) * 1e3, (decoded - before_decoding) * 1e3
+    encoding, decoding = encoded.seconds * 1e3, decoded.seconds * 1e3
     click.echo(f"  encoded in {encoding:.0f} ms, decoded in {decoding:.0f} ms")
     click.echo(
         "\nNow one of yours:  nnr encode model.safetensors model.nnr;  nnr info model.nnr;  nnr --help"

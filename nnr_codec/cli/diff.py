@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nnr diff``."""
+"""Command ``nnr diff``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from nnr_codec.model import Limits
     "diff",
     cls=Inspection,
     epilog="\b\nExamples:\n  nnr diff old.nnr new.nnr\n  nnr diff old.nnr new.nnr --json | jq '.tensors'\n\n"
-    "Exit code: 0 the same content, 1 different, 3 wrong usage or unreadable file.",
+    "Exit code: 0 same content, 1 different, 3 wrong usage or unreadable file.",
 )
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON document.")
-@click.option("--width", type=click.IntRange(20), help="Columns of text; by default the terminal's.")
+@click.option("--width", type=click.IntRange(20), help="Text width in columns; the terminal's by default.")
 @click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in text."
 )
@@ -30,16 +30,18 @@ from nnr_codec.model import Limits
 def command(
     ctx: click.Context, before: str, after: str, as_json: bool, width: int | None, color: str, limits: Limits
 ) -> None:
-    """Compare two streams: elements and tensors that differ, levels changed, largest error, sizes.
+    """Compare two streams: elements, levels, decoded values and sizes.
 
-    Units belong together by their type and the names of their tensors, wherever they stand.
+    Units are matched by type and by the names of their tensors, wherever they stand.
     """
     check_readable(before, after)
-    from nnr_codec.inspect.difference import compare, difference_lines, difference_record
-    from nnr_codec.inspect.survey import Survey
+    from nnr_codec.inspect import Survey, compare
+    from nnr_codec.inspect.views import difference_lines, difference_record
 
-    with opened_streams([before, after], limits) as (ours, theirs):
-        difference = compare(Survey(ours, keep=True, limits=limits), Survey(theirs, keep=True, limits=limits))
+    with opened_streams([before, after], limits) as (buffer_before, buffer_after):
+        difference = compare(
+            Survey(buffer_before, keep=True, limits=limits), Survey(buffer_after, keep=True, limits=limits)
+        )
         if as_json:
             write_lines([json.dumps(difference_record(difference), indent=1)], None)
         else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nnr dump``."""
+"""Command ``nnr dump``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FORMATS = ("text", "json", "jsonl", "csv", "markdown")
     cls=Inspection,
     epilog="\b\nExamples:\n  nnr dump model.nnr                          # one screen\n"
     "  nnr dump model.nnr --view tree | less\n"
-    "  nnr dump model.nnr --view stats             # where the bits went\n"
+    "  nnr dump model.nnr --view stats             # bits by class and element\n"
     "  nnr dump model.nnr --view tensors --format csv\n"
     "  nnr dump model.nnr --view html -o model.html\n"
     "  nnr dump model.nnr --at 4711                # what is this bit?\n"
@@ -38,22 +38,30 @@ FORMATS = ("text", "json", "jsonl", "csv", "markdown")
     "Exit code: 0 sound, 1 malformed, 3 wrong usage or unreadable file.",
 )
 @click.argument("source", metavar="FILE")
-@click.option("-v", "--view", type=click.Choice(VIEWS), help="What to show; summary by default.")
-@click.option("-f", "--format", "form", type=click.Choice(FORMATS), help="How to write it; text by default.")
-@click.option("--json", "form", flag_value="json", help="The same as --format json.")
-@click.option("--for-diff", is_flag=True, help="No offsets or sizes, stable order: to be compared.")
-@click.option("--at", type=click.IntRange(0), metavar="BIT", help="Name the field that holds a bit.")
-@click.option("--path", "paths", multiple=True, metavar="P", help="Show these elements and their bits.")
+@click.option("-v", "--view", type=click.Choice(VIEWS), help="View; summary by default.")
+@click.option("-f", "--format", "form", type=click.Choice(FORMATS), help="Format; text by default.")
+@click.option("--json", "form", flag_value="json", help="Short for --format json.")
 @click.option(
-    "--payloads/--headers", default=None, help="Decode payloads; by default in streams under 16 MB."
+    "--for-diff", is_flag=True, help="Omit offsets and sizes, so that dumps differ only in content."
 )
-@click.option("--after", multiple=True, metavar="FILE", help="An earlier stream that FILE updates.")
+@click.option("--at", type=click.IntRange(0), metavar="BIT", help="Show the field that holds a bit.")
+@click.option("--path", "paths", multiple=True, metavar="P", help="Show an element and its bits.")
+@click.option(
+    "--payloads/--headers",
+    default=None,
+    help="Decode payloads, or read headers only; by default payloads of streams under 16 MB are decoded.",
+)
+@click.option("--after", multiple=True, metavar="FILE", help="Earlier stream that FILE updates.")
 @click.option("--whole", is_flag=True, help="Show payloads and long lists to the end.")
-@click.option("--build", is_flag=True, help="FILE is a JSON dump, - for standard input: build the stream.")
-@click.option("--set", "edits", multiple=True, metavar="PATH=VALUE", help="Build with an element changed.")
-@click.option("-o", "--output", metavar="FILE", help="Write there.")
-@click.option("--width", type=click.IntRange(20), help="Columns of text; by default the terminal's.")
-@click.option("--color", type=click.Choice(("auto", "always", "never")), default="auto", help="Colours.")
+@click.option("--build", is_flag=True, help="Build the stream from a JSON dump.")
+@click.option(
+    "--set", "edits", multiple=True, metavar="PATH=VALUE", help="Build the stream with an element changed."
+)
+@click.option("-o", "--output", metavar="FILE", help="Output file; standard output by default.")
+@click.option("--width", type=click.IntRange(20), help="Text width in columns; the terminal's by default.")
+@click.option(
+    "--color", type=click.Choice(("auto", "always", "never")), default="auto", help="Colours in text."
+)
 @limit_option
 @click.pass_context
 def command(
@@ -74,23 +82,23 @@ def command(
     color: str,
     limits: Limits,
 ) -> None:
-    """Show every bit of a stream, and where the bits went.
+    """Show every bit of a stream, and what the bits are spent on.
 
-    Whatever is wrong with the stream is shown where it is, with everything before and behind it.
+    Faults appear in place; the elements before and after them are shown, too. FILE may be - for standard input.
 
-    Options --path, --after and --set can be given several times.
+    Options --path, --after and --set can be repeated.
     """
     check_readable(source, *after)
     if build or edits:
         _build(source, edits, output, limits, is_dump=build)
         return
-    from nnr_codec.inspect import EASY_BYTES, Dump, Survey
+    from nnr_codec.inspect import AUTO_DECODE_BYTES, Dump, Survey
 
     with opened_streams([source, *after], limits) as (buffer, *earlier):
-        wanted = len(buffer) < EASY_BYTES if payloads is None else payloads
+        decoded = len(buffer) < AUTO_DECODE_BYTES if payloads is None else payloads
         survey = Survey(
             buffer,
-            payloads=wanted or (payloads is None and view in ("tensors", "stats", "contexts", "html")),
+            payloads=decoded or (payloads is None and view in ("tensors", "stats", "contexts", "html")),
             after=earlier,
             watch_bit=at,
             limits=limits,
@@ -113,7 +121,7 @@ def _build(source: str, edits: tuple[str, ...], output: str | None, limits: Limi
     from nnr_codec.inspect import Survey, UnitBuilder, build_stream, records_of, unit_record
 
     if output is None and sys.stdout.isatty():
-        raise click.UsageError("a stream does not go to a terminal: give -o FILE")
+        raise click.UsageError("binary output to a terminal; -o FILE writes a file")
     with opened_streams([source], limits) as (buffer,):
         if is_dump:
             records = records_of(bytes(buffer).decode("utf-8"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nnr explain``."""
+"""Command ``nnr explain``."""
 
 from __future__ import annotations
 
@@ -29,10 +29,14 @@ from nnr_codec.model import Limits
 )
 @click.argument("element", required=False)
 @click.option(
-    "--in", "places", multiple=True, metavar="FILE", help="Show its values in these streams or folders."
+    "--in",
+    "places",
+    multiple=True,
+    metavar="FILE",
+    help="Show the element's values in a stream, or in all streams of a folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON document.")
-@click.option("--width", type=click.IntRange(20), help="Columns of text; by default the terminal's.")
+@click.option("--width", type=click.IntRange(20), help="Text width in columns; the terminal's by default.")
 @click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in text."
 )
@@ -47,14 +51,12 @@ def command(
     color: str,
     limits: Limits,
 ) -> None:
-    """Say what a syntax element is: descriptor, condition, range, meaning, clause."""
-    from nnr_codec.inspect.explanation import (
-        element_list_lines,
-        explanation_lines,
-        explanation_record,
-        known_elements,
-        similar_elements,
-    )
+    """Explain a syntax element: meaning, descriptor, presence, range, clause.
+
+    Without ELEMENT, list all elements.
+    """
+    from nnr_codec.inspect.explain import explanation_record, known_elements, similar_elements
+    from nnr_codec.inspect.views import element_list_lines, explanation_lines
 
     paint = paint_for(color, width)
     if element is None:
@@ -64,9 +66,9 @@ def command(
             write_lines(element_list_lines(paint), None)
         return
     if element not in known_elements():
-        near = similar_elements(element)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        click.echo(f"nnr explain: no element is called {element!r}{hint}", err=True)
+        similar = similar_elements(element)
+        hint = f"; did you mean {', '.join(similar)}?" if similar else ""
+        click.echo(f"nnr explain: unknown element {element!r}{hint}", err=True)
         ctx.exit(EXIT_USAGE)
     if as_json:
         record = explanation_record(element) | (
@@ -75,13 +77,13 @@ def command(
         write_lines([json.dumps(record, indent=1)], None)
         return
     write_lines(explanation_lines(element, paint), None)
-    for path, found in _values_in(element, places, limits).items():
-        write_lines([f"  {printable(path)}: {', '.join(found)}"], None)
+    for path, values in _values_in(element, places, limits).items():
+        write_lines([f"  {printable(path)}: {', '.join(values)}"], None)
 
 
 def _values_in(element: str, places: tuple[str, ...], limits: Limits) -> dict[str, list[str]]:
-    """Return the element's values in each stream that has it."""
-    from nnr_codec.inspect.streams import values_of_element
+    """Return the element's values by stream; streams without the element are omitted."""
+    from nnr_codec.inspect.views import values_of_element
 
     paths = []
     for place in places:
@@ -93,10 +95,10 @@ def _values_in(element: str, places: tuple[str, ...], limits: Limits) -> dict[st
         else:
             check_readable(place)
             paths.append(place)
-    found = {}
+    values_by_path = {}
     for path in sorted(paths):
         with opened_streams([path], limits) as (buffer,):
             values = values_of_element(buffer, element, limits)
         if values:
-            found[path] = values
-    return found
+            values_by_path[path] = values
+    return values_by_path

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nnr index``."""
+"""Command ``nnr index``."""
 
 from __future__ import annotations
 
 import click
 
-from nnr_codec.cli import port
 from nnr_codec.cli.limits import limit_option
 from nnr_codec.cli.terminal import note
 from nnr_codec.model import Limits
@@ -15,17 +14,18 @@ from nnr_codec.model import Limits
     "index", epilog="\b\nExamples:\n  nnr index model.nnr                     # writes model.nnr.idx"
 )
 @click.argument("source", metavar="FILE")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @limit_option
 def command(source: str, limits: Limits, quiet: bool) -> None:
-    """Store where each tensor lies, beside the stream.
+    """Write an index of the tensors beside the stream.
 
-    Decoding single tensors (--only) then takes the same time however large the model is. An index that does
-    not belong to the stream as it is now is never used; make it anew after copying or changing the stream.
+    With an index, the time to decode single tensors (--only) does not depend on the size of the model. Decoding ignores an
+    index that does not match the stream; write a new one after copying or changing the stream.
     """
+    from nnr_codec.codec.stream.unit_index import UnitIndex
     from nnr_codec.frameworks.atomic import replacing
 
     target = source + ".idx"
     with replacing(target, overwrite=True) as file:
-        count = port.write_index(source, file, limits)
+        count = UnitIndex.write(source, file, limits=limits)
     note(f"{target}: {count} tensors", quiet=quiet)

@@ -1,35 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nnr info``."""
+"""Command ``nnr info``."""
 
 from __future__ import annotations
 
 import click
 
-from nnr_codec.cli import port
 from nnr_codec.cli.limits import limit_option
+from nnr_codec.cli.streams import input_operand
 from nnr_codec.cli.terminal import printable, size, table
-from nnr_codec.model import Limits
+from nnr_codec.model import Limits, unit_type_name
 
 
 @click.command("info", epilog="\b\nExamples:\n  nnr info model.nnr\n  nnr info model.nnr | head")
 @click.argument("source", metavar="FILE")
 @limit_option
 def command(source: str, limits: Limits) -> None:
-    """Show a stream's units and tensors, from headers only."""
-    summary = port.describe(source, limits)
+    """Show the units and tensors of a stream. Only headers are read."""
+    from nnr_codec.codec.stream.summary import describe_stream
+
+    summary = describe_stream(input_operand(source), limits=limits)
     rows = []
     for unit in summary.units:
         # The shape is the first tensor's; a block's other tensors follow from it.
-        first = unit.tensors[0] if unit.tensors else None
-        kind = first.payload_type.name if first is not None and first.payload_type is not None else ""
+        lead = unit.tensors[0] if unit.tensors else None
+        kind = lead.payload_type.name if lead is not None and lead.payload_type is not None else ""
         weights = sum(tensor.n_elements for tensor in unit.tensors)
         rows.append(
             (
                 str(unit.byte_offset),
                 str(unit.size_bytes),
-                unit_name(unit.nnr_unit_type),
+                unit_type_name(unit.nnr_unit_type),
                 kind.removeprefix("NNR_PT_"),
-                "x".join(map(str, first.shape)) if first is not None and first.shape is not None else "",
+                "x".join(map(str, lead.shape)) if lead is not None and lead.shape is not None else "",
                 f"{unit.size_bytes * 8 / weights:.2f}" if weights else "",
                 printable(", ".join(tensor.name for tensor in unit.tensors)),
             )
@@ -42,15 +44,4 @@ def command(source: str, limits: Limits) -> None:
     total = sum(tensor.n_elements for tensor in summary.tensors)
     if total:
         rate = n_bytes * 8 / total
-        click.echo(f"{len(summary.tensors)} tensors, {total:,} weights, {rate:.2f} bits per weight in all")
-
-
-def unit_name(nnr_unit_type: int) -> str:
-    """Give a type of unit its short name, in the standard's spelling.
-
-    >>> unit_name(0), unit_name(40)
-    ('NNR_STR', 'type 40')
-    """
-    from nnr_codec.model import NnrUnitType
-
-    return NnrUnitType(nnr_unit_type).name if nnr_unit_type in set(NnrUnitType) else f"type {nnr_unit_type}"
+        click.echo(f"{len(summary.tensors)} tensors, {total:,} weights, {rate:.2f} bits per weight overall")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands that look into streams share: exit codes, colours, where text goes."""
+"""Shared parts of the commands dump, diff, explain and validate: exit codes, colours, output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXIT_USAGE = 3
 
 
 class Inspection(click.Command):
-    """A command whose exit code for wrong usage is 3: 1 and 2 say something about streams."""
+    """Command with exit code 3 for wrong usage; its codes 1 and 2 are verdicts on streams."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -45,7 +45,7 @@ class Inspection(click.Command):
 
 
 def check_readable(*paths: str) -> None:
-    """End the command with exit code 3 where a file cannot be read."""
+    """End the command with exit code 3 if a file cannot be read."""
     for path in paths:
         if path == "-":
             continue
@@ -62,11 +62,11 @@ def check_readable(*paths: str) -> None:
 
 
 def paint_for(color: str, width: int | None, *, to_file: bool = False) -> Paint:
-    """Return how to write text: in colours on a terminal unless NO_COLOR or TERM=dumb say otherwise."""
+    """Return the text capabilities of the output; colours need a terminal, and neither NO_COLOR nor TERM=dumb."""
     from nnr_codec.inspect import Paint
 
     terminal = sys.stdout.isatty() and not to_file
-    wanted = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    styled = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")
     try:
         "█✗…".encode(encoding)
@@ -75,14 +75,14 @@ def paint_for(color: str, width: int | None, *, to_file: bool = False) -> Paint:
         blocks = False
     if width is None and terminal:
         width = shutil.get_terminal_size().columns
-    return Paint(wanted if color == "auto" else color == "always", width, blocks)
+    return Paint(styled if color == "auto" else color == "always", width, blocks)
 
 
 def write_lines(lines: Iterable[str], output: str | None) -> None:
-    """Write lines to a file, whole or not at all, or to standard output as they come."""
+    """Write lines to a file, completely or not at all, or to standard output as they come."""
     if output is None or output == "-":
         for line in lines:
-            # Whatever the terminal's encoding lacks is shown as an escape.
+            # Characters outside the terminal's encoding become escapes.
             encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
             sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         return
@@ -93,7 +93,7 @@ def write_lines(lines: Iterable[str], output: str | None) -> None:
 
 @contextlib.contextmanager
 def atomic_file(path: str) -> Iterator[Any]:
-    """Open a file that takes its name only when all of it was written."""
+    """Open a file that takes its name only after it was written completely."""
     beside = f"{path}.{os.getpid()}.part"
     try:
         with open(beside, "wb") as file:
@@ -107,8 +107,10 @@ def atomic_file(path: str) -> Iterator[Any]:
 @contextlib.contextmanager
 def opened_streams(paths: Sequence[str], limits: Limits | None = None) -> Iterator[list[memoryview]]:
     """Map files, or read standard input for ``-``."""
-    from nnr_codec.codec.source import opened
+    from nnr_codec.codec.stream.input import opened
 
     with contextlib.ExitStack() as stack:
-        most = None if limits is None else limits.max_stream_bytes
-        yield [stack.enter_context(opened(sys.stdin.buffer if path == "-" else path, most)) for path in paths]
+        bound = None if limits is None else limits.max_stream_bytes
+        yield [
+            stack.enter_context(opened(sys.stdin.buffer if path == "-" else path, bound)) for path in paths
+        ]

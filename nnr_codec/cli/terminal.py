@@ -50,37 +50,39 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
         yield "  ".join(cells).rstrip()
 
 
-def ignore(name: str) -> None:
-    """Take the news of a finished tensor and say nothing."""
-    del name
+def _ignore(name: str, done: int, total: int) -> None:
+    del name, done, total
 
 
 @contextlib.contextmanager
-def progress(title: str, sizes: dict[str, int], *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Show a bar on stderr while it is a terminal.
+def progress(title: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a progress bar on stderr while it is a terminal.
 
     Parameters
     ----------
     title : str
-    sizes : dict of str to int
-        Bytes of each tensor.
     quiet : bool
 
     Yields
     ------
-    callable of str
-        To be called with each finished tensor's name.
+    callable of (str, int, int)
+        To be called after each tensor with its name, the bytes done, and the bytes of all.
     """
     if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield ignore
+        yield _ignore
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=sum(sizes.values()) or None)
-        yield lambda name: bar.advance(task, sizes.get(name, 0))
+        task = bar.add_task(title, total=None)
+
+        def on_tensor(name: str, done: int, total: int) -> None:
+            del name
+            bar.update(task, completed=done, total=total or None)
+
+        yield on_tensor
 
 
 def note(line: str, *, quiet: bool = False) -> None:

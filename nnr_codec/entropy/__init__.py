@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python face of the native coder: whole tensors in, whole tensors out, errors with their place."""
 
-from nnr_codec._native import Quantization, TensorCoding, Workers
+from nnr_codec._native import Outcome, Quantization, TensorCoding, Workers
 from nnr_codec.entropy import rate
 from nnr_codec.entropy.payload import (
     BlockRowStart,
@@ -24,6 +24,7 @@ __all__ = [
     "DecodingPayloads",
     "EncodedPayload",
     "EncodingWeights",
+    "Outcome",
     "PayloadToDecode",
     "Quantization",
     "TensorCoding",

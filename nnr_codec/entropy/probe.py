@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec import _native
+from nnr_codec._native import Outcome
 from nnr_codec.entropy.payload import TensorToDecode, decoding_fault
 from nnr_codec.errors import BitstreamError
 
@@ -60,9 +61,14 @@ class ProbedTensor:
     qp_value: int
     history_enabled: bool
     row_skip_enabled: bool
-    n_skipped_rows: int
+    row_skip_flags: bytes  # one byte per row, 1 for a skipped row; empty if row skipping is off
     initialisations: bytes
     n_block_rows: int
+
+    @property
+    def n_skipped_rows(self) -> int:
+        """Number of skipped rows."""
+        return sum(self.row_skip_flags)
 
 
 @dataclass(frozen=True)
@@ -85,12 +91,15 @@ class ProbedPayload:
         Those that were begun; the levels of the last one are undefined where ``fault`` is set.
     bits_read : int
         Up to and including the stop bit, or up to the fault.
+    outcome : Outcome
+        ``OK``, or what ended decoding.
     fault : BitstreamError or None
         What `decode_payload` would raise.
     """
 
     tensors: tuple[ProbedTensor, ...]
     bits_read: int
+    outcome: Outcome
     fault: BitstreamError | None
     watched: WatchedBin | None
 
@@ -124,12 +133,13 @@ def probe_payload(
         watch_bit,
     )
     fault = None
-    if outcome != _native.Outcome.OK:
+    if outcome != Outcome.OK:
         fault = decoding_fault((outcome, position, index), payload, bit_offset, path)
         position = min(position, 8 * len(payload))
     return ProbedPayload(
         tuple(_probed(array, *probe) for array, probe in zip(levels, probes, strict=False)),
         position,
+        outcome,
         fault,
         None
         if watched is None
@@ -141,9 +151,15 @@ def _probed(
     levels: NDArray[np.int32],
     contexts: list[tuple[int, int, int, float, int]],
     bypass: list[tuple[int, int, float]],
-    *rest: int,
+    begin_bit: int,
+    end_bit: int,
+    qp_value: int,
+    history: bool,
+    row_skip: bool,
+    row_skip_flags: bytes,
+    initialisations: bytes,
+    n_block_rows: int,
 ) -> ProbedTensor:
-    begin_bit, end_bit, qp_value, history, row_skip, n_skipped, initialisations, n_block_rows = rest
     return ProbedTensor(
         levels,
         tuple(ContextUse(*use) for use in contexts),
@@ -151,9 +167,9 @@ def _probed(
         begin_bit,
         end_bit,
         qp_value,
-        bool(history),
-        bool(row_skip),
-        n_skipped,
-        initialisations,  # type: ignore[arg-type]  # bytes, which the native tuple cannot say
+        history,
+        row_skip,
+        row_skip_flags,
+        initialisations,
         n_block_rows,
     )

@@ -163,6 +163,10 @@ def cost_tables(
     largest : int
         Largest magnitude in the table.
 
+    Returns
+    -------
+    CostTables
+
     Clause: format 5.2
     """
     values = coded_values(np.require(levels, np.int32, ["C", "A"]).reshape(-1), coding.dependent)

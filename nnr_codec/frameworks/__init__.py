@@ -6,7 +6,7 @@ Importing this package imports no framework; a reader or writer imports the one 
 
 from nnr_codec.frameworks.atomic import replacing
 from nnr_codec.frameworks.dtypes import tag_of
-from nnr_codec.frameworks.file_kinds import kind_of_path
+from nnr_codec.frameworks.file_kinds import kind_of_content, kind_of_path
 from nnr_codec.frameworks.folder import save_folder
 from nnr_codec.frameworks.model_file import ModelFile, TensorDescription
 from nnr_codec.frameworks.model_files import open_model, save_model
@@ -17,6 +17,7 @@ __all__ = [
     "ModelFile",
     "Origin",
     "TensorDescription",
+    "kind_of_content",
     "kind_of_path",
     "open_model",
     "replacing",

@@ -8,8 +8,12 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+#: Files and folders that must not outlive the process: what is written and has no name yet, and temporary copies.
+_unfinished: set[str] = set()
 
 
 @contextlib.contextmanager
@@ -17,7 +21,7 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
     """Write a file beside its destination and rename it when everything went well.
 
     Whatever ends the block early, an interrupt or a full disk included, leaves the destination as it was and
-    nothing beside it. A destination that is no regular file, such as a pipe, is written in place.
+    nothing beside it. A destination that is no regular file, such as a pipe, gets the bytes when the block has ended.
 
     Parameters
     ----------
@@ -28,7 +32,7 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
 
     Yields
     ------
-    file : binary file, seekable unless the destination is no regular file
+    file : seekable binary file
 
     Raises
     ------
@@ -37,13 +41,16 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
     """
     target = os.path.realpath(os.fspath(path))
     with contextlib.suppress(FileNotFoundError):
-        mode = os.stat(target).st_mode
+        # By the path as it is: what a pipe's link points to is no path.
+        mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            with open(target, "wb") as in_place:
-                yield in_place
+            with tempfile.TemporaryFile() as spool:
+                yield cast(BinaryIO, spool)
+                _copy(cast(BinaryIO, spool), path)
             return
     _refuse_existing(target, path, overwrite)
     beside = _name_beside(target)
+    _unfinished.add(beside)
     try:
         with open(beside, "xb") as file:
             yield file
@@ -51,12 +58,13 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = False) -> Itera
             os.fsync(file.fileno())
         _give_name(beside, target, path, overwrite)
     except OSError as error:
-        if error.filename == beside:
+        if error.filename in (beside, None):
             error.filename = os.fspath(path)
         raise
     finally:
         with contextlib.suppress(OSError):
             os.unlink(beside)
+        _unfinished.discard(beside)
 
 
 @contextlib.contextmanager
@@ -86,6 +94,7 @@ def replacing_all(
     for target, path in zip(targets, paths, strict=True):
         _refuse_existing(target, path, overwrite)
     besides = [_name_beside(target) for target in targets]
+    _unfinished.update(besides)
     placed: list[str] = []
     try:
         yield lambda index: open(besides[index], "xb")  # noqa: SIM115 - whoever writes the file closes it
@@ -104,6 +113,37 @@ def replacing_all(
         for beside in besides:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(beside)
+        _unfinished.difference_update(besides)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[str]:
+    """Make a folder that goes with all in it when the block ends, or when the process is told to stop."""
+    with tempfile.TemporaryDirectory(prefix="nnr-") as folder:
+        _unfinished.add(folder)
+        try:
+            yield folder
+        finally:
+            _unfinished.discard(folder)
+
+
+def discard_unfinished() -> None:
+    """Remove what is written and not finished; for a process that is about to end at once."""
+    for path in list(_unfinished):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _copy(spool: BinaryIO, path: str | os.PathLike[str]) -> None:
+    spool.seek(0)
+    try:
+        with open(path, "wb") as file:
+            shutil.copyfileobj(spool, file, 1 << 20)
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            error.filename = os.fspath(path)
+        raise
 
 
 def _refuse_existing(target: str, path: str | os.PathLike[str], overwrite: bool) -> None:

@@ -15,29 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nnr_codec.errors import NotEncodable
+from nnr_codec.model.data_types import DATA_TYPES
 
 Array = npt.NDArray[Any]
 
-#: Stored type of each tag with arithmetic: little-endian on every machine.
+#: Stored element type of each tag: little-endian on every machine; unsigned codes for the types that NumPy lacks.
 STORAGE: dict[str, np.dtype[Any]] = {
-    "BOOL": np.dtype(np.bool_),
-    "U8": np.dtype("u1"),
-    "I8": np.dtype("i1"),
-    "U16": np.dtype("<u2"),
-    "I16": np.dtype("<i2"),
-    "U32": np.dtype("<u4"),
-    "I32": np.dtype("<i4"),
-    "U64": np.dtype("<u8"),
-    "I64": np.dtype("<i8"),
-    "F16": np.dtype("<f2"),
-    "F32": np.dtype("<f4"),
-    "F64": np.dtype("<f8"),
-    "BF16": np.dtype("<u2"),
-    "F8_E4M3": np.dtype("u1"),
-    "F8_E5M2": np.dtype("u1"),
+    tag: np.dtype(f"<u{data_type.size_bytes}" if data_type.is_widened else data_type.name).newbyteorder("<")
+    for tag, data_type in DATA_TYPES.items()
 }
 #: Tags whose storage is bits of a type NumPy does not have.
-WIDENED = frozenset({"BF16", "F8_E4M3", "F8_E5M2"})
+WIDENED = frozenset(tag for tag, data_type in DATA_TYPES.items() if data_type.is_widened)
 
 #: Bits per element of the opaque types that safetensors names.
 OPAQUE_BITS = {

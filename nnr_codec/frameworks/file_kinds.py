@@ -22,6 +22,7 @@ KIND_OF_SUFFIX = {
     ".h5": "h5",
     ".hdf5": "h5",
 }
+_START_BYTES = 512
 _ZIP = b"PK\x03\x04"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 #: First bytes of files that people have in place of a model, with what to do about it.
@@ -49,6 +50,18 @@ def kind_of_path(path: str | os.PathLike[str]) -> str | None:
     return KIND_OF_SUFFIX.get(os.path.splitext(name)[1].lower())
 
 
+def kind_of_content(path: str | os.PathLike[str]) -> str | None:
+    """Return a file's kind by its content; None when the content has no known signature."""
+    name = os.fspath(path)
+    with open(name, "rb") as file:
+        start = file.read(_START_BYTES)
+    try:
+        _refuse_strangers(start, name)
+        return _kind_of_start(start, name)
+    except NotEncodable:
+        return None
+
+
 def identify(path: str) -> str:
     """Return a model file's kind by its content, else by its name.
 
@@ -59,26 +72,29 @@ def identify(path: str) -> str:
         message names what it is.
     """
     with open(path, "rb") as file:
-        start = file.read(512)
-    by_name = kind_of_path(path)
+        start = file.read(_START_BYTES)
     if not start:
         raise NotEncodable("the file is empty", path=path)
     _refuse_strangers(start, path)
+    by_name = kind_of_path(path)
+    kind = _kind_of_start(start, path) or by_name
+    if kind is None:
+        raise NotEncodable("the kind of this model file is unknown", path=path)
+    if kind in ("npz", "keras") and start[:4] != _ZIP:
+        raise NotEncodable(f"the name says {kind}, but the file is no zip archive", path=path)
+    return kind
+
+
+def _kind_of_start(start: bytes, path: str) -> str | None:
     if start[:4] == _ZIP:
-        return _kind_of_zip(path, by_name)
+        return _kind_of_zip(path)
     if start[:8] == _HDF5:
         return "h5"
     if start[:4] == b"GGUF":
         return "gguf"
     if _is_safetensors(start, os.path.getsize(path)):
         return "safetensors"
-    if _is_legacy_pytorch(start):
-        return "pytorch"
-    if by_name is None:
-        raise NotEncodable("the kind of this model file is unknown", path=path)
-    if by_name in ("npz", "keras"):
-        raise NotEncodable(f"the name says {by_name}, but the file is no zip archive", path=path)
-    return by_name
+    return "pytorch" if _is_legacy_pytorch(start) else None
 
 
 def _refuse_strangers(start: bytes, path: str) -> None:
@@ -96,11 +112,11 @@ def _refuse_strangers(start: bytes, path: str) -> None:
         raise NotEncodable("a tar archive; unpack it first", path=path)
     if start[4:8] == _TFLITE:
         raise NotEncodable("a TensorFlow Lite model, which is not supported", path=path)
-    if len(start) == 512 and not any(start):
+    if len(start) == _START_BYTES and not any(start):
         raise NotEncodable("the file begins with zeros, as an interrupted download leaves it", path=path)
 
 
-def _kind_of_zip(path: str, by_name: str | None) -> str:
+def _kind_of_zip(path: str) -> str:
     from nnr_codec.frameworks.zip_archive import ZipArchive
 
     archive = ZipArchive(path)
@@ -111,7 +127,7 @@ def _kind_of_zip(path: str, by_name: str | None) -> str:
         return "keras"
     if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
         return "pytorch"
-    if any(name.endswith(".npy") for name in names) or (not names and by_name in (None, "npz")):
+    if not names or any(name.endswith(".npy") for name in names):
         return "npz"
     if any("/data/weights/" in name or name.endswith("serialized_exported_program.json") for name in names):
         raise NotEncodable("a torch.export archive; save model.state_dict() with torch.save", path=path)

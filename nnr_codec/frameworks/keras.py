@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from nnr_codec.errors import NotEncodable
+from nnr_codec.frameworks.atomic import temporary_folder
 from nnr_codec.frameworks.attachments import MAX_ATTACHMENT_BYTES, Attachments
 from nnr_codec.frameworks.dtypes import STORAGE, Array, stored_elements, tag_of, widen
 from nnr_codec.frameworks.hdf5_process import Hdf5Process
@@ -51,7 +52,7 @@ class KerasFile(ModelFile):
             if kind == "keras":
                 self._archive = ZipArchive(path)
                 opened.callback(self._archive.close)
-                folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="nnr-"))
+                folder = opened.enter_context(temporary_folder())
                 weights = f"{folder}/{_WEIGHTS}"
                 readers = self._extract(self._archive, weights)
             self._process = Hdf5Process(weights, path)

@@ -144,6 +144,11 @@ class ModelFile(Mapping[str, npt.NDArray[Any]]):
         """Bytes of all elements as the file stores them, tied tensors once."""
         return sum(d.size_bytes for name, d in self._descriptions.items() if name not in self.tied)
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every file the tensors are read from."""
+        return (self.path,)
+
     def topology(self) -> bytes | None:
         """Serialise the model without its weights, where the file holds it; it serves as ``template``."""
         return None

@@ -83,6 +83,11 @@ class ShardedFile(ModelFile):
             groups.setdefault(self.tied.get(name, name), []).append(name)
         self.tied = {name: names[0] for names in groups.values() for name in names[1:]}
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The index and every shard."""
+        return (self.path, *(path for shard in self._shards.values() for path in shard.paths))
+
     def _read(self, name: str) -> Array:
         return self._shards[self._shard_of[name]][name]
 

@@ -55,7 +55,7 @@ def stream_contents(source: Stream) -> StreamContents:
     BitstreamError
         A header is wrong.
     """
-    from nnr_codec.codec import describe_stream
+    from nnr_codec.codec.stream.summary import describe_stream
 
     summary = describe_stream(source)
     origin = Origin.from_metadata(summary.kind, summary.metadata)
@@ -78,7 +78,7 @@ def decoded_tensors(source: Stream, threads: int | None) -> Iterator[tuple[str, 
     BitstreamError
         Anything wrong with the stream.
     """
-    from nnr_codec.codec import Decoder
+    from nnr_codec.codec.decode.decoder import Decoder
 
     for name, array in Decoder(threads=threads).iterate(source):
         yield name, array
@@ -98,7 +98,7 @@ def encode_stream(
     options: Mapping[str, Any],
 ) -> bytes:
     """Encode tensors with the ties and metadata of their source; `options` are those of `nnr_codec.encode`."""
-    from nnr_codec.codec import encode
+    from nnr_codec.codec.encode.encoder import encode
 
     texts = Origin(kind, dict(metadata or {}), dict(tied), order if tied else ()).to_metadata()
     return encode(tensors, file=file, kind=kind, metadata=texts, dtypes=dtypes, **options)

@@ -136,6 +136,16 @@ def inverse_variances(snapshots: Iterable[Mapping[str, Any]], *, prior_samples: 
         Number of snapshots that the tensor's mean variance counts for; it bounds the importance of weights that never
         changed.
 
+    Returns
+    -------
+    dict of str to float32[shape]
+        Keys are the names of the snapshots.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two snapshots.
+
     Clause: JSTSP 2020 (DeepCABAC)
     """
     count = 0

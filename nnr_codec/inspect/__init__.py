@@ -1,26 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``nnr dump``, ``nnr diff`` and ``nnr explain`` show: views over the one trace that parsing makes."""
+"""The stream inspector behind ``nnr dump``, ``nnr diff``, ``nnr explain`` and ``nnr validate``.
 
-from nnr_codec.inspect.document import unit_record
-from nnr_codec.inspect.dump import Dump
-from nnr_codec.inspect.examine import StrayBytes, UnitReport
-from nnr_codec.inspect.overview import Overview, overview_of
-from nnr_codec.inspect.paint import Paint
-from nnr_codec.inspect.rebuild import build_stream, records_of
-from nnr_codec.inspect.survey import EASY_BYTES, Survey
-from nnr_codec.inspect.unit_builder import UnitBuilder
+Rooms, each importing only those below it:
+
+- `views`: text, tables, JSON, the HTML page, and the comparison of two streams;
+- `rebuild`: dumps back to streams, with edits;
+- `read`: a stream to units, elements, faults, levels and bit counts;
+- `explain`: meanings and declarations of syntax elements.
+"""
+
+from nnr_codec.inspect.read import (
+    AUTO_DECODE_BYTES,
+    Finding,
+    Severity,
+    StrayBytes,
+    Summary,
+    Survey,
+    UnitReport,
+    summarize,
+    validate,
+)
+from nnr_codec.inspect.rebuild import UnitBuilder, build_stream, records_of
+from nnr_codec.inspect.views import Dump, Paint, compare, unit_record
 
 __all__ = [
-    "EASY_BYTES",
+    "AUTO_DECODE_BYTES",
     "Dump",
-    "Overview",
+    "Finding",
     "Paint",
+    "Severity",
     "StrayBytes",
+    "Summary",
     "Survey",
     "UnitBuilder",
     "UnitReport",
     "build_stream",
-    "overview_of",
+    "compare",
     "records_of",
+    "summarize",
     "unit_record",
+    "validate",
 ]

@@ -10,6 +10,7 @@ from nnr_codec.model.enumerations import (
     QuantizationMethods,
     TopologyCompressionFormat,
     TopologyStorageFormat,
+    unit_type_name,
 )
 from nnr_codec.model.limits import Limits
 from nnr_codec.model.performance import (
@@ -71,4 +72,5 @@ __all__ = [
     "UnificationPerformance",
     "Unit",
     "UnknownUnit",
+    "unit_type_name",
 ]

@@ -21,6 +21,16 @@ class NnrUnitType(IntEnum):
     NNR_AGG = 6
 
 
+def unit_type_name(nnr_unit_type: int) -> str:
+    """Return the standard's name of a unit type, or ``type 40`` for one without a name.
+
+    >>> unit_type_name(5), unit_type_name(40)
+    ('NNR_NDU', 'type 40')
+    """
+    known = nnr_unit_type in NnrUnitType._value2member_map_
+    return NnrUnitType(nnr_unit_type).name if known else f"type {nnr_unit_type}"
+
+
 class PayloadType(IntEnum):
     """``nnr_compressed_data_unit_payload_type``.
 

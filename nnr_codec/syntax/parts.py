@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from nnr_codec.model import AnyUnit, Limits, NnrUnitType
 from nnr_codec.syntax.grammar import Tree
 from nnr_codec.syntax.state import SyntaxState
 from nnr_codec.syntax.stream import UnitSpan, iter_unit_spans, size_field
+from nnr_codec.syntax.trace import Trace
 from nnr_codec.syntax.walk import check_header, parse_unit
 
 _PART_FLAG = 1
@@ -97,8 +98,10 @@ class PartJoiner:
             self._require_counter(span)
             raise self._bad_part(span, "a unit of another type comes before the last part of the one before")
 
-    def add(self, span: UnitSpan, state: SyntaxState) -> bool:
+    def add(self, span: UnitSpan, state: SyntaxState, trace: Trace | None = None) -> bool:
         """Take a part; tells whether it is the last.
+
+        ``trace`` receives the part's elements.
 
         Raises
         ------
@@ -116,7 +119,7 @@ class PartJoiner:
         if starts and self._buffer[span.byte_offset + place]:
             # The profile is in it, without which no other part could be read.
             raise self._bad_part(span, "a start unit does not come in parts")
-        tree = check_header(self._buffer, span, state, self._limits)
+        tree = check_header(self._buffer, span, state, self._limits, trace)
         counter = tree["partial_data_counter"]
         if self._spans and counter != self._counter - 1:
             raise self._bad_part(span, f"part {self._counter - 1} was to follow the part before")
@@ -246,6 +249,7 @@ def iter_units(
     state: SyntaxState | None = None,
     limits: Limits | None = None,
     spans: Iterable[UnitSpan] | None = None,
+    traced: Callable[[UnitSpan, Trace], object] | None = None,
 ) -> Iterator[tuple[UnitSpan, AnyUnit, SyntaxState]]:
     """Parse all units of a stream, joining parts.
 
@@ -258,6 +262,9 @@ def iter_units(
     limits : Limits, optional
     spans : iterable of UnitSpan, optional
         The units to parse, instead of all.
+    traced : callable, optional
+        Receives the trace of each unit, and of each part before it is joined. The units are then read with the grammar
+        itself instead of the faster generated parser.
 
     Yields
     ------
@@ -271,12 +278,18 @@ def iter_units(
     joiner: PartJoiner | None = None
     for span in iter_unit_spans(buffer, limits) if spans is None else spans:
         joins = is_part(buffer, span) and span.nnr_unit_type < NnrUnitType.NNR_AGG
+        trace = None if traced is None else Trace()
         if joiner is None and not joins:
-            unit = parse_unit(buffer, span, state, limits=limits)
+            unit = parse_unit(buffer, span, state, trace, limits=limits)
+            if traced is not None and trace is not None:
+                traced(span, trace)
         else:
             joiner = joiner or PartJoiner(buffer, limits)
             joiner.check_type(span, state)
-            if not joiner.add(span, state):
+            is_last = joiner.add(span, state, trace)
+            if traced is not None and trace is not None:
+                traced(span, trace)
+            if not is_last:
                 continue
             octets, places = joiner.join()
             first, joiner = joiner.first, None

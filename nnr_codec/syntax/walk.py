@@ -153,7 +153,9 @@ def parse_unit(
     return unit
 
 
-def check_header(buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits) -> Tree:
+def check_header(
+    buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits, trace: Trace | None = None
+) -> Tree:
     """Parse a unit that is a part or stands between parts, and check what its header says by itself.
 
     Raises
@@ -162,7 +164,7 @@ def check_header(buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits
         With path, absolute bit offset, element and clause.
     """
     try:
-        tree = _parse(_reader(buffer, span, limits, True, None), span, state)
+        tree = _parse(_reader(buffer, span, limits, True, trace), span, state)
         if span.nnr_unit_type == NnrUnitType.NNR_NDU:
             check_tensor_sizes(data_unit_header(tree), limits)
     except BitstreamError as error:

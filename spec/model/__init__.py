@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The executable reading of the specification: standard library only, slow, in the specification's order.
+"""Reference decoder of the specification: standard library only, slow, in the order of its clauses.
 
 - section 1: descriptors
 - section 2: units, parameter_sets
@@ -8,7 +8,7 @@
 - section 5: arithmetic, contexts, tensor_data, dependent_quantisation, scan, incremental
 - section 6: tables
 - section 7: errors, limits
-- all of it: stream
+- all sections: stream
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def decode(
     observe: Callable[[int, BinTrace], None] | None = None,
     log: list[Field] | None = None,
 ) -> list[dict[str, Tensor]]:
-    """Decode a sequence of streams in which later ones may build on earlier ones.
+    """Decode a sequence of streams.
 
     Parameters
     ----------
@@ -43,12 +43,14 @@ def decode(
     Returns
     -------
     list of dict of str to Tensor
-        Per stream, its tensors in the order of their data.
+        For each stream, its tensors by name, in payload order.
 
     Raises
     ------
     StreamError
-        ``Truncated``, ``Malformed``, ``Unsupported`` or ``Limit``; its ``verdict`` says which.
+        As ``Truncated``, ``Malformed``, ``Unsupported`` or ``Limit``.
+
+    Clause: 2.1, 5.6
     """
     session = Session(limits, dimensions, block_rows_alone, observe, log)
     return [session.decode(stream).tensors for stream in streams]

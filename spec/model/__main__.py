@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Command line of the model: ``python -m spec.model [options] STREAM [STREAM...]``.
 
-Several streams are a sequence in which later ones build on earlier ones. Exit status: 0 decoded, 1 rejected,
-69 unsupported, 2 wrong usage.
+Several streams are decoded as one sequence (5.6). Exit status: 0 decoded, 1 rejected, 69 unsupported, 2 usage.
 """
 
 from __future__ import annotations
@@ -20,23 +19,31 @@ TRACE_COLUMNS = ("index", "kind", "context", "range", "offset", "bin", "bit_posi
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit status."""
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="spec.model", description="Decode NNC streams, slowly and strictly."
+        prog="spec.model", description="Decode NNC streams with the reference decoder of the specification."
     )
-    parser.add_argument("streams", nargs="+", metavar="STREAM", help="in the order of the updates")
-    parser.add_argument("--levels", action="store_true", help="print the levels of each tensor as well")
-    parser.add_argument("--values", action="store_true", help="print the values of each tensor as well")
-    parser.add_argument("--trace-bins", action="store_true", help="print the decoder's state after each bin")
+    parser.add_argument("streams", nargs="+", metavar="STREAM", help="streams of a sequence, in order")
+    parser.add_argument("--levels", action="store_true", help="print the levels of every tensor")
+    parser.add_argument("--values", action="store_true", help="print the values of every tensor")
     parser.add_argument(
-        "--fields", action="store_true", help="print each syntax element outside the codewords"
+        "--trace-bins", action="store_true", help="print the state of the arithmetic decoder after every bin"
     )
-    parser.add_argument("--block-rows-alone", action="store_true", help="decode block rows from entry points")
     parser.add_argument(
-        "--shape", action="append", default=[], metavar="NAME=2,3", help="a shape from outside"
+        "--fields", action="store_true", help="print every syntax element outside the codewords"
     )
-    parser.add_argument("--max-elements", type=int, default=None, help="largest tensor that is decoded")
-    parser.add_argument("--output", type=Path, help="folder for one .bin file of values per tensor")
+    parser.add_argument(
+        "--block-rows-alone", action="store_true", help="decode block rows from their entry points"
+    )
+    parser.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="NAME=2,3",
+        help="shape of a tensor whose unit has no dimensions",
+    )
+    parser.add_argument("--max-elements", type=int, default=None, help="limit on the elements of a tensor")
+    parser.add_argument("--output", type=Path, help="folder for the values, one .bin file per tensor")
     options = parser.parse_args(arguments)
 
     limits = Limits() if options.max_elements is None else Limits(tensor_elements=options.max_elements)
@@ -121,6 +128,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except BrokenPipeError:
-        # The reader of our output went away (``| head``): that is no failure of the decoding.
+        # The reader of the output has closed it, as ``| head`` does. The decoding did not fail.
         sys.stderr.close()
         sys.exit(EXIT_DECODED)

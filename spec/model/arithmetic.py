@@ -11,7 +11,7 @@ from .tables import INITIALISATIONS, RANGE_LPS, STEP
 
 
 class Context:
-    """5.1.3 Two estimators of one probability, a fast and a slow one, with their shifts."""
+    """5.1.3 Adaptive probability model: a fast and a slow estimator with their shifts."""
 
     __slots__ = ("index", "s0", "s1", "shift0", "shift1", "start0", "start1")
 
@@ -20,18 +20,18 @@ class Context:
         self.initialise(0)
 
     def initialise(self, which: int) -> None:
-        """Take initialisation ``which`` (0..8) and start from it."""
-        self.shift0, self.shift1, both, self.start0 = INITIALISATIONS[which]
-        self.start1 = both - 16 * self.start0
+        """Take initialisation ``which``, 0 to 8, and reset to it."""
+        self.shift0, self.shift1, s_sum, self.start0 = INITIALISATIONS[which]
+        self.start1 = s_sum - 16 * self.start0
         self.reset()
 
     def reset(self) -> None:
-        """Back to the last initialisation."""
+        """Restore the estimators of the last initialisation."""
         self.s0 = self.start0
         self.s1 = self.start1
 
     def update(self, bin_value: int) -> None:
-        """5.1.4 Move both estimators towards the bin."""
+        """5.1.4 Update both estimators with the bin."""
         s0, s1 = self.s0, self.s1
         if bin_value:
             self.s0 = s0 + (STEP[16 + (s0 >> 3)] >> self.shift0)
@@ -43,7 +43,7 @@ class Context:
 
 @dataclass(frozen=True)
 class BinTrace:
-    """The decoder's state after one bin. ``context``, ``s0``, ``s1`` are None where no context is used."""
+    """State of the decoder after one bin; ``context``, ``s0`` and ``s1`` are None without a context."""
 
     index: int
     kind: str
@@ -58,21 +58,20 @@ class BinTrace:
 
 
 class ArithmeticDecoder:
-    """One codeword.
+    """Arithmetic decoder of one codeword.
 
-    ``bit_position`` is the number of bits read, from the codeword's first. Invariant between bins:
-    256 <= range <= 510 and offset < range.
+    ``bit_position`` is the number of bits read. Invariant between bins: 256 <= range <= 510 and offset < range.
 
     Parameters
     ----------
     codeword : bytes
-        From the codeword's first byte to the end of its unit.
+        The payload of the unit, or the joined payloads of its parts.
     path : str
-        Of the unit, for errors.
+        Path of the unit, for errors.
     absolute : callable
-        Gives the place in the stream of a bit of the codeword.
+        Maps a bit of the codeword to its offset in the stream.
     observe : callable, optional
-        Called with a ``BinTrace`` after each bin.
+        Receives a ``BinTrace`` after each bin.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class ArithmeticDecoder:
         self.path = path
         self.absolute = absolute
         self.observe = observe
-        self.element = ""  # what is being decoded, for the trace alone
+        self.element = ""  # current syntax element, for traces only
         self.n_bins = 0
         self.bits = [(byte >> shift) & 1 for byte in codeword for shift in range(7, -1, -1)]
         self.bit_position = 0
@@ -111,7 +110,7 @@ class ArithmeticDecoder:
             raise self.malformed("the codeword points outside the coding interval", "5.1")
 
     def malformed(self, message: str, clause: str) -> Malformed:
-        """An error at the bit the decoder has come to."""
+        """Return an error at the next bit to be read."""
         return Malformed(message, path=self.path, bit_offset=self.absolute(self.bit_position), clause=clause)
 
     def _observed(self, kind: str, context: Context | None, bin_value: int) -> None:
@@ -133,11 +132,11 @@ class ArithmeticDecoder:
         self.n_bins += 1
 
     def regular(self, context: Context) -> int:
-        """5.1.2 A bin with a context."""
-        both = context.s1 + 16 * context.s0
-        less_probable = RANGE_LPS[(self.range >> 5) & 7][abs(both >> 7)]
+        """5.1.2 Decode a regular bin."""
+        s_sum = context.s1 + 16 * context.s0
+        less_probable = RANGE_LPS[(self.range >> 5) & 7][abs(s_sum >> 7)]
         more_probable = self.range - less_probable
-        bin_value = 1 if both >= 0 else 0
+        bin_value = 1 if s_sum >= 0 else 0
         if self.offset < more_probable:
             self.range = more_probable
         else:
@@ -152,7 +151,7 @@ class ArithmeticDecoder:
         return bin_value
 
     def bypass(self) -> int:
-        """5.1.5 A bin without a context."""
+        """5.1.5 Decode a bypass bin."""
         self.offset = 2 * self.offset + self._read_bit()
         bin_value = 0
         if self.offset >= self.range:
@@ -162,19 +161,19 @@ class ArithmeticDecoder:
         return bin_value
 
     def uae(self, count: int) -> int:
-        """``count`` bypass bins, the first most significant."""
+        """1.4 Decode uae(count): bypass bins, the first most significant."""
         value = 0
         for _ in range(count):
             value = 2 * value + self.bypass()
         return value
 
     def iae(self, count: int) -> int:
-        """The same bins as two's complement."""
+        """1.4 Decode iae(count): the bins of uae(count) as two's complement."""
         value = self.uae(count)
         return value - (1 << count) if value >> (count - 1) else value
 
     def terminate(self) -> int:
-        """5.1.6 The bin that tells the end of the codeword."""
+        """5.1.6 Decode a terminating bin."""
         self.range -= 2
         bin_value = 1 if self.offset >= self.range else 0
         while bin_value == 0 and self.range < 256:
@@ -184,7 +183,7 @@ class ArithmeticDecoder:
         return bin_value
 
     def finish(self) -> None:
-        """5.1.7 The end of the codeword: terminating bin, stop bit, padding, and nothing behind it."""
+        """5.1.7 Check the end of the codeword: terminating bin, stop bit, padding, end of the unit."""
         self.element = "end_of_codeword"
         if self.terminate() != 1:
             raise self.malformed("the terminating bin is 0", "5.1")
@@ -201,12 +200,12 @@ class ArithmeticDecoder:
     # 5.5 block rows
 
     def narrow(self) -> None:
-        """Make the range 256, so that a place in the codeword is described by 8 bits of offset."""
+        """5.5.1 Set the range to 256, so that 8 bits describe the offset."""
         self.range = 256
         self._check_interval()
 
     def enter(self, bit_position: int, offset: int) -> None:
-        """Go on at an entry point."""
+        """5.5.2 Continue at an entry point."""
         if not 9 <= bit_position <= len(self.bits):
             raise self.malformed("an entry point outside the codeword", "5.5")
         self.bit_position = bit_position

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""5.2 The contexts of one tensor and where each one lies."""
+"""5.2 Contexts of one tensor and their indices."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ GREATER = 53
 
 
 class ContextSet:
-    """Fresh contexts, all with initialisation 0.
+    """Contexts of one tensor, all with initialisation 0.
 
     Parameters
     ----------
     unary_length : int
-        ``cabac_unary_length_minus1`` + 1, in 1..256.
+        U, 1 to 256.
+
+    Clause: 5.2
     """
 
     def __init__(self, unary_length: int) -> None:
@@ -30,11 +32,11 @@ class ContextSet:
         self.models = [Context(index) for index in range(self.row_skip + 1)]
 
     def reset(self) -> None:
-        """Every context back to its last initialisation."""
+        """Reset every context (5.1.3)."""
         for model in self.models:
             model.reset()
 
 
 def three_way(previous: int) -> int:
-    """0, 1, 2 for a previous value that is zero, negative, positive."""
+    """5.2 Return c: 0, 1, 2 for a coded value n that is zero, negative, positive."""
     return 0 if previous == 0 else 1 if previous < 0 else 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""3 Compressed data unit: its header."""
+"""3 Compressed data unit: header."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LARGEST_SCAN_ORDER = 4
 
 @dataclass(frozen=True)
 class NodeId:
-    """3.2.2 A place in the tree of updates."""
+    """3.2.2 Identifier of an update."""
 
     device_id: int
     parameter_id: int
@@ -31,9 +31,9 @@ class NodeId:
 
 @dataclass(frozen=True)
 class ParentNode:
-    """3.2.2 The unit that this one updates: by its node, or by the digest of its payload.
+    """3.2.2 Parent of a unit, by node or by digest of its payload.
 
-    ``depth_bit`` is where ``put_node_depth`` stands in the stream.
+    ``depth_bit`` is the bit offset of the unit's ``put_node_depth`` in the stream.
     """
 
     temporal_context_modeling: bool
@@ -44,16 +44,22 @@ class ParentNode:
 
 @dataclass(frozen=True)
 class Codebook:
-    """3.2.3 ``values[zero_offset]`` belongs to level 0."""
+    """3.2.3 Codebook; ``values[zero_offset]`` is the entry of level 0.
+
+    ``zero_value_bit`` is the bit of ``codebook_zero_value`` in its unit, for errors.
+    """
 
     values: tuple[int, ...]
     zero_offset: int
-    zero_value_place: int
+    zero_value_bit: int
 
 
 @dataclass(frozen=True)
 class DataUnitHeader:
-    """3.2 The header, with absent values inferred (3.3)."""
+    """3.2 Header, with absent values inferred (3.3).
+
+    ``elements`` counts the elements of all tensors of the unit.
+    """
 
     payload_type: int
     names: tuple[str, ...]
@@ -74,7 +80,7 @@ class DataUnitHeader:
 
 
 def product(factors: tuple[int, ...]) -> int:
-    """The product; 1 of nothing."""
+    """Return the product; 1 without factors."""
     result = 1
     for factor in factors:
         result *= factor
@@ -88,14 +94,21 @@ def data_unit_header(
     resolve_index: Callable[[int], str | None],
     limits: Limits,
 ) -> DataUnitHeader:
-    """Section 3.2.
+    """Read the header of a data unit and check it in the order of 7.4.
 
     Parameters
     ----------
     resolve_index : callable
-        The name at an index of the reference list; None beyond its end.
+        Returns the name at an index of the reference list, or None beyond its end.
+
+    Raises
+    ------
+    StreamError
+        When an element, or a combination of elements, is not valid or beyond the limits.
+
+    Clause: 3.2
     """
-    start = types_place = reader.position
+    start = types_bit = reader.position
     payload_type = reader.u(5, "nnr_compressed_data_unit_payload_type")
     if payload_type > NNR_PT_BLOCK:
         raise reader.malformed(
@@ -107,7 +120,7 @@ def data_unit_header(
         raise _unsupported(reader, "topology_tensor_dimension_mapping", start, "3.2")
     format_present = reader.flag("nnr_decompressed_data_format_present_flag")
     input_parameters = reader.flag("input_parameters_present_flag")
-    name_place = reader.position
+    name_bit = reader.position
     names = _names(reader, multiple, mps.topology_indexed_reference, resolve_index, limits)
     node = parent = None
     if profile == 1:
@@ -130,22 +143,22 @@ def data_unit_header(
     types = rank = g_rows = 0
     shape = None
     unary_length = 10
-    rows_place = shape_place = reader.position
+    rows_bit = shape_bit = reader.position
     if input_parameters:
         dimensions_flag = reader.flag("tensor_dimensions_flag")
         unary_flag = reader.flag("cabac_unary_length_flag")
-        types_place = reader.position
+        types_bit = reader.position
         types = reader.u(4, "compressed_parameter_types")
         if types & NNR_CPT_DC:
             rank = reader.ue(3, "decomposition_rank")
-            rows_place = reader.position
+            rows_bit = reader.position
             g_rows = reader.ue(3, "g_number_of_rows")
             if payload_type != NNR_PT_BLOCK and not names[0].endswith(("_G", "_H")):
                 raise reader.malformed(
-                    "a factor's name ends neither in _G nor in _H", "topology_elem_id", name_place, "3.4"
+                    "a factor's name ends neither in _G nor in _H", "topology_elem_id", name_bit, "3.4"
                 )
         if dimensions_flag:
-            shape, shape_place = _dimensions(reader, limits)
+            shape, shape_bit = _dimensions(reader, limits)
         if unary_flag:
             unary_length = reader.u(8, "cabac_unary_length_minus1") + 1
     if payload_type == NNR_PT_BLOCK and types & NNR_CPT_DC and codebook_present:
@@ -168,24 +181,24 @@ def data_unit_header(
             count = sum(max(count_block_rows(rows, scan_order) - 1, 0) for rows in scanned)
             entry_points = _entry_points(reader, count, dq_flag, limits)
     reader.byte_alignment()
-    # 7.1 What concerns several elements is looked at when the header has been read.
+    # 7.4 Rules that concern several elements are checked behind the alignment.
     if payload_type == NNR_PT_BLOCK and len(names) != len(roles_by_name(types)):
         raise reader.malformed(
             f"{len(names)} names for {len(roles_by_name(types))} tensors",
             "compressed_parameter_types",
-            types_place,
+            types_bit,
             "3.4",
         )
     for book in (codebook, second_codebook):
         if book is not None and not INT32_MIN <= book.values[0] <= book.values[-1] <= INT32_MAX:
             raise reader.malformed(
-                "a codebook value does not fit 32 bits", "codebook_zero_value", book.zero_value_place, "3.2.3"
+                "a codebook value does not fit 32 bits", "codebook_zero_value", book.zero_value_bit, "3.2.3"
             )
     sizes: list[int] = []
     if shape is not None:
-        sizes = tensor_sizes(reader, payload_type, types, rank, g_rows, shape, rows_place)
+        sizes = tensor_sizes(reader, payload_type, types, rank, g_rows, shape, rows_bit)
         if max(sizes) > limits.tensor_elements:
-            raise reader.limit(f"{max(sizes)} elements", "tensor_dimensions", shape_place)
+            raise reader.limit(f"{max(sizes)} elements", "tensor_dimensions", shape_bit)
     return DataUnitHeader(
         payload_type=payload_type,
         names=names,
@@ -217,7 +230,7 @@ def _names(
     resolve_index: Callable[[int], str | None],
     limits: Limits,
 ) -> tuple[str, ...]:
-    """Section 3.2.1."""
+    """Read the names of a unit (3.2.1)."""
 
     def refer(element: str) -> str:
         start = reader.position
@@ -237,7 +250,7 @@ def _names(
 
 
 def _nodes(reader: BitReader, parent_signalling: bool) -> tuple[NodeId | None, ParentNode | None]:
-    """Section 3.2.2."""
+    """Read node and parent of a unit (3.2.2)."""
     node = None
     depth_bit = 0
     if reader.flag("node_id_present_flag"):
@@ -269,7 +282,7 @@ def _nodes(reader: BitReader, parent_signalling: bool) -> tuple[NodeId | None, P
 
 
 def read_codebook(reader: BitReader, element: str, limits: Limits) -> Codebook:
-    """Section 3.2.3."""
+    """Read a codebook (3.2.3)."""
     egk = reader.u(4, f"{element}.codebook_egk")
     start = reader.position
     size = reader.ue(2, f"{element}.codebook_size")
@@ -287,15 +300,17 @@ def read_codebook(reader: BitReader, element: str, limits: Limits) -> Codebook:
     values = [0] * size
     start = reader.position
     values[zero_offset] = reader.ie(7, f"{element}.codebook_zero_value")
-    for j in range(zero_offset - 1, -1, -1):
-        values[j] = values[j + 1] - reader.ue(egk, f"{element}.codebook_delta_left[{j}]") - 1
-    for j in range(zero_offset + 1, size):
-        values[j] = values[j - 1] + reader.ue(egk, f"{element}.codebook_delta_right[{j}]") + 1
+    for i in range(zero_offset):
+        j = zero_offset - 1 - i
+        values[j] = values[j + 1] - reader.ue(egk, f"{element}.codebook_delta_left[{i}]") - 1
+    for i in range(size - 1 - zero_offset):
+        j = zero_offset + 1 + i
+        values[j] = values[j - 1] + reader.ue(egk, f"{element}.codebook_delta_right[{i}]") + 1
     return Codebook(tuple(values), zero_offset, start)
 
 
 def _dimensions(reader: BitReader, limits: Limits) -> tuple[tuple[int, ...], int]:
-    """The dimensions, and where the first of them stands."""
+    """Read the dimensions; return them and the bit of the first one."""
     start = reader.position
     count = reader.ue(1, "count_tensor_dimensions")
     if count > limits.tensor_dimensions:
@@ -311,15 +326,23 @@ def tensor_sizes(
     rank: int,
     g_rows: int,
     shape: tuple[int, ...],
-    rows_place: int,
+    rows_bit: int,
 ) -> list[int]:
-    """7.3 Elements of the weight, of the factors it is made of, and of what a block holds beside it."""
+    """Return the number of elements of the weight, its factors and the other tensors of a block unit.
+
+    Raises
+    ------
+    Malformed
+        When the factors do not divide the weight, at bit ``rows_bit``.
+
+    Clause: 3.4, 7.3
+    """
     total = product(shape)
     sizes = [total]
     if types & NNR_CPT_DC:
         if g_rows == 0 or rank == 0 or total % g_rows:
             raise reader.malformed(
-                f"{total} weights do not divide into {g_rows} rows", "g_number_of_rows", rows_place, "3.4"
+                f"{total} weights do not divide into {g_rows} rows", "g_number_of_rows", rows_bit, "3.4"
             )
         sizes += [g_rows * rank, rank * (total // g_rows)]
     if payload_type == NNR_PT_BLOCK and shape:
@@ -328,7 +351,7 @@ def tensor_sizes(
 
 
 def roles_by_name(types: int) -> list[str]:
-    """3.4 The tensors of a block in the order of their names."""
+    """Return the roles of a block unit's tensors in the order of names (3.4)."""
     roles = ["G", "H"] if types & NNR_CPT_DC else ["weight"]
     if types & NNR_CPT_LS:
         roles += ["LS"]
@@ -340,7 +363,7 @@ def roles_by_name(types: int) -> list[str]:
 
 
 def _entry_points(reader: BitReader, count: int, dq_flag: bool, limits: Limits) -> tuple[EntryPoint, ...]:
-    """3.2.4 The places come as second differences; the chain goes on from G to H."""
+    """Read entry points (3.2.4): distances are sent as second differences, which run on from G to H."""
     if count > limits.entry_points:
         raise reader.limit(f"{count} entry points", "cabac_offset_value", reader.position)
     points = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""1 Descriptors: how single values lie in the bits."""
+"""1 Descriptors: values as bits."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from .errors import Limit, Malformed, Truncated
 
-# Section 1.2: the syntax elements are 32-bit quantities, so a longer Exp-Golomb value is never meant.
+# 1.2: no syntax element but the class bit mask has more than 32 bits.
 LARGEST_UE = (1 << 32) - 1
 
 
 @dataclass(frozen=True)
 class Field:
-    """One syntax element as it was read; ``bit_offset`` is absolute in the stream."""
+    """Syntax element that was read; ``bit_offset`` counts from the stream's first bit."""
 
     path: str
     descriptor: str
@@ -24,18 +24,18 @@ class Field:
 
 
 class BitReader:
-    """Reads descriptors from whole bytes, most significant bit first.
+    """Reader of descriptors, most significant bit first.
 
     Parameters
     ----------
     source : bytes
-        What is read; its end is the container's end.
+        Content of the container.
     path : str
-        Prefix of the path of each element.
+        Prefix of the elements' paths.
     origin : list of (int, int)
-        Pairs (byte in ``source``, byte in the stream), ascending: where the pieces of ``source`` come from.
+        Pairs (byte in ``source``, byte in the stream), ascending: the start of each piece of ``source``.
     log : list of Field, optional
-        Receives every element that was read.
+        Receives every element that is read.
     """
 
     def __init__(
@@ -45,25 +45,25 @@ class BitReader:
         self.path = path
         self.origin = origin
         self.log = log
-        self.position = 0  # in bits, inside source
+        self.position = 0  # bits from the start of source
         self.end = 8 * len(source)
 
     def absolute(self, position: int) -> int:
-        """The place in the stream of bit ``position`` of ``source``."""
-        local, placed = self.origin[0]
-        for piece_local, piece_placed in self.origin:
-            if 8 * piece_local <= position:
-                local, placed = piece_local, piece_placed
-        return position - 8 * local + 8 * placed
+        """Return the bit offset in the stream of bit ``position`` of ``source``."""
+        source_byte, stream_byte = self.origin[0]
+        for piece_source, piece_stream in self.origin:
+            if 8 * piece_source <= position:
+                source_byte, stream_byte = piece_source, piece_stream
+        return position - 8 * source_byte + 8 * stream_byte
 
     def malformed(self, message: str, element: str, position: int, clause: str) -> Malformed:
-        """An error at bit ``position`` of ``source``."""
+        """Return an error at bit ``position`` of ``source``."""
         return Malformed(
             message, path=f"{self.path}.{element}", bit_offset=self.absolute(position), clause=clause
         )
 
     def limit(self, message: str, element: str, position: int) -> Limit:
-        """An error at bit ``position`` of ``source``."""
+        """Return an error at bit ``position`` of ``source``."""
         return Limit(message, path=f"{self.path}.{element}", bit_offset=self.absolute(position), clause="7.3")
 
     def _note(self, element: str, descriptor: str, start: int, value: object) -> None:
@@ -75,7 +75,7 @@ class BitReader:
             )
 
     def _bits(self, count: int, element: str, start: int) -> int:
-        """``count`` bits as an unsigned integer; ``start`` is where the element they belong to began."""
+        """Read ``count`` bits as an unsigned integer, for the element that begins at bit ``start``."""
         stop = self.position + count
         if stop > self.end:
             raise Truncated(
@@ -84,26 +84,26 @@ class BitReader:
                 bit_offset=self.absolute(start),
                 clause="1",
             )
-        first, last = self.position >> 3, (stop + 7) >> 3
-        whole = int.from_bytes(self.source[first:last], "big")
+        begin_byte, end_byte = self.position >> 3, (stop + 7) >> 3
+        whole = int.from_bytes(self.source[begin_byte:end_byte], "big")
         self.position = stop
-        return (whole >> (8 * last - stop)) & ((1 << count) - 1)
+        return (whole >> (8 * end_byte - stop)) & ((1 << count) - 1)
 
     # 1.1 fixed lengths
 
     def u(self, count: int, element: str) -> int:
-        """``count`` bits, unsigned."""
+        """Read u(count)."""
         start = self.position
         value = self._bits(count, element, start)
         self._note(element, f"u({count})", start, value)
         return value
 
     def flag(self, element: str) -> bool:
-        """u(1)."""
+        """Read u(1)."""
         return self.u(1, element) == 1
 
     def i(self, count: int, element: str) -> int:
-        """``count`` bits, two's complement."""
+        """Read i(count), two's complement."""
         start = self.position
         value = self._bits(count, element, start)
         if value >> (count - 1):
@@ -112,17 +112,17 @@ class BitReader:
         return value
 
     def flt32(self, element: str) -> float:
-        """Four bytes, least significant first, wherever in a byte they start."""
+        """Read flt(32): four groups of 8 bits, the least significant byte first."""
         start = self.position
         pattern = self._bits(32, element, start).to_bytes(4, "big")
         value = float(struct.unpack("<f", pattern)[0])
-        # Python's float cannot carry every NaN: what it would change is logged as it stands.
+        # A Python float does not preserve every NaN: log the pattern where it would change.
         exact = struct.pack("<f", value) == pattern
         self._note(element, "flt(32)", start, value if exact else pattern)
         return value
 
     def reserved_zero(self, count: int, clause: str) -> None:
-        """u(count) that shall be 0."""
+        """Read u(count), which shall be 0."""
         name = f"nnr_reserved_zero_{count}bit{'s' if count > 1 else ''}"
         start = self.position
         if self.u(count, name) != 0:
@@ -144,14 +144,14 @@ class BitReader:
         return value
 
     def ue(self, order: int, element: str, largest: int = LARGEST_UE) -> int:
-        """Exp-Golomb of order ``order``."""
+        """Read ue(order)."""
         start = self.position
         value = self._exp_golomb(order, element, largest)
         self._note(element, f"ue({order})", start, value)
         return value
 
     def ie(self, order: int, element: str) -> int:
-        """Signed Exp-Golomb of order ``order``."""
+        """Read ie(order)."""
         start = self.position
         code = self._exp_golomb(order, element, LARGEST_UE)
         value = (code + 1) // 2 if code & 1 else -(code // 2)
@@ -161,10 +161,10 @@ class BitReader:
     # 1.3 strings and alignment
 
     def st(self, element: str) -> str:
-        """Bytes up to a zero byte. Every st(v) of the syntax starts on a byte boundary."""
+        """Read st(v). Every st(v) of the syntax starts on a byte boundary."""
         start = self.position
-        first = start >> 3
-        stop = self.source.find(b"\0", first)
+        begin = start >> 3
+        stop = self.source.find(b"\0", begin)
         if stop < 0:
             raise Truncated(
                 f"{element} has no zero byte at its end",
@@ -174,14 +174,14 @@ class BitReader:
             )
         self.position = 8 * (stop + 1)
         try:
-            text = self.source[first:stop].decode("utf-8")
+            text = self.source[begin:stop].decode("utf-8")
         except UnicodeDecodeError:
             raise self.malformed(f"{element} is not UTF-8", element, start, "1.3") from None
         self._note(element, "st(v)", start, text)
         return text
 
     def rest(self, element: str) -> bytes:
-        """bs(v): what is left of the container."""
+        """Read bs(v), the remaining bytes."""
         start = self.position
         value = self.source[start >> 3 :]
         self.position = self.end
@@ -189,7 +189,7 @@ class BitReader:
         return value
 
     def byte_alignment(self) -> None:
-        """A 1, then 0 up to the byte boundary; a whole byte where already aligned."""
+        """Read byte_alignment(): a 1, then 0 up to a byte boundary; at least one bit."""
         start = self.position
         if self._bits(1, "byte_alignment", start) != 1:
             raise self.malformed("an alignment does not start with 1", "byte_alignment", start, "1.3")
@@ -199,7 +199,7 @@ class BitReader:
         self._note("byte_alignment", "byte_alignment()", start, self.position - start)
 
     def expect_end(self, clause: str) -> None:
-        """The payload shall fill its unit."""
+        """Reject bits behind the payload, which shall fill its unit."""
         if self.position != self.end:
             raise self.malformed(
                 f"{self.end - self.position} bits follow the payload", "nnr_unit_size", self.position, clause

@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four ways a stream is turned down (section 7).
+"""7.1 Error classes.
 
-The model has error classes of its own: it shares nothing with the codec, so that the two can disagree.
+They are independent of the codec's, so that a fault of the codec cannot hide in code that both share.
 """
 
 from __future__ import annotations
 
 
 class StreamError(Exception):
-    """Base of the four verdicts.
+    """Base of the four error classes.
 
     Parameters
     ----------
     message : str
-        What is wrong, in one sentence, without the place.
+        The violated rule, in one sentence, without the place.
     path : str
-        Where in the syntax: ``nnr_unit[3].tensor_dimensions[1]``.
+        Place in the syntax, such as ``nnr_unit[3].tensor_dimensions[1]``.
     bit_offset : int
-        Absolute, in bits from the stream's first: where the element at fault begins; in a codeword, where the
-        decoder has come to.
+        Bits from the stream's first: of the first bit of the element at fault; in a codeword, of the next bit to be
+        read.
     clause : str
-        The section of the specification that is violated.
+        Number of the violated clause.
+
+    Clause: 7.1
     """
 
     verdict = "error"
@@ -37,24 +39,24 @@ class StreamError(Exception):
 
 
 class Truncated(StreamError):
-    """The container (stream, unit or joined parts) ends before the element does."""
+    """End of the container (stream, unit, joined parts) inside an element."""
 
     verdict = "truncated"
 
 
 class Malformed(StreamError):
-    """A value or a combination of values that the format forbids."""
+    """Forbidden value or combination of values."""
 
     verdict = "malformed"
 
 
 class Unsupported(StreamError):
-    """Allowed, but this reading does not say how to decode it; the message names the feature."""
+    """Valid feature that the specification does not describe; the message names it."""
 
     verdict = "unsupported"
 
 
 class Limit(StreamError):
-    """Allowed, but beyond the limits the caller set."""
+    """Valid size beyond the limits of the caller."""
 
     verdict = "limit"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""5.6 Incremental updates: what earlier units leave behind for later ones."""
+"""5.6 Incremental updates: remembered units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from .unit_tensors import TensorPlan
 
 @dataclass(frozen=True)
 class Predecessor:
-    """The previous update of a unit: per tensor, its levels and where it or an earlier one was non-zero."""
+    """Remembered unit: shapes, levels and history of its tensors, in payload order.
+
+    Attributes
+    ----------
+    levels : list of list of int
+        Row-major levels of each tensor.
+    seen : list of list of bool
+        For each position, whether this unit or an ancestor had a level other than 0.
+
+    Clause: 5.6.1
+    """
 
     shapes: list[tuple[int, ...]]
     levels: list[list[int]]
@@ -21,14 +31,28 @@ class Predecessor:
 
 
 class UpdateTree:
-    """The units decoded so far, by node and by payload digest."""
+    """Remembered units by node and by payload digest."""
 
     def __init__(self) -> None:
         self.by_node: dict[NodeId, Predecessor] = {}
         self.by_digest: dict[bytes, Predecessor] = {}
 
     def predecessor(self, parent: ParentNode | None, path: str) -> Predecessor | None:
-        """The update that ``parent`` names; None when there is none to build on. ``path`` is the unit's."""
+        """Return the previous update, or None.
+
+        Parameters
+        ----------
+        parent : ParentNode or None
+        path : str
+            Path of the unit, for errors.
+
+        Raises
+        ------
+        Malformed
+            When the parent was not sent, but another update of its device and parameter was.
+
+        Clause: 5.6.1
+        """
         if parent is None:
             return None
         if parent.digest is not None:
@@ -36,10 +60,10 @@ class UpdateTree:
         node = parent.node
         if node is None or node.put_node_depth < 0:
             return None
-        found = self.by_node.get(node)
-        if found is not None:
-            return found
-        # Depths count the units that were sent, so that a parent that is missing among known ones is a fault.
+        remembered = self.by_node.get(node)
+        if remembered is not None:
+            return remembered
+        # Depths count the updates that were sent, so a missing parent among remembered ones was lost.
         if any(
             (known.device_id, known.parameter_id) == (node.device_id, node.parameter_id)
             for known in self.by_node
@@ -58,13 +82,15 @@ class UpdateTree:
         tensors: tuple[TensorPlan, ...],
         payload: bytes,
         levels: list[list[int]],
-        before: Predecessor | None,
+        previous: Predecessor | None,
     ) -> None:
-        """Keep a decoded unit for those that will name it."""
+        """Remember a decoded unit."""
         seen = []
         for index, tensor_levels in enumerate(levels):
-            earlier = before.seen[index] if before is not None else [False] * len(tensor_levels)
-            seen.append([old or level != 0 for old, level in zip(earlier, tensor_levels, strict=True)])
+            earlier = previous.seen[index] if previous is not None else [False] * len(tensor_levels)
+            seen.append(
+                [was_set or level != 0 for was_set, level in zip(earlier, tensor_levels, strict=True)]
+            )
         record = Predecessor([tensor.shape for tensor in tensors], levels, seen)
         if node is not None:
             self.by_node[node] = record

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""7.3 Limits: what the caller is ready to decode. They are the caller's, not the format's."""
+"""7.3 Limits of the caller on what a stream may ask for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Checked before anything of the size concerned is allocated."""
+    """Bounds, checked before memory of the size in question is allocated.
+
+    Attributes
+    ----------
+    tensor_elements, stream_elements : int
+        Elements of one tensor, and of all tensors of a stream.
+    tensor_dimensions : int
+    topology_elements : int
+        Names in one list.
+    codebook_size : int
+        Entries of one codebook.
+    entry_points : int
+        Entry points of one unit.
+
+    Clause: 7.3
+    """
 
     tensor_elements: int = 1 << 24
     stream_elements: int = 1 << 26

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""2.3, 2.5 to 2.9: the units around the compressed data."""
+"""2.3, 2.5 to 2.9 Start unit, parameter sets, topology and quantisation units."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ NNR_QSU, NNR_QCB = 1, 2
 TOPOLOGY_PRUN, TOPOLOGY_REFLIST = 5, 6
 NNR_DFL = 1  # of compression formats; 0 is raw
 LARGEST_TOPOLOGY_DATA = 1 << 28
-# 2.7 One bit for each class, of which u(8) counts up to 255.
+# 2.7: one bit for each of up to 255 classes.
 LARGEST_CLASS_BITMASK = (1 << 256) - 1
 
 
 @dataclass(frozen=True)
 class Quantisation:
-    """The density and parameter that a parameter set brings."""
+    """Density and parameter of a parameter set."""
 
     qp_density: int
     quantization_parameter: int
@@ -28,7 +28,7 @@ class Quantisation:
 
 @dataclass(frozen=True)
 class ModelParameterSet:
-    """What of the model parameter set the decoding depends on."""
+    """Fields of the model parameter set that the decoding process uses."""
 
     topology_indexed_reference: bool = False
     parent_signalling: bool = False
@@ -37,7 +37,7 @@ class ModelParameterSet:
 
 @dataclass(frozen=True)
 class Topology:
-    """Carried, not interpreted, but for the list of names of a reference list."""
+    """Topology unit; only a reference list is interpreted."""
 
     storage_format: int
     compression_format: int
@@ -46,7 +46,7 @@ class Topology:
 
 
 def start_unit_header(reader: BitReader) -> int:
-    """Section 2.3."""
+    """Read the header of a start unit (2.3); return the profile."""
     start = reader.position
     profile = reader.u(8, "general_profile_idc")
     if profile > 1:
@@ -60,7 +60,7 @@ def start_unit_header(reader: BitReader) -> int:
 
 
 def model_parameter_set(reader: BitReader, profile: int) -> ModelParameterSet:
-    """Section 2.5."""
+    """Read the payload of a model parameter set (2.5)."""
     reader.flag("topology_carriage_flag")
     sparsification = reader.flag("mps_sparsification_flag")
     pruning = reader.flag("mps_pruning_flag")
@@ -102,13 +102,13 @@ def model_parameter_set(reader: BitReader, profile: int) -> ModelParameterSet:
 
 
 def layer_parameter_set_header(reader: BitReader) -> None:
-    """Section 2.6."""
+    """Read the header of a layer parameter set (2.6)."""
     reader.flag("lps_self_contained_flag")
     reader.reserved_zero(7, "2.6")
 
 
 def layer_parameter_set(reader: BitReader) -> Quantisation | None:
-    """Section 2.6."""
+    """Read the payload of a layer parameter set (2.6)."""
     reader.reserved_zero(1, "2.6")
     sparsification = reader.flag("lps_sparsification_flag")
     pruning = reader.flag("lps_pruning_flag")
@@ -134,7 +134,7 @@ def _quantisation(reader: BitReader, prefix: str, methods: int) -> Quantisation 
     return Quantisation(density, reader.i(13, f"{prefix}_quantization_parameter"))
 
 
-# 2.7 Performance maps: read and dropped. A counted list holds one entry less than its count says.
+# 2.7 Performance maps: parsed and dropped. A list has one entry less than its count (decision 0001).
 
 
 def _class_accuracies(reader: BitReader, prefix: str, i: int) -> None:
@@ -146,7 +146,7 @@ def _class_accuracies(reader: BitReader, prefix: str, i: int) -> None:
 
 
 def sparsification_performance_map(reader: BitReader) -> None:
-    """Section 2.7.1."""
+    """Read a sparsification map (2.7)."""
     for i in range(reader.u(8, "spm_count_thresholds") - 1):
         reader.flt32(f"sparsification_threshold[{i}]")
         reader.flt32(f"non_zero_ratio[{i}]")
@@ -154,14 +154,14 @@ def sparsification_performance_map(reader: BitReader) -> None:
 
 
 def pruning_performance_map(reader: BitReader) -> None:
-    """Section 2.7.2."""
+    """Read a pruning map (2.7)."""
     for i in range(reader.u(8, "ppm_count_pruning_ratios") - 1):
         reader.flt32(f"pruning_ratio[{i}]")
         _class_accuracies(reader, "ppm", i)
 
 
 def unification_performance_map(reader: BitReader) -> None:
-    """Section 2.7.3."""
+    """Read a unification map (2.7)."""
     for i in range(reader.u(8, "upm_count_thresholds") - 1):
         for j in range(reader.ue(1, f"count_reshaped_tensor_dimension[{i}]") - 1):
             reader.ue(7, f"reshaped_tensor_dimensions[{i}][{j}]")
@@ -175,7 +175,7 @@ def unification_performance_map(reader: BitReader) -> None:
 
 
 def decomposition_performance_map(reader: BitReader) -> None:
-    """Section 2.7.4."""
+    """Read a decomposition map (2.7)."""
     for i in range(reader.u(8, "dpm_count_thresholds") - 1):
         reader.flt32(f"mse_threshold[{i}]")
         reader.flt32(f"dpm_nn_accuracy[{i}]")
@@ -185,13 +185,13 @@ def decomposition_performance_map(reader: BitReader) -> None:
 
 
 def topology_unit_header(reader: BitReader) -> tuple[int, int]:
-    """Section 2.8."""
+    """Read the header of a topology unit (2.8); return both formats."""
     storage = _enumerated(reader, "topology_storage_format", TOPOLOGY_REFLIST, "2.8")
     return storage, _enumerated(reader, "topology_compression_format", NNR_DFL, "2.8")
 
 
 def _enumerated(reader: BitReader, element: str, largest: int, clause: str) -> int:
-    """u(8) whose values above ``largest`` are reserved."""
+    """Read a u(8) whose values above ``largest`` are reserved."""
     start = reader.position
     value = reader.u(8, element)
     if value > largest:
@@ -200,7 +200,7 @@ def _enumerated(reader: BitReader, element: str, largest: int, clause: str) -> i
 
 
 def topology_unit(reader: BitReader, formats: tuple[int, int], largest_count: int) -> Topology:
-    """Section 2.8."""
+    """Read the payload of a topology unit (2.8)."""
     if formats[0] == TOPOLOGY_REFLIST:
         names = topology_elements_ids_list(reader, None, largest_count)
         reader.expect_end("2.8")
@@ -208,20 +208,20 @@ def topology_unit(reader: BitReader, formats: tuple[int, int], largest_count: in
     if formats[0] == TOPOLOGY_PRUN:
         return Topology(*formats, reader.rest("nnr_pruning_topology_container"), None)
     start = reader.position
-    carried = reader.rest("topology_data")
+    payload = reader.rest("topology_data")
     if formats[1] == NNR_DFL:
-        carried = inflated(reader, carried, start, "topology_data")
-    elif carried.endswith(b"\0"):
-        carried = carried[:-1]  # a zero-ended string and plain bytes both read
-    return Topology(*formats, carried, None)
+        payload = inflated(reader, payload, start, "topology_data")
+    elif payload.endswith(b"\0"):
+        payload = payload[:-1]  # reads both st(v) and bs(v), decision 0002
+    return Topology(*formats, payload, None)
 
 
-def inflated(reader: BitReader, carried: bytes, start: int, element: str) -> bytes:
-    """A deflate stream, in zlib's wrapping or bare; one zero byte may follow it."""
-    wrapped = len(carried) > 1 and carried[0] & 15 == 8 and int.from_bytes(carried[:2], "big") % 31 == 0
+def inflated(reader: BitReader, payload: bytes, start: int, element: str) -> bytes:
+    """Inflate a deflate stream, bare or in zlib's wrapping; one zero byte may follow it."""
+    wrapped = len(payload) > 1 and payload[0] & 15 == 8 and int.from_bytes(payload[:2], "big") % 31 == 0
     inflater = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
     try:
-        content = inflater.decompress(carried, LARGEST_TOPOLOGY_DATA + 1)
+        content = inflater.decompress(payload, LARGEST_TOPOLOGY_DATA + 1)
     except zlib.error:
         raise reader.malformed("not a deflate stream", element, start, "2.8") from None
     if len(content) > LARGEST_TOPOLOGY_DATA:
@@ -239,13 +239,13 @@ def inflated(reader: BitReader, carried: bytes, start: int, element: str) -> byt
 
 
 def quantisation_unit_header(reader: BitReader) -> tuple[int, int]:
-    """Section 2.9."""
+    """Read the header of a quantisation unit (2.9); return both formats."""
     storage = reader.u(8, "quantization_storage_format")
     return storage, _enumerated(reader, "quantization_compression_format", NNR_DFL, "2.9")
 
 
 def quantisation_unit(reader: BitReader, formats: tuple[int, int]) -> bytes:
-    """Section 2.9."""
+    """Read the payload of a quantisation unit (2.9)."""
     start = reader.position
     if formats[1] == NNR_DFL:
         return inflated(reader, reader.rest("quantization_data"), start, "quantization_data")
@@ -257,7 +257,15 @@ def quantisation_unit(reader: BitReader, formats: tuple[int, int]) -> bytes:
 def topology_elements_ids_list(
     reader: BitReader, refer: Callable[[str], str] | None, largest_count: int
 ) -> list[str]:
-    """3.2.1: names, sent or, with ``refer``, read by it as indices into the reference list."""
+    """Read a list of names.
+
+    Parameters
+    ----------
+    refer : callable or None
+        Reads the index of an element and returns its name; None when names are sent as strings.
+
+    Clause: 3.2.1
+    """
     start = reader.position
     count = reader.ue(7, "count_topology_elements_minus2") + 2
     if count > largest_count:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""4 From levels to values, in IEEE-754 binary32 with one rounding per operation."""
+"""4 Reconstruction: from levels to values, in binary32 with one rounding per operation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .data_unit import Codebook
 
 
 def float32(value: float) -> float:
-    """The nearest binary32, ties to even; infinity of the value's sign beyond the largest.
+    """Round to the nearest binary32, ties to even; beyond the largest, to infinity.
 
-    The product of two binary32 is exact in a Python float (24 + 24 bits of 53), so rounding it here is the
-    one rounding of a binary32 multiplication.
+    A Python float holds the product of two binary32 exactly (24 + 24 bits of 53). So this is the one rounding of a
+    binary32 multiplication.
     """
     try:
         return float(struct.unpack("<f", struct.pack("<f", value))[0])
@@ -24,7 +24,7 @@ def float32(value: float) -> float:
 
 
 def step_size(quantization_parameter: int, qp_density: int) -> float:
-    """4.1, as a binary32."""
+    """Return the step size (4.1), a binary32."""
     per_octave = 1 << qp_density
     mantissa = per_octave + (quantization_parameter & (per_octave - 1))
     exponent = (quantization_parameter >> qp_density) - qp_density
@@ -35,12 +35,12 @@ def step_size(quantization_parameter: int, qp_density: int) -> float:
 
 
 def uniform_value(level: int, step: float) -> float:
-    """Section 4.2."""
+    """Return the value of a level (4.2)."""
     return float32(step * float32(level))
 
 
 def codebook_value(level: int, step: float, codebook: Codebook) -> float | None:
-    """4.3; None when the level has no entry. The entry is not rounded before the product."""
+    """Return the value of a level (4.3); None when it is outside the codebook. The entry is not rounded."""
     index = level + codebook.zero_offset
     if not 0 <= index < len(codebook.values):
         return None
@@ -48,7 +48,7 @@ def codebook_value(level: int, step: float, codebook: Codebook) -> float | None:
 
 
 def values_of(levels: Sequence[int], step: float, codebook: Codebook | None) -> list[float | None]:
-    """The values of a tensor; a value is None where a level is outside the codebook."""
+    """Return the values of a tensor; None where a level is outside the codebook."""
     known: dict[int, float | None] = {}
     for level in set(levels):
         known[level] = (
@@ -58,20 +58,20 @@ def values_of(levels: Sequence[int], step: float, codebook: Codebook | None) -> 
 
 
 def scaled_rows(weight: Sequence[float], scaling: Sequence[float], width: int) -> list[float]:
-    """4.5 Local scaling: row i times element i, one binary32 multiplication each."""
+    """Multiply row i by element i (4.5)."""
     return [float32(value * scaling[index // width]) for index, value in enumerate(weight)]
 
 
 def factors_product(g: Sequence[float], h: Sequence[float], rank: int) -> list[float]:
-    """4.6 G times H: the exact sum of the exact products, rounded once."""
+    """Return G times H (4.6): the exact sum of the exact products, rounded once."""
     if rank == 0:
         raise ValueError("a product over rank 0")
     rows, columns = len(g) // rank, len(h) // rank
     result = []
     for row in range(rows):
-        left = g[row * rank : (row + 1) * rank]
+        g_row = g[row * rank : (row + 1) * rank]
         for column in range(columns):
-            terms = [a * b for a, b in zip(left, h[column::columns], strict=True)]
+            terms = [a * b for a, b in zip(g_row, h[column::columns], strict=True)]
             if all(math.isfinite(term) for term in terms):
                 result.append(_rounded(sum((Fraction(term) for term in terms), Fraction(0))))
             else:
@@ -80,10 +80,10 @@ def factors_product(g: Sequence[float], h: Sequence[float], rank: int) -> list[f
 
 
 def _rounded(exact: Fraction) -> float:
-    """An exact rational to binary32 in one rounding: to odd at 53 bits first, then to nearest."""
+    """Round a rational to binary32 once: to odd at 53 bits, then to nearest."""
     nearest = float(exact)
     if math.isfinite(nearest) and Fraction(nearest) != exact:
-        # Rounding to nearest twice can err on a tie of the second; the odd neighbour never lies on one.
+        # Two roundings to nearest can err when the second meets a tie; an odd neighbour is never a tie.
         other = math.nextafter(nearest, math.inf if exact > Fraction(nearest) else -math.inf)
         odd = struct.unpack("<q", struct.pack("<d", nearest))[0] & 1
         nearest = nearest if odd else other

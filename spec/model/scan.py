@@ -5,24 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-# A segment: a row, its first column and the column behind its last.
+# Segment: row, first column, column behind the last.
 Segment = tuple[int, int, int]
 
 
 def block_size(scan_order: int) -> int:
-    """Rows and columns of a block."""
+    """Return the number of rows and of columns of a block."""
     return 4 << scan_order
 
 
 def count_block_rows(rows: int, scan_order: int) -> int:
-    """Row-major order has one block row, the whole tensor."""
+    """Return the number of block rows; 1 in row-major order."""
     if scan_order == 0:
         return 1
     return -(-rows // block_size(scan_order))
 
 
 def segments_of_block_row(rows: int, width: int, scan_order: int, block_row: int) -> Iterator[Segment]:
-    """The runs of neighbouring columns in the order in which they are coded."""
+    """Yield the segments of a block row in coding order."""
     if scan_order == 0:
         for row in range(rows):
             yield row, 0, width
@@ -30,6 +30,6 @@ def segments_of_block_row(rows: int, width: int, scan_order: int, block_row: int
     size = block_size(scan_order)
     top = block_row * size
     bottom = min(top + size, rows)
-    for left in range(0, width, size):
+    for column in range(0, width, size):
         for row in range(top, bottom):
-            yield row, left, min(left + size, width)
+            yield row, column, min(column + size, width)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""2.1 A stream, unit by unit, and 5.6 the state that lasts from one stream to the next."""
+"""2.1 Decoding of a stream, and of a sequence of streams (5.6)."""
 
 from __future__ import annotations
 
@@ -34,11 +34,18 @@ from .units import (
 
 @dataclass(frozen=True)
 class Tensor:
-    """A decoded tensor.
+    """Decoded tensor.
 
-    ``value_bytes`` holds the values little-endian, row-major, 4 bytes each; ``levels`` is None for raw
-    floats.
-    ``qp`` is the sum of ``qp_value`` and the parameter in force, None where there is none.
+    Attributes
+    ----------
+    dtype : str
+        ``float32`` or ``int32``.
+    levels : list of int or None
+        Row-major; None for raw values.
+    value_bytes : bytes
+        Values, row-major, 4 bytes each, little-endian.
+    qp : int or None
+        QP (4.1); None for integers and raw values.
     """
 
     name: str
@@ -53,14 +60,17 @@ class Tensor:
 
     @property
     def values(self) -> list[float] | list[int]:
-        """The values as numbers, row-major."""
+        """Values as numbers, row-major."""
         count = len(self.value_bytes) // 4
         return list(struct.unpack(f"<{count}{'i' if self.dtype == 'int32' else 'f'}", self.value_bytes))
 
 
 @dataclass
 class DecodedStream:
-    """What one stream holds."""
+    """Content of one stream.
+
+    ``units`` has the type, the first byte and the size in bytes of each unit.
+    """
 
     general_profile_idc: int = 0
     tensors: dict[str, Tensor] = field(default_factory=dict)
@@ -69,19 +79,21 @@ class DecodedStream:
 
 
 class Session:
-    """Decodes streams that build on each other, in their order.
+    """Decoder of a sequence of streams.
 
     Parameters
     ----------
     limits : Limits, optional
     dimensions : mapping of str to tuple of int, optional
-        Shapes of tensors whose units carry none.
+        Shapes of tensors whose units have no dimensions, by name.
     block_rows_alone : bool, optional
-        Decode each block row from its entry point, the last first.
+        Decode each block row from its entry point, from the last to the first.
     observe : callable, optional
-        Called with the unit's index and a ``BinTrace`` after each bin.
+        Receives the unit's index and a ``BinTrace`` after each bin.
     log : list of Field, optional
-        Receives every syntax element.
+        Receives every syntax element outside the codewords.
+
+    Clause: 2.1, 5.6
     """
 
     def __init__(
@@ -105,7 +117,7 @@ class Session:
 
 
 class _StreamDecoder:
-    """The state of one stream."""
+    """Decoder of one stream with the state of its parameter sets."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -113,7 +125,7 @@ class _StreamDecoder:
         self.result = DecodedStream()
         self.joiner = PartJoiner()
         self.mps: ps.ModelParameterSet | None = None
-        self.quantisation: ps.Quantisation | None = None  # the latest that a parameter set brought
+        self.quantisation: ps.Quantisation | None = None  # in force (4.1)
         self.reference_list: tuple[str, ...] = ()
         self.data_unit_seen = False
         self.elements = 0
@@ -188,7 +200,7 @@ class _StreamDecoder:
             ps.quantisation_unit(payload, formats)
 
     def _resolve_index(self, index: int) -> str | None:
-        """3.2.1."""
+        """Return the name at an index of the reference list (3.2.1)."""
         return self.reference_list[index] if index < len(self.reference_list) else None
 
     # 3.5 payload
@@ -198,7 +210,7 @@ class _StreamDecoder:
         if self.elements > self.limits.stream_elements:
             raise payload.limit(f"{self.elements} elements in all", "tensor_dimensions", 0)
         tensors = plan_tensors(header, self.session.dimensions, payload)
-        before = self._predecessor(header, tensors, payload)
+        previous = self._predecessor(header, tensors, payload)
         if header.payload_type == du.NNR_PT_RAW_FLOAT:
             self._raw_floats(tensors[0], payload)
             return
@@ -211,7 +223,7 @@ class _StreamDecoder:
             None if observe is None else lambda trace: observe(unit.index, trace),
         )
         decoded = []
-        used = 0  # entry points
+        used = 0  # entry points of the tensors so far
         for index, plan in enumerate(tensors):
             engine.path = f"{unit.path}.{plan.name}"
             qp = None
@@ -219,7 +231,7 @@ class _StreamDecoder:
                 engine.element = "qp_value"
                 qp = engine.iae(6 + quantisation.qp_density) + quantisation.quantization_parameter
             points, used = self._entry_points_of(header, plan, used)
-            levels = TensorData(engine, self._coding(header, plan, before, index, points)).decode()
+            levels = TensorData(engine, self._coding(header, plan, previous, index, points)).decode()
             decoded.append((plan, levels, qp, quantisation))
         engine.path = unit.path
         engine.finish()
@@ -227,19 +239,19 @@ class _StreamDecoder:
             self._reconstruct(plan, levels, qp, quantisation, payload)
         if self.mps is not None and self.mps.parent_signalling:
             self.session.tree.remember(
-                header.node, tensors, payload.source, [levels for _, levels, _, _ in decoded], before
+                header.node, tensors, payload.source, [levels for _, levels, _, _ in decoded], previous
             )
 
     def _predecessor(
         self, header: du.DataUnitHeader, tensors: tuple[TensorPlan, ...], payload: BitReader
     ) -> Predecessor | None:
-        before = self.session.tree.predecessor(header.parent, payload.path)
-        if before is not None and before.shapes != [tensor.shape for tensor in tensors]:
+        previous = self.session.tree.predecessor(header.parent, payload.path)
+        if previous is not None and previous.shapes != [tensor.shape for tensor in tensors]:
             raise payload.malformed("the previous update has other shapes", "tensor_dimensions", 0, "5.6")
-        return before
+        return previous
 
     def _quantisation_in_force(self, header: du.DataUnitHeader, payload: BitReader) -> ps.Quantisation | None:
-        """4.1 What the latest parameter set that brings quantisation says."""
+        """Return the density and parameter in force (4.1); None for integers."""
         if header.payload_type == du.NNR_PT_INT:
             return None
         if self.quantisation is None:
@@ -249,17 +261,17 @@ class _StreamDecoder:
     def _entry_points_of(
         self, header: du.DataUnitHeader, plan: TensorPlan, used: int
     ) -> tuple[list[EntryPoint] | None, int]:
-        """The entry points of one tensor, and how many are used up with them."""
+        """Return the entry points of a tensor, and the number of entry points up to its last one."""
         if header.scan_order == 0 or plan.role not in ("weight", "G", "H"):
             return None, used
-        behind = used + max(count_block_rows(plan.rows, header.scan_order) - 1, 0)
-        return list(header.entry_points[used:behind]) if self.session.block_rows_alone else None, behind
+        end = used + max(count_block_rows(plan.rows, header.scan_order) - 1, 0)
+        return list(header.entry_points[used:end]) if self.session.block_rows_alone else None, end
 
     def _coding(
         self,
         header: du.DataUnitHeader,
         plan: TensorPlan,
-        before: Predecessor | None,
+        previous: Predecessor | None,
         index: int,
         points: list[EntryPoint] | None,
     ) -> TensorCoding:
@@ -271,14 +283,14 @@ class _StreamDecoder:
             width=plan.width,
             profile=profile,
             unary_length=header.unary_length,
-            # An integer payload has no quantisation; decision 0009.
+            # dq_flag has no effect on integers (decision 0009).
             dependent=header.dq_flag and header.payload_type != du.NNR_PT_INT,
             scan_order=header.scan_order,
             codebook_size=0 if codebook is None else len(codebook.values),
             zero_offset=0 if codebook is None else codebook.zero_offset,
             parent_node_id_present=header.parent is not None,
-            base=before.levels[index] if temporal and before is not None else None,
-            seen=before.seen[index] if before is not None else None,
+            base=previous.levels[index] if temporal and previous is not None else None,
+            seen=previous.seen[index] if previous is not None else None,
             entry_points=points,
         )
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 # fmt: off
-# 6.1 Range of the less probable symbol: eight rows (the range's bits 5 to 7) of 32 (the state's magnitude).
+# 6.1 Range of the less probable symbol: a row for (range >> 5) & 7, a column for abs(S >> 7).
 RANGE_LPS = (
     (128, 112, 97, 84, 74, 65, 57, 50, 45, 39, 34, 30, 27, 23, 20, 18,
      15, 14, 12, 11, 10, 9, 7, 7, 5, 5, 4, 4, 3, 3, 2, 2),
@@ -25,7 +25,7 @@ RANGE_LPS = (
 )
 # fmt: on
 
-# 6.2 Step of the probability estimators, by their own value.
+# 6.2 Step of a probability estimator, by its value.
 STEP = (
     (2512, 2288, 2064, 1840, 1616, 1392, 1168, 944, 720, 560, 464, 368, 272, 208, 144, 80) + (64,) * 15 + (0,)
 )

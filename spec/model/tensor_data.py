@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""5.3 Tensor data: the levels of one tensor."""
+"""5.3 Tensor data: levels of one tensor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """5.5 Where a block row starts; ``difference`` counts from the start of the one before."""
+    """3.2.4 Start of a block row; ``difference`` is its distance in bits from the block row before."""
 
     offset: int
     dq_state: int
@@ -33,12 +33,20 @@ class EntryPoint:
 
 @dataclass(frozen=True)
 class TensorCoding:
-    """What the decoding of one tensor depends on.
+    """Parameters of the tensor data of one tensor.
 
-    ``codebook_size`` and ``zero_offset`` are 0 without a codebook and in profile 0. ``base`` holds the levels
-    of the previous update where the temporal context is on, else None. ``seen`` tells, per position, whether
-    any earlier update was non-zero there. ``entry_points`` are given only when block rows shall be decoded
-    on their own.
+    Attributes
+    ----------
+    codebook_size, zero_offset : int
+        0 without a codebook and in profile 0.
+    base : list of int, rows * width, or None
+        Levels of the previous update; None where the temporal context is off.
+    seen : list of bool, rows * width, or None
+        History of each position; None without a previous update.
+    entry_points : list of EntryPoint or None
+        None to decode straight through.
+
+    Clause: 5.3
     """
 
     rows: int
@@ -56,7 +64,7 @@ class TensorCoding:
 
 
 class TensorData:
-    """Decodes ``tensor_data()``; after ``decode`` the levels are in ``levels``, row-major."""
+    """Decoder of the tensor data of one tensor; ``levels`` are in row-major order."""
 
     def __init__(self, engine: ArithmeticDecoder, coding: TensorCoding) -> None:
         self.engine = engine
@@ -67,15 +75,15 @@ class TensorData:
         self.history = False
         has_blocks = coding.rows > 1 and coding.width > 1
         self.scan_order = coding.scan_order if has_blocks else 0
-        self.state = 0  # of dependent quantisation; stays 0 without it
-        self.previous = 0  # the value decoded just before, as coded
+        self.state = 0  # of dependent quantisation (5.4); 0 without it
+        self.previous = 0  # n, the coded value of the position before (5.2)
         size, zero = coding.codebook_size, coding.zero_offset
         self.one_sided = size > 0 and zero in (0, size - 1)
         self.largest_positive = size - zero - 1 if size else None
         self.largest_negative = zero if size else None
 
     def decode(self) -> list[int]:
-        """Decode to the end of the tensor; its levels, row-major."""
+        """Decode the tensor; return its levels, row-major."""
         coding, engine = self.coding, self.engine
         if coding.profile == 1 and coding.width > 1 and coding.rows > 1 and coding.codebook_size != 1:
             self._row_skips_and_history()
@@ -90,7 +98,8 @@ class TensorData:
                 self._start_block_row()
                 self._block_row(block_row)
         else:
-            # Last block row first: nothing can leak from one to the next. The codeword goes on behind it.
+            # From the last block row to the first, so that a block row cannot depend on the ones above it. The codeword
+            # continues behind the last one.
             end = (engine.bit_position, engine.offset, engine.range)
             places = [start]
             for point in coding.entry_points:
@@ -126,17 +135,17 @@ class TensorData:
         size, unary = coding.codebook_size, coding.unary_length
         limit = max(coding.zero_offset, size - 1 - coding.zero_offset)
         temporal = coding.base is not None
-        several = size != 1
+        codes_levels = size != 1
 
-        def whole(first: int, count: int, present: bool) -> list[tuple[int, bool]]:
-            return [(first + index, present) for index in range(count)]
+        def group(start: int, count: int, signalled: bool) -> list[tuple[int, bool]]:
+            return [(start + index, signalled) for index in range(count)]
 
-        order = whole(SIGNIFICANCE, 24 if coding.dependent else 3, several)
+        order = group(SIGNIFICANCE, 24 if coding.dependent else 3, codes_levels)
         if temporal:
-            order += whole(SIGNIFICANCE_BASE, 16 if coding.dependent else 2, several)
+            order += group(SIGNIFICANCE_BASE, 16 if coding.dependent else 2, codes_levels)
         if self.history:
-            order += whole(SIGNIFICANCE_HISTORY, 8 if coding.dependent else 1, several)
-        order += whole(SIGN, 5 if temporal else 3, several and not self.one_sided)
+            order += group(SIGNIFICANCE_HISTORY, 8 if coding.dependent else 1, codes_levels)
+        order += group(SIGN, 5 if temporal else 3, codes_levels and not self.one_sided)
         for a in range(2 * unary):
             order.append((GREATER + a, size == 0 or a < 2 * limit))
         if temporal:
@@ -145,8 +154,8 @@ class TensorData:
         for a in range(31):
             reached = unary - 1 + (2 ** (a + 1) - 1)
             order.append((contexts.exp_golomb + a, size == 0 or reached < limit))
-        for index, present in order:
-            if present:
+        for index, signalled in order:
+            if signalled:
                 self._initialisation_parameter(index)
 
     def _initialisation_parameter(self, index: int) -> None:
@@ -168,14 +177,12 @@ class TensorData:
         coding, levels = self.coding, self.levels
         if coding.codebook_size == 1:
             return
-        for row, first, behind in segments_of_block_row(
-            coding.rows, coding.width, self.scan_order, block_row
-        ):
+        for row, begin, end in segments_of_block_row(coding.rows, coding.width, self.scan_order, block_row):
             if self.skipped[row]:
                 if coding.dependent:
                     self.state = after_zeros(self.state, coding.width)
                 continue
-            for position in range(row * coding.width + first, row * coding.width + behind):
+            for position in range(row * coding.width + begin, row * coding.width + end):
                 levels[position] = self._level(position)
 
     # 5.3.3
@@ -197,7 +204,7 @@ class TensorData:
     def _coded_value(self, base: int, seen: bool) -> int:
         engine, models = self.engine, self.contexts.models
         if seen:
-            index = SIGNIFICANCE_HISTORY + self.state  # goes before the base's
+            index = SIGNIFICANCE_HISTORY + self.state  # precedes the base (decision 0013)
         elif base != 0:
             index = SIGNIFICANCE_BASE + 2 * self.state + (1 if abs(base) > 1 else 0)
         else:

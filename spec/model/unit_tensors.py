@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""3.4 Which tensors a data unit's payload holds, in the order of their data."""
+"""3.4 Tensors of a data unit, in payload order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .descriptors import BitReader
 
 @dataclass(frozen=True)
 class TensorPlan:
-    """3.4 A tensor of the payload, in the payload's order."""
+    """3.4 Name, shape, role and codebook of a tensor."""
 
     name: str
     shape: tuple[int, ...]
@@ -29,29 +29,36 @@ class TensorPlan:
 
     @property
     def elements(self) -> int:
-        """Number of values."""
+        """Number of elements."""
         return product(self.shape)
 
     @property
     def rows(self) -> int:
-        """The first dimension; 1 for a tensor without dimensions."""
+        """First dimension; 1 without dimensions."""
         return self.shape[0] if self.shape else 1
 
     @property
     def width(self) -> int:
-        """The product of the other dimensions."""
+        """Product of the other dimensions; 1 without them."""
         return product(self.shape[1:])
 
 
 def plan_tensors(
     header: DataUnitHeader, dimensions: Mapping[str, tuple[int, ...]], payload: BitReader
 ) -> tuple[TensorPlan, ...]:
-    """3.4 The tensors of a unit in the order of their data.
+    """Return the tensors of a unit, in payload order.
 
     Parameters
     ----------
     dimensions : mapping
-        Shapes known from outside the stream, for units that carry none.
+        Shapes that the application supplies, by name, for units without dimensions.
+
+    Raises
+    ------
+    Malformed
+        When the shape is unknown, a block unit's weight has no dimension, or a name occurs twice.
+
+    Clause: 3.3, 3.4
     """
     names, shape = header.names, header.tensor_dimensions
     types, rank, g_rows = (

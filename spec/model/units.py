@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""2 Stream and units: the frame of every unit, and the joining of partial ones."""
+"""2 Stream and units: the frame of a unit, and the joining of parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNIT_NAMES = ("NNR_STR", "NNR_MPS", "NNR_LPS", "NNR_TPL", "NNR_QNT", "NNR_NDU", 
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit: its frame, and a reader that stands at the header of the unit's own type."""
+    """Frame of a unit, and a reader at the header of its type."""
 
     index: int
     first_byte: int
@@ -27,52 +27,64 @@ class Unit:
 
     @property
     def path(self) -> str:
-        """The path of everything in the unit starts with this."""
+        """Prefix of the paths of all elements of the unit."""
         return f"nnr_unit[{self.index}]"
 
 
 def iterate_units(
     stream: bytes, check_order: Callable[[int, int, BitReader], None], log: list[Field] | None = None
 ) -> Iterator[Unit]:
-    """2.1 The units of a stream, one behind the other to the last byte.
+    """Yield the units of a stream.
 
-    ``check_order`` is called with each unit's index, type and reader before the rest of the frame is read.
+    Parameters
+    ----------
+    check_order : callable
+        Receives the index, the type and the reader of a unit before the rest of its frame is read.
+
+    Raises
+    ------
+    Malformed, Truncated
+        When the stream is empty, or a size does not fit its frame or the stream.
+
+    Clause: 2.1, 2.2
     """
-    first, index = 0, 0
+    byte_offset, index = 0, 0
     if not stream:
         raise Malformed("an empty stream", path="nnr_unit[0]", bit_offset=0, clause="2.1")
-    while first < len(stream):
+    while byte_offset < len(stream):
         path = f"nnr_unit[{index}]"
-        frame = BitReader(stream[first : first + 4], path, [(0, first)], log)
+        frame = BitReader(stream[byte_offset : byte_offset + 4], path, [(0, byte_offset)], log)
         long_form = frame.flag("nnr_unit_size_flag")
         size = frame.u(31 if long_form else 15, "nnr_unit_size")
         size_bytes = frame.position // 8
         if size < size_bytes + 1:
             raise frame.malformed("a unit smaller than its own frame", "nnr_unit_size", 1, "2.2")
-        if first + size > len(stream):
+        if byte_offset + size > len(stream):
             raise Truncated(
-                f"the unit's last {first + size - len(stream)} bytes are missing",
+                f"the unit's last {byte_offset + size - len(stream)} bytes are missing",
                 path=f"{path}.nnr_unit_size",
-                bit_offset=8 * first + 1,
+                bit_offset=8 * byte_offset + 1,
                 clause="2.2",
             )
-        content = stream[first + size_bytes : first + size]
-        reader = BitReader(content, path, [(0, first + size_bytes)], log)
+        content = stream[byte_offset + size_bytes : byte_offset + size]
+        reader = BitReader(content, path, [(0, byte_offset + size_bytes)], log)
         nnr_unit_type = reader.u(6, "nnr_unit_type")
         check_order(index, nnr_unit_type, reader)
         independent = reader.flag("independently_decodable_flag")
         partial = reader.flag("partial_data_counter_present_flag")
         counter = reader.u(8, "partial_data_counter") if partial else None
-        yield Unit(index, first, size, nnr_unit_type, independent, counter, reader)
-        first += size
+        yield Unit(index, byte_offset, size, nnr_unit_type, independent, counter, reader)
+        byte_offset += size
         index += 1
 
 
 class PartJoiner:
-    """2.4 Joins the payloads of partial units.
+    """Joiner of parts.
 
-    Every part repeats the header of its type, bit for bit; the counter falls by one to 0 at the last part;
-    nothing stands between the parts.
+    Every part repeats the header of its type, bit for bit. The counter decreases by one to 0 at the last part. No
+    other unit stands between the parts.
+
+    Clause: 2.4
     """
 
     def __init__(self) -> None:
@@ -82,22 +94,22 @@ class PartJoiner:
         self.origin: list[tuple[int, int]] = []
 
     def add(self, unit: Unit, header_end: int) -> BitReader | None:
-        """Take a unit whose type header ends at bit ``header_end``; return its whole payload, if complete."""
+        """Add a unit whose type header ends at bit ``header_end``; return the joined payload when it is complete."""
         reader = unit.reader
         counter = unit.partial_data_counter or 0
         header_start = 16 if unit.partial_data_counter is not None else 8
         header = reader.source[header_start // 8 : header_end // 8]
         payload = reader.source[header_end // 8 :]
-        place = reader.absolute(header_end) // 8
+        payload_byte = reader.absolute(header_end) // 8
         if self.open is None:
-            self.header, self.payload, self.origin = header, payload, [(0, place)]
+            self.header, self.payload, self.origin = header, payload, [(0, payload_byte)]
         else:
             expected = (self.open.partial_data_counter or 0) - 1
             if unit.nnr_unit_type != self.open.nnr_unit_type or unit.partial_data_counter != expected:
                 raise self._broken(unit, f"part {expected} of {self.open.path} was expected")
             if header != self.header:
                 raise self._broken(unit, "the header differs from the first part's")
-            self.origin.append((len(self.payload), place))
+            self.origin.append((len(self.payload), payload_byte))
             self.payload += payload
         self.open = unit if counter else None
         if counter:
@@ -105,7 +117,7 @@ class PartJoiner:
         return BitReader(self.payload, unit.path, self.origin, reader.log)
 
     def expect_closed(self, stream_bytes: int) -> None:
-        """Turn down a stream that ends between parts."""
+        """Reject a stream that ends between parts."""
         if self.open is not None:
             raise Truncated(
                 "the stream ends before the unit's last part",
@@ -115,11 +127,11 @@ class PartJoiner:
             )
 
     def expects(self, unit: Unit) -> None:
-        """Turn down a unit of another type between parts, before its header is read."""
+        """Reject a unit of another type between parts, before its header is read."""
         if self.open is not None and unit.nnr_unit_type != self.open.nnr_unit_type:
             raise self._broken(unit, f"another unit between the parts of {self.open.path}")
 
     @staticmethod
     def _broken(unit: Unit, message: str) -> Malformed:
-        place = 0 if unit.partial_data_counter is None else 8
-        return unit.reader.malformed(message, "partial_data_counter", place, "2.4")
+        position = 0 if unit.partial_data_counter is None else 8
+        return unit.reader.malformed(message, "partial_data_counter", position, "2.4")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnr_codec import Encoder, EncoderConfig, NnrError, QuantizedTensor, decode, encode
-from nnr_codec.codec.tensor_encoder import encode_tensor
-from nnr_codec.codec.tensor_job import TensorJob
+from nnr_codec.codec.encode.tensor_encoder import encode_tensor
+from nnr_codec.codec.encode.tensor_job import TensorJob
 from nnr_codec.model import Quantization
 
 SHAPES = (

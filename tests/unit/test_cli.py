@@ -1,29 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands, over a codec that copies: what is tested is files, messages and exit codes."""
+"""Files, messages and exit codes of the commands."""
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nnr_codec import __version__
-from nnr_codec.cli import main, port
-from nnr_codec.codec.source_description import SourceDescription
-from nnr_codec.codec.summary import StreamSummary, TensorSummary, UnitSummary
+from nnr_codec import EncoderConfig, __version__, describe
+from nnr_codec.cli import main
 from nnr_codec.errors import InternalError, MalformedBitstream
-from nnr_codec.frameworks import open_model, save_model, tag_of
-from nnr_codec.model import Limits, NnrUnitType, PayloadType
+from nnr_codec.files import encoding
+from nnr_codec.frameworks import open_model, save_model
 
 MODEL = {
     "conv.weight": np.arange(8, dtype=np.float32).reshape(2, 2, 2),
@@ -33,81 +29,6 @@ MODEL = {
 }
 
 
-class CopyingCodec:
-    """Stands for the codec: its stream is an NPZ archive, and floats come back as float32."""
-
-    def __init__(self) -> None:
-        self.options: Mapping[str, Any] = {}
-        self.decoded: Sequence[str] | None = None
-        self.failure: BaseException | None = None
-
-    def encode(
-        self, tensors: Any, config: Any, *, file: Any, kind: str, metadata: Mapping[str, str], threads: int,
-        on_tensor: Callable[[str], None],
-    ) -> None:  # fmt: skip
-        dtypes = {name: tensors.dtype_of(name) for name in tensors} if hasattr(tensors, "dtype_of") else {}
-        text = json.dumps([kind, metadata, dtypes]).encode()
-        arrays = {}
-        for name in tensors:
-            arrays[name] = tensors[name]
-            on_tensor(name)
-        stream = io.BytesIO()
-        np.savez(stream, **arrays, **{"<origin>": np.frombuffer(text, np.uint8)})
-        file.write(stream.getvalue()[:100])
-        if self.failure is not None:
-            raise self.failure
-        file.write(stream.getvalue()[100:])
-
-    def decode(
-        self,
-        path: str,
-        names: Sequence[str] | None,
-        *,
-        on_tensor: Callable[[str], None],
-        **reading: Any,
-    ) -> Iterator[tuple[str, Any]]:
-        self.decoded = names
-        if self.failure is not None:
-            raise self.failure
-        with np.load(path) as stream:
-            for name in [n for n in stream.files if n != "<origin>"] if names is None else names:
-                array = stream[name]
-                yield name, array.astype(np.float32) if array.dtype.kind == "f" else array
-
-    def configure(self, options: Mapping[str, Any]) -> None:
-        self.options = options
-
-    def describe_source(self, path: str, limits: Limits | None = None) -> SourceDescription:
-        with np.load(path) as stream:
-            kind, metadata, dtypes = json.loads(stream["<origin>"].tobytes())
-        return SourceDescription(kind, metadata, dtypes)
-
-    def describe(self, path: str, limits: Limits | None = None) -> StreamSummary:
-        source = self.describe_source(path)
-        tensors = []
-        with np.load(path) as stream:
-            for name in stream.files:
-                if name != "<origin>":
-                    dtype = source.dtypes.get(name) or tag_of(stream[name].dtype) or ""
-                    shape = stream[name].shape
-                    tensors.append(TensorSummary(name, shape, dtype, PayloadType.NNR_PT_FLOAT, 2, 13, 20))
-        units = [
-            UnitSummary(0, 0, 4, NnrUnitType.NNR_STR),
-            UnitSummary(1, 4, 9, NnrUnitType.NNR_TPL),
-            *(UnitSummary(2, 13, 20, NnrUnitType.NNR_NDU, (tensor,)) for tensor in tensors),
-        ]
-        size = os.path.getsize(path)
-        return StreamSummary(size, 1, False, source.kind, source.metadata, tuple(units), tuple(tensors))
-
-
-@pytest.fixture
-def codec(monkeypatch: pytest.MonkeyPatch) -> CopyingCodec:
-    fake = CopyingCodec()
-    for name in ("encode", "decode", "describe", "describe_source", "configure"):
-        monkeypatch.setattr(port, name, getattr(fake, name))
-    return fake
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -115,40 +36,65 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.usefixtures("codec")
+def same_model(path: Path, original: Path) -> None:
+    """Assert that two files hold the same names, types, shapes and metadata in one order, and nearly the same values."""
+    with open_model(path) as after, open_model(original) as before:
+        assert after.names() == before.names()
+        assert (after.dtypes, after.shapes, after.metadata) == (before.dtypes, before.shapes, before.metadata)
+        for name in before:
+            np.testing.assert_allclose(
+                after[name], before[name], rtol=0, atol=0.02 * np.abs(before[name]).max()
+            )
+
+
 @pytest.mark.parametrize(
     "names", [["m.nnr", "back.safetensors"], [None, "back.safetensors"], ["m.nnr", None]]
 )
 def test_there_and_back(folder: Path, names: list[str | None]) -> None:
     stream, restored = names
     assert main(["encode", "m.safetensors", *filter(None, [stream])]) == 0
-    original = Path("m.safetensors").read_bytes()
-    if restored is None:
-        Path("m.safetensors").unlink()
+    original = (
+        Path("m.safetensors").rename("original.safetensors") if restored is None else Path("m.safetensors")
+    )
     assert main(["decode", "m.nnr", *filter(None, [restored])]) == 0
-    assert Path(restored or "m.safetensors").read_bytes() == original
+    same_model(Path(restored or "m.safetensors"), original)
     assert not [name for name in os.listdir(folder) if name.endswith(".part")]
 
 
+@pytest.fixture
+def configs(monkeypatch: pytest.MonkeyPatch) -> list[EncoderConfig]:
+    """Record the configurations that reach the encoder."""
+    seen: list[EncoderConfig] = []
+    real = encoding.encode
+
+    def recording(tensors: Any, config: EncoderConfig, **options: Any) -> bytes:
+        seen.append(config)
+        return real(tensors, config, **options)
+
+    monkeypatch.setattr(encoding, "encode", recording)
+    return seen
+
+
 @pytest.mark.usefixtures("folder")
-def test_options_reach_the_encoder_and_defaults_stay_its_own(codec: CopyingCodec) -> None:
+def test_options_reach_the_encoder_and_defaults_stay_its_own(configs: list[EncoderConfig]) -> None:
     assert main(["encode", "m.safetensors", "a.nnr"]) == 0
-    assert codec.options == {}
-    arguments = (
-        "--qp -30 --qp-for head.*=-40 --qp-for *=-20 --no-dependent --row-skip --profile 0 --scan-order 2"
-    )
+    arguments = "--qp -30 --qp-for head.*=-40 --qp-for *=-20 --no-dependent --row-skip --profile 0 --scan-order 2 --checksum"
     assert main(["encode", "m.safetensors", "b.nnr", *arguments.split()]) == 0
-    assert codec.options == {
-        "qp": -30, "qp_by_name": (("head.*", -40), ("*", -20)), "dependent": False, "row_skip": True,
-        "general_profile_idc": 0, "scan_order": 2,
-    }  # fmt: skip
+    assert configs == [
+        EncoderConfig(),
+        EncoderConfig(
+            qp=-30, qp_by_name=(("head.*", -40), ("*", -20)), dependent=False, row_skip=True, general_profile_idc=0,
+            scan_order=2, checksum=True,
+        ),
+    ]  # fmt: skip
+    assert main(["decode", "b.nnr", "b.npz", "--require-checksum"]) == 0
+    assert main(["decode", "a.nnr", "a.npz", "--require-checksum"]) == 1
 
 
 @pytest.mark.usefixtures("folder")
-def test_decoding_one_tensor(codec: CopyingCodec, capsys: pytest.CaptureFixture[str]) -> None:
+def test_decoding_one_tensor(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["encode", "m.safetensors"]) == 0
     assert main(["decode", "m.nnr", "half.npz", "--only", "half"]) == 0
-    assert codec.decoded == ["half"]
     with open_model("half.npz") as restored:
         assert restored.names() == ("half",)
         assert restored["half"].dtype == np.float16
@@ -157,25 +103,24 @@ def test_decoding_one_tensor(codec: CopyingCodec, capsys: pytest.CaptureFixture[
     assert "did you mean half?" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("codec", "folder")
+@pytest.mark.usefixtures("folder")
 def test_tied_tensors_are_coded_once_and_come_back_tied() -> None:
     import torch
 
     shared = torch.arange(3.0)
     torch.save({"b": shared, "a": shared, "c": torch.ones(2)}, "tied.pt")
     assert main(["encode", "tied.pt"]) == 0
-    with np.load("tied.nnr") as stream:
-        assert sorted(stream.files) == ["<origin>", "b", "c"]
+    assert [tensor.name for tensor in describe("tied.nnr").tensors] == ["b", "c"]
     assert main(["decode", "tied.nnr", "again.pt"]) == 0
     again = torch.load("again.pt", weights_only=True)
     assert list(again) == ["b", "a", "c"]
     assert again["a"].data_ptr() == again["b"].data_ptr()
     assert main(["decode", "tied.nnr", "a.npz", "--only", "a"]) == 0
     with open_model("a.npz") as restored:
-        assert restored["a"].tolist() == [0, 1, 2]
+        assert restored["a"].tolist() == pytest.approx([0, 1, 2], abs=0.01)
 
 
-@pytest.mark.usefixtures("codec", "folder")
+@pytest.mark.usefixtures("folder")
 def test_an_onnx_model_comes_back_whole() -> None:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -188,18 +133,21 @@ def test_an_onnx_model_comes_back_whole() -> None:
     onnx.save(helper.make_model(graph), "m.onnx")
     assert main(["encode", "m.onnx"]) == 0
     assert main(["decode", "m.nnr", "n.onnx"]) == 0
-    assert onnx.load("n.onnx") == onnx.load("m.onnx")
+    before, after = onnx.load("m.onnx"), onnx.load("n.onnx")
+    weights = numpy_helper.to_array(after.graph.initializer[0])
+    assert weights.tolist() == pytest.approx([1, 2], abs=0.01)
+    after.graph.initializer[0].CopyFrom(before.graph.initializer[0])
+    assert after == before
 
 
 @pytest.mark.usefixtures("folder")
-def test_nothing_is_overwritten_unless_told(codec: CopyingCodec, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_overwritten_unless_forced(capsys: pytest.CaptureFixture[str]) -> None:
     Path("m.nnr").write_bytes(b"precious")
     assert main(["encode", "m.safetensors", "m.nnr"]) == 1
     assert Path("m.nnr").read_bytes() == b"precious"
     assert capsys.readouterr().err == "nnr: m.nnr: exists already; --force overwrites it\n"
     assert main(["encode", "m.safetensors", "m.nnr", "--force"]) == 0
     assert main(["decode", "m.nnr", "m.safetensors"]) == 1
-    assert codec.decoded is None
     assert main(["encode", "m.safetensors", "m.safetensors", "--force"]) == 1
     assert main(["decode", "m.nnr", "m.nnr", "-f"]) == 1
 
@@ -212,7 +160,7 @@ def test_nothing_is_overwritten_unless_told(codec: CopyingCodec, capsys: pytest.
             1,
             "nnr: bad \\x1b[2J name [",
         ),
-        (OSError(28, "No space left on device"), 1, "nnr: No space left on device\n"),
+        (OSError(28, "No space left on device"), 1, "nnr: m.nnr: No space left on device\n"),
         (MemoryError(), 1, "nnr: not enough memory\n"),
         (InternalError("impossible"), 1, "nnr: a bug in nnr_codec: InternalError: impossible"),
         (ZeroDivisionError("x"), 1, "nnr: a bug in nnr_codec: ZeroDivisionError: x"),
@@ -221,14 +169,14 @@ def test_nothing_is_overwritten_unless_told(codec: CopyingCodec, capsys: pytest.
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_failures_are_a_line_and_leave_no_file(
-    codec: CopyingCodec,
     folder: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     failure: BaseException,
     code: int,
     message: str,
 ) -> None:
-    codec.failure = failure
+    monkeypatch.setattr(encoding, "encode", failing(failure))
     before = os.listdir(folder)
     assert main(["encode", "m.safetensors", "m.nnr"]) == code
     error = capsys.readouterr().err
@@ -237,22 +185,32 @@ def test_failures_are_a_line_and_leave_no_file(
     assert os.listdir(folder) == before
 
 
-def test_a_bug_shows_its_place_when_asked(
-    codec: CopyingCodec, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    codec.failure = ZeroDivisionError()
+def failing(failure: BaseException) -> Callable[..., bytes]:
+    """Return an encoder that fails when half of the stream is written."""
+
+    def encode(tensors: Any, config: EncoderConfig, *, file: Any, **options: Any) -> bytes:
+        del tensors, config, options
+        file.write(b"half")
+        raise failure
+
+    return encode
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_bug_shows_its_place_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "encode", failing(ZeroDivisionError()))
     monkeypatch.setenv("NNR_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         main(["encode", "m.safetensors"])
 
 
-@pytest.mark.usefixtures("codec", "folder")
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     "arguments",
     [
         "frobnicate", "encode", "encode m.safetensors a b", "encode m.safetensors --qp x",
         "encode m.safetensors --qp-for =3", "encode m.safetensors --qp-for head",
-        "encode m.safetensors --profile 2", "decode coded.nnr model.safetensor",
+        "encode m.safetensors --profile 2", "decode coded.nnr --dtype int7",
         "decode m.nnr --threads 0", "--frobnicate",
     ],
 )  # fmt: skip
@@ -270,7 +228,7 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nnr demo" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("codec", "folder")
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     "arguments", ["encode absent.pt", "decode absent.nnr", "info absent.nnr", "encode m.safetensors no/m.nnr"]
 )
@@ -290,26 +248,26 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"nnr, version {__version__}\n"
 
 
-@pytest.mark.usefixtures("codec", "folder")
+@pytest.mark.usefixtures("folder")
 def test_info_lists_units_and_neutralises_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["encode", "m.safetensors", "-q"]) == 0
     assert capsys.readouterr().err == ""
     assert main(["info", "m.nnr"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("m.nnr: profile 1, 6 units, ")
-    assert lines[4].split() == ["13", "20", "NNR_NDU", "FLOAT", "2x2x2", "20.00", "conv.weight"]
-    assert lines[7].endswith("\\x1b[31mevil")
+    assert lines[0].startswith("m.nnr: profile 1, 7 units, ")
+    assert [line.split()[2] for line in lines[2:]][:3] == ["NNR_STR", "NNR_MPS", "NNR_TPL"]
+    assert lines[5].split()[3:] == ["FLOAT", "2x2x2", lines[5].split()[5], "conv.weight"]
+    assert lines[8].endswith("\\x1b[31mevil")
     assert lines[-1].startswith("4 tensors, 13 weights, ")
 
 
-@pytest.mark.usefixtures("codec")
 def test_demo_reports_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo"]) == 0
     out = capsys.readouterr().out
     assert "8 tensors, 85,066 weights" in out
     assert "digits read right, before       98.50% of 600" in out
-    assert "digits read right, after        98.50%" in out
-    assert "relative error of the weights   0.00%" in out
+    assert "digits read right, after        98." in out
+    assert "relative error of the weights" in out
 
 
 def run(code: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
@@ -337,13 +295,15 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         assert process.stderr.read() == ""
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 @pytest.mark.skipif(os.name != "posix", reason="signals of other systems differ")
 def test_signals_leave_no_file(tmp_path: Path, number: int, code: int) -> None:
     save_model(tmp_path / "m.safetensors", MODEL)
     slow = (
-        "import sys, time; from nnr_codec.cli import main, port;"
-        "port.encode = lambda *a, file, **k: ("
+        "import sys, time; from nnr_codec.cli import main; from nnr_codec.files import encoding;"
+        "encoding.encode = lambda *a, file, **k: ("
         "file.write(b'half'), print('started', flush=True), time.sleep(60));"
         "sys.exit(main(['encode', 'm.safetensors']))"
     )

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnr_codec.cli import main, port
-from nnr_codec.cli.decode import _arranged
+from nnr_codec.cli import main
+from nnr_codec.codec.decode.decoder import Decoder
 from nnr_codec.errors import MalformedBitstream, NotEncodable
+from nnr_codec.files.decoding import _arranged
 from nnr_codec.frameworks import TensorDescription, open_model, save_model, save_shards, shards_by_size
 
 RNG = np.random.default_rng(3)
@@ -109,15 +110,15 @@ def test_shards_are_only_made_of_safetensors(folder: Path, capsys: pytest.Captur
 def test_an_interrupted_decode_leaves_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], failure: BaseException
 ) -> None:
-    real = port.decode
+    real = Decoder.iterate
 
-    def failing(*given: Any, **options: Any) -> Iterator[Any]:
-        for count, named in enumerate(real(*given, **options)):
+    def failing(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for count, named in enumerate(real(*arguments, **options)):
             if count == 5:
                 raise failure
             yield named
 
-    monkeypatch.setattr(port, "decode", failing)
+    monkeypatch.setattr(Decoder, "iterate", failing)
     try:
         code = main(["decode", "m.nnr", *arguments])
     except (KeyboardInterrupt, SystemExit):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nnr_codec import Decoder, LimitExceeded, Limits, MalformedBitstream, decode, encode
-from nnr_codec.codec.source_description import SourceDescription
+from nnr_codec.codec.stream.source_description import SourceDescription
 from nnr_codec.model import TopologyStorageFormat, TopologyUnit
 
 MANY = {f"layers.{i}.num_batches_tracked": np.int64(i) for i in range(40)}

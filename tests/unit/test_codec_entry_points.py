@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nnr_codec import BitstreamError, Limits, decode, encode
-from nnr_codec.codec.stream_reader import StreamReader
-from nnr_codec.codec.unit_decoder import _payload_job
+from nnr_codec.codec.decode.unit_decoder import _payload_job
+from nnr_codec.codec.stream.stream_reader import StreamReader
 from nnr_codec.entropy import DecodingPayloads, Workers
 from nnr_codec.model import DataUnit, EntryPoint
 from nnr_codec.syntax import build_unit, iter_units

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nnr_codec import NotEncodable, decode, encode
-from nnr_codec.codec.effort import EFFORTS
+from nnr_codec.codec.encode.effort import EFFORTS
 
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 

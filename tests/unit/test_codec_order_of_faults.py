@@ -19,7 +19,7 @@ from nnr_codec import (
     decode,
     encode,
 )
-from nnr_codec.codec.source_description import SourceDescription
+from nnr_codec.codec.stream.source_description import SourceDescription
 from nnr_codec.model import TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import iter_unit_spans
 from tools.damage.cases import damaged, n_cases

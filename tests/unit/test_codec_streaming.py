@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import nnr_codec
 from nnr_codec import Decoder, NotEncodable, decode, encode
-from nnr_codec.codec import decoder, in_flight, unit_batches
-from nnr_codec.codec.in_flight import in_order
-from nnr_codec.codec.unit_decoder import DecodingUnits
+from nnr_codec.codec import job_pipeline
+from nnr_codec.codec.decode import decoder, unit_batches
+from nnr_codec.codec.decode.unit_decoder import DecodingUnits
+from nnr_codec.codec.encode import encoder
+from nnr_codec.codec.job_pipeline import in_order
 from nnr_codec.entropy import EncodingWeights, TensorCoding, Workers
 from nnr_codec.model import DataUnit, DataUnitHeader, ModelParameterSet, PayloadType
 from nnr_codec.syntax import SyntaxState, build_unit
@@ -71,7 +72,7 @@ class LazyModel(Mapping[str, Any]):
 
 @pytest.fixture
 def no_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_flight, "ALWAYS_ELEMENTS", 0)
+    monkeypatch.setattr(job_pipeline, "ALWAYS_ELEMENTS", 0)
     monkeypatch.setattr(unit_batches, "BATCH_ELEMENTS", 0)
 
 
@@ -141,7 +142,7 @@ def test_small_jobs_are_many_in_flight_and_large_ones_few() -> None:
     ]
     assert executor.most == 192
     executor = LazyExecutor()
-    large = [(i, in_flight.ALWAYS_ELEMENTS, i) for i in range(20)]
+    large = [(i, job_pipeline.ALWAYS_ELEMENTS, i) for i in range(20)]
     assert [t for t, _ in in_order(lambda i: executor.submit(lambda: i), iter(large), 3)] == list(range(20))
     assert executor.most == 3
 
@@ -229,9 +230,9 @@ def test_what_the_size_field_cannot_say_is_said_with_the_tensors_name(
     def too_large(*_: Any) -> bytes:
         raise NotEncodable("a unit has less than 2 GiB", element="nnr_unit_size")
 
-    real = nnr_codec.codec.encoder.build_unit
+    real = encoder.build_unit
     monkeypatch.setattr(
-        nnr_codec.codec.encoder,
+        encoder,
         "build_unit",
         lambda unit, state: too_large() if hasattr(unit, "payload") else real(unit, state),
     )

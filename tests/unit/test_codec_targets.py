@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nnr_codec import EncoderConfig, NotEncodable, compress_to_target, decode, encode
-from nnr_codec.codec import targets
-from nnr_codec.codec.tensor_targets import steps_for_errors
+from nnr_codec.rate_control import targets
+from nnr_codec.rate_control.tensor_targets import steps_for_errors
 
 
 def model() -> dict[str, np.ndarray[Any, Any]]:

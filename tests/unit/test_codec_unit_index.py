@@ -13,8 +13,8 @@ import pytest
 
 import nnr_codec
 from nnr_codec import UnitIndex, decode, encode
-from nnr_codec.codec import stream_reader, unit_index
-from nnr_codec.codec.source import opened
+from nnr_codec.codec.stream import stream_reader, unit_index
+from nnr_codec.codec.stream.input import opened
 from nnr_codec.model import PayloadType
 from nnr_codec.syntax import SyntaxState, iter_unit_spans, parse_unit, quick_name
 from tests.shared_folder import VECTORS, needs_shared, peer_streams

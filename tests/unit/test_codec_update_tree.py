@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nnr_codec import LimitExceeded, Limits
-from nnr_codec.codec.update_tree import UpdateTree
+from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.model import DataUnitHeader, NodeId, ParentNode, ParentNodeIdType
 
 

@@ -70,14 +70,14 @@ def test_a_process_that_dies_while_it_writes_leaves_the_old_file(folder: Path, s
     before = contents(folder)
     program = f"""
         import os
-        from nnr_codec.cli import app, port
-        real = port.encode
+        import time
+        from nnr_codec.cli import app
+        from nnr_codec.files import encoding
         def dying(tensors, config, *, file, **rest):
             file.write(b"half a stream")
-            file.flush()
             os.kill(os.getpid(), {signal_number})
-            real(tensors, config, file=file, **rest)
-        port.encode = dying
+            time.sleep(60)
+        encoding.encode = dying
         raise SystemExit(app.run(["encode", "m.npz", "m.nnr", "--force"]))
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
@@ -134,7 +134,12 @@ def test_what_cannot_be_read_is_said_in_one_line(folder: Path, command: str) -> 
     (folder / "d.npz").mkdir()
     before = sorted(path.name for path in folder.iterdir())
     for source in ("d.npz", "missing.npz"):
-        result = nnr(folder, command, source, *(["new.npz"] if command in ("encode", "decode") else []))
+        result = nnr(
+            folder,
+            command,
+            source,
+            *(["new.nnr"] if command == "encode" else ["new.npz"] if command == "decode" else []),
+        )
         assert result.returncode == 1
         assert len(result.stderr.splitlines()) == 1
         assert "a bug" not in result.stderr

@@ -8,12 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 from nnr_codec import Curvature, NotEncodable, decode, encode
-from nnr_codec.codec import EncoderConfig
-from nnr_codec.codec.allocation import allocate, reallocate, shapes_only
-from nnr_codec.codec.importance import mean_worth
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.encode.importance import mean_worth
 from nnr_codec.frameworks import torch_importance
 from nnr_codec.frameworks.embedding_rows import _effect_per_use, _means_by_octave
 from nnr_codec.quant import step_size
+from nnr_codec.rate_control.allocation import allocate, reallocate, shapes_only
 
 Array = NDArray[Any]
 ROWS, WIDTH = 48, 96

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The inspector's promises: exact accounts, nothing lost to damage, the same bytes again."""
+"""Inspector: exact ledgers, damaged streams, and streams rebuilt from dumps."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from hypothesis import strategies as st
 import nnr_codec
 from nnr_codec.errors import NotEncodable
 from nnr_codec.inspect import (
-    Overview,
+    Paint,
     StrayBytes,
+    Summary,
     Survey,
     UnitBuilder,
     UnitReport,
     build_stream,
-    overview_of,
     records_of,
+    summarize,
     unit_record,
 )
-from nnr_codec.inspect.difference import compare
-from nnr_codec.inspect.document import dump_json, dump_json_lines
+from nnr_codec.inspect.views.difference import Difference, ElementChange, TensorChange, compare
+from nnr_codec.inspect.views.difference_text import difference_lines
+from nnr_codec.inspect.views.document import dump_json, dump_json_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("NNR_SHARED", ROOT.parent / "shared")) / "vectors"
@@ -52,7 +54,7 @@ def model() -> bytes:
 
 
 def rebuilt(octets: bytes, *edits: str) -> bytes:
-    text = "\n".join(dump_json("stream", Survey(octets), Overview()))
+    text = "\n".join(dump_json("stream", Survey(octets), Summary()))
     return b"".join(build_stream(records_of(text), edits))
 
 
@@ -66,31 +68,34 @@ def sound_names(octets: bytes) -> list[tuple[str, ...]]:
 def test_accounts_of_peer_streams_are_exact(path: Path) -> None:
     octets = path.read_bytes()
     survey = Survey(octets, after=series_before(path))
-    overview = overview_of(survey)
-    assert not overview.faults
-    assert not overview.notes
-    assert overview.ledger.is_exact(len(octets))
-    spent = sum(line.bits for line in overview.ledger.payload.values())
-    assert spent == pytest.approx(overview.ledger.decoded_payload_bits, abs=1e-6)
-    assert overview.ledger.discrepancy_bits < 1e-6
+    summary = summarize(survey)
+    assert not summary.faults
+    assert not summary.notes
+    assert summary.ledger.is_exact(len(octets))
+    spent = sum(line.bits for line in summary.ledger.payload.values())
+    assert spent == pytest.approx(summary.ledger.decoded_payload_bits, abs=1e-6)
+    assert summary.ledger.discrepancy_bits < 1e-6
     assert rebuilt(octets) == octets
 
 
 def test_accounts_of_our_streams_are_exact() -> None:
     octets = model()
-    overview = overview_of(Survey(octets))
-    assert overview.ledger.is_exact(len(octets))
-    assert overview.ledger.discrepancy_bits < 1e-6
-    assert [tensor.name for tensor in overview.tensors] == ["dense.weight", "dense.bias", "head.weight"]
-    dense = overview.tensors[0]
-    assert dense.bits_per_weight == pytest.approx(dense.entropy, rel=0.2)
+    summary = summarize(Survey(octets))
+    assert summary.ledger.is_exact(len(octets))
+    assert summary.ledger.discrepancy_bits < 1e-6
+    assert [tensor.name for tensor in summary.tensors] == ["dense.weight", "dense.bias", "head.weight"]
+    assert all(tensor.entropy is not None and tensor.over_entropy is not None for tensor in summary.tensors)
+    n_levels = sum(tensor.n_weights for tensor in summary.tensors)
+    assert summary.ledger.n_levels == n_levels
+    entropy = sum((tensor.entropy or 0) * tensor.n_weights for tensor in summary.tensors)
+    assert summary.ledger.entropy_bits == pytest.approx(entropy)
 
 
 def test_wide_levels_have_a_histogram_that_holds_them_all() -> None:
-    levels = np.array([-70000, -3, 0, 0, 5, 90000], np.int32)
-    from nnr_codec.inspect.levels import level_statistics
+    levels = np.array([[-70000, -3, 0, 0, 5, 90000]], np.int32)
+    from nnr_codec.inspect.read.levels import level_statistics
 
-    statistics = level_statistics(levels)
+    statistics = level_statistics(levels, dependent=False)
     assert sum(statistics.histogram) == 6
     assert statistics.bin_width == 8192
     assert (statistics.minimum, statistics.maximum, statistics.n_nonzero) == (-70000, 90000, 4)
@@ -100,14 +105,14 @@ def test_cut_anywhere_keeps_what_came_before() -> None:
     octets = model()
     spans = [piece.span for piece in Survey(octets)]
     for end in range(0, len(octets), 7):
-        overview = overview_of(Survey(octets[:end]))
-        assert overview.ledger.is_exact(end)
+        summary = summarize(Survey(octets[:end]))
+        assert summary.ledger.is_exact(end)
         whole = sum(span.byte_offset + span.size_bytes <= end for span in spans)
         pieces = list(Survey(octets[:end]))
         units = [piece for piece in pieces if isinstance(piece, UnitReport)]
         assert [unit.span for unit in units[:whole]] == spans[:whole]
         at_boundary = end == 0 or any(span.byte_offset == end for span in spans)
-        assert bool(overview.faults) == (end == 0 or not at_boundary)
+        assert bool(summary.faults) == (end == 0 or not at_boundary)
 
 
 def test_damaged_size_is_located_and_later_units_are_found() -> None:
@@ -122,7 +127,7 @@ def test_damaged_size_is_located_and_later_units_are_found() -> None:
         assert fault.bit_offset in (8 * victim.byte_offset, 8 * victim.byte_offset + 1)
         assert ("dense.weight",) in sound_names(bytes(broken))
         assert ("head.weight",) in sound_names(bytes(broken))
-        assert overview_of(pieces).ledger.is_exact(len(octets))
+        assert summarize(pieces).ledger.is_exact(len(octets))
 
 
 def test_spliced_stream_shows_both_sides() -> None:
@@ -155,7 +160,7 @@ def test_truncated_element_shows_how_much_there_is() -> None:
     fault = report.faults[-1]
     assert (fault.kind, fault.element) == ("TruncatedBitstream", "topology_elem_id")
     assert fault.expected == "at least 41 bits"
-    assert fault.found == "40 bits"
+    assert fault.actual == "40 bits"
     assert rebuilt(cut) == cut
 
 
@@ -166,20 +171,20 @@ def test_any_damage_is_accounted_for_and_rebuilt(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
     broken = bytes(octets[: data.draw(st.integers(0, len(octets)))])
-    assert overview_of(Survey(broken)).ledger.is_exact(len(broken))
+    assert summarize(Survey(broken)).ledger.is_exact(len(broken))
     assert rebuilt(broken) == broken
 
 
 def test_json_lines_build_the_same_bytes() -> None:
     octets = model()
-    text = "\n".join(dump_json_lines("stream", Survey(octets), Overview()))
+    text = "\n".join(dump_json_lines("stream", Survey(octets), Summary()))
     assert b"".join(build_stream(records_of(text))) == octets
 
 
 def test_edit_changes_one_element_and_the_size() -> None:
     octets = model()
     edited = rebuilt(octets, 'nnr_unit[4].topology_elem_id="a.longer.name"')
-    assert not overview_of(Survey(edited)).faults
+    assert not summarize(Survey(edited)).faults
     before, after = list(Survey(octets)), list(Survey(edited))
     changed = [a.span.index for a, b in zip(before, after, strict=True) if a.names != b.names]
     assert changed == [4]
@@ -198,7 +203,7 @@ def test_edit_changes_one_element_and_the_size() -> None:
 )
 def test_edit_into_an_invalid_value(edit: str, element: str | None) -> None:
     octets = rebuilt(model(), edit)
-    faults = overview_of(Survey(octets)).faults
+    faults = summarize(Survey(octets)).faults
     assert faults
     if element is not None:
         assert element in {fault.element for fault in faults}
@@ -242,3 +247,27 @@ def test_a_part_without_a_counter_is_followed_by_another() -> None:
         "04020100080702005fec80001e1609775f480041088051186f121a2a08004710ae4370e5f4c0e3cd52"
     )
     assert [fault for piece in Survey(octets, payloads=True) for fault in piece.faults]
+
+
+def test_a_change_of_many_units_is_one_line() -> None:
+    difference = Difference(100, 90)
+    difference.elements = [ElementChange(f"NNR_NDU w{n}", "dq_flag", 0, 1) for n in range(9)]
+    difference.elements.append(ElementChange("NNR_MPS", "mps_qp_density", 6, 2))
+    lines = list(difference_lines(("a", "b"), difference, Paint()))
+    shared = [line for line in lines if "dq_flag" in line]
+    assert shared == [
+        "dq_flag: 0 -> 1 in 9 units: " + ", ".join(f"NNR_NDU w{n}" for n in range(6)) + " and 3 more"
+    ]
+    assert lines[-2:] == ["NNR_MPS", "  mps_qp_density: 6 -> 2"]
+
+
+def test_tensors_that_differ_are_a_table() -> None:
+    difference = Difference(100, 90)
+    difference.tensors = [
+        TensorChange("w", 2000, 1234, 0.5, 0.01, 8000.0, 16000.0),
+        TensorChange("b", 10, None, None, None, 80.0, 80.0, "shape 10 became 2x5"),
+    ]
+    head, w, b = list(difference_lines(("a", "b"), difference, Paint()))[2:]
+    assert head.split()[:3] == ["tensor", "levels", "changed"]
+    assert w.split() == ["w", "1,234", "2,000", "61.7", "%", "0.5", "0.01", "1.0", "kB", "2.0", "kB"]
+    assert b.endswith("shape 10 became 2x5")

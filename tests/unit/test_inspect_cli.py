@@ -25,6 +25,13 @@ TABLES = VIEWS[2:3] + VIEWS[4:]
 
 
 @pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    path = tmp_path / "sound.nnr"
+    path.write_bytes(nnr_codec.encode({"w": np.arange(30, dtype=np.float32).reshape(5, 6)}))
+    return path
+
+
+@pytest.fixture
 def broken(tmp_path: Path) -> Path:
     path = tmp_path / "broken.nnc"
     path.write_bytes(STREAM.read_bytes()[:150])
@@ -39,7 +46,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 def validate(document: Any, name: str) -> None:
     jsonschema = pytest.importorskip("jsonschema", reason="jsonschema checks the published schemas")
-    text = (resources.files("nnr_codec.inspect") / "schema" / f"{name}.schema.json").read_text("utf-8")
+    text = (resources.files("nnr_codec.inspect.views") / "schema" / f"{name}.schema.json").read_text("utf-8")
     jsonschema.validate(document, json.loads(text), cls=jsonschema.Draft202012Validator)
 
 
@@ -64,6 +71,8 @@ def test_exit_codes_tell_sound_from_malformed(
         ["diff", STREAM],
         ["diff", STREAM, "no-such-file"],
         ["explain", "no_such_element"],
+        ["validate"],
+        ["validate", "no-such-file"],
     ],
 )
 def test_wrong_usage_is_3(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,8 +140,8 @@ def test_diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_explain_knows_every_element(capsys: pytest.CaptureFixture[str]) -> None:
-    from nnr_codec.inspect.declarations import declarations
-    from nnr_codec.inspect.meanings import MEANINGS
+    from nnr_codec.inspect.explain.declarations import declarations
+    from nnr_codec.inspect.explain.meanings import MEANINGS
 
     assert set(MEANINGS) == set(declarations())
     documents = json.loads(run(capsys, "explain", "--json")[1])
@@ -194,3 +203,28 @@ def test_page_asks_nothing_of_the_network(capsys: pytest.CaptureFixture[str]) ->
     assert "default-src 'none'" in page
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in page
+
+
+def test_validate_has_an_exit_code_for_each_verdict(
+    sound: Path, broken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "odd.nnr"
+    assert run(capsys, "dump", sound, "--set", "nnr_unit[1].nnr_unit_size_flag=1", "-o", odd)[0] == 0
+    code, out, _ = run(capsys, "validate", odd)
+    assert code == 0
+    assert out.splitlines()[-1] == "valid, 1 warning"
+    assert "nnr_unit[1].nnr_unit_size_flag" in out
+    assert run(capsys, "validate", "--strict", odd)[0] == 2
+    assert run(capsys, "validate", "--strict", sound)[:2] == (0, "valid, no warnings\n")
+    code, out, _ = run(capsys, "validate", broken, "--json")
+    assert code == 1
+    assert [finding["severity"] for finding in json.loads(out)] == ["error"]
+    code, out, _ = run(capsys, "validate", STREAM, "--limit", "max_units=2")
+    assert code == 3
+    assert out.splitlines()[-1].startswith("no verdict")
+
+
+def test_validate_reads_standard_input(sound: Path) -> None:
+    command = [sys.executable, "-m", "nnr_codec.cli", "validate", "-"]
+    done = subprocess.run(command, input=sound.read_bytes(), capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, b"valid, no warnings\n")

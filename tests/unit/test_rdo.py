@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nnr_codec import Limits, _native, decode, encode, rate
-from nnr_codec.codec import EncoderConfig
-from nnr_codec.codec.stream_reader import StreamReader
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.stream.stream_reader import StreamReader
 from nnr_codec.entropy import TensorCoding, TensorToEncode, encode_payload
 from nnr_codec.quant import Curvature, quantize_dependent, quantize_feedback, quantize_rdo, quantize_uniform
 
@@ -210,5 +210,5 @@ def test_best_finds_fewer_bits(relative_error: float, gain: float) -> None:
 def test_sign_contexts_that_stay_just_above_even_save_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     w = np.random.default_rng(1).laplace(0, 1, (300, 400)).astype(np.float32)
     steady = bits_at_equal_error(w, "medium", 0.07)
-    monkeypatch.setattr("nnr_codec.codec.rdo_search._SLOW_STARTS", ())
+    monkeypatch.setattr("nnr_codec.codec.encode.rdo_search._SLOW_STARTS", ())
     assert steady < bits_at_equal_error(w, "medium", 0.07) - 0.001

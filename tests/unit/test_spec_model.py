@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model against every shared vector: levels and values bit for bit, straight through and row by row."""
+"""Levels and values of every shared vector, bit for bit, decoded straight through and by block rows."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of the specification against the model: worked examples, tables, clauses, links."""
+"""Pages of the specification held to the model: worked examples, tables, diagrams, clauses, links."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if str(REPOSITORY) not in sys.path:
 
 from spec import model
 from spec.model import tables
+from spec.model.dependent_quantisation import level_of, next_state
+from tools import spec_diagrams
 
 SPEC = REPOSITORY / "spec"
 PAGES = sorted(SPEC.glob("*.md")) + sorted((SPEC / "decisions").glob("*.md"))
@@ -28,7 +30,7 @@ def example_stream(page: str) -> bytes:
 
 
 def rows_of(page: str, header: str) -> list[list[str]]:
-    """The cells of every table of a page that has this header line."""
+    """Return the cells of every table of a page that has this header line."""
     rows, inside = [], False
     for line in page.splitlines():
         if line == header:
@@ -68,16 +70,67 @@ def test_worked_example_has_the_models_bins(path: Path) -> None:
 
     model.decode([example_stream(page)], observe=observe)
     header = "| bin | element | kind | context | value | range | offset | bits read | s0 | s1 |"
-    assert rows_of(page, header) == expected
+    shown = rows_of(page, header)
+    assert shown
+    for row in shown:
+        # A row ``8..69`` stands for bins of one kind and value; it shows the state after the last of them.
+        first, _, last = row[0].partition("..")
+        run = expected[: int(last or first) - int(first) + 1]
+        del expected[: len(run)]
+        assert run[0][0] == first
+        assert all(bin_row[1:5] == row[1:5] for bin_row in run)
+        assert [row[0].rpartition("..")[2], *row[1:]] == run[-1]
+    assert not expected
 
 
 def test_worked_examples_end_as_their_text_says() -> None:
-    (first,) = model.decode([example_stream(EXAMPLES[0].read_text())])
-    assert first["const"].shape == (6, 7)
-    assert first["const"].values == [0.25] * 42
-    (second,) = model.decode([example_stream(EXAMPLES[1].read_text())])
-    assert second["w"].levels == [1, 0, -3, 0, 0, 0]
-    assert second["w"].values == [0.4375, 0.0, -2.1875, 0.0, 0.0, 0.0]
+    (ordinary,), (single_entry,), (codebook,) = (
+        model.decode([example_stream(path.read_text())]) for path in EXAMPLES
+    )
+    assert ordinary["w"].levels == [2, 0, 0, 0, -4, 2, 0, 0, 1, 0, -2, 3]
+    assert ordinary["w"].values == [0.25, 0.0, 0.0, 0.0, -0.5, 0.25, 0.0, 0.0, 0.125, 0.0, -0.25, 0.375]
+    assert single_entry["const"].shape == (6, 7)
+    assert single_entry["const"].values == [0.25] * 42
+    assert codebook["w"].levels == [1, 0, -3, 0, 0, 0]
+    assert codebook["w"].values == [0.4375, 0.0, -2.1875, 0.0, 0.0, 0.0]
+
+
+def test_the_ordinary_example_decodes_to_its_table_of_levels() -> None:
+    page = EXAMPLES[0].read_text()
+    rows = rows_of(
+        page, "| position | n | state | bins: significance, sign, greater-than | q | level | next state |"
+    )
+    previous, state = 0, 0
+    for position, (shown_position, n, before, _, coded, level, after) in enumerate(rows):
+        assert (int(shown_position), int(n), int(before)) == (position, previous, state)
+        previous = int(coded)
+        assert int(level.rpartition("= ")[2]) == level_of(previous, state)
+        state = next_state(state, previous)
+        assert int(after) == state
+    (ordinary,) = model.decode([example_stream(page)])
+    assert [int(row[5].rpartition("= ")[2]) for row in rows] == ordinary["w"].levels
+
+
+def test_diagrams_are_those_of_the_model() -> None:
+    assert spec_diagrams.main(["--check"]) == 0
+
+
+def test_a_stale_diagram_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spec_diagrams, "FOLDER", tmp_path)
+    assert spec_diagrams.main(["--check"]) == 1
+    assert spec_diagrams.main([]) == 0
+    monkeypatch.setattr(spec_diagrams, "NEXT_STATE", ((1, 2), *tables.NEXT_STATE[1:]))
+    assert spec_diagrams.main(["--check"]) == 1
+
+
+def test_every_diagram_is_shown_with_alternative_text() -> None:
+    shown = {
+        name
+        for page in SPEC.glob("*.md")
+        for text, name in re.findall(r"!\[([^\]]*)\]\(diagrams/([\w-]+\.svg)\)", page.read_text())
+        if len(text) > 40
+    }
+    assert shown == {path.name for path in spec_diagrams.FOLDER.glob("*.svg")} == set(spec_diagrams.DIAGRAMS)
 
 
 def test_tables_page_has_the_models_numbers() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model against streams made for it: features no shared vector has."""
+"""Features that no shared vector has, on streams made for the model."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_moved_entry_point_is_noticed_alone_and_ignored_straight_through() -> 
 
 
 def incremental(depths: tuple[int, ...], *, by_digest: bool = False, scan: int = 0, dq: int = 1) -> None:
-    """Updates at the given depths."""
+    """Decode one stream with an update at each depth."""
     shape = (19, 18)
     count = shape[0] * shape[1]
     streams, expected = [], []
@@ -66,7 +66,7 @@ def incremental(depths: tuple[int, ...], *, by_digest: bool = False, scan: int =
         header, payload, levels = data_unit.write(random_choice(number))
         streams.append(start() + mps(parents=1) + unit(5, header + payload))
         expected.append(levels)
-        seen = [old or level != 0 for old, level in zip(seen, levels, strict=True)]
+        seen = [was_set or level != 0 for was_set, level in zip(seen, levels, strict=True)]
         last = depth
         digest = hashlib.sha512(payload).digest() if number else hashlib.sha256(payload).digest()
     decoded = model.decode(streams)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One stream per way to be turned down by the model."""
+"""Rejections of the model: one stream per condition."""
 
 from __future__ import annotations
 

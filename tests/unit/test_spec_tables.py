@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The syntax tables of the specification are those of the construct declarations."""
+"""Syntax tables of the specification held to the construct declarations."""
 
 from pathlib import Path
 

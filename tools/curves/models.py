@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nnr_codec
-from nnr_codec.codec.stream_reader import StreamReader
-from nnr_codec.codec.validate import Severity, validate
+from nnr_codec.codec.stream.stream_reader import StreamReader
+from nnr_codec.inspect import Severity, validate
 from nnr_codec.model import Limits
 from tools.peer.client import Peer
 from tools.real_models import Tensors

@@ -31,7 +31,7 @@ for _folder in (ROOT, ROOT / "conformance"):
 
 from nnr_conformance.suite import find_suites
 
-from nnr_codec.codec.checksum import checksum_unit
+from nnr_codec.codec.stream.checksum import checksum_unit
 from tools.damage import native
 from tools.damage.cases import damaged, n_cases
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 import nnr_codec
-from nnr_codec.codec.validate import Severity, validate
+from nnr_codec.inspect import Severity, validate
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tools.peer.client import Peer

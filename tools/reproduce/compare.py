@@ -26,7 +26,7 @@ from tasks import TASKS, Task, load_task
 from weighed import Weighed, loss_at, losses_by_tensor
 
 import nnr_codec
-from nnr_codec.codec import EncoderConfig
+from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.quant import DEPENDENT_MSE
 
 sys.path.insert(0, str(Path(__file__).parents[2]))

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from tasks import Importances, Task
 
 import nnr_codec
-from nnr_codec.codec import EncoderConfig
-from nnr_codec.codec.allocation import allocate, reallocate, shapes_only
-from nnr_codec.codec.importance import mean_worth
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.encode.importance import mean_worth
 from nnr_codec.quant import Curvature
+from nnr_codec.rate_control.allocation import allocate, reallocate, shapes_only
 from nnr_codec.transform import Block, scale_rows
 
 Tensors = Mapping[str, npt.NDArray[Any]]

@@ -120,7 +120,8 @@ def own_cases() -> Iterator[Case]:
     import numpy as np
 
     from nnr_codec import encode
-    from nnr_codec.codec import Encoder, EncoderConfig
+    from nnr_codec.codec.encode.config import EncoderConfig
+    from nnr_codec.codec.encode.encoder import Encoder
 
     rng = np.random.default_rng(17)
     tensors = {

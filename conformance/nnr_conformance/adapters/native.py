@@ -10,7 +10,8 @@ import numpy as np
 
 from nnr_codec import errors
 from nnr_codec._version import __version__
-from nnr_codec.codec import Decoder, QuantizedTensor
+from nnr_codec.codec.decode.decoder import Decoder
+from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
 from nnr_codec.model import TopologyUnit
 from nnr_codec.syntax import SyntaxState, Trace, build_unit, iter_unit_spans, parse_unit
 from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from nnr_codec.errors import NotEncodable
+from nnr_codec.frameworks.atomic import temporary_folder
 from nnr_codec.frameworks.dtypes import STORAGE, Array, widen
 from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.pytorch.reader import PytorchFile
@@ -125,18 +126,11 @@ def _place(tensor: Any) -> tuple[Any, ...] | None:
     return (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), *flags)
 
 
-class _in_file:  # noqa: N801 - used like a function
-    """Context of a PyTorch file with one tensor, "w", whose reader packs tensors of several parts."""
-
-    def __init__(self, tensor: Any) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="nnr-")
-        path = os.path.join(self._folder.name, "w.pt")
+@contextlib.contextmanager
+def _in_file(tensor: Any) -> Iterator[PytorchFile]:
+    """Write a tensor, "w", to a PyTorch file, whose reader packs tensors of several parts."""
+    with temporary_folder() as folder:
+        path = os.path.join(folder, "w.pt")
         import_torch().save({"w": tensor.detach().cpu()}, path)
-        self._model = PytorchFile(path)
-
-    def __enter__(self) -> PytorchFile:
-        return self._model
-
-    def __exit__(self, *_: object) -> None:
-        self._model.close()
-        self._folder.cleanup()
+        with PytorchFile(path) as model:
+            yield model

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Standard input and output as operands."""
+
+from __future__ import annotations
+
+import sys
+from typing import BinaryIO
+
+#: /dev/stdout is among them because it may be a regular file, which would count as one that exists already.
+_INPUTS = frozenset({"-", "/dev/stdin"})
+_OUTPUTS = frozenset({"-", "/dev/stdout"})
+
+
+def input_operand(operand: str) -> str | BinaryIO:
+    """Return a path, or standard input for ``-``."""
+    return sys.stdin.buffer if operand in _INPUTS else operand
+
+
+def output_operand(operand: str | None, input_name: str) -> str | BinaryIO | None:
+    """Return a path, or standard output for ``-`` and where the input is standard input and no output is named."""
+    if operand is None and input_name in _INPUTS:
+        return sys.stdout.buffer
+    return sys.stdout.buffer if operand in _OUTPUTS else operand

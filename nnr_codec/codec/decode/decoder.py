@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stream to tensors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from itertools import chain
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
+from nnr_codec.codec.decode.recompose import Recomposer
+from nnr_codec.codec.decode.unit_batches import UnitBatch, batched
+from nnr_codec.codec.decode.unit_decoder import DecodingUnits, UnitContext, UnitTensor, decode_unit
+from nnr_codec.codec.decode.values import restored, source_values
+from nnr_codec.codec.job_pipeline import checked_threads, in_order
+from nnr_codec.codec.stream.checksum import verify_checksum
+from nnr_codec.codec.stream.deadline import Deadline
+from nnr_codec.codec.stream.input import StreamSource, opened
+from nnr_codec.codec.stream.source_description import SourceDescription, in_source_order
+from nnr_codec.codec.stream.stream_reader import DataUnitInStream, StreamReader
+from nnr_codec.codec.stream.unit_index import UnitIndex
+from nnr_codec.codec.stream.update_tree import Predecessor, UpdateTree
+from nnr_codec.entropy import Workers
+from nnr_codec.errors import BitstreamError, MalformedBitstream
+from nnr_codec.model import Limits
+
+DecodedTensors = dict[str, NDArray[Any]]
+
+
+class Decoder:
+    """Decodes streams; where they are incremental, one update after the other.
+
+    Parameters
+    ----------
+    limits : Limits, optional
+        What a stream may cost; the defaults are safe for streams from strangers.
+    threads : int, optional
+        Units, and block rows of tensors with entry points, decoded side by side. The result does not
+        depend on it. Memory does: it holds as many of the largest tensors.
+    executor : concurrent.futures.Executor, optional
+        Where to decode units instead: a process pool, or a cluster's; `threads` is then how many workers to keep busy.
+    dimensions : mapping of str to tuple of int, optional
+        Shapes of tensors whose dimensions are not in the stream.
+    require_checksum : bool
+        Refuse streams without a checksum. A checksum that is there is verified before anything is decoded; when only some
+        tensors are wanted, only if it is required, for it takes reading the whole stream.
+
+    Attributes
+    ----------
+    description : SourceDescription
+        What the stream decoded last says of its source: kind of file, metadata, data types.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        threads: int | None = None,
+        executor: Executor | None = None,
+        dimensions: Mapping[str, tuple[int, ...]] | None = None,
+        require_checksum: bool = False,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._threads = checked_threads(threads)
+        self._executor = executor
+        self._dimensions = dict(dimensions or {})
+        self._require_checksum = require_checksum
+        self._updates = UpdateTree(self._limits)
+        self.description = SourceDescription()
+
+    @overload
+    def decode(
+        self,
+        source: StreamSource,
+        *,
+        names: Collection[str] | None = ...,
+        dequantize: Literal[True] = ...,
+        recompose: bool = ...,
+    ) -> DecodedTensors: ...
+
+    @overload
+    def decode(
+        self,
+        source: StreamSource,
+        *,
+        names: Collection[str] | None = ...,
+        dequantize: bool,
+        recompose: bool = ...,
+    ) -> dict[str, QuantizedTensor | NDArray[Any]]: ...
+
+    def decode(
+        self,
+        source: StreamSource,
+        *,
+        names: Collection[str] | None = None,
+        dequantize: bool = True,
+        recompose: bool = False,
+    ) -> Any:
+        """Decode one stream.
+
+        Parameters
+        ----------
+        source : bytes-like, path or binary file
+        names : collection of str, optional
+            Only these tensors; the other units are hopped over, not decoded. Beside a file with an index (``nnr index``)
+            not even that.
+        dequantize : bool
+            False gives `QuantizedTensor` for everything that was quantised.
+        recompose : bool
+            Multiply local scalings and low-rank factors back into their weights.
+
+        Returns
+        -------
+        dict of str to array
+            In the stream's order, with the data types of the source.
+
+        Raises
+        ------
+        BitstreamError
+            Anything wrong with the stream, with its place.
+        KeyError
+            A wanted name that is not in the stream.
+
+        Clause: format 2 to 5
+        """
+        return dict(self.iterate(source, names=names, dequantize=dequantize, recompose=recompose))
+
+    def iterate(
+        self,
+        source: StreamSource,
+        *,
+        names: Collection[str] | None = None,
+        dequantize: bool = True,
+        recompose: bool = False,
+        index: UnitIndex | None = None,
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield names and tensors one by one, for models larger than memory; else as `decode`.
+
+        `index` is the stream's own, where the caller has it already; by default the one beside a file.
+        """
+        wanted = None if names is None else set(names)
+        deadline = Deadline(self._limits)
+        with opened(source, self._limits.max_stream_bytes) as buffer:
+            if wanted is None or self._require_checksum:
+                verify_checksum(buffer, self._limits, deadline, required=self._require_checksum)
+            if index is None and wanted and isinstance(source, str | os.PathLike):
+                index = UnitIndex.beside(source)
+            places = index.units(buffer, wanted) if index is not None and wanted else None
+            reader = StreamReader(
+                buffer, self._limits, self._dimensions, wanted=wanted, places=places, deadline=deadline
+            )
+            found: set[str] = set()
+            for name, tensor in self._in_source_order(reader, wanted, dequantize, recompose):
+                found.add(name)
+                yield name, tensor
+                # A loop's variable would keep it while the next one is decoded.
+                del tensor
+        if wanted is not None and wanted - found:
+            raise KeyError(", ".join(sorted(wanted - found)))
+
+    def _in_source_order(
+        self, reader: StreamReader, wanted: set[str] | None, dequantize: bool, recompose: bool
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield a stream's tensors, and the empty ones of its source where they belong."""
+        named = self._named(reader, wanted, dequantize, recompose)
+        first = next(named, None)
+        # The description comes before the first data unit, if there is one.
+        description = self.description = reader.description or SourceDescription()
+        empty = empty_tensors(reader, wanted)
+        coded = [] if first is None else [first]
+        del first
+        yield from in_source_order(_drained(coded, named), description, empty)
+        self.description = reader.description or SourceDescription()
+
+    def _named(
+        self, reader: StreamReader, wanted: set[str] | None, dequantize: bool, recompose: bool
+    ) -> Iterator[tuple[str, Any]]:
+        recomposer = Recomposer() if recompose and dequantize else None
+        for unit, tensors in self._decoded(reader, wanted, dequantize):
+            by_name: dict[str, Any] = {}
+            for tensor in sorted(tensors, key=lambda t: t.planned.name_index):
+                name = unit.names[tensor.planned.name_index]
+                by_name[name] = (
+                    source_values(tensor, unit, reader.description, name) if dequantize else tensor.value
+                )
+            if recomposer is not None:
+                by_name = recomposer.recompose(unit, tensors, by_name)
+            for name in list(by_name):
+                if wanted is None or name in wanted:
+                    yield name, by_name.pop(name)
+            reader.passed(unit)
+            # Else this unit's tensors would stay while the next one's are decoded.
+            del tensors, tensor, by_name
+        if recomposer is not None:
+            yield from recomposer.left_over()
+
+    def _decoded(
+        self, reader: StreamReader, wanted: set[str] | None, dequantize: bool
+    ) -> Iterator[tuple[DataUnitInStream, list[UnitTensor]]]:
+        needed = (unit for unit in reader.data_units() if self._is_needed(unit, reader, wanted))
+        # The parameter sets say which way it goes, and come before the first data unit.
+        first = next(needed, None)
+        units = chain([] if first is None else [first], needed)
+        if reader.parent_signalling:
+            for unit in units:
+                yield unit, decode_in_turn(unit, reader, self._updates)[0]
+            return
+        batches = self._decoded_batches(batched(units), dequantize)
+        for batch, results in batches:
+            for unit in batch.units:
+                result = results.pop(0)
+                if isinstance(result, BitstreamError):
+                    unit.locate(result)
+                    raise result
+                reader.check_time(unit)
+                yield unit, result
+                del result
+
+    def _decoded_batches(
+        self, batches: Iterator[UnitBatch], dequantize: bool
+    ) -> Iterator[tuple[UnitBatch, list[list[UnitTensor] | BitstreamError]]]:
+        if self._executor is not None:
+            executor = self._executor
+            pickled = ((batch, batch.n_elements, (batch, dequantize)) for batch in batches)
+            yield from in_order(lambda job: executor.submit(_decode_batch, job), pickled, self._threads)
+        elif self._threads == 1:
+            for batch in batches:
+                yield batch, _decode_batch((batch, dequantize))
+        else:
+            # They work without Python, whose lock this thread holds while it parses what comes next; then it works with them.
+            workers = Workers(self._threads - 1)
+            jobs = ((batch, batch.n_elements, batch.units) for batch in batches)
+            begin = partial(DecodingUnits, dequantize=dequantize, workers=workers)
+            yield from in_order(begin, jobs, self._threads)
+
+    def _is_needed(self, unit: DataUnitInStream, reader: StreamReader, wanted: set[str] | None) -> bool:
+        # Later updates may need any unit of an incremental stream.
+        return (
+            wanted is None
+            or reader.parent_signalling
+            or any(_is_part_of(name, wanted) for name in unit.names)
+        )
+
+
+def decode_in_turn(
+    unit: DataUnitInStream, reader: StreamReader, updates: UpdateTree
+) -> tuple[list[UnitTensor], Sequence[Predecessor]]:
+    """Decode a unit that may update an earlier one, and remember it for later updates.
+
+    Parameters
+    ----------
+    unit : DataUnitInStream
+    reader : StreamReader
+        The reader that yielded the unit last.
+    updates : UpdateTree
+        The units decoded so far.
+
+    Returns
+    -------
+    tensors : list of UnitTensor
+        In the order of their data.
+    predecessors : sequence of Predecessor
+        The tensors of the updated unit; empty if the unit updates none.
+
+    Raises
+    ------
+    BitstreamError
+        With path and bit offset.
+
+    Clause: format 5.6
+    """
+    reader.check_time(unit)
+    plan = unit.plan
+    try:
+        before = updates.predecessors(unit.header) or ()
+    except BitstreamError as error:
+        reader.locate(error)
+        raise
+    if before and [p.shape for p in before] != [t.shape for t in plan]:
+        fault = MalformedBitstream(
+            "the unit updates one of another shape",
+            path=f"{unit.path}.tensor_dimensions",
+            bit_offset=unit.payload_bit_offset,
+            element="tensor_dimensions",
+            clause="format 5.6",
+        )
+        unit.locate(fault)
+        raise fault
+    context = UnitContext(unit.general_profile_idc, unit.quantization, before)
+    try:
+        tensors = decode_unit(
+            unit.header, plan, unit.payload, context, bit_offset=unit.payload_bit_offset, path=unit.path
+        )
+    except BitstreamError as error:
+        unit.locate(error)
+        raise
+    coded = [t.coded.levels for t in tensors if t.coded is not None]
+    if reader.parent_signalling and coded:
+        updates.remember(unit.header, unit.payload, coded, [t.shape for t in plan])
+    return tensors, before
+
+
+def empty_tensors(reader: StreamReader, wanted: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Return the tensors without elements that a stream only describes.
+
+    Raises
+    ------
+    MalformedBitstream
+        The description gives one an unknown data type.
+    """
+    description = reader.description or SourceDescription()
+    try:
+        return {
+            name: restored(np.zeros(shape, np.float32), dtype, name)
+            for name, (dtype, shape) in description.empty.items()
+            if wanted is None or name in wanted
+        }
+    except BitstreamError as error:
+        error.path, error.bit_offset = reader.description_place
+        raise
+
+
+def _decode_batch(job: tuple[UnitBatch, bool]) -> list[list[UnitTensor] | BitstreamError]:
+    batch, dequantize = job
+    return DecodingUnits(batch.units, dequantize=dequantize).result()
+
+
+def _drained(first: list[tuple[str, Any]], rest: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield what is in `first`, keeping none of it as `chain` would, and then the rest."""
+    while first:
+        yield first.pop(0)
+    yield from rest
+
+
+def _is_part_of(name: str, wanted: set[str]) -> bool:
+    # The factors of a weight are called after it; see unit_names.
+    return name in wanted or name.removesuffix("_G") in wanted or name.removesuffix("_H") in wanted
+
+
+def decode(
+    source: StreamSource,
+    *,
+    names: Collection[str] | None = None,
+    dequantize: bool = True,
+    recompose: bool = False,
+    limits: Limits | None = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    dimensions: Mapping[str, tuple[int, ...]] | None = None,
+    require_checksum: bool = False,
+) -> dict[str, Any]:
+    """Decode an NNC stream into a model.
+
+    Parameters are those of `Decoder` and `Decoder.decode`.
+
+    Returns
+    -------
+    dict of str to array
+        In the stream's order, with the data types of the source; `QuantizedTensor` for quantised tensors when `dequantize`
+        is False.
+
+    Raises
+    ------
+    BitstreamError
+        Anything wrong with the stream, with its place.
+    """
+    decoder = Decoder(
+        limits=limits,
+        threads=threads,
+        executor=executor,
+        dimensions=dimensions,
+        require_checksum=require_checksum,
+    )
+    return decoder.decode(source, names=names, dequantize=dequantize, recompose=recompose)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What decoder and encoder remember of earlier updates of a parameter.
+
+Clause: format 5.6.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnr_codec.errors import LimitExceeded, MalformedBitstream
+from nnr_codec.model import DataUnitHeader, Limits, NodeId, ParentNode
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """What earlier updates of a parameter leave behind for contexts.
+
+    Clause: format 5.6
+    """
+
+    levels: NDArray[np.int32]  # [rows * width] of the update before
+    history: NDArray[np.uint8]  # [rows * width] 1 where any update so far was not zero
+    shape: tuple[int, ...] | None = None  # of the tensor; an encoder, which knows its own, does without
+
+
+class UpdateTree:
+    """Data units seen so far, by node and by digest of their payload.
+
+    Of each parameter the last ``Limits.max_updates_kept`` stay: a parent is the update before or, with several devices, one of
+    few before that. An older parent is reported, never guessed.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._kept = (limits or Limits()).max_updates_kept
+        self._by_node: dict[tuple[int, int], dict[int, list[Predecessor]]] = {}
+        self._dropped: dict[tuple[int, int], int] = {}  # deepest update no longer kept
+        self._by_digest: dict[bytes, list[Predecessor]] = {}
+        self._digests: dict[tuple[str, ...], list[bytes]] = {}
+        self._dropped_digests: set[bytes] = set()
+
+    def predecessors(self, header: DataUnitHeader) -> list[Predecessor] | None:
+        """Return what a unit's parent left behind, per tensor in data order, or None.
+
+        Raises
+        ------
+        LimitExceeded
+            The parent is older than what is kept.
+        MalformedBitstream
+            The parameter is known and that update of it is not.
+        """
+        parent = header.parent
+        if parent is None:
+            return None
+        if parent.payload_digest is not None:
+            if parent.payload_digest in self._dropped_digests:
+                raise self._too_old(f"parent_node_payload_sha{8 * len(parent.payload_digest)}")
+            return self._by_digest.get(parent.payload_digest)
+        node = _parent_node(header, parent)
+        if node is None:
+            return None
+        key = (node.device_id, node.parameter_id)
+        updates = self._by_node.get(key, {})
+        if node.put_node_depth in updates:
+            return updates[node.put_node_depth]
+        if 0 <= node.put_node_depth <= self._dropped.get(key, -1):
+            raise self._too_old("put_node_depth")
+        if updates and node.put_node_depth >= 0:
+            # A unit of zeros that was left out is no node: depths count the units that were sent.
+            raise MalformedBitstream(
+                f"the unit updates number {node.put_node_depth} of its parameter, and the last one known is {max(updates)}",
+                element="put_node_depth",
+                clause="format 5.6",
+            )
+        return None
+
+    def _too_old(self, element: str) -> LimitExceeded:
+        return LimitExceeded(
+            f"the unit updates one that lies more than max_updates_kept={self._kept} updates back",
+            element=element,
+            clause="format 5.6",
+        )
+
+    def remember(
+        self,
+        header: DataUnitHeader,
+        payload: bytes | memoryview,
+        levels: Sequence[NDArray[np.int32]],
+        shapes: Sequence[tuple[int, ...] | None] = (),
+    ) -> None:
+        """Keep a unit's levels (flat, in data order) and shapes for those that will update it."""
+        before = self.predecessors(header)
+        record = []
+        for index, tensor_levels in enumerate(levels):
+            history = tensor_levels != 0
+            if before is not None and before[index].history.size == history.size:
+                history |= before[index].history.astype(bool)
+            shape = shapes[index] if shapes else None
+            record.append(Predecessor(tensor_levels, history.astype(np.uint8), shape))
+        if header.node_id is not None:
+            node = header.node_id
+            key = (node.device_id, node.parameter_id)
+            updates = self._by_node.setdefault(key, {})
+            updates[node.put_node_depth] = record
+            if self._kept is not None and len(updates) > self._kept:
+                oldest = min(updates)
+                del updates[oldest]
+                self._dropped[key] = max(oldest, self._dropped.get(key, -1))
+        self._remember_digests(header.topology_elem_ids, payload, record)
+
+    def _remember_digests(
+        self, names: tuple[str, ...], payload: bytes | memoryview, record: list[Predecessor]
+    ) -> None:
+        kept = self._digests.setdefault(names, [])
+        for digest in (hashlib.sha256(payload).digest(), hashlib.sha512(payload).digest()):
+            self._by_digest[digest] = record
+            self._dropped_digests.discard(digest)
+            kept.append(digest)
+        while self._kept is not None and len(kept) > 2 * self._kept:
+            digest = kept.pop(0)
+            # The same payload may have come again since.
+            if digest not in kept and self._by_digest.pop(digest, None) is not None:
+                self._dropped_digests.add(digest)
+
+
+def _parent_node(header: DataUnitHeader, parent: ParentNode) -> NodeId | None:
+    if parent.device_id is None:
+        return None
+    if header.node_id is not None:
+        own = header.node_id
+        return NodeId(parent.device_id, own.parameter_id, own.put_node_depth - 1)
+    if parent.node_id is not None:
+        parameter_id, put_node_depth = parent.node_id
+        # Without a node id of its own the unit sends its parameter and depth with the parent's device.
+        return NodeId(parent.device_id, parameter_id, put_node_depth - 1)
+    return None

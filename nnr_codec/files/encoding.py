@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encoding of model files."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO, cast
+
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.encode.encoder import encode
+from nnr_codec.errors import NnrError
+from nnr_codec.files.paths import (
+    FilePath,
+    default_stream_path,
+    refuse_model_as_stream,
+    refuse_same_file,
+    seekable,
+)
+from nnr_codec.files.untied import UntiedModel
+from nnr_codec.files.verification import TensorError, measure_errors
+from nnr_codec.frameworks import ModelFile, Origin, open_model, replacing
+from nnr_codec.rate_control.targets import TargetReport, compress_to_target
+
+#: Called with a tensor's name, the bytes of elements done, and those of the whole model.
+FileProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class EncodeReport:
+    """Result of `encode_file`.
+
+    Attributes
+    ----------
+    path : str or None
+        The stream's file; None when it was written to a file object.
+    kind : str
+        Kind of the model file: "safetensors", "npz", "pytorch", "onnx" and so on.
+    model_bytes, stream_bytes : int
+        Sizes of the files, before and after.
+    n_tensors, n_weights : int
+        Tensors and elements, each shared one counted once.
+    not_encoded : tuple of str
+        Entries of the model file that are no tensors of the model, such as a checkpoint's optimizer state.
+    target : TargetReport or None
+        Result of the search, where a size or an error was asked for.
+    errors : tuple of TensorError
+        Error of each tensor, where ``verify`` was asked for.
+    seconds : float
+        Wall time.
+    """
+
+    path: str | None
+    kind: str
+    model_bytes: int
+    stream_bytes: int
+    n_tensors: int
+    n_weights: int
+    not_encoded: tuple[str, ...]
+    target: TargetReport | None
+    errors: tuple[TensorError, ...]
+    seconds: float
+
+    @property
+    def ratio(self) -> float:
+        """Size of the model file over that of the stream."""
+        return self.model_bytes / self.stream_bytes if self.stream_bytes else math.inf
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Bits of the stream per weight; NaN for a model without weights."""
+        return 8 * self.stream_bytes / self.n_weights if self.n_weights else math.nan
+
+
+def encode_file(
+    model: FilePath | BinaryIO,
+    stream: FilePath | BinaryIO | None = None,
+    config: EncoderConfig | None = None,
+    *,
+    target_ratio: float | None = None,
+    target_bits: float | None = None,
+    max_error: float | None = None,
+    per_tensor: bool = False,
+    verify: bool = False,
+    overwrite: bool = False,
+    threads: int | None = None,
+    progress: FileProgress | None = None,
+    **options: Any,
+) -> EncodeReport:
+    """Encode a model file to a stream file, with all that is needed to get the same kind of file back.
+
+    Parameters
+    ----------
+    model : path-like or binary file
+        A model file of any kind that `nnr_codec.frameworks.open_model` reads, a folder with one, or the index of a sharded
+        set. A pipe or a file object is copied to a temporary file first.
+    stream : path-like or binary file, optional
+        By default the model's name with the suffix ``.nnr``.
+    config : EncoderConfig, optional
+    target_ratio, target_bits, max_error, per_tensor
+        Size or error to reach, as ``ratio``, ``bits``, ``max_error`` and ``per_tensor`` of `compress_to_target`.
+    verify : bool
+        Decode what was written and measure the error of each tensor. A stream that does not decode is not kept.
+    overwrite : bool
+        Replace an existing stream. A file that is no stream is never replaced.
+    threads : int, optional
+        By default one for each core. The stream does not depend on it.
+    progress : callable of (str, int, int), optional
+        Called after each tensor with its name, the bytes of elements done so far, and those of the whole model.
+    **options
+        Fields of `EncoderConfig`, instead of or on top of `config`.
+
+    Returns
+    -------
+    EncodeReport
+
+    Raises
+    ------
+    NotEncodable
+        The model cannot be read or encoded, or the output would replace a file that is no stream; ``path`` names the file and,
+        where it applies, the tensor.
+    FileExistsError
+        The stream exists and ``overwrite`` is false.
+    OSError
+        A file cannot be read or written. No output file is left behind.
+
+    Examples
+    --------
+    >>> import os, tempfile, numpy, nnr_codec
+    >>> weights = numpy.random.default_rng(0).standard_normal((64, 64)).astype(numpy.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     numpy.savez(os.path.join(folder, "model.npz"), w=weights)
+    ...     report = nnr_codec.encode_file(os.path.join(folder, "model.npz"), effort="fast")
+    >>> os.path.basename(report.path), report.n_tensors, report.ratio > 3
+    ('model.nnr', 1, True)
+    """
+    started = time.perf_counter()
+    if stream is None:
+        if not isinstance(model, str | os.PathLike):
+            raise TypeError("a model from a file object needs a name or a file for the stream")
+        stream = default_stream_path(model)
+    config = replace(config or EncoderConfig(), **options)
+    if isinstance(stream, str | os.PathLike):
+        if isinstance(model, str | os.PathLike):
+            refuse_same_file(model, stream)
+        refuse_model_as_stream(stream)
+    threads = threads or os.cpu_count() or 1
+    with seekable(model) as model_path, _output(stream, overwrite) as file, open_model(model_path) as opened:
+        tensors = UntiedModel(opened)
+        size_of = {name: opened.describe(name).size_bytes for name in tensors}
+        counted = _Counted(file)
+        described: dict[str, Any] = {
+            "kind": opened.kind,
+            "metadata": Origin.of(opened).to_metadata(),
+            "threads": threads,
+        }
+        report = None
+        if per_tensor or any(value is not None for value in (target_ratio, target_bits, max_error)):
+            encoded, report = compress_to_target(
+                tensors,
+                ratio=target_ratio,
+                bits=target_bits,
+                max_error=max_error,
+                per_tensor=per_tensor,
+                config=config,
+                **described,
+            )
+            counted.write(encoded)
+        else:
+            encode(
+                tensors,
+                config,
+                file=cast(BinaryIO, counted),  # the encoder only writes
+                progress=None if progress is None else _by_bytes(progress, size_of),
+                **described,
+            )
+        errors = _verified(file, stream, tensors, threads) if verify else ()
+        return EncodeReport(
+            os.fspath(stream) if isinstance(stream, str | os.PathLike) else None,
+            opened.kind,
+            sum(os.path.getsize(path) for path in paths_of(opened)),
+            counted.n_bytes,
+            len(tensors),
+            sum(math.prod(opened.shape_of(name)) for name in tensors),
+            opened.left_out,
+            report,
+            errors,
+            time.perf_counter() - started,
+        )
+
+
+class _Counted:
+    """Binary output that counts the bytes written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.n_bytes = 0
+
+    def write(self, piece: bytes) -> int:
+        self._file.write(piece)
+        self.n_bytes += len(piece)
+        return len(piece)
+
+
+@contextlib.contextmanager
+def _output(stream: FilePath | BinaryIO, overwrite: bool) -> Iterator[BinaryIO]:
+    if isinstance(stream, str | os.PathLike):
+        with replacing(stream, overwrite=overwrite) as file:
+            yield file
+    else:
+        yield stream
+
+
+def _by_bytes(progress: FileProgress, size_of: dict[str, int]) -> Callable[[str, int, int], None]:
+    total, done = sum(size_of.values()), 0
+
+    def on_tensor(name: str, n_elements: int, n_stream_bytes: int) -> None:
+        nonlocal done
+        del n_elements, n_stream_bytes
+        done += size_of.get(name, 0)
+        progress(name, done, total)
+
+    return on_tensor
+
+
+def _verified(
+    file: BinaryIO, stream: FilePath | BinaryIO, tensors: UntiedModel, threads: int
+) -> tuple[TensorError, ...]:
+    file.flush()
+    path = getattr(file, "name", None)
+    if not isinstance(path, str) or not os.path.isfile(path):
+        raise ValueError("only a stream that is written to a regular file can be verified")
+    try:
+        return tuple(measure_errors(path, tensors, threads=threads))
+    except NnrError as error:
+        error.path = f"{stream}: {error.path}" if error.path else str(stream)
+        raise
+
+
+def paths_of(model: ModelFile) -> tuple[str, ...]:
+    """Return the files that a model was read from."""
+    return model.paths

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Error of each tensor of a stream against the model it was made from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnr_codec.codec.decode.decoder import Decoder
+from nnr_codec.codec.stream.input import StreamSource
+from nnr_codec.errors import InternalError
+
+
+@dataclass(frozen=True)
+class TensorError:
+    """Difference between a tensor and what its stream decodes to.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+    relative_error : float
+        Root mean square of the differences over that of the values; 0 for equal tensors, infinity where all values are zero
+        and some differ.
+    largest_error : float
+        Largest absolute difference.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    relative_error: float
+    largest_error: float
+
+    @property
+    def is_exact(self) -> bool:
+        """True where every element is equal, NaN to NaN."""
+        return self.relative_error == 0 and self.largest_error == 0
+
+
+def measure_errors(
+    stream: StreamSource, tensors: Mapping[str, NDArray[Any]], *, threads: int | None = None
+) -> Iterator[TensorError]:
+    """Decode a stream and compare each tensor with the original.
+
+    Parameters
+    ----------
+    stream : bytes-like, path or binary file
+    tensors : mapping of str to array
+        The model without tied names; read one at a time.
+    threads : int, optional
+        Decoding threads.
+
+    Yields
+    ------
+    TensorError
+        In the stream's order.
+
+    Raises
+    ------
+    InternalError
+        A tensor is missing, or its shape or its non-finite values differ.
+    BitstreamError
+        The stream cannot be decoded.
+    """
+    missing = dict.fromkeys(tensors)
+    for name, decoded in Decoder(threads=threads).iterate(stream):
+        if name not in missing:
+            raise InternalError("the stream holds a tensor that the model does not have", path=name)
+        del missing[name]
+        yield compare(name, np.asarray(tensors[name]), decoded)
+        # A loop's variable would keep the tensor while the next one is decoded.
+        del decoded
+    if missing:
+        raise InternalError("the stream lacks this tensor", path=next(iter(missing)))
+
+
+def compare(name: str, original: NDArray[Any], decoded: NDArray[Any]) -> TensorError:
+    """Return the error of one tensor.
+
+    Parameters
+    ----------
+    name : str
+    original, decoded : ndarray
+        Of one shape.
+
+    Raises
+    ------
+    InternalError
+        Shapes or non-finite values differ.
+    """
+    if original.shape != decoded.shape:
+        raise InternalError(f"decoded to shape {decoded.shape} instead of {original.shape}", path=name)
+    if original.dtype.kind not in "fc" or not original.size:
+        # Integers, bits and bytes are exact, and a difference of 64-bit integers may overflow.
+        if np.array_equal(original, decoded):
+            return TensorError(name, original.shape, 0.0, 0.0)
+        original, decoded = original.astype(np.float64), decoded.astype(np.float64)
+    is_finite = np.isfinite(original)
+    if not np.array_equal(original[~is_finite], decoded[~is_finite], equal_nan=True):
+        raise InternalError("non-finite values differ", path=name)
+    reference = original[is_finite].astype(np.complex128 if original.dtype.kind == "c" else np.float64)
+    # In units of the largest value, whose square may be out of range.
+    scale = float(np.abs(reference).max(initial=0.0)) or 1.0
+    difference = np.abs(decoded[is_finite] - reference) / scale
+    energy = float(np.square(np.abs(reference / scale)).sum())
+    squared_error = float(np.square(difference).sum())
+    if squared_error == 0:
+        return TensorError(name, original.shape, 0.0, 0.0)
+    relative_error = math.sqrt(squared_error / energy) if energy else math.inf
+    return TensorError(name, original.shape, relative_error, float(difference.max()) * scale)
