@@ -39,7 +39,15 @@ from nnr_codec.model.data_types import DATA_TYPES, TAG_OF_NAME
 
 NamedTensor = tuple[str, NDArray[Any]]
 
-_SUFFIX_OF_KIND = {"safetensors": ".safetensors", "npz": ".npz", "pytorch": ".pt", "onnx": ".onnx"}
+_SUFFIX_OF_KIND = {
+    "safetensors": ".safetensors",
+    "npz": ".npz",
+    "pytorch": ".pt",
+    "onnx": ".onnx",
+    "gguf": ".gguf",
+    "keras": ".keras",
+    "h5": ".h5",
+}
 #: Size of the shards that Hugging Face's tools write by default.
 _USUAL_SHARD_BYTES = 5_000_000_000
 #: Tags of real types, which a wanted output type replaces.

@@ -67,9 +67,7 @@ class ShardedFile(ModelFile):
         if omitted:
             more = ", …" if len(omitted) > _MAX_NAMES_IN_NOTE else ""
             names = ", ".join(omitted[:_MAX_NAMES_IN_NOTE]) + more
-            self.notes += (
-                f"the index omits {len(omitted)} tensors of its shards, kept all the same: {names}",
-            )
+            self.notes += (f"the index omits {len(omitted)} of the shards' tensors, which are kept: {names}",)
         for name in [*weight_map, *omitted]:
             self._descriptions[name] = self._shards[self._shard_of[name]].describe(name)
         self._order_ties()

@@ -33,7 +33,7 @@ def test_tensors_that_the_index_omits_are_kept_with_a_note(tmp_path: Path) -> No
     with open_model(index) as model:
         assert model.names() == ("layer", "embed")
         assert model["embed"].tolist() == A.tolist()
-        assert "omits 1 tensors" in model.notes[0]
+        assert "omits 1 of the shards' tensors" in model.notes[0]
         assert "embed" in model.notes[0]
         assert model.shards == (0, 0)
 

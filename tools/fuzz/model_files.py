@@ -97,10 +97,14 @@ def _run_batch(
             source, sink = os.pipe()
             child = os.fork()
             if child == 0:
-                os.close(source)
-                with open(sink, "w", buffering=1, encoding="utf-8") as report:
-                    _child(kind, seeds, seed, begin, end, Path(folder), report)
-                os._exit(0)
+                # The child must not go on with the parent's work, whatever happens.
+                status = 1
+                with contextlib.suppress(BaseException):
+                    os.close(source)
+                    with open(sink, "w", buffering=1, encoding="utf-8") as report:
+                        _child(kind, seeds, seed, begin, end, Path(folder), report)
+                    status = 0
+                os._exit(status)
             os.close(sink)
             with open(source, encoding="utf-8", errors="replace") as report:
                 lines = report.read().splitlines()
@@ -112,6 +116,8 @@ def _run_batch(
             reasons = [line.removeprefix("finding ") for line in lines if line.startswith("finding ")]
             begin += len(outcomes) + 1
             if not reasons and not os.WIFSIGNALED(status):
+                if os.WEXITSTATUS(status):
+                    raise RuntimeError(f"the child for {kind} files failed before it read one")
                 continue
             counts["files"] += 1
             if kind in ("h5", "keras") and not reasons:
