@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import subprocess
 import sys
 import threading
+import time
 from typing import Any, BinaryIO
 
 from nnr_codec.errors import NotEncodable
@@ -22,7 +24,10 @@ _ERROR = (1 << 64) - 1
 _MAX_STRUCTURE_BYTES = 1 << 28
 #: Of address space, beside the largest dataset's share; h5py and NumPy need about a third.
 _MEMORY_BYTES = 2 << 30
-_SECONDS = 10.0
+#: Processor time of a request, beside that for its bytes.
+_PROCESSOR_SECONDS = 2.0
+#: Wall time of a request, for systems without limits of processor time, and for a child that waits for ever.
+_SECONDS = 60.0
 _BYTES_PER_SECOND = 20e6
 _CHILD = """
 import sys
@@ -123,6 +128,23 @@ def limit_memory(file_bytes: int) -> None:
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def limit_time(n_bytes: int) -> None:
+    """Limit this process's processor time from now on, where the system can.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Bytes to read until the limit is set anew.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    seconds = math.ceil(time.process_time() + _PROCESSOR_SECONDS + n_bytes / _BYTES_PER_SECOND)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 def send(sink: BinaryIO, content: bytes) -> None:

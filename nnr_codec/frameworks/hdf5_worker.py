@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from nnr_codec.frameworks.hdf5_process import limit_memory, send, send_error
+from nnr_codec.frameworks.hdf5_process import limit_memory, limit_time, send, send_error
 
 _MAX_OBJECTS = 1_000_000
 _MAX_TEXT_BYTES = 1 << 26
@@ -36,6 +36,8 @@ def main() -> None:
     except ImportError:
         send_error(sys.stdout.buffer, "HDF5 files need h5py: pip install 'nnr_codec[keras]'")
         return
+    file_bytes = os.path.getsize(path)
+    limit_time(file_bytes)
     try:
         file = h5py.File(path, "r")
     except (OSError, RuntimeError, ValueError) as error:
@@ -44,10 +46,13 @@ def main() -> None:
     for line in sys.stdin.buffer:
         request = json.loads(line)
         try:
+            limit_time(file_bytes)
             if "structure" in request:
                 send(sys.stdout.buffer, json.dumps(structure(h5py, file)).encode())
             else:
-                send(sys.stdout.buffer, elements(file[request["read"]]))
+                dataset = file[request["read"]]
+                limit_time(file_bytes + dataset.size * dataset.dtype.itemsize)
+                send(sys.stdout.buffer, elements(dataset))
         # h5py turns the library's errors into any of these.
         except Exception as error:
             send_error(sys.stdout.buffer, f"the HDF5 file is damaged: {error}")

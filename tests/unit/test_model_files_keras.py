@@ -144,6 +144,19 @@ def test_a_child_that_fails_is_an_error_of_ours(tmp_path: Path, monkeypatch: pyt
     assert time.monotonic() - started < 5
 
 
+def test_a_child_that_computes_for_ever_is_ended_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_weights(tmp_path / "a.h5")
+    endless = hdf5_process._CHILD.replace(
+        "hdf5_worker.main()", "hdf5_process.limit_time(0)\nwhile True: pass"
+    )
+    monkeypatch.setattr(hdf5_process, "_CHILD", endless.replace("hdf5_worker\n", "hdf5_process\n"))
+    with pytest.raises(NotEncodable, match="takes too long") as caught:
+        open_model(tmp_path / "a.h5")
+    assert caught.value.path == str(tmp_path / "a.h5")
+
+
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_weights(tmp_path / "a.h5")
     (tmp_path / "without").mkdir()

@@ -36,7 +36,8 @@ from tools.fuzz.model_file_seeds import KINDS
 MAX_SECONDS = 2.0
 MAX_BYTES = 512 << 20
 _BATCH = 250
-_HANG_SECONDS = 20
+#: Processor time, and wall time, after which a file counts as a hang.
+_HANG_SECONDS, _WAIT_SECONDS = 5.0, 120
 #: All kinds, one after the other, except those that take a process per file.
 TOGETHER = "model-files"
 NAMES = (TOGETHER, *(f"{TOGETHER}:{kind}" for kind in KINDS))
@@ -160,7 +161,8 @@ def _child(
         content = mutate(choose, pool)
         target.write_bytes(content)
         (folder / "last").write_bytes(content)
-        signal.alarm(_HANG_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, _HANG_SECONDS)
+        signal.alarm(_WAIT_SECONDS)
         used = time.process_time()
         try:
             outcome = "read" if _read(target) else "refused"
@@ -171,6 +173,7 @@ def _child(
             traceback.print_exception(error)
             outcome = f"finding {type(error).__name__}: {str(error)[:200]!r}"
         signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         report.write(outcome + "\n")
         if outcome.startswith("finding"):
             return
