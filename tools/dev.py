@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The one task runner: `python3 tools/dev.py TASK...` from a clean clone, with Python and a C++ compiler.
+"""Task runner of the project: `python3 tools/dev.py TASK...`, from a clean clone with Python and a C++ compiler.
 
-Inside an active virtual environment it uses that one; otherwise it makes `.venv`. Each task prints what it
-runs. Arguments after `--` go to the last task's program: `tools/dev.py test -- -k safetensors`.
+It uses the active virtual environment, or else creates `.venv`. A task prints its commands. Arguments after `--` go to
+the program of the last task: `tools/dev.py test -- -k safetensors`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ VENV = Path(sys.prefix) if IN_VENV else ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 BUILD_TOOLS = ["scikit-build-core>=0.11", "nanobind>=3", "cmake>=3.26", "ninja>=1.11"]
-#: Where C++ objects stay between builds.
+#: Folder of the C++ objects, kept between builds.
 BUILD_DIR = "build/{wheel_tag}"
+#: Two workers that take tests from each other: files differ too much in time to be the unit of distribution.
+PARALLEL = ["-n", "2", "--dist", "worksteal"]
 CHECKED = ["nnr_codec", "conformance", "spec", "tests", "tools"]
 
 
 class TaskError(Exception):
-    """A task failed; the message says which command."""
+    """Failed task; the message names the command."""
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
@@ -48,7 +50,7 @@ def present(*names: str) -> list[str]:
 
 
 def make_environment(extras: str) -> None:
-    """Make the environment and install the package into it, unless done for this very pyproject.toml."""
+    """Create the environment and install the package, unless done for the current pyproject.toml."""
     stamp = VENV / f"nnr-setup-{extras or 'run'}"
     state = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == state:
@@ -62,24 +64,24 @@ def make_environment(extras: str) -> None:
 
 
 def install(what: str, *options: str) -> None:
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", *options]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", *options]
     run(*pip, "--config-settings", f"build-dir={BUILD_DIR}", "--editable", what)
 
 
 def setup(rest: list[str]) -> None:
-    """Make .venv with everything for development."""
+    """Create .venv with everything for development."""
     make_environment("dev")
     del rest
 
 
 def demo(rest: list[str]) -> None:
-    """Make .venv for use only and run `nnr demo`."""
+    """Create .venv for use only, and run `nnr demo`."""
     make_environment("")
     run(BIN / "nnr", "demo", *rest)
 
 
 def build(rest: list[str]) -> None:
-    """Compile the native module anew where its sources changed."""
+    """Compile the native module incrementally."""
     make_environment("dev")
     install(".", "--no-deps", *rest)
 
@@ -106,7 +108,7 @@ def type_(rest: list[str]) -> None:
 
 
 def stubs(rest: list[str]) -> None:
-    """Write the native module's type stub anew."""
+    """Regenerate the type stub of the native module."""
     make_environment("dev")
     run(PYTHON, "-m", "nanobind.stubgen", "-m", "nnr_codec._native", "-o", "nnr_codec/_native.pyi", *rest)
     stub = ROOT / "nnr_codec/_native.pyi"
@@ -114,15 +116,15 @@ def stubs(rest: list[str]) -> None:
 
 
 def peer(rest: list[str]) -> None:
-    """Make the environment with NNCodec that differential tests use."""
+    """Create the environment of NNCodec, which the differential tests use."""
     make_environment("dev")
-    run(PYTHON, "tools/peer/environment.py", *rest)
+    run(PYTHON, "-m", "conformance.peers.environment", *rest)
 
 
 def test(rest: list[str]) -> None:
-    """Run pytest."""
+    """Run pytest on two processes; `-- -n 0` uses one, as benchmarks and debuggers need."""
     make_environment("dev")
-    run(PYTHON, "-m", "pytest", *rest)
+    run(PYTHON, "-m", "pytest", *PARALLEL, *rest)
 
 
 def native(folder: str, *definitions: str, targets: tuple[str, ...] = ()) -> Path:
@@ -159,21 +161,21 @@ def fuzzers() -> list[str]:
 
 
 def fuzz(rest: list[str]) -> None:
-    """Fuzz: `-- TARGET... --seconds N`, by default every target for a minute (C++ ones need clang++)."""
+    """Run the fuzzers: `-- TARGET... --seconds N`, by default every target for a minute (C++ ones need clang++)."""
     make_environment("dev")
     run(PYTHON, "-m", "tools.fuzz", *fuzzers(), *rest)
 
 
 def bench(rest: list[str]) -> None:
-    """Every figure of speed in one run, beside NNCodec and beside the limits; `-- --help` for its options."""
+    """Run the speed benchmark against NNCodec; `-- --help` for its options."""
     engine = native("bench", "-DCMAKE_BUILD_TYPE=Release", "-DNNR_BUILD_BENCH=ON") / "engine_bench"
     run(PYTHON, "-m", "tools.bench.speed", "--engine", engine, *rest)
 
 
 def curves(rest: list[str]) -> None:
-    """Rate-distortion curves against the Shannon bound and NNCodec; `-- --help` for its options."""
+    """Measure rate-distortion curves against the Shannon bound and NNCodec; `-- --help` for its options."""
     make_environment("dev")
-    run(PYTHON, "-m", "tools.curves", *rest)
+    run(PYTHON, "-m", "tools.research.curves", *rest)
 
 
 def docs(rest: list[str]) -> None:
@@ -183,13 +185,12 @@ def docs(rest: list[str]) -> None:
 
 
 def check(rest: list[str]) -> None:
-    """Everything a change must pass."""
+    """Run all gates that a change must pass."""
     make_environment("dev")
     build([])
     lint([])
     type_([])
-    if (ROOT / "tools/peer/environment.py").exists():
-        peer([])
+    peer([])
     fuzz(["--seconds", "3"])
     test(["--benchmark-skip", *rest])
 
@@ -224,7 +225,7 @@ def main(arguments: list[str]) -> int:
         for name, task in TASKS.items():
             print(f"  {name:10}{task.__doc__}")
         return 0 if names in (["-h"], ["--help"], ["help"]) else 2
-    if sys.version_info < (3, 10):  # noqa: UP036 - the package wants it, but this file starts on older ones
+    if sys.version_info < (3, 10):  # noqa: UP036 - this file starts on older versions too
         print(f"Python 3.10 or newer is needed, this is {sys.version.split()[0]}", file=sys.stderr)
         return 1
     for name in names:

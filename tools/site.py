@@ -31,7 +31,7 @@ SOURCES = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
-    "tools/reproduce/README.md",
+    "tools/research/reproduce/README.md",
 )
 
 #: Sections of the API reference, in reading order. Every public name stands in one.

@@ -4,8 +4,8 @@
 Importing this package imports no framework; a reader or writer imports the one it needs.
 """
 
+from nnr_codec.codec.element_storage import tag_of
 from nnr_codec.frameworks.atomic import replacing
-from nnr_codec.frameworks.dtypes import tag_of
 from nnr_codec.frameworks.file_kinds import kind_of_content, kind_of_path
 from nnr_codec.frameworks.folder import save_folder
 from nnr_codec.frameworks.model_file import ModelFile, TensorDescription

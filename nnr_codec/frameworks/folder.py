@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 
+from nnr_codec.codec.element_storage import Array
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.atomic import replacing_all
 from nnr_codec.frameworks.attachments import (
@@ -15,7 +16,6 @@ from nnr_codec.frameworks.attachments import (
     attachments_beside,
     checked_file_name,
 )
-from nnr_codec.frameworks.dtypes import Array
 from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX, KIND_OF_SUFFIX
 from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.safetensors import write_safetensors

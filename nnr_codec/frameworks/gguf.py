@@ -19,9 +19,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from nnr_codec.codec.element_storage import STORAGE, Array, stored_elements, widen
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.attachments import Attachments
-from nnr_codec.frameworks.dtypes import STORAGE, Array, stored_elements, widen
 from nnr_codec.frameworks.gguf_types import ARRAY, BLOCK_TYPES, NUMBER_OF_TAG, STRING, VALUE_BYTES
 from nnr_codec.frameworks.model_file import ModelFile, TensorDescription
 

@@ -18,10 +18,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from nnr_codec.codec.element_storage import STORAGE, Array, stored_elements, tag_of, widen
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.atomic import temporary_folder
 from nnr_codec.frameworks.attachments import MAX_ATTACHMENT_BYTES, Attachments
-from nnr_codec.frameworks.dtypes import STORAGE, Array, stored_elements, tag_of, widen
 from nnr_codec.frameworks.hdf5_process import Hdf5Process
 from nnr_codec.frameworks.model_file import ModelFile, TensorDescription
 from nnr_codec.frameworks.npz import opaque_array, opaque_dtype, opaque_tag

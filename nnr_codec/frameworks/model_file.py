@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from nnr_codec.codec.element_storage import STORAGE, bits_per_element
 from nnr_codec.frameworks.attachments import Attachments
-from nnr_codec.frameworks.dtypes import STORAGE, bits_per_element
 
 AnyModelFile = TypeVar("AnyModelFile", bound="ModelFile")
 

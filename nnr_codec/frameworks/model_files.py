@@ -7,9 +7,9 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
+from nnr_codec.codec.element_storage import NUMPY_OF_OPAQUE, Array, bits_per_element, tag_of
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.atomic import replacing
-from nnr_codec.frameworks.dtypes import NUMPY_OF_OPAQUE, Array, bits_per_element, tag_of
 from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX, identify, kind_of_path
 from nnr_codec.frameworks.model_file import ModelFile, TensorDescription
 

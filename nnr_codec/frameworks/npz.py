@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
+from nnr_codec.codec.element_storage import NUMPY_OF_OPAQUE, Array, narrow, opaque_bytes, tag_of
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.attachments import MAX_ATTACHMENT_BYTES, Attachments
-from nnr_codec.frameworks.dtypes import NUMPY_OF_OPAQUE, Array, narrow, opaque_bytes, tag_of
 from nnr_codec.frameworks.model_file import ModelFile, TensorDescription
 from nnr_codec.frameworks.zip_archive import ZipArchive
 

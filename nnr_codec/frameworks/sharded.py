@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from nnr_codec.codec.element_storage import Array
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks.dtypes import Array
 from nnr_codec.frameworks.model_file import ModelFile
 
 #: Longest index read; a model of a million tensors has about 100 MB.

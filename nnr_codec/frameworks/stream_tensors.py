@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from nnr_codec.codec.element_storage import Array
 from nnr_codec.frameworks.atomic import replacing
-from nnr_codec.frameworks.dtypes import Array
 from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.origin import Origin
 
@@ -60,13 +60,13 @@ def stream_contents(source: Stream) -> StreamContents:
     summary = describe_stream(source)
     origin = Origin.from_metadata(summary.kind, summary.metadata)
     coded = {
-        tensor.name: TensorDescription(tensor.dtype, tensor.shape or (), getattr(tensor, "n_bytes", None))
+        tensor.name: TensorDescription(tensor.dtype, tensor.shape or (), tensor.n_bytes)
         for tensor in summary.tensors
     }
     present = {*coded, *(name for name, target in origin.tied.items() if target in coded)}
     ordered = [name for name in origin.order if name in present]
     names = dict.fromkeys([*ordered, *(name for name in coded if name not in origin.tied)])
-    attachments: Mapping[str, bytes] = getattr(summary, "attachments", {})
+    attachments: Mapping[str, bytes] = summary.attachments
     return StreamContents(origin, coded, tuple(names), dict(attachments))
 
 

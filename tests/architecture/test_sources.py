@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules for every source file: licence line, length, names, no assertions, nothing of one machine."""
+"""Rules of every source file: licence line, length, names, assertions, paths."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The peer decodes our streams to the tensors that we decode, whatever the options."""
+"""Streams of this codec, decoded by the peer to the same tensors, for all encoder options."""
 
 from typing import Any
 
@@ -55,9 +55,9 @@ def assert_same(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     assert set(theirs) == set(ours)
     for name, values in ours.items():
         # The peer gives codebook tensors as float64.
-        found = np.asarray(theirs[name]).astype(values.dtype)
-        assert found.shape == values.shape, name
-        assert np.array_equal(found, values, equal_nan=True), name
+        decoded = np.asarray(theirs[name]).astype(values.dtype)
+        assert decoded.shape == values.shape, name
+        assert np.array_equal(decoded, values, equal_nan=True), name
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

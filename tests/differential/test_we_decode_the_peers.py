@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""We decode what the peer encodes to what the peer decodes, and never write more than it does at the same settings."""
+"""Streams of the peer, decoded to the same tensors, and sizes at equal settings."""
 
 from typing import Any
 

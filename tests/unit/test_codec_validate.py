@@ -11,7 +11,7 @@ from nnr_conformance.suite import find_suites
 
 import nnr_codec
 from nnr_codec.cli.validate import command
-from nnr_codec.codec import unit_decoder
+from nnr_codec.codec.decode import unit_decoder
 from nnr_codec.inspect import Severity, validate
 from nnr_codec.model import NnrUnitType
 from nnr_codec.syntax import UnitSpan, iter_unit_spans, walk

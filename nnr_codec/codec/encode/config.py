@@ -34,7 +34,7 @@ class EncoderConfig:
         Likewise for one-dimensional tensors; with `qp` given and this None, -75 at density 2.
     qp_density : int or None
         0..7. None: 2 where quantisation parameters are given or the effort is ``fast``, else 6, fine enough to meet an error.
-    qp_by_name : tuple of (pattern, qp)
+    qp_by_name : tuple of (pattern, qp), or mapping
         Shell-style patterns against tensor names; the first match wins over everything above.
     bit_depth : int or None
         2..16: per tensor the finest step whose levels fit so many bits, sign included; for integer inference.
@@ -77,6 +77,13 @@ class EncoderConfig:
         Close the stream with a SHA-256 of itself, in a unit that other decoders ignore.
     importance : mapping of str to float, array or Curvature, or None
         Weights of squared errors for an `encode` that gets none itself; `nnr_codec.importance.allocate` sets it.
+    reference_list : bool
+        Send the tensors' names once, in a reference list, and refer to them by index. NNCodec 2.1.3 does not read this.
+    short_names : bool
+        Call tensors "0", "1", ... in their units, and carry the full names deflated. Other decoders give the short names.
+    peer_compatible : bool
+        Write carried bytes and the topology in a form that NNCodec 2.1.3 skips, for one seventh more; by default it stops at
+        them where they are large.
 
     Clause: format 3, 4
     """
@@ -106,8 +113,14 @@ class EncoderConfig:
     describe_source: bool = True
     checksum: bool = False
     importance: Mapping[str, Importance] | None = field(default=None, compare=False, repr=False)
+    reference_list: bool = False
+    short_names: bool = False
+    peer_compatible: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.qp_by_name, Mapping):
+            object.__setattr__(self, "qp_by_name", tuple(self.qp_by_name.items()))
+
         def require(condition: bool, message: str) -> None:
             if not condition:
                 raise ValueError(message)
@@ -133,6 +146,10 @@ class EncoderConfig:
         require(
             0 < self.relative_error < math.inf and 0 < self.relative_error_1d < math.inf,
             "relative errors are positive and finite",
+        )
+        require(
+            not (self.reference_list and self.short_names),
+            "a reference list has the full names, so they are not short",
         )
         require(
             not (self.incremental and self.general_profile_idc == 0), "incremental streams need profile 1"

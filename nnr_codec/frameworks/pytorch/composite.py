@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from nnr_codec.codec.element_storage import Array
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks.dtypes import Array
 from nnr_codec.frameworks.pytorch.values import PACKED, TORCH_TYPES, Tensor, checked_shape
 
 _MAX_HEADER_BYTES = 1 << 16

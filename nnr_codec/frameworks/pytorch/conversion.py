@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from nnr_codec.codec.element_storage import STORAGE, Array, widen
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.atomic import temporary_folder
-from nnr_codec.frameworks.dtypes import STORAGE, Array, widen
 from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.pytorch.reader import PytorchFile
 from nnr_codec.frameworks.pytorch.values import TORCH_TYPES

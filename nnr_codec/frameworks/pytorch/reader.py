@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from nnr_codec.codec.element_storage import STORAGE, Array, widen
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks.dtypes import STORAGE, Array, widen
 from nnr_codec.frameworks.model_file import ModelFile, TensorDescription
 from nnr_codec.frameworks.pytorch import composite
 from nnr_codec.frameworks.pytorch.archive import open_archive

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnr_codec.frameworks.dtypes import tag_of
+from nnr_codec.codec.element_storage import tag_of
 from nnr_codec.frameworks.pytorch.values import (
     TORCH_TYPES,
     Constant,

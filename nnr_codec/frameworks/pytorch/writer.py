@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from nnr_codec.codec.element_storage import Array, narrow, opaque_bytes
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks.dtypes import Array, narrow, opaque_bytes
 from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.pytorch import composite
 from nnr_codec.frameworks.pytorch.values import TORCH_TYPES
