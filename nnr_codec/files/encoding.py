@@ -169,6 +169,7 @@ def encode_file(
         described: dict[str, Any] = {
             "kind": opened.kind,
             "metadata": Origin.of(opened).to_metadata(),
+            "attachments": opened.attachments,
             "threads": threads,
         }
         report = None
