@@ -288,4 +288,4 @@ def _read_hdf5_here() -> None:
             except Exception as error:
                 raise NotEncodable(str(error), path=self._label) from None
 
-    keras.Hdf5Process = InThisProcess  # type: ignore[assignment,misc]
+    vars(keras)["Hdf5Process"] = InThisProcess
