@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tools.research.reproduce.packages import unpacked
 
 from nnr_codec.frameworks import open_model, save_model
-from nnr_codec.frameworks.onnx import OnnxSource
+from nnr_codec.frameworks.onnx import OnnxFile
+from tools.packages import unpacked
 
 #: Requirement, and pattern of the model files in it.
 PACKAGES = {
@@ -137,7 +137,7 @@ def round_trip(path: Path, folder: Path) -> Outcome:
     """Write a model again from its tensors and its topology, and compare."""
     target = folder / path.name
     with open_model(path) as model:
-        assert isinstance(model, OnnxSource)
+        assert isinstance(model, OnnxFile)
         topology = model.topology()
         save_model(target, model, template=topology, metadata=model.metadata, overwrite=True)
         inputs = INPUTS[path.stem]()

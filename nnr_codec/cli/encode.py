@@ -106,6 +106,9 @@ def _pattern_and_qp(
     type=click.IntRange(0, 1),
     help="0: first edition of the standard; 1: second.",
 )
+@click.option("--key", metavar="KEY", help="Entry of a PyTorch checkpoint that is the model; '.' for all.")
+@click.option("--optimizer", is_flag=True, help="Encode a PyTorch checkpoint's optimizer state too.")
+@click.option("--dequantize", is_flag=True, help="Encode the values of a GGUF file, not its blocks.")
 @click.option("--threads", type=click.IntRange(1), help="Encoding threads; by default one for each core.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it is a stream.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -117,6 +120,9 @@ def command(
     max_error: float | None,
     per_tensor: bool,
     verify: bool,
+    key: str | None,
+    optimizer: bool,
+    dequantize: bool,
     threads: int | None,
     force: bool,
     quiet: bool,
@@ -124,8 +130,8 @@ def command(
 ) -> None:
     """Compress a model file to an NNR stream.
 
-    IN is a safetensors file, an NPZ archive, a PyTorch checkpoint, an ONNX model, a folder with one, the index of a sharded
-    set, or - for standard input. OUT is IN with the suffix .nnr by default, or - for standard output.
+    IN is a safetensors, NPZ, PyTorch, ONNX, GGUF or Keras file, a folder with one, the index of a sharded set, or - for
+    standard input. OUT is IN with the suffix .nnr by default, or - for standard output.
     """
     if per_tensor and max_error is None:
         raise click.UsageError("--per-tensor goes with --max-error")
@@ -151,6 +157,9 @@ def command(
             input_operand(source),
             output_operand(target, source),
             config,
+            key=key,
+            optimizer=optimizer,
+            dequantize=dequantize,
             target_ratio=target_ratio,
             target_bits=target_bits,
             max_error=max_error,
@@ -167,6 +176,8 @@ def _print_report(report: EncodeReport, *, per_tensor: bool, quiet: bool) -> Non
     name = report.path or "standard output"
     if report.not_encoded:
         note(f"nnr: not tensors of the model, not encoded: {', '.join(report.not_encoded)}", quiet=quiet)
+    for sentence in report.notes:
+        note(f"nnr: {sentence}", quiet=quiet)
     if report.target is not None and not report.target.met:
         note(f"{name}: {missed_target(report.target, per_tensor=per_tensor)}", quiet=quiet)
     if not quiet:

@@ -2,7 +2,8 @@
 """Tensor types by their safetensors names, and the ones NumPy lacks.
 
 bfloat16 and the 8-bit floats travel through this package as float32, which holds each of their values
-exactly; their tag says what to store on the way out. Shapes: any.
+exactly; their tag names the type to store. Types without arithmetic are opaque: their stored bytes travel as
+``uint8[n_bytes]``. Shapes: any.
 """
 
 from __future__ import annotations
@@ -26,13 +27,42 @@ STORAGE: dict[str, np.dtype[Any]] = {
 #: Tags whose storage is bits of a type NumPy does not have.
 WIDENED = frozenset(tag for tag, data_type in DATA_TYPES.items() if data_type.is_widened)
 
-_COMPLEX = {"C64": "<c8", "NPZ:<c16": "<c16", "TORCH:complex128": "<c16", "ONNX:COMPLEX128": "<c16"}
+#: Bits per element of the opaque types that safetensors names.
+OPAQUE_BITS = {
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+    "F8_E8M0": 8,
+    "F8_E4M3FNUZ": 8,
+    "F8_E5M2FNUZ": 8,
+    "C64": 64,
+}
+#: Opaque tags with an equal NumPy type; one type has a tag for each kind of file.
+NUMPY_OF_OPAQUE: dict[str, np.dtype[Any]] = {
+    "C64": np.dtype("<c8"),
+    "NPZ:<c16": np.dtype("<c16"),
+    "TORCH:complex128": np.dtype("<c16"),
+    "ONNX:COMPLEX128": np.dtype("<c16"),
+}
 
 _TAG_OF_NUMPY = {(dtype.kind, dtype.itemsize): tag for tag, dtype in STORAGE.items() if tag not in WIDENED}
 
 
+def bits_per_element(tag: str) -> int | None:
+    """Return the stored size of an element in bits; None when it does not follow from the tag.
+
+    >>> bits_per_element("BF16"), bits_per_element("F6_E2M3"), bits_per_element("NPZ:<U5")
+    (16, 6, None)
+    """
+    if tag in STORAGE:
+        return 8 * STORAGE[tag].itemsize
+    if tag in NUMPY_OF_OPAQUE:
+        return 8 * NUMPY_OF_OPAQUE[tag].itemsize
+    return OPAQUE_BITS.get(tag)
+
+
 def tag_of(dtype: np.dtype[Any]) -> str | None:
-    """Name a NumPy type; None when no tensor type here corresponds to it.
+    """Return the tag of a NumPy type; None when no tensor type with arithmetic corresponds to it.
 
     >>> tag_of(np.dtype(">f4")), tag_of(np.dtype("complex64"))
     ('F32', None)
@@ -47,8 +77,8 @@ def numpy_type(tag: str) -> np.dtype[Any] | None:
     >>> numpy_type("C64"), numpy_type("NPZ:<U5"), numpy_type("F4"), numpy_type("NPZ:|O")
     (dtype('complex64'), dtype('<U5'), None, None)
     """
-    if tag in _COMPLEX:
-        return np.dtype(_COMPLEX[tag])
+    if tag in NUMPY_OF_OPAQUE:
+        return NUMPY_OF_OPAQUE[tag]
     prefix, _, description = tag.partition(":")
     if prefix != "NPZ":
         return None
@@ -65,14 +95,14 @@ def opaque_tag(dtype: np.dtype[Any]) -> str:
     >>> opaque_tag(np.dtype("complex64")), opaque_tag(np.dtype("complex128"))
     ('C64', 'NPZ:<c16')
     """
-    for tag, name in _COMPLEX.items():
-        if dtype == np.dtype(name):
+    for tag, numpy_dtype in NUMPY_OF_OPAQUE.items():
+        if dtype == numpy_dtype:
             return tag
     return f"NPZ:{dtype.newbyteorder('<').str}"
 
 
 def widen(stored: Array, tag: str) -> Array:
-    """Turn stored elements into values NumPy computes with.
+    """Convert stored elements to values NumPy computes with.
 
     Parameters
     ----------
@@ -93,7 +123,7 @@ def widen(stored: Array, tag: str) -> Array:
 
 
 def narrow(values: Array, tag: str, name: str) -> Array:
-    """Turn values into what a file of type ``tag`` stores; the inverse of ``widen``.
+    """Convert values to the stored elements of type ``tag``; the inverse of ``widen``.
 
     Floats are rounded to the nearest value, ties to even, and finite values beyond the type's range become
     its largest one: a quantisation error must not turn a large weight into infinity. Integers must fit
@@ -113,6 +143,38 @@ def narrow(values: Array, tag: str, name: str) -> Array:
     if values.dtype == dtype:
         return values
     return _to_float(values, dtype, name) if dtype.kind == "f" else _to_integer(values, dtype, name)
+
+
+def opaque_bytes(array: Array, n_bytes: int, name: str) -> Array:
+    """Return the stored bytes of an opaque tensor.
+
+    Parameters
+    ----------
+    array : ndarray
+        The bytes themselves, uint8[n_bytes], or an array of a NumPy type with that many bytes (complex64).
+    n_bytes : int
+    name : str
+
+    Returns
+    -------
+    uint8[n_bytes], little-endian, C order
+
+    Raises
+    ------
+    NotEncodable
+        The array has another size or holds Python objects; ``path`` is the tensor's name.
+    """
+    if array.dtype.hasobject or array.nbytes != n_bytes:
+        raise NotEncodable(f"the tensor has {array.nbytes} bytes instead of {n_bytes}", path=name)
+    if array.dtype == np.uint8 and array.ndim == 1 and array.flags.c_contiguous:
+        return array
+    little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+    return np.frombuffer(little.tobytes(), np.uint8)
+
+
+def stored_elements(array: Array, tag: str, n_bytes: int, name: str) -> Array:
+    """Return what a file stores for a tensor, as ``STORAGE[tag]`` or, for opaque types, as bytes."""
+    return narrow(array, tag, name) if tag in STORAGE else opaque_bytes(array, n_bytes, name)
 
 
 def _to_float(values: Array, dtype: np.dtype[Any], name: str) -> Array:

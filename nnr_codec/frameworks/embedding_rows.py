@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the rows of an embedding are worth: how often each is used, and what depends on a use."""
+"""Importance of an embedding's rows: use counts and the effect of a use."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 
 from nnr_codec.quant import Curvature
 
-# Uses of an octave's rows from which their mean worth is believed.
+#: Uses of an octave's rows from which their mean effect is taken as reliable.
 _FEWEST_USES = 16
 
 
 class EmbeddingCollector:
-    """Counts of each row, and the products of the gradients where rows are used.
+    """Use counts of each row, and the products of the gradients at the outputs.
 
-    The inputs of an embedding pick rows, so that what couples the errors of a row is not X'X but the mean of g g' over the
-    derivatives g at its outputs; how often a row is used weighs it, and what one use of rows as rare as it is worth: in a text
-    the rare words say the most.
+    An embedding's inputs select rows. The errors within a row are therefore coupled by the mean of g g' over the
+    derivatives g at its outputs, not by X'X. A row's weight is its use count times the mean effect of one use among rows of
+    similar counts: rare words have the largest effect per use.
 
     Parameters
     ----------
     n_rows : int
     uses : float[rows], optional
-        Counted elsewhere, in other inputs than the batches: how often rows of so many uses are used, and what for, is what the
-        batches show of these rows. By the counts alone a row never seen would be next to worthless.
+        Use counts from more inputs than the batches. The batches then give the mean effect per octave of these counts, also
+        for rows that no batch uses.
     """
 
     def __init__(self, n_rows: int, uses: NDArray[np.floating] | None) -> None:
@@ -36,7 +36,7 @@ class EmbeddingCollector:
         self._products: Any = None
 
     def on_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        """Count the rows used, and wait for the gradient there."""
+        """Count the rows used, and register for the gradient at the output."""
         del module
         picked = inputs[0].detach().reshape(-1).numpy()
         self._counts += np.bincount(picked, minlength=len(self._counts))
@@ -59,14 +59,14 @@ class EmbeddingCollector:
         if self._products is None or not float(self._products.trace()) > 0:
             return share.astype(np.float32)[:, None]
         if self._uses is None:
-            rows = share * total * _worth_of_a_use(self._counts, self._squares)
+            rows = share * total * _effect_per_use(self._counts, self._squares)
         else:
             rows = _means_by_octave(self._uses, self._squares, self._counts) * total / self._squares.sum()
         return Curvature((self._products / total).numpy(), rows / n_samples, damping)
 
 
 def smoothed_frequencies(counts: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return how often each row will be used, by how often it was: unseen rows share what Good and Turing leave them.
+    """Return the expected share of uses of each row; unseen rows share the Good-Turing estimate of new uses.
 
     >>> smoothed_frequencies(np.array([6.0, 1.0, 1.0, 0.0])).round(3).tolist()
     [0.562, 0.094, 0.094, 0.25]
@@ -76,18 +76,18 @@ def smoothed_frequencies(counts: NDArray[np.floating]) -> NDArray[np.float64]:
     n_unseen = int(unseen.sum())
     if not n_unseen:
         return (counts / total).astype(np.float64)
-    # At least one unseen use in twice as many again, at most half of all uses.
+    # Between half a use and half of all uses.
     new_share = min(max(float((counts == 1).sum()), 0.5) / total, 0.5)
     share: NDArray[np.float64] = np.where(unseen, new_share / n_unseen, (1 - new_share) * counts / total)
     return share
 
 
-def _worth_of_a_use(counts: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what one use of each row is worth against the mean use; that of a row never used is that of the rarest."""
+def _effect_per_use(counts: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the effect of one use of each row relative to the mean; unused rows have that of the rarest used."""
     octaves = _octaves(counts)
-    seen, worth = np.bincount(octaves, counts), np.bincount(octaves, squares)
-    known = np.flatnonzero(_is_believed(seen, worth))
-    by_octave = np.interp(np.arange(len(seen)), known, worth[known] / seen[known])
+    n_uses, effects = np.bincount(octaves, counts), np.bincount(octaves, squares)
+    known = np.flatnonzero(_is_reliable(n_uses, effects))
+    by_octave = np.interp(np.arange(len(n_uses)), known, effects[known] / n_uses[known])
     return np.asarray(by_octave[octaves] * counts.sum() / squares.sum())
 
 
@@ -96,17 +96,18 @@ def _means_by_octave(
 ) -> NDArray[np.float64]:
     """Return the mean of squares over the rows of each row's octave of uses."""
     octaves = _octaves(uses)
-    n_rows, seen, worth = np.bincount(octaves), np.bincount(octaves, counts), np.bincount(octaves, squares)
-    known = np.flatnonzero(_is_believed(seen, worth) & (worth > 0))
-    # Between octaves known, by the logarithm: from one to the next it is a factor.
-    by_octave = np.exp(np.interp(np.arange(len(n_rows)), known, np.log(worth[known] / n_rows[known])))
+    n_rows = np.bincount(octaves)
+    n_uses, effects = np.bincount(octaves, counts), np.bincount(octaves, squares)
+    known = np.flatnonzero(_is_reliable(n_uses, effects) & (effects > 0))
+    # Interpolated in the logarithm: neighbouring octaves differ by a factor.
+    by_octave = np.exp(np.interp(np.arange(len(n_rows)), known, np.log(effects[known] / n_rows[known])))
     return np.asarray(by_octave[octaves])
 
 
-def _is_believed(seen: NDArray[Any], worth: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell which octaves are used enough to go by; at least one that is worth something is."""
+def _is_reliable(n_uses: NDArray[Any], effects: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which octaves have enough uses for a mean; at least one with an effect does."""
     # The most used rows may have no gradient, as padding has none.
-    enough: NDArray[np.bool_] = seen >= min(_FEWEST_USES, seen[worth > 0].max())
+    enough: NDArray[np.bool_] = n_uses >= min(_FEWEST_USES, n_uses[effects > 0].max())
     return enough
 
 

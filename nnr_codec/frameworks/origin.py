@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a stream remembers of the file it was made from, beside its tensors' types.
+"""Properties of a model file that a stream keeps beside its tensors.
 
-The codec carries a file's kind and free-form metadata. Which names share elements, and an ONNX model's graph,
-are put among the metadata under names of our own and taken out again on decoding; likewise which of a set's
-files holds which tensor.
+The codec carries a file's kind and free-form metadata. Tied names, an ONNX model's graph, and the assignment of
+tensors to shards become metadata entries under reserved names, which decoding removes again.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from nnr_codec.errors import LimitExceeded, MalformedBitstream
-from nnr_codec.frameworks.source import ModelSource
+from nnr_codec.frameworks.model_file import ModelFile
 
 _TIED = "nnr_codec.tied"
 _TOPOLOGY = "nnr_codec.topology"
@@ -42,11 +41,11 @@ class Origin:
     ] = ()  #: file number and how many tensors in a row lie in it; no set: empty
 
     @classmethod
-    def of(cls, source: ModelSource) -> Origin:
-        """Collect what a model file would lose in a stream."""
-        order = source.names() if source.tied else ()
-        shards = tuple((number, len(list(run))) for number, run in groupby(source.shards))
-        return cls(source.kind, source.metadata, source.tied, order, source.topology(), shards)
+    def of(cls, model: ModelFile) -> Origin:
+        """Collect the properties of a model file that its tensors do not hold."""
+        order = model.names() if model.tied else ()
+        shards = tuple((number, len(list(run))) for number, run in groupby(model.shards))
+        return cls(model.kind, model.metadata, model.tied, order, model.topology(), shards)
 
     def to_metadata(self) -> dict[str, str]:
         """Give the metadata for a stream to carry."""

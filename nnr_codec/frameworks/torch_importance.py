@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a PyTorch model's weights are worth, from a few batches of inputs.
+"""Importance of a PyTorch model's weights, estimated from a few batches of inputs.
 
 >>> from nnr_codec.frameworks import torch_importance
 >>> importance = torch_importance.layer_curvatures(model, batches)        # doctest: +SKIP
@@ -41,11 +41,12 @@ def fisher_information(model: Any, batches: Iterable[Any], loss: Run, *, damping
     ----------
     model : torch.nn.Module
     batches : iterable
-        Of whatever `loss` takes. Some hundreds of samples do.
+        Batches in the form that `loss` takes; some hundreds of samples suffice.
     loss : callable of (model, batch)
         Returns one negative log likelihood for each sample, a tensor of shape [samples].
     damping : float
-        Added to each weight's, as a share of its tensor's mean: what few samples never used is not free.
+        Added to each weight's value, as a share of its tensor's mean, so that weights that few samples never used
+        keep an importance.
 
     Returns
     -------
@@ -125,14 +126,15 @@ def output_sensitivity(
 
 
 def inverse_variances(snapshots: Iterable[Mapping[str, Any]], *, prior_samples: float = 1.0) -> Importances:
-    """Return 1 / variance of each weight over a training trajectory: weights that training holds fast matter.
+    """Return 1 / variance of each weight over a training trajectory: steady weights are important.
 
     Parameters
     ----------
     snapshots : iterable of state dicts
         After several steps of training at a steady learning rate each.
     prior_samples : float
-        How many snapshots the tensor's mean variance counts for, so that a weight that stood still is not infinitely dear.
+        Number of snapshots that the tensor's mean variance counts for; it bounds the importance of weights that never
+        changed.
 
     Returns
     -------
@@ -181,7 +183,7 @@ def layer_curvatures(
 ) -> dict[str, Curvature | NDArray[np.float32]]:
     """Return the curvature X'X of every Linear and convolution, and that of an Embedding's rows.
 
-    With `by_output`, each input counts in X'X by the squared derivative at the outputs it makes.
+    With `by_output`, each input's weight in X'X is the squared derivative at its outputs.
 
     Parameters
     ----------
@@ -190,15 +192,15 @@ def layer_curvatures(
     run : callable of (model, batch)
         Returns outputs of shape [samples, ...].
     by_output : bool
-        Weigh each layer's outputs by the mean square of the model's derivative there, which also makes layers comparable;
-        costs a backward pass for each batch.
+        Weight each layer's outputs by the mean square of the model's derivative at them, which also makes layers
+        comparable; it costs a backward pass per batch.
     damping : float
         See `Curvature`.
     largest_width : int
-        Layers of more inputs are left out: their matrix would take too much memory.
+        Layers with more inputs are skipped: their matrix would take too much memory.
     uses : mapping of str to float[rows], optional
-        How often each row of an Embedding is used, by its weight's name, counted on many other inputs than the batches: counting
-        takes no model, and a vocabulary is large. Rows of one octave of uses then share what the batches show of them.
+        Use counts of each Embedding's rows, by its weight's name, from more inputs than the batches: counting needs no
+        model, and a vocabulary is large. Rows whose counts lie in the same octave share their statistics.
 
     Returns
     -------
@@ -228,14 +230,14 @@ def layer_curvatures(
     finally:
         for hook in hooks:
             hook.remove()
-    found = {
+    curvatures = {
         name: collector.result(max(n_samples, 1), damping) for name, (collector, _) in collectors.items()
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in curvatures.items() if value is not None}
 
 
 class _LayerCollector:
-    """Sums over the inputs of a layer, and over the gradients at its outputs."""
+    """Sums over a layer's inputs and over the gradients at its outputs."""
 
     def __init__(self, rows_of: Callable[[Any, Any], Any], outputs_of: Callable[[Any], Any]) -> None:
         self._rows_of, self._outputs_of = rows_of, outputs_of
@@ -246,7 +248,7 @@ class _LayerCollector:
     def on_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
         rows = self._rows_of(module, inputs[0].detach())
         if output.requires_grad:
-            # Inputs count as much as the outputs they make: a loud input that nothing depends on teaches nothing.
+            # The weight of an input is its effect: large inputs on which no output depends have none.
             output.register_hook(lambda gradient: self._on_gradient(rows, gradient))
         else:
             self._add(rows, rows, float(len(rows)))
@@ -258,11 +260,11 @@ class _LayerCollector:
         by_output = squares.double().sum(0)
         self._squares = by_output if self._squares is None else self._squares + by_output
 
-    def _add(self, left: Any, right: Any, weight: float) -> None:
+    def _add(self, weighted: Any, rows: Any, weight: float) -> None:
         if self._products is None:
-            self._products = left.T @ right
+            self._products = weighted.T @ rows
         else:
-            self._products.addmm_(left.T, right)
+            self._products.addmm_(weighted.T, rows)
         self._weight += weight
 
     def result(self, n_samples: int, damping: float) -> Curvature | None:
@@ -271,7 +273,7 @@ class _LayerCollector:
         matrix = (self._products / self._weight).numpy()
         rows = None if self._squares is None else (self._squares / n_samples).numpy()
         if rows is not None and rows.max() > 0:
-            # An output that never mattered in few samples is not free.
+            # Few samples may miss an output; a floor keeps its weight above zero.
             rows = np.maximum(rows, 1e-3 * rows.mean())
         else:
             rows = None
@@ -291,7 +293,7 @@ def _collector_for(
         )
     if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d)):
         width = module.weight[0].numel()
-        # In a grouped convolution each group of rows has inputs of its own; one matrix does not describe them.
+        # Each group of a grouped convolution has other inputs, which one matrix cannot describe.
         if width > largest_width or (module.groups > 1 and module.groups != module.out_channels):
             return None
         if module.groups > 1:
@@ -336,7 +338,7 @@ def _parameters(model: Any) -> dict[str, Any]:
 def _add_squares(sums: dict[str, Any], gradients: Iterable[Any]) -> None:
     for total, gradient in zip(sums.values(), gradients, strict=True):
         if gradient is not None:
-            # In place: a copy in double precision of every gradient takes longer than the gradient.
+            # In place and in single precision: a double copy costs more time than the gradient itself.
             single = gradient.detach().float()
             total.addcmul_(single, single)
 
@@ -350,7 +352,7 @@ def _means(sums: Mapping[str, Any], n_samples: int, damping: float) -> Importanc
 
 @contextmanager
 def _evaluating(model: Any) -> Iterator[None]:
-    """Put dropout and batch norm to rest, and back as they were."""
+    """Switch the model to evaluation mode, and back to its previous mode."""
     was_training = model.training
     model.eval()
     try:

@@ -67,7 +67,8 @@ def test_through_safetensors_and_back(tmp_path: Path) -> None:
 
 def test_files_from_before_the_zip_layout(tmp_path: Path) -> None:
     torch.save({"w": torch.ones(3)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
-    assert open_model(tmp_path / "old.pt")["w"].tolist() == [1, 1, 1]
+    with open_model(tmp_path / "old.pt") as model:
+        assert model["w"].tolist() == [1, 1, 1]
 
 
 def test_tied_tensors_stay_tied(tmp_path: Path) -> None:
@@ -98,13 +99,14 @@ class Malicious:
     "content",
     [
         Malicious(),
-        [torch.ones(1)],
-        {"w": torch.ones(1), "note": "text"},
-        {3: torch.ones(1)},
+        [Malicious()],
+        {"note": "text"},
         {"state_dict": 3},
     ],
 )
-def test_anything_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any) -> None:
+def test_files_without_tensors_are_refused_and_execute_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(content, tmp_path / "m.pt")
     with pytest.raises(NotEncodable) as caught:
@@ -120,19 +122,13 @@ def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
         open_model(tmp_path / "m.pt")
 
 
-@pytest.mark.parametrize(
-    "tensor", [torch.zeros(2, dtype=torch.complex64), torch.ones(2).to_sparse()], ids=["complex", "sparse"]
-)
-def test_tensors_without_a_counterpart_are_named(tmp_path: Path, tensor: Any) -> None:
-    torch.save({"bad.w": tensor}, tmp_path / "m.pt")
-    with open_model(tmp_path / "m.pt") as source, pytest.raises(NotEncodable) as caught:
-        source["bad.w"]
-    assert caught.value.path == f"{tmp_path / 'm.pt'}: bad.w"
-
-
 def test_a_missing_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "m.pt"
-    path.write_bytes(b"x")
+    torch.save({"w": torch.ones(3)}, tmp_path / "m.pt")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(NotEncodable, match="pip install"):
-        open_model(path)
+        open_model(tmp_path / "m.pt")
+    with pytest.raises(NotEncodable, match="pip install"):
+        open_model(tmp_path / "m.onnx")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(NotEncodable, match="pip install"):
+        save_model(tmp_path / "n.pt", {"w": torch.ones(3).numpy()})

@@ -3,12 +3,13 @@
 
     python -m tools.fuzz --seconds 60                     # every target for a minute
     python -m tools.fuzz native-decode --runs 10000000
+    python -m tools.fuzz model-files --runs 10000         # of each kind of model file; model-files:npz is one kind
     python -m tools.fuzz --table                          # print the table of the log
 
 Targets: native-decode, native-encode, native-estimate, native-quantize (libFuzzer, under the address and undefined-behaviour
 sanitizers; ``--binaries`` names their folder), and in Python decoder (bits of streams), structure (syntax elements,
-through build) and encoder (models and options). Corpora, crashes and the log are in ``--folder``. The exit
-code is 1 on a finding.
+through build), encoder (models and options) and model-files (readers of model files). Corpora, crashes and the log are in
+``--folder``. The exit code is 1 on a finding.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools.fuzz import native, python
+from tools.fuzz import model_files, native, python
 from tools.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,8 +58,12 @@ def main() -> int:
     if options.table:
         table(log)
         return 0
-    available = [*(native.NAMES if (options.binaries / "fuzz_decode").exists() else ()), *TARGETS]
-    unknown = set(options.targets) - set(native.NAMES) - set(TARGETS)
+    available = [
+        *(native.NAMES if (options.binaries / "fuzz_decode").exists() else ()),
+        *TARGETS,
+        model_files.TOGETHER,
+    ]
+    unknown = set(options.targets) - set(native.NAMES) - set(TARGETS) - set(model_files.NAMES)
     if unknown:
         parser.error(f"unknown target {', '.join(sorted(unknown))}")
     if options.seconds == 1e12 and options.runs == 1 << 62:
@@ -68,6 +73,9 @@ def main() -> int:
         if name in native.NAMES:
             entry = native.fuzz(name, binaries=options.binaries, folder=options.folder, seconds=options.seconds,
                                 runs=options.runs, seed=options.seed & 0x7FFFFFFF)  # fmt: skip
+        elif name in model_files.NAMES:
+            entry = model_files.fuzz(name, seconds=options.seconds, runs=options.runs, seed=options.seed,
+                                     crashes=options.folder / "crashes")  # fmt: skip
         else:
             entry = python.fuzz(name, seconds=options.seconds, runs=options.runs, seed=options.seed,
                                 crashes=options.folder / "crashes")  # fmt: skip

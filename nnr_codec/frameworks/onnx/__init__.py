@@ -5,8 +5,8 @@ The wire format is read and written here, so that weights never pass through a p
 ``onnx`` nor ``protobuf`` is needed.
 """
 
-from nnr_codec.frameworks.onnx.reader import OnnxSource
+from nnr_codec.frameworks.onnx.reader import OnnxFile
 from nnr_codec.frameworks.onnx.session import inference_session, session_from_tensors
 from nnr_codec.frameworks.onnx.writer import save_onnx
 
-__all__ = ["OnnxSource", "inference_session", "save_onnx", "session_from_tensors"]
+__all__ = ["OnnxFile", "inference_session", "save_onnx", "session_from_tensors"]

@@ -11,13 +11,13 @@ import numpy as np
 
 from nnr_codec.codec.element_storage import STORAGE, Array, narrow
 from nnr_codec.errors import NotEncodable
+from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.onnx import schema
 from nnr_codec.frameworks.onnx.elements import Bytes
 from nnr_codec.frameworks.onnx.names import Place, Stored
 from nnr_codec.frameworks.onnx.render import Hole, Piece, hole, reference, render
 from nnr_codec.frameworks.onnx.template import Template
 from nnr_codec.frameworks.onnx.tree import Tensor
-from nnr_codec.frameworks.source import TensorDescription
 
 #: Smaller tensors stay in the model when it has external data, as is customary.
 MIN_EXTERNAL_BYTES = 1024

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 from nnr_codec.codec.element_storage import STORAGE, Array, widen
+from nnr_codec.frameworks.model_file import ModelFile, TensorDescription
 from nnr_codec.frameworks.onnx import schema
 from nnr_codec.frameworks.onnx.elements import ElementReader
 from nnr_codec.frameworks.onnx.metadata import take_metadata
@@ -15,10 +16,9 @@ from nnr_codec.frameworks.onnx.render import Piece, emptied, render
 from nnr_codec.frameworks.onnx.thresholds import stays_in_graph
 from nnr_codec.frameworks.onnx.tree import Tensor, ValueList
 from nnr_codec.frameworks.onnx.wire import WireReader
-from nnr_codec.frameworks.source import ModelSource, TensorDescription
 
 
-class OnnxSource(ModelSource):
+class OnnxFile(ModelFile):
     """The tensors an ONNX model stores, wherever they are.
 
     Initialisers, dense and sparse, of all graphs; attributes of all nodes, in subgraphs and functions too; and

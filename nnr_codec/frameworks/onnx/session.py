@@ -13,6 +13,7 @@ from typing import Any
 
 from nnr_codec.codec.element_storage import STORAGE, WIDENED, Array
 from nnr_codec.errors import NotEncodable
+from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.onnx import schema
 from nnr_codec.frameworks.onnx.elements import Bytes
 from nnr_codec.frameworks.onnx.layout import Room, plan
@@ -22,7 +23,6 @@ from nnr_codec.frameworks.onnx.template import Template
 from nnr_codec.frameworks.onnx.tree import Tensor
 from nnr_codec.frameworks.onnx.writer import MAX_MODEL_BYTES
 from nnr_codec.frameworks.origin import Origin
-from nnr_codec.frameworks.source import TensorDescription
 from nnr_codec.model import Limits
 
 #: Stands for a file in models whose initialisers are handed over in memory.
@@ -94,7 +94,7 @@ def session_from_tensors(
     descriptions : mapping of name to TensorDescription
         What ``tensors`` will bring.
     topology : bytes
-        What ``OnnxSource.topology`` gave.
+        What ``OnnxFile.topology`` gave.
     sess_options : onnxruntime.SessionOptions, optional
     max_model_bytes : int
         Initialisers of larger models are handed over apart from the graph.

@@ -12,11 +12,11 @@ from typing import BinaryIO
 from nnr_codec.codec.element_storage import Array
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.atomic import replacing, replacing_all
+from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.onnx.elements import Bytes
 from nnr_codec.frameworks.onnx.layout import Layout, Room, plan
 from nnr_codec.frameworks.onnx.render import Hole
 from nnr_codec.frameworks.onnx.template import Template
-from nnr_codec.frameworks.source import TensorDescription
 
 #: Protocol buffers end at 2 GiB; larger models have their weights in a file beside.
 MAX_MODEL_BYTES = (1 << 31) - 1
@@ -45,7 +45,7 @@ def save_onnx(
     descriptions : mapping of name to TensorDescription
         What ``tensors`` will bring.
     template : path-like or bytes
-        What ``OnnxSource.topology`` gave, or a model, whose tensors of other names are kept.
+        What ``OnnxFile.topology`` gave, or a model, whose tensors of other names are kept.
     metadata : mapping of str to str
         Replaces the template's, unless empty.
     tied : mapping of name to name, optional

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every reader of model files looks like from outside."""
+"""Interface of all model file readers: a lazy mapping of tensor names to arrays."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,56 +13,72 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from nnr_codec.codec.element_storage import STORAGE
+from nnr_codec.codec.element_storage import STORAGE, bits_per_element
+from nnr_codec.frameworks.attachments import Attachments
 
-Source = TypeVar("Source", bound="ModelSource")
+AnyModelFile = TypeVar("AnyModelFile", bound="ModelFile")
 
 
 @dataclass(frozen=True)
 class TensorDescription:
-    """Type and shape of a tensor, known without reading its elements."""
+    """Type and shape of a tensor, known without reading its elements.
 
-    dtype: str  #: in safetensors' spelling: "F32", "BF16", "I64", "BOOL"
+    A tensor without arithmetic is opaque: its array is the stored bytes, ``uint8[size_bytes]``.
+    """
+
+    dtype: str  #: in safetensors' spelling ("F32", "BF16", "F4"), else with a prefix ("GGUF:Q4_1", "NPZ:<U5")
     shape: tuple[int, ...]
     n_bytes: int | None = None  #: stored size, where it does not follow from type and shape
 
     @property
     def is_opaque(self) -> bool:
-        """True when the tensor's array is its stored bytes."""
+        """True when the tensor's array is its stored bytes.
+
+        >>> TensorDescription("BF16", (3,)).is_opaque, TensorDescription("F4", (4,)).is_opaque
+        (False, True)
+        """
         return self.dtype not in STORAGE
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the elements in a file."""
+        """Bytes of the elements in a file.
+
+        >>> TensorDescription("F4", (3, 2)).size_bytes, TensorDescription("GGUF:Q4_1", (32,), 20).size_bytes
+        (3, 20)
+        """
         if self.n_bytes is not None:
             return self.n_bytes
-        count = 1
-        for extent in self.shape:
-            count *= extent
-        return count * STORAGE[self.dtype].itemsize if self.dtype in STORAGE else 0
+        return -(-math.prod(self.shape) * (bits_per_element(self.dtype) or 0) // 8)
 
 
-class ModelSource(Mapping[str, npt.NDArray[Any]]):
-    """The tensors of a model file, each read when asked for.
+class ModelFile(Mapping[str, npt.NDArray[Any]]):
+    """The tensors of a model file, each read on access.
 
-    Iteration gives names in the file's order. ``source[name]`` reads one tensor as a C-contiguous array in
-    native byte order; bfloat16 and 8-bit floats arrive as float32, exactly. A source is a context manager,
-    and its reading is safe from several threads.
+    Iteration yields names in the file's order. ``model[name]`` reads one tensor as a C-contiguous array in
+    native byte order; bfloat16 and 8-bit floats arrive as float32, exactly. Types without arithmetic (complex
+    numbers, 4-bit floats, strings, quantisation blocks) arrive as their stored bytes, little-endian, in a
+    ``uint8`` vector; `describe` gives their type and shape. A model file is a context manager, and reading is
+    safe from several threads.
 
     Attributes
     ----------
     kind : str
-        "safetensors", "npz", "pytorch" or "onnx": what ``save_model`` takes to write the same kind again.
+        "safetensors", "npz", "pytorch", "onnx", "gguf" or "keras": the value ``save_model`` takes to write the
+        same kind again.
     path : str
         The file it was opened from.
     metadata : dict[str, str]
-        The file's own free-form metadata.
+        The file's free-form metadata.
     tied : dict[str, str]
         Names that share all their elements with an earlier name: ``{"decoder.weight": "encoder.weight"}``.
     left_out : tuple[str, ...]
         Entries of the file that are no tensors of the model, such as a checkpoint's optimizer state.
+    notes : tuple[str, ...]
+        Sentences about the file that its user should read, such as tensors missing from an index.
+    attachments : mapping of str to bytes
+        Files that belong to the model, such as ``config.json``; each is read on access.
     shards : tuple[int, ...]
-        For each name the number of the file that holds it, from 0; empty when there is only one file.
+        For each name the number of the file that holds it, from 0; empty for a single file.
     """
 
     kind: str = ""
@@ -71,6 +88,8 @@ class ModelSource(Mapping[str, npt.NDArray[Any]]):
         self.metadata: dict[str, str] = {}
         self.tied: dict[str, str] = {}
         self.left_out: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = ()
+        self.attachments: Attachments = Attachments()
         self.shards: tuple[int, ...] = ()
         self._descriptions = descriptions
 
@@ -95,19 +114,19 @@ class ModelSource(Mapping[str, npt.NDArray[Any]]):
         return name in self._descriptions
 
     def names(self) -> tuple[str, ...]:
-        """All tensors' names in the file's order."""
+        """Return all tensors' names in the file's order."""
         return tuple(self._descriptions)
 
     def describe(self, name: str) -> TensorDescription:
-        """Type and shape of one tensor, without reading it."""
+        """Return type and shape of one tensor, without reading it."""
         return self._descriptions[name]
 
     def shape_of(self, name: str) -> tuple[int, ...]:
-        """Shape of one tensor, without reading it."""
+        """Return the shape of one tensor, without reading it."""
         return self._descriptions[name].shape
 
     def dtype_of(self, name: str) -> str:
-        """Type of one tensor in safetensors' spelling, without reading it."""
+        """Return the type of one tensor in safetensors' spelling, without reading it."""
         return self._descriptions[name].dtype
 
     @property
@@ -125,6 +144,11 @@ class ModelSource(Mapping[str, npt.NDArray[Any]]):
         """Bytes of all elements as the file stores them, tied tensors once."""
         return sum(d.size_bytes for name, d in self._descriptions.items() if name not in self.tied)
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every file the tensors are read from."""
+        return (self.path,)
+
     def topology(self) -> bytes | None:
         """Serialise the model without its weights, where the file holds it; it serves as ``template``."""
         return None
@@ -132,7 +156,7 @@ class ModelSource(Mapping[str, npt.NDArray[Any]]):
     def close(self) -> None:
         """Release the file. Arrays already read stay valid."""
 
-    def __enter__(self: Source) -> Source:
+    def __enter__(self: AnyModelFile) -> AnyModelFile:
         return self
 
     def __exit__(
