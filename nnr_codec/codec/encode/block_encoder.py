@@ -19,7 +19,7 @@ from nnr_codec.codec.encode.effort import EFFORTS
 from nnr_codec.codec.encode.feedback_search import can_feed_back, quantize_with_curvature
 from nnr_codec.codec.encode.importance import without_feedback
 from nnr_codec.codec.encode.rdo_search import RdoSearch
-from nnr_codec.codec.encode.steps import Aim, choose_aim, nearest_qp, weighed
+from nnr_codec.codec.encode.steps import QuantizationTarget, choose_target, nearest_qp, weighted
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.entropy import TensorToEncode, encode_payload
 from nnr_codec.errors import NotEncodable
@@ -159,11 +159,11 @@ def _quantize_weight(
     if not part.weights.any():
         return header, np.zeros(part.weights.size, np.int32), job.quantization.quantization_parameter
     density = job.quantization.qp_density
-    aim = weighed(choose_aim(job.name, part.weights, 2, job.config, density), job.worth, density)
+    target = weighted(choose_target(job.name, part.weights, False, job.config, density), job.worth, density)
     is_weight = part.planned.role is Role.WEIGHT
-    if not is_weight and aim.error is not None:
+    if not is_weight and target.error is not None:
         # Errors of both factors add up.
-        aim = Aim(error=aim.error / math.sqrt(2))
+        target = QuantizationTarget(error=target.error / math.sqrt(2))
     alone = replace(header, payload_type=PayloadType.NNR_PT_FLOAT, tensor_dimensions=part.planned.shape)
     array = part.weights.reshape(part.planned.shape)
     importance = job.importance if is_weight else None
@@ -171,13 +171,13 @@ def _quantize_weight(
         job, array=array, importance=importance, config=_config_of(job.config, header, part.planned.role)
     )
     if is_weight and job.curvature is not None and can_feed_back(own, alone):
-        found = quantize_with_curvature(own, alone, part.weights, aim, job.curvature)
+        found = quantize_with_curvature(own, alone, part.weights, target, job.curvature)
         return found.header, found.levels, found.qp
     if is_weight and job.curvature is not None:
         own = replace(own, importance=without_feedback(job.curvature, part.planned.shape))
     effort = job.config.preset if job.config.preset.passes > 0 else EFFORTS["medium"]
     # The unit has one dq_flag: no tensor of it may try the other quantiser.
-    found = RdoSearch(own, alone, part.weights, aim, replace(effort, small=0)).run()
+    found = RdoSearch(own, alone, part.weights, target, replace(effort, small=0)).run()
     return found.header, found.levels, found.qp
 
 
@@ -199,14 +199,20 @@ def _qp_of_vector(job: TensorJob, part: _Part) -> int:
             return nearest_qp(step, density)
         smallest = max(float(magnitudes.min(initial=rms)), _SMALL_FACTOR * rms)
         by_name = job.config.qp_for_name(part.name)
-        aim = Aim(error=_SCALING_ERROR * smallest) if by_name is None else Aim(by_name)
+        target = (
+            QuantizationTarget(error=_SCALING_ERROR * smallest)
+            if by_name is None
+            else QuantizationTarget(by_name)
+        )
     else:
-        aim = choose_aim(part.name, part.weights, 1, job.config, density)
-    if aim.error is None:
-        return aim.qp
-    if aim.error == 0:
+        target = choose_target(part.name, part.weights, True, job.config, density)
+    if target.error is None:
+        return target.qp
+    if target.error == 0:
         return job.quantization.quantization_parameter
-    return nearest_qp(aim.error / math.sqrt(DEPENDENT_MSE if job.config.dependent else UNIFORM_MSE), density)
+    return nearest_qp(
+        target.error / math.sqrt(DEPENDENT_MSE if job.config.dependent else UNIFORM_MSE), density
+    )
 
 
 def _nearest(job: TensorJob, header: DataUnitHeader, part: _Part, qp: int) -> NDArray[np.int32]:

@@ -43,6 +43,9 @@ from nnr_codec.transform import Block
 #: Names a decoder with its default limits takes.
 _MOST_NAME_BYTES = Limits().max_name_bytes or 0
 
+# Centre of the steps in reach, in octaves below 1.
+_OCTAVES_BELOW_ONE = 16
+
 Progress = Callable[[str, int, int], None]  # name, elements done, stream bytes so far
 
 
@@ -145,14 +148,14 @@ class Encoder:
         importance: Mapping[str, Importance] | None,
     ) -> Iterator[tuple[str | None, int, bytes]]:
         config = self.config
+        config.check_patterns(tensors.keys())
         state = SyntaxState()
         description = describe(_descriptions(tensors, dtypes), kind, metadata)
         described = config.describe_source and not description.is_trivial()
         quantization = Quantization(config.density, self._quantization_parameter())
         parameter_set = ModelParameterSet(
             topology_carriage_flag=described,
-            quantization_methods=QuantizationMethods.NNR_QSU
-            | (QuantizationMethods.NNR_QCB if config.codebook else QuantizationMethods(0)),
+            quantization_methods=QuantizationMethods.NNR_QSU | QuantizationMethods.NNR_QCB,
             quantization=quantization,
             parent_signalling_enabled_flag=config.incremental,
         )
@@ -182,10 +185,11 @@ class Encoder:
             state = state.after(encoded.unit)
 
     def _quantization_parameter(self) -> int:
-        # Each tensor's qp_value reaches 2**(5 + density) either side, which is enough around 0 unless a QP is far out.
+        # Each tensor's qp_value reaches 32 octaves either side of this. Steps that hold small values exactly go down to 2**-48.
         half = 1 << (5 + self.config.density)
+        usual = -_OCTAVES_BELOW_ONE * (1 << self.config.density)
         wanted = [qp for qp in (self.config.qp, self.config.qp_1d) if qp is not None]
-        return 0 if all(-half <= qp < half for qp in wanted) else wanted[0]
+        return usual if all(-half <= qp - usual < half for qp in wanted) else wanted[0]
 
     def _job(
         self, name: str, array: NDArray[Any] | Block, quantization: Quantization, given: TensorImportance

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.encode.rdo_search import USUAL_SLOPE, Quantised
-from nnr_codec.codec.encode.steps import Aim, nearest_qp
+from nnr_codec.codec.encode.steps import QuantizationTarget, nearest_qp
 from nnr_codec.codec.encode.tensor_job import TensorJob
 from nnr_codec.entropy import TensorCoding, TensorToEncode, rate
 from nnr_codec.errors import NotEncodable
@@ -39,7 +39,11 @@ def can_feed_back(job: TensorJob, header: DataUnitHeader) -> bool:
 
 
 def quantize_with_curvature(
-    job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], aim: Aim, curvature: Curvature
+    job: TensorJob,
+    header: DataUnitHeader,
+    weights: NDArray[np.float32],
+    target: QuantizationTarget,
+    curvature: Curvature,
 ) -> Quantised:
     """Return levels of one tensor.
 
@@ -50,7 +54,7 @@ def quantize_with_curvature(
         With payload type, dimensions and `dq_flag`.
     weights : float32[n], C order
         Finite.
-    aim : Aim
+    target : QuantizationTarget
         An error is met in the curvature's own measure: where feedback makes up for much, the step grows.
 
     Raises
@@ -61,10 +65,10 @@ def quantize_with_curvature(
     curvature = _factored(curvature).normalised()
     mse = DEPENDENT_MSE if header.dq_flag else UNIFORM_MSE
     density = job.quantization.qp_density
-    qp = aim.qp
-    if aim.error is not None:
+    qp = target.qp
+    if target.error is not None:
         gain = math.sqrt(curvature.worth(feedback=False) / curvature.worth())
-        qp = nearest_qp(aim.error * gain / math.sqrt(mse), density)
+        qp = nearest_qp(target.error * gain / math.sqrt(mse), density)
     step = step_size(qp, density)
     slope = USUAL_SLOPE * job.config.lambda_scale * matched_lambda(mse)
     passes = max(job.config.preset.passes, 1)
@@ -86,10 +90,10 @@ def quantize_with_curvature(
     sample_rows = None if curvature.row_weights is None else curvature.row_weights[:rows]
     sample_curvature = curvature.of_rows(sample_rows).normalised()
     coding, levels = search(sample, None, job.config.unary_length or _UNSTATED_UNARY_LENGTH, sample_curvature)
-    if aim.error is not None:
+    if target.error is not None:
         # The closed form above holds at high rate; what bits were saved on shows in the sample.
-        found = _weighed_error(sample, step, levels, sample_curvature)
-        qp = nearest_qp(step * min(max(aim.error / max(found, 1e-30), 0.5), 2.0), density)
+        found = _weighted_error(sample, step, levels, sample_curvature)
+        qp = nearest_qp(step * min(max(target.error / max(found, 1e-30), 0.5), 2.0), density)
         step = step_size(qp, density)
     length = job.config.unary_length
     if length is None:
@@ -117,7 +121,7 @@ def _factored(curvature: Curvature) -> Curvature:
     return curvature
 
 
-def _weighed_error(
+def _weighted_error(
     weights: NDArray[np.float32], step: float, levels: NDArray[np.int32], curvature: Curvature
 ) -> float:
     """Return the root mean square error that would be as bad were errors not made up for."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.encode.effort import Effort
-from nnr_codec.codec.encode.steps import Aim, nearest_qp, root_mean_square, usual_qp
+from nnr_codec.codec.encode.steps import QuantizationTarget, nearest_qp, root_mean_square, usual_qp
 from nnr_codec.codec.encode.tensor_job import TensorJob
 from nnr_codec.entropy import TensorCoding, TensorToEncode, encode_payload, rate
 from nnr_codec.model import DataUnitHeader, ParentNode
@@ -79,15 +79,26 @@ class RdoSearch:
         With payload type, dimensions and scan order.
     weights : float32[n], C order
         Finite, not all zero.
-    aim : Aim
+    target : QuantizationTarget
         The quantisation parameter, or the error, asked for.
     effort : Effort
     """
 
     def __init__(
-        self, job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], aim: Aim, effort: Effort
+        self,
+        job: TensorJob,
+        header: DataUnitHeader,
+        weights: NDArray[np.float32],
+        target: QuantizationTarget,
+        effort: Effort,
     ) -> None:
-        self._job, self._header, self._weights, self._aim, self._effort = job, header, weights, aim, effort
+        self._job, self._header, self._weights, self._target, self._effort = (
+            job,
+            header,
+            weights,
+            target,
+            effort,
+        )
         self._density = job.quantization.qp_density
         self._importance = (
             None if job.importance is None else np.require(job.importance, np.float32, ["C", "A"]).reshape(-1)
@@ -100,9 +111,9 @@ class RdoSearch:
         """Return the cheapest levels found."""
         config, effort = self._job.config, self._effort
         # At a given step the slope is given too: what a bit is worth must be the same in all of a model's tensors.
-        slopes = effort.slopes if self._aim.error is not None else (1.0,)
+        slopes = effort.slopes if self._target.error is not None else (1.0,)
         tries = [(config.dependent, slope) for slope in slopes]
-        if self._weights.size <= effort.small and self._aim.error is not None and config.dependent:
+        if self._weights.size <= effort.small and self._target.error is not None and config.dependent:
             tries.append((False, 1.0))
         found = (pair for choice in tries for pair in self._search(*choice))
         if len(tries) * effort.passes == 1:
@@ -134,8 +145,8 @@ class RdoSearch:
         Returns also the levels of the whole tensor where the last round has made them.
         """
         slope *= matched_lambda(DEPENDENT_MSE if header.dq_flag else UNIFORM_MSE)
-        state = _State(usual_qp(self._aim, header.dq_flag, self._density), slope)
-        if self._aim.error is None:
+        state = _State(usual_qp(self._target, header.dq_flag, self._density), slope)
+        if self._target.error is None:
             self._learn_contexts(header, self._quantize_sample(header, state), state, sampled=True)
             return state, None
         for number in range(_MAX_SETTLING_ROUNDS):
@@ -223,11 +234,11 @@ class RdoSearch:
 
     def _better_qp(self, weights: NDArray[np.float32], levels: NDArray[np.int32], qp: int) -> int:
         """Return the QP that should leave the error asked for, by what this one left; the same when that is met."""
-        if self._aim.error is None:
+        if self._target.error is None:
             return qp
         step = step_size(qp, self._density)
         importance = self._sample_importance if weights is self._sample else self._importance
-        ratio = self._aim.error / max(_error(weights, levels, step, importance), sys.float_info.min)
+        ratio = self._target.error / max(_error(weights, levels, step, importance), sys.float_info.min)
         if abs(math.log(ratio)) <= _TOLERANCE:
             return qp
         # A few weights may happen to lie on levels: their error says little about the step.
@@ -251,11 +262,11 @@ class RdoSearch:
         header = _stating(found.header, length, found.header.parent)
         step = step_size(found.qp, self._density)
         error = _error(self._weights, levels, step, self._importance)
-        if self._aim.error is not None:
+        if self._target.error is not None:
             # Errors differ a little between candidates: by the bound's slope, 1 bit a weight is a factor of 2.
             # An error far below is luck, which a tensor of few weights may have, and buys nothing.
-            bits += levels.size * math.log2(max(error, 0.9 * self._aim.error) / self._aim.error)
-            bits += 1e9 if error > _MOST_EXCESS * self._aim.error else 0
+            bits += levels.size * math.log2(max(error, 0.9 * self._target.error) / self._target.error)
+            bits += 1e9 if error > _MOST_EXCESS * self._target.error else 0
         else:
             bits += levels.size * (error / step) ** 2 / state.slope
         return bits, Quantised(header, levels, found.qp)
