@@ -26,7 +26,7 @@ _SMALLEST = 2.0**-20
 # share the quartile's.
 _SHORT = 16
 # Fewer rows at this multiple of the upper quartile and more decide the root mean square: it is no scale for the others.
-_WIDE = 3.0
+_WIDE = 4.0
 _PIECE = 1 << 20
 
 

@@ -45,6 +45,7 @@ from nnr_codec.codec.encode.steps import (
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.codec.encode.tensor_roles import TensorRole, is_vector, role_of
 from nnr_codec.codec.encode.wide_range import companded
+from nnr_codec.codec.stream.tensor_patch import TensorPatch
 from nnr_codec.entropy import EncodingWeights, Workers
 from nnr_codec.errors import NotEncodable, QualityWarning
 from nnr_codec.model import DataUnitHeader
@@ -139,7 +140,11 @@ def begin_reals(
     largest = largest_magnitude(weights)  # not finite if any weight is not
     if not math.isfinite(largest) and bool(np.isfinite(weights).sum() < np.isfinite(array).sum()):
         raise NotEncodable(f"the format holds float32; this {array.dtype} tensor has finite values beyond it")
-    if not largest <= _LARGEST_QUANTIZED or job.config.is_kept(job.name):
+    if job.config.is_kept(job.name):
+        return raw_unit(header, weights)
+    if not math.isfinite(largest) and job.can_patch:
+        return _patched(job, header, weights)
+    if not largest <= _LARGEST_QUANTIZED:
         return raw_unit(header, weights)
     if largest == 0:
         return _begin_at(job, header, weights, 0, workers, keep_levels)
@@ -165,6 +170,16 @@ def begin_reals(
     if bounds.hold_surely(step_size(qp, job.quantization.qp_density), job.config.dependent):
         return _begin_at(job, header, weights, qp, workers, keep_levels)
     return _quantized_within(job, header, weights, bounds)
+
+
+def _patched(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
+    """Encode a tensor with zeros in place of what is not finite, and a patch that puts it back."""
+    patch = TensorPatch.of_nonfinite(weights)
+    finite = weights.copy()
+    finite[patch.positions] = 0
+    begun = begin_reals(job, header, finite.reshape(job.array.shape), None, job.config.incremental)
+    coded = begun.result() if isinstance(begun, EncodeTask) else begun
+    return replace(coded, patch=patch)
 
 
 def _is_weighted(job: TensorJob) -> bool:

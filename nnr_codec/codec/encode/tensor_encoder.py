@@ -42,7 +42,7 @@ def encode_without_levels(job: TensorJob) -> EncodedTensor:
     """
     begun = begin_tensor(job, keep_levels=job.config.incremental)
     encoded = begun.result() if isinstance(begun, EncodeTask) else begun
-    return encoded if job.config.incremental else EncodedTensor(encoded.unit, None)
+    return encoded if job.config.incremental else replace(encoded, levels=None)
 
 
 def begin_tensor(
