@@ -27,7 +27,9 @@ def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def uneven_rows(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    rows = np.exp(rng.uniform(0.5, 5) * rng.standard_normal((shape[0] if shape else 1, *[1] * (len(shape) - 1))))
+    rows = np.exp(
+        rng.uniform(0.5, 5) * rng.standard_normal((shape[0] if shape else 1, *[1] * (len(shape) - 1)))
+    )
     return rng.standard_normal(shape) * rows.reshape(rows.shape if shape else ())
 
 
@@ -103,7 +105,7 @@ def bound_of_elements(name: str, x: Array) -> Array:
     steps = np.diff(x)
     is_sorted = 16 <= x.size <= 65536 and bool((steps > 0).all() or (steps < 0).all())
     is_statistic = re.search(r"(^|[._])(running_|moving_)?(var|variance|std|stddev)$", name)
-    if TABLES.search(name) or (is_sorted and not is_statistic):
+    if x.size <= 4 or TABLES.search(name) or (is_sorted and not is_statistic):
         return np.full(x.shape, TABLE * largest)
     if is_statistic:
         return ELEMENT * magnitudes

@@ -22,8 +22,9 @@ from nnr_codec.model import DataUnit, DataUnitHeader, EntryPoint, PayloadType
 #: Unary length where nothing is searched: the peer's.
 USUAL_UNARY_LENGTH = 11
 # Codebook indices are even where the codebook is: escapes would cost them a share of every bit.
-_CODEBOOK_UNARY_LENGTHS = (1, 2, 4, 7, 10, 14, 20, 32, 48, 64, 96, 128, 192, 256)
+_UNARY_LENGTHS = (1, 2, 4, 7, 10, 14, 20, 32, 48, 64, 96, 128, 192, 256)
 _SAMPLE = 1 << 16
+_FEW_BYTES = 32
 
 
 def raw_unit(header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
@@ -36,8 +37,11 @@ def raw_unit(header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTen
 def raw_if_smaller(
     coded: EncodedTensor | None, header: DataUnitHeader, weights: NDArray[np.float32]
 ) -> EncodedTensor:
-    """Return a coded tensor, or the raw one where there is none or coding makes it larger."""
-    if coded is None or len(coded.unit.payload) > weights.nbytes:
+    """Return a coded tensor, or the raw one where there is none or coding makes it larger by more than a few bytes.
+
+    A few bytes buy a unit that NNCodec 2.1.3 reads anywhere in the stream.
+    """
+    if coded is None or len(coded.unit.payload) > weights.nbytes + _FEW_BYTES:
         return raw_unit(header, weights)
     return coded
 
@@ -78,11 +82,18 @@ def code_form(job: TensorJob, form: ExactForm) -> EncodedTensor | None:
     qp_value = checked_qp_value(job, form.exponent * (1 << job.quantization.qp_density))
     if qp_value is None:
         return None
+    return code_uniform(job, form.header, form.levels, qp_value)
+
+
+def code_uniform(
+    job: TensorJob, header: DataUnitHeader, levels: NDArray[np.int32], qp_value: int
+) -> EncodedTensor:
+    """Code levels of scalar quantisation with the unary length that costs least."""
     length = job.config.unary_length
     if length is None:
-        costs = rate.unary_length_costs(form.levels[:_SAMPLE], _CODEBOOK_UNARY_LENGTHS)
-        length = _CODEBOOK_UNARY_LENGTHS[costs.index(min(costs))]
-    return code_levels(job, replace(form.header, cabac_unary_length=length), form.levels, qp_value)
+        costs = rate.unary_length_costs(levels[:_SAMPLE], _UNARY_LENGTHS)
+        length = _UNARY_LENGTHS[costs.index(min(costs))]
+    return code_levels(job, replace(header, cabac_unary_length=length), levels, qp_value)
 
 
 def code_with_codebook(

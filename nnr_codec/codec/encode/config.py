@@ -26,13 +26,14 @@ _OPTIONAL_TYPES = {"qp": int, "qp_1d": int, "qp_density": int, "bit_depth": int,
 class EncoderConfig:
     """Encoder options.
 
-    The default's promise: integers, and tensors of few distinct values wherever that costs no more, come back exactly. Of every
+    The default's promise: integers, scalars, and tensors of few distinct values wherever that costs about no more, come back
+    exactly. Of every
     other matrix or convolution each row (along the first extent above 1) is off by at most a quarter of its root mean square,
     and the whole by about 2 %, or 2 % of the typical row where few rows are far larger; rows below 2^-16 of that scale may be
     lost. Of vectors ([n], [n, 1], [1, n], ...) each element is off by at most 1/125 of itself; as large as the lower quartile
     of magnitudes count all elements below it, or in vectors of one sign or up to 16 elements those below 2^-20 of the
     largest; statistics (running variances, by name) have no such floor. Tables (sorted vectors, schedules and frequencies by
-    name) are off by at most 2^-31 of their largest element, or exact. Options that name a step, a size or an error replace the
+    name) and vectors of up to four elements are off by at most 2^-31 of their largest element, or exact. Options that name a step, a size or an error replace the
     promise for the tensors they are about; `relative_error` and `relative_error_1d` scale it.
 
     Attributes
@@ -50,7 +51,8 @@ class EncoderConfig:
     qp : int or None
         One quantisation parameter for all matrices and convolutions; the step doubles every ``2**qp_density``.
     qp_1d : int or None
-        Likewise for vectors; with `qp` given and this None, the finer of `relative_error_1d` and the error of `qp`.
+        Likewise for vectors; with `qp` given and this None, the finer of `relative_error_1d` and the error of `qp`; -75
+        at density 2 where nothing is searched.
     qp_density : int or None
         0..7. None: 2 where `qp`, `qp_1d` or `qp_by_name` is set or the effort is ``fast``, else 6, fine enough to meet an error.
     qp_by_name : tuple of (pattern, qp)

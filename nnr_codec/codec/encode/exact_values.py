@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from nnr_codec.codec.encode.codebook import LARGEST_CODEBOOK, codebook_bits
 from nnr_codec.model import Codebook, DataUnitHeader
+from nnr_codec.quant import UNIFORM_MSE
 
 _LARGEST_LEVEL = (1 << 31) - 1
-# Scalars, and vectors about as short, are coded exactly at any price: the most that it costs are a few bytes.
-_TINY = 4
+#: Scalars, and vectors about as short, are coded exactly at any price: the most that it costs are a few bytes.
+TINY = 4
 # Exact coding may cost this much more than the estimate for the default.
 _MOST_COST = 1.25
+_FREE_BITS = 128.0
 # Elements that settle whether values repeat at all, and what their entropy is about.
 _FIRST_SAMPLE = 256
 _SECOND_SAMPLE = 4096
@@ -82,7 +84,7 @@ def exact_forms(
     list of ExactForm
         Empty where exact coding costs too much, or the exponents span too many bits.
     """
-    anyway = forced or weights.size <= _TINY
+    anyway = forced or weights.size <= TINY
     if not anyway and not _values_repeat(weights, error):
         return []
     distinct = _distinct_values(weights)
@@ -96,7 +98,7 @@ def exact_forms(
     book = Codebook(tuple(int(i) for i in integers), zero)
     if not anyway:
         bits = distinct.entropy_bits() + codebook_bits(book)
-        if bits > _MOST_COST * weights.size * _usual_bits(weights, error):
+        if bits > _MOST_COST * weights.size * _usual_bits(weights, error) + _FREE_BITS:
             return []
     header = replace(header, dq_flag=False)
     places = np.searchsorted(distinct.values, weights)
@@ -140,15 +142,18 @@ def _values_repeat(weights: NDArray[np.float32], error: float) -> bool:
     values, counts = np.unique(_spread(weights, _SECOND_SAMPLE), return_counts=True)
     # A sample shows less than all values, so that its entropy is a lower estimate.
     entropy = _DistinctValues(values, counts).entropy_bits() / int(counts.sum())
-    return entropy <= _MOST_COST * _usual_bits(weights, error)
+    return entropy <= _MOST_COST * _usual_bits(weights, error) + _FREE_BITS / weights.size
 
 
 def _usual_bits(weights: NDArray[np.float32], error: float) -> float:
-    """Return the bits of a weight that an error costs, about: a little above a memoryless Gaussian source's bound."""
-    if error <= 0:
-        return 32.0
+    """Return the bits of a weight that an error costs, about: the entropy at the step of the uniform quantiser."""
     sample = _spread(weights, _SECOND_SAMPLE).astype(np.float64)
-    return 0.5 * math.log2(1 + float(np.mean(sample**2)) / error**2) + 0.1
+    step = error / math.sqrt(UNIFORM_MSE)
+    if not step > 0 or float(np.abs(sample).max()) > step * 2.0**31:
+        return 32.0
+    _, counts = np.unique(np.rint(sample / step), return_counts=True)
+    shares = counts / sample.size
+    return float(-(shares * np.log2(shares)).sum())
 
 
 def _spread(weights: NDArray[np.float32], size: int) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nnr_codec.codec.encode.coded_units import (
     checked_qp_value,
     code_form,
-    code_levels,
+    code_uniform,
     code_with_codebook,
     float_header,
     raw_if_smaller,
@@ -27,7 +27,7 @@ from nnr_codec.codec.encode.coded_units import (
 )
 from nnr_codec.codec.encode.effort import EFFORTS
 from nnr_codec.codec.encode.error_bounds import Bounds, ElementBounds, RowBounds, element_bounds, row_bounds
-from nnr_codec.codec.encode.exact_values import ExactForm, exact_forms
+from nnr_codec.codec.encode.exact_values import TINY, ExactForm, exact_forms
 from nnr_codec.codec.encode.feedback_search import can_feed_back, quantize_with_curvature
 from nnr_codec.codec.encode.importance import without_feedback
 from nnr_codec.codec.encode.rdo_search import Quantised, RdoSearch
@@ -59,15 +59,19 @@ from nnr_codec.quant import (
     step_size,
 )
 
+# The peer's for vectors beside an explicit QP, at density 2: what is not searched stays comparable with it.
+_QP_1D_WITH_EXPLICIT_QP = -75
 #: A step times a level may round up to twice a weight and more: beyond this, out of float32.
 _LARGEST_QUANTIZED = float(np.finfo(np.float32).max) / 8
+# A vector's largest element of so many steps and more is kept: a coarse step then loses the small ones only.
+_KEPT_STEPS = 16
 # Searches with ever finer steps before the uniform quantiser, which keeps any bound at once.
 _MOST_ATTEMPTS = 4
 _FINER = 0.7
 # Octaves between the error aimed at and the bound of the weakest row from which companding is tried.
 _WIDE_OCTAVES = 1.0
 # Bits of the largest element of a table coded as integers, and the relative error of the smallest that is accepted.
-_TABLE_BITS = 30
+_TABLE_BITS = 31
 _TABLE_ERROR = 2.0**-10
 
 
@@ -150,17 +154,21 @@ def begin_reals(
         return _begin_at(job, header, weights, 0, workers, keep_levels)
     vector = is_vector(job.array.shape)
     explicit = explicit_target(job.name, vector, job.config)
+    if explicit is None and vector and job.config.qp is not None and not needs_search(job):
+        explicit = QuantizationTarget(
+            qp_for_step(step_size(_QP_1D_WITH_EXPLICIT_QP, 2), job.quantization.qp_density)
+        )
     role = role_of(job.name, job.array.shape, weights)
     bounds = _bounds(job, weights, role)
     exact = _exact(job, header, weights, role, explicit, bounds)
     if exact is not None:
         return exact
     if explicit is not None or job.config.bit_depth is not None:
-        return _begin_explicit(job, header, weights, explicit, bounds, workers, keep_levels)
+        return _begin_explicit(job, header, weights, explicit, role, bounds, workers, keep_levels)
     if _is_weighted(job):
         coded = _searched(job, header, weights, QuantizationTarget(error=bounds.error))
         return raw_unit(header, weights) if coded is None else _raw_where_wanted(job, weights, coded, header)
-    if role is TensorRole.TABLE and vector:
+    if vector and (role is TensorRole.TABLE or weights.size <= TINY):
         return _table(job, header, weights)
     if isinstance(bounds, RowBounds) and _is_wide(bounds):
         return _wide(job, header, weights, bounds)
@@ -219,7 +227,7 @@ def _exact(
     if explicit is not None:
         mse = DEPENDENT_MSE if config.dependent else UNIFORM_MSE
         error = step_size(explicit.qp, job.quantization.qp_density) * math.sqrt(mse)
-    wanted = forced or (role is TensorRole.TABLE and explicit is None and weights.size <= weights.shape[0])
+    wanted = forced or (role is TensorRole.TABLE and explicit is None and is_vector(job.array.shape))
     forms = exact_forms(float_header(job, header), weights, error=error, forced=wanted)
     if config.incremental:
         # Levels of 0 mean zeros in updates, which a codebook's indices do not.
@@ -234,7 +242,7 @@ def _exact(
 
 
 def _table(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
-    """Code a table whose exponents span too many bits for exact integers: as near as 31 bits go, or raw."""
+    """Code a table or a few elements whose exponents span too many bits for exact integers: as near as 31 bits go, or raw."""
     largest = largest_magnitude(weights)
     exponent = math.frexp(largest)[1] - _TABLE_BITS
     smallest = float(np.abs(weights[weights != 0]).min())
@@ -330,7 +338,7 @@ def _uniform_within(
     if qp_value is None:
         return raw_unit(header, weights)
     uniform = replace(float_header(job, header), dq_flag=False)
-    coded = code_levels(job, uniform, quantize_uniform(weights, step_size(qp, density)), qp_value)
+    coded = code_uniform(job, uniform, quantize_uniform(weights, step_size(qp, density)), qp_value)
     return raw_if_smaller(coded, header, weights)
 
 
@@ -346,6 +354,7 @@ def _begin_explicit(
     header: DataUnitHeader,
     weights: NDArray[np.float32],
     explicit: QuantizationTarget | None,
+    role: TensorRole,
     bounds: Bounds,
     workers: Workers | None,
     keep_levels: bool,
@@ -354,28 +363,38 @@ def _begin_explicit(
     config, density = job.config, job.quantization.qp_density
     if needs_search(job):
         target = explicit or QuantizationTarget(error=bounds.error)
-        _warn_of_losses(job, bounds, step_size(usual_qp(target, config.dependent, density), density))
+        _warn_of_losses(
+            job, weights, role, bounds, step_size(usual_qp(target, config.dependent, density), density)
+        )
         coded = _searched(job, header, weights, target)
         return raw_unit(header, weights) if coded is None else _raw_where_wanted(job, weights, coded, header)
     if config.bit_depth is not None and config.qp_for_name(job.name) is None:
         qp = qp_for_bit_depth(weights, config.bit_depth, config.dependent, density)
     else:
         qp = explicit.qp if explicit is not None else 0
-    _warn_of_losses(job, bounds, step_size(qp, density))
+    _warn_of_losses(job, weights, role, bounds, step_size(qp, density))
     return _begin_at(job, header, weights, qp, workers, keep_levels)
 
 
-def _warn_of_losses(job: TensorJob, bounds: Bounds, step: float) -> None:
-    """Warn where a step that the caller chose loses what the default would keep: rows, or elements of one sign."""
-    lost = ""
+def _warn_of_losses(
+    job: TensorJob, weights: NDArray[np.float32], role: TensorRole, bounds: Bounds, step: float
+) -> None:
+    """Warn where a step that the caller chose loses what the default would keep: weak rows, or small elements of one sign."""
     if isinstance(bounds, RowBounds):
-        gone = (bounds.row_scales < step / 4) & (bounds.row_scales > bounds.floor)
-        if _is_wide(bounds) and gone.any():
-            lost = f"{int(gone.sum())} of its {gone.size} rows, far smaller than the others,"
-    elif step / 2 > 64 * bounds.largest_error and bounds.relative * step > 64 * bounds.error:
-        lost = "its elements far smaller than the others"
-    if lost:
-        warnings.warn(f"{job.name}: {lost} are lost at a step of {step:.3g}", QualityWarning, stacklevel=2)
+        lost = (bounds.row_scales < step / 4) & (bounds.row_scales > bounds.floor)
+        parts, wide = "rows", _is_wide(bounds)
+    elif role is TensorRole.BIAS:
+        return
+    else:
+        magnitudes = np.abs(weights)
+        lost = (magnitudes < step / 4) & (magnitudes > bounds.floor)
+        parts, wide = "elements", bool(magnitudes.max() > _KEPT_STEPS * step)
+    if wide and lost.any():
+        warnings.warn(
+            f"{job.name}: a step of {step:.3g} loses {int(lost.sum())} of {lost.size} {parts}, far smaller than the others",
+            QualityWarning,
+            stacklevel=2,
+        )
 
 
 def _begin_at(
