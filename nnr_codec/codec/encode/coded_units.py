@@ -77,12 +77,13 @@ def checked_qp_value(job: TensorJob, qp: int, *, explicit: bool = False) -> int 
     return None
 
 
-def code_form(job: TensorJob, form: ExactForm) -> EncodedTensor | None:
+def code_form(job: TensorJob, header: DataUnitHeader, form: ExactForm) -> EncodedTensor | None:
     """Code levels or codebook indices with a power of two as the step; None when the step is out of reach."""
     qp_value = checked_qp_value(job, form.exponent * (1 << job.quantization.qp_density))
     if qp_value is None:
         return None
-    return code_uniform(job, form.header, form.levels, qp_value)
+    header = replace(float_header(job, header), dq_flag=False, codebook=form.codebook)
+    return code_uniform(job, header, form.levels, qp_value)
 
 
 def code_uniform(

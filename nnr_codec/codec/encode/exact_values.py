@@ -11,13 +11,13 @@ Clause: format 3 (codebook), 4
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.encode.codebook import LARGEST_CODEBOOK, codebook_bits
-from nnr_codec.model import Codebook, DataUnitHeader
+from nnr_codec.model import Codebook
 from nnr_codec.quant import UNIFORM_MSE
 
 _LARGEST_LEVEL = (1 << 31) - 1
@@ -40,15 +40,14 @@ class ExactForm:
 
     Attributes
     ----------
-    header : DataUnitHeader
-        With scalar quantisation, and the codebook if there is one.
+    codebook : Codebook or None
     levels : int32[n]
-        Or indices into the codebook, 0 for its zero entry.
+        Of scalar quantisation, or indices into the codebook, 0 for its zero entry.
     exponent : int
         The step is 2 to this power.
     """
 
-    header: DataUnitHeader
+    codebook: Codebook | None
     levels: NDArray[np.int32]
     exponent: int
 
@@ -64,14 +63,11 @@ class _DistinctValues:
         return float(-(self.counts * np.log2(self.counts / total)).sum())
 
 
-def exact_forms(
-    header: DataUnitHeader, weights: NDArray[np.float32], *, error: float, forced: bool
-) -> list[ExactForm]:
+def exact_forms(weights: NDArray[np.float32], *, error: float, forced: bool) -> list[ExactForm]:
     """Return the forms in which to code a tensor exactly, by increasing likelihood of being the smaller.
 
     Parameters
     ----------
-    header : DataUnitHeader
     weights : float32[n]
         Finite.
     error : float
@@ -89,7 +85,7 @@ def exact_forms(
         return []
     distinct = _distinct_values(weights)
     if distinct is None:
-        return _plain_form(header, weights) if forced else []
+        return _levels_form(weights) if forced else []
     lattice = _integers(distinct.values)
     if lattice is None:
         return []
@@ -100,22 +96,21 @@ def exact_forms(
         bits = distinct.entropy_bits() + codebook_bits(book)
         if bits > _MOST_COST * weights.size * _usual_bits(weights, error) + _FREE_BITS:
             return []
-    header = replace(header, dq_flag=False)
     places = np.searchsorted(distinct.values, weights)
-    indices = ExactForm(replace(header, codebook=book), (places - zero).astype(np.int32), exponent)
-    levels = ExactForm(header, integers.astype(np.int32)[places], exponent)
+    indices = ExactForm(book, (places - zero).astype(np.int32), exponent)
+    levels = ExactForm(None, integers.astype(np.int32)[places], exponent)
     if len(integers) == 1:
         return [indices] if weights.size > 1 else [levels, indices]
     return [levels, indices] if anyway or np.abs(integers).max() <= _SMALL_LEVEL else [indices]
 
 
-def _plain_form(header: DataUnitHeader, weights: NDArray[np.float32]) -> list[ExactForm]:
+def _levels_form(weights: NDArray[np.float32]) -> list[ExactForm]:
     """Return levels without a codebook, for values that are all different."""
     lattice = _integers(weights)
     if lattice is None:
         return []
     integers, exponent = lattice
-    return [ExactForm(replace(header, dq_flag=False), integers.astype(np.int32), exponent)]
+    return [ExactForm(None, integers.astype(np.int32), exponent)]
 
 
 def _integers(values: NDArray[np.float32]) -> tuple[NDArray[np.int64], int] | None:

@@ -86,6 +86,7 @@ class EncodeTask:
     step: float
     levels: NDArray[np.int32] | None
     encoding: EncodingWeights
+    bounds: RowBounds | None = None  # to be checked; with levels
 
     def result(self) -> EncodedTensor:
         """Return the encoded tensor, when it is done.
@@ -99,6 +100,10 @@ class EncodeTask:
             raise_unless_in_range(n_quantized, self.weights, self.step)
         except NotEncodable as error:
             raise named(error, self.job.name) from None
+        if self.bounds is not None and self.levels is not None:
+            values = self.levels.astype(np.float32) * np.float32(self.step)
+            if not self.bounds.hold(self.weights, values):
+                return _quantized_within(self.job, self.raw_header, self.weights, self.bounds)
         return _raw_where_wanted(
             self.job, self.weights, unit_of(self.header, encoded, self.levels), self.raw_header
         )
@@ -174,10 +179,7 @@ def begin_reals(
         return _wide(job, header, weights, bounds)
     if needs_search(job):
         return _searched_within(job, header, weights, bounds)
-    qp = finer_qp(QuantizationTarget(error=bounds.error), job.config.dependent, job.quantization.qp_density)
-    if bounds.hold_surely(step_size(qp, job.quantization.qp_density), job.config.dependent):
-        return _begin_at(job, header, weights, qp, workers, keep_levels)
-    return _quantized_within(job, header, weights, bounds)
+    return _begin_within(job, header, weights, bounds, workers, keep_levels)
 
 
 def _patched(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
@@ -228,11 +230,11 @@ def _exact(
         mse = DEPENDENT_MSE if config.dependent else UNIFORM_MSE
         error = step_size(explicit.qp, job.quantization.qp_density) * math.sqrt(mse)
     wanted = forced or (role is TensorRole.TABLE and explicit is None and is_vector(job.array.shape))
-    forms = exact_forms(float_header(job, header), weights, error=error, forced=wanted)
+    forms = exact_forms(weights, error=error, forced=wanted)
     if config.incremental:
         # Levels of 0 mean zeros in updates, which a codebook's indices do not.
-        forms = [form for form in forms if form.header.codebook is None]
-    coded = [unit for form in forms if (unit := code_form(job, form)) is not None]
+        forms = [form for form in forms if form.codebook is None]
+    coded = [unit for form in forms if (unit := code_form(job, header, form)) is not None]
     if not coded:
         return raw_unit(header, weights) if forced else None
     smallest = min(coded, key=size_bytes)
@@ -249,8 +251,8 @@ def _table(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32])
     if 0.5 * math.ldexp(1.0, exponent) > _TABLE_ERROR * smallest:
         return raw_unit(header, weights)
     levels = np.rint(np.ldexp(weights.astype(np.float64), -exponent)).astype(np.int32)
-    form = ExactForm(replace(float_header(job, header), dq_flag=False), levels, exponent)
-    return raw_if_smaller(code_form(job, form), header, weights)
+    form = ExactForm(None, levels, exponent)
+    return raw_if_smaller(code_form(job, header, form), header, weights)
 
 
 # --- quantisation within bounds -------------------------------------------------------------------------------------------
@@ -263,13 +265,13 @@ def _wide(
     coded = None
     if not job.config.incremental:
         relative = job.config.relative_error
-        coded = companded(float_header(job, header), weights, bounds, relative)
+        coded = companded(weights, bounds, relative)
     error = min(bounds.error, bounds.largest_error)
     row_bits = 0.5 * np.log2(1 + np.square(np.maximum(bounds.row_scales, 1e-300) / error)) + 0.1
     fine_bits = bounds.width * float(row_bits.sum())
     # Companding leaves 1.4 times the error, which is worth half a bit.
     if coded is not None and coded[1] + 0.5 * weights.size < min(fine_bits, 32.0 * weights.size):
-        unit = code_form(job, coded[0])
+        unit = code_form(job, header, coded[0])
         if unit is not None:
             return raw_if_smaller(unit, header, weights)
     if fine_bits > 32.0 * weights.size:
@@ -303,6 +305,27 @@ def _searched_within(
             break
         error *= _FINER
     return _uniform_within(job, header, weights, bounds)
+
+
+def _begin_within(
+    job: TensorJob,
+    header: DataUnitHeader,
+    weights: NDArray[np.float32],
+    bounds: Bounds,
+    workers: Workers | None,
+    keep_levels: bool,
+) -> EncodedTensor | EncodeTask:
+    """Quantise by least squared error, to be checked where the step alone does not keep the bounds."""
+    dependent, density = job.config.dependent, job.quantization.qp_density
+    rows = bounds if isinstance(bounds, RowBounds) else None
+    error = bounds.error if rows is None else min(bounds.error, bounds.largest_error)
+    qp = finer_qp(QuantizationTarget(error=error), dependent, density)
+    if bounds.hold_surely(step_size(qp, density), dependent):
+        return _begin_at(job, header, weights, qp, workers, keep_levels)
+    if rows is not None and needs_one_call(job):
+        begun = _begin_at(job, header, weights, qp, workers, keep_levels=True)
+        return replace(begun, bounds=rows) if isinstance(begun, EncodeTask) else begun
+    return _quantized_within(job, header, weights, bounds)
 
 
 def _quantized_within(
@@ -343,7 +366,8 @@ def _uniform_within(
 
 
 def _values(levels: NDArray[np.int32], qp: int, density: int) -> NDArray[np.float32]:
-    return levels.astype(np.float32) * np.float32(step_size(qp, density))
+    values: NDArray[np.float32] = levels.astype(np.float32) * np.float32(step_size(qp, density))
+    return values
 
 
 # --- quantisation at a target ---------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ Clause: format 3 (codebook), 4
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from nnr_codec.codec.encode.codebook import LARGEST_CODEBOOK, codebook_bits
 from nnr_codec.codec.encode.error_bounds import RowBounds
 from nnr_codec.codec.encode.exact_values import ExactForm
-from nnr_codec.model import Codebook, DataUnitHeader
+from nnr_codec.model import Codebook
 
 # The largest weight takes this many bits as an integer.
 _BITS = 30
@@ -28,13 +27,12 @@ _PIECE = 1 << 18
 
 
 def companded(
-    header: DataUnitHeader, weights: NDArray[np.float32], bounds: RowBounds, relative_error: float
+    weights: NDArray[np.float32], bounds: RowBounds, relative_error: float
 ) -> tuple[ExactForm, float] | None:
     """Return indices into a codebook, and about the bits they take.
 
     Parameters
     ----------
-    header : DataUnitHeader
     weights : float32[n]
         Finite, not all zero.
     bounds : RowBounds
@@ -73,7 +71,7 @@ def companded(
     book = Codebook(tuple(int(value) for value in values), zero)
     shares = counts[used] / weights.size
     bits = codebook_bits(book) - weights.size * float((shares * np.log2(shares)).sum())
-    return ExactForm(replace(header, dq_flag=False, codebook=book), index_of_place[places], exponent), bits
+    return ExactForm(book, index_of_place[places], exponent), bits
 
 
 def _geometric_entries(finest: int, spacing: float, largest: int) -> NDArray[np.int64]:
