@@ -105,21 +105,15 @@ def describe(path: str, limits: Limits | None = None) -> StreamSummary:
 def describe_source(path: str, limits: Limits | None = None) -> SourceDescription:
     """Read what a stream says of the file it was made from, without walking over its tensors."""
     from nnr_codec.codec.stream.input import opened
-    from nnr_codec.codec.stream.source_description import SourceDescription
-    from nnr_codec.model import DataUnit, TopologyUnit
-    from nnr_codec.syntax import iter_units
+    from nnr_codec.codec.stream.stream_reader import StreamReader
+    from nnr_codec.model import Limits
 
-    with opened(path, None if limits is None else limits.max_stream_bytes) as buffer:
-        for span, unit, _ in iter_units(buffer, limits=limits):
-            if isinstance(unit, DataUnit):
-                break
-            if isinstance(unit, TopologyUnit):
-                found = SourceDescription.from_unit(
-                    unit, limits=limits, path=span.path, bit_offset=8 * span.byte_offset
-                )
-                if found is not None:
-                    return found
-    return SourceDescription()
+    limits = limits or Limits()
+    with opened(path, limits.max_stream_bytes) as buffer:
+        reader = StreamReader(buffer, limits, {})
+        # The description precedes the first tensor.
+        next(reader.tensors(), None)
+        return reader.topologies.description
 
 
 def write_index(path: str, file: BinaryIO, limits: Limits | None = None) -> int:

@@ -4,9 +4,9 @@
 Importing this package imports no framework; each is imported when a file of its kind is opened.
 """
 
+from nnr_codec.codec.element_storage import tag_of
 from nnr_codec.frameworks.atomic import replacing
 from nnr_codec.frameworks.door import kind_of_path, open_model, save_model
-from nnr_codec.frameworks.dtypes import tag_of
 from nnr_codec.frameworks.origin import Origin
 from nnr_codec.frameworks.shard_writer import save_shards, shards_by_size
 from nnr_codec.frameworks.source import ModelSource, TensorDescription

@@ -7,9 +7,9 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 
+from nnr_codec.codec.element_storage import Array, tag_of
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.atomic import replacing
-from nnr_codec.frameworks.dtypes import Array, tag_of
 from nnr_codec.frameworks.source import ModelSource, TensorDescription
 
 _INDEX_SUFFIX = ".index.json"

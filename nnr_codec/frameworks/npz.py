@@ -12,8 +12,8 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
+from nnr_codec.codec.element_storage import STORAGE, Array, narrow, tag_of
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks.dtypes import STORAGE, Array, narrow, tag_of
 from nnr_codec.frameworks.source import ModelSource, TensorDescription
 
 

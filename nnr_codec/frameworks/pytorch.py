@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from nnr_codec.codec.element_storage import STORAGE, Array, narrow, widen
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks.dtypes import STORAGE, Array, narrow, widen
 from nnr_codec.frameworks.source import ModelSource, TensorDescription
 
 #: Where training scripts put the state dict when they save more than that.

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from nnr_codec.codec.element_storage import STORAGE, Array, narrow, widen
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks.dtypes import STORAGE, Array, narrow, widen
 from nnr_codec.frameworks.source import ModelSource, TensorDescription
 
 #: The cap of the format's own library; a longer header is an attack or no header.

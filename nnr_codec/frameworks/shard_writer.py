@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import BinaryIO
 
+from nnr_codec.codec.element_storage import Array
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.atomic import replacing_all
-from nnr_codec.frameworks.dtypes import Array
 from nnr_codec.frameworks.safetensors import SafetensorsWriter
 from nnr_codec.frameworks.source import TensorDescription
 

@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from nnr_codec.codec.element_storage import Array
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks.dtypes import Array
 from nnr_codec.frameworks.source import ModelSource
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from nnr_codec.frameworks.dtypes import STORAGE
+from nnr_codec.codec.element_storage import STORAGE
 
 Source = TypeVar("Source", bound="ModelSource")
 

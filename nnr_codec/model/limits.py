@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a caller allows a stream to cost."""
+"""Bounds on the cost of a stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 class Limits:
     """Bounds checked before anything is allocated or looped over; None means no bound.
 
-    The defaults let a model of 100 GB through and stop a small stream that claims a large one.
+    The defaults let a model of 100 GB or of half a million tensors through and stop a small stream that claims a large one.
+    The encoder writes no stream that they refuse.
 
     Attributes
     ----------
@@ -50,15 +51,15 @@ class Limits:
     """
 
     max_stream_bytes: int | None = 1 << 40
-    max_units: int | None = 1 << 17
+    max_units: int | None = 1 << 19
     max_unit_bytes: int | None = (1 << 31) - 1
     max_tensor_elements: int | None = 1 << 35
     max_total_elements: int | None = 1 << 38
     max_dimensions: int | None = 32
-    max_names: int | None = 1 << 16
+    max_names: int | None = 1 << 19
     max_name_bytes: int | None = 1 << 12
     max_codebook_size: int | None = 1 << 16
-    max_topology_bytes: int | None = 1 << 22
+    max_topology_bytes: int | None = 1 << 24
     max_expansion_ratio: int | None = 1 << 20
     expansion_floor_bytes: int = 1 << 28
     max_nesting: int | None = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -55,7 +55,7 @@ class EncoderConfig:
         at density 2 where nothing is searched.
     qp_density : int or None
         0..7. None: 2 where `qp`, `qp_1d` or `qp_by_name` is set or the effort is ``fast``, else 6, fine enough to meet an error.
-    qp_by_name : tuple of (pattern, qp)
+    qp_by_name : tuple of (pattern, qp), or mapping
         Shell-style patterns against tensor names; the first match wins over everything above.
     bit_depth : int or None
         2..16: per tensor the finest step whose levels fit so many bits, sign included; for integer inference.
@@ -96,6 +96,11 @@ class EncoderConfig:
         format, which other decoders ignore. It is only written when there is something to say.
     checksum : bool
         Close the stream with a SHA-256 of itself, in a unit that other decoders ignore.
+    reference_list : bool
+        Send the tensors' names once, in a reference list, and refer to them by index. NNCodec 2.1.3 does not read this.
+    peer_compatible : bool
+        Write carried bytes and the topology in a form that NNCodec 2.1.3 skips, for one seventh more; by default it stops at
+        them where they are large.
 
     Clause: format 3, 4
     """
@@ -126,8 +131,13 @@ class EncoderConfig:
     device_id: int = 0
     describe_source: bool = True
     checksum: bool = False
+    reference_list: bool = False
+    peer_compatible: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.qp_by_name, Mapping):
+            object.__setattr__(self, "qp_by_name", tuple(self.qp_by_name.items()))
+
         def require(condition: bool, message: str) -> None:
             if not condition:
                 raise ValueError(message)
@@ -163,8 +173,10 @@ class EncoderConfig:
         )
 
         for option in ("exact", "keep"):
-            if isinstance(getattr(self, option), str):
-                raise TypeError(f"{option} is a tuple of patterns, not one text")
+            patterns = getattr(self, option)
+            if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
+                raise TypeError(f"{option} is a tuple of patterns, not {patterns!r}")
+            object.__setattr__(self, option, tuple(patterns))
 
     def is_exact(self, name: str) -> bool:
         """Tell whether a pattern of `exact` matches a tensor's name."""
@@ -173,19 +185,6 @@ class EncoderConfig:
     def is_kept(self, name: str) -> bool:
         """Tell whether a pattern of `keep` matches a tensor's name."""
         return _matches(name, self.keep)
-
-    def check_patterns(self, names: Collection[str]) -> None:
-        """Check that every pattern of `exact`, `keep` and `qp_by_name` matches a tensor.
-
-        Raises
-        ------
-        ValueError
-            A pattern matches none: a slip of the pen would otherwise cost the model its quality in silence.
-        """
-        for option in ("exact", "keep"):
-            for pattern in getattr(self, option):
-                if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
-                    raise ValueError(f"{option}: no tensor's name matches {pattern!r}")
 
     def to_recipe(self) -> dict[str, Any]:
         """Return the options that differ from the defaults, as JSON can hold them.
@@ -248,7 +247,7 @@ class EncoderConfig:
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    return any(name == pattern or fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _listed(value: Any) -> Any:

@@ -29,6 +29,8 @@ _SHORT = 16
 _WIDE = 4.0
 _PIECE = 1 << 20
 _LARGEST_SCALE, _SMALLEST_SCALE = 1e15, 1e-15
+# Sums of more squares in float32 would lose bits.
+_LARGEST_WIDTH = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def row_bounds(weights: NDArray[np.float32], shape: tuple[int, ...], relative_er
 
 def row_scales(weights: NDArray[np.floating], width: int) -> NDArray[np.float64]:
     """Return the root mean square of each row of a flat matrix, whatever its range."""
-    if weights.dtype == np.float32:
+    if weights.dtype == np.float32 and width <= _LARGEST_WIDTH:
         with np.errstate(over="ignore", under="ignore"):
             rows = weights.reshape(-1, width)
             quick: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", rows, rows) / width).astype(np.float64)

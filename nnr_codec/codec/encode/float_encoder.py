@@ -48,7 +48,7 @@ from nnr_codec.codec.encode.wide_range import companded
 from nnr_codec.codec.stream.tensor_patch import TensorPatch
 from nnr_codec.entropy import EncodingWeights, Workers
 from nnr_codec.errors import NotEncodable, QualityWarning
-from nnr_codec.model import DataUnitHeader
+from nnr_codec.model import DataUnitHeader, PayloadType
 from nnr_codec.quant import (
     DEPENDENT_MSE,
     UNIFORM_MSE,
@@ -189,6 +189,8 @@ def _patched(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32
     finite[patch.positions] = 0
     begun = begin_reals(job, header, finite.reshape(job.array.shape), None, job.config.incremental)
     coded = begun.result() if isinstance(begun, EncodeTask) else begun
+    if coded.unit.header.payload_type == PayloadType.NNR_PT_RAW_FLOAT:
+        return raw_unit(header, weights)
     return replace(coded, patch=patch)
 
 

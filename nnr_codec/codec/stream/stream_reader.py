@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stream's data units in order, each with all that decoding it needs from the units before."""
+"""Data units and carried tensors of a stream in order, each with all that decoding it needs from the units before."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import PagesRead
-from nnr_codec.codec.stream.source_description import SourceDescription
+from nnr_codec.codec.stream.topology_reader import TopologyReader
 from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream, UnsupportedBitstream
 from nnr_codec.model import (
     AggregateUnit,
-    AnyUnit,
     DataUnit,
     DataUnitHeader,
     Limits,
@@ -108,12 +108,8 @@ class StreamReader:
     ----------
     state : SyntaxState
         What was known before the last data unit, or is behind the last other unit.
-    description : SourceDescription or None
-        What the stream says of its source, once read.
-    description_place : (path, bit offset)
-        Where it says so.
-    other_units : list of (span, unit)
-        All units that are no data units.
+    topologies : TopologyReader
+        What the topology units so far hold: description, graph, attachments.
     """
 
     def __init__(
@@ -137,12 +133,16 @@ class StreamReader:
         self._deadline = deadline or Deadline(limits)
         self.state = SyntaxState()
         self._span = UnitSpan(0, 0, 0, 0)
-        self.description: SourceDescription | None = None
-        self.description_place = ("nnr_bitstream", 0)
-        self.other_units: list[tuple[UnitSpan, AnyUnit]] = []
+        self.topologies = TopologyReader(
+            limits, buffer.nbytes, None if wanted is None else wanted.__contains__
+        )
 
     def data_units(self) -> Iterator[DataUnitInStream]:
-        """Yield the data units.
+        """Yield the data units without the carried tensors between them; else as `tensors`."""
+        return (unit for unit in self.tensors() if isinstance(unit, DataUnitInStream))
+
+    def tensors(self) -> Iterator[DataUnitInStream | CarriedItem]:
+        """Yield the data units and the carried tensors.
 
         Raises
         ------
@@ -167,14 +167,13 @@ class StreamReader:
                     element="nnr_unit_type",
                     clause="format 2",
                 )
-            else:
-                self.other_units.append((span, unit))
-                if isinstance(unit, TopologyUnit) and self.description is None:
-                    self.description_place = (f"{span.path}.topology_data", 8 * span.byte_offset)
-                    self.description = SourceDescription.from_unit(
-                        unit, limits=self._limits, path=span.path, bit_offset=8 * span.byte_offset
-                    )
+            if isinstance(unit, TopologyUnit):
+                item = self.topologies.add(unit, span, state.total_elements)
+                if item is not None:
+                    yield item
+                    del item
             self.state = self.state.after(unit)
+        self.topologies.finish()
 
     def _spans(self) -> Iterator[UnitSpan]:
         if self._places is not None:
@@ -209,12 +208,12 @@ class StreamReader:
         """Complete an error about an element of the unit read last."""
         locate(error, self._buffer, self._span, self.state, self._limits)
 
-    def passed(self, unit: DataUnitInStream) -> None:
+    def passed(self, unit: DataUnitInStream | CarriedItem) -> None:
         """Give back the memory of all units up to this one, which is decoded."""
-        if unit.places is None:
+        if isinstance(unit, DataUnitInStream) and unit.places is None:
             self._pages.passed(unit.payload_bit_offset // 8 + len(unit.payload))
 
-    def check_time(self, unit: DataUnitInStream) -> None:
+    def check_time(self, unit: DataUnitInStream | CarriedItem) -> None:
         """Raise LimitExceeded when the caller's time is over; reading may be far ahead of the unit."""
         self._deadline.check(unit.path, unit.payload_bit_offset // 8)
 

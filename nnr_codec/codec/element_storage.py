@@ -26,6 +26,8 @@ STORAGE: dict[str, np.dtype[Any]] = {
 #: Tags whose storage is bits of a type NumPy does not have.
 WIDENED = frozenset(tag for tag, data_type in DATA_TYPES.items() if data_type.is_widened)
 
+_COMPLEX = {"C64": "<c8", "NPZ:<c16": "<c16", "TORCH:complex128": "<c16", "ONNX:COMPLEX128": "<c16"}
+
 _TAG_OF_NUMPY = {(dtype.kind, dtype.itemsize): tag for tag, dtype in STORAGE.items() if tag not in WIDENED}
 
 
@@ -36,6 +38,37 @@ def tag_of(dtype: np.dtype[Any]) -> str | None:
     ('F32', None)
     """
     return _TAG_OF_NUMPY.get((dtype.kind, dtype.itemsize))
+
+
+@functools.cache
+def numpy_type(tag: str) -> np.dtype[Any] | None:
+    """Return the NumPy type of a tag without arithmetic here; None where NumPy has none.
+
+    >>> numpy_type("C64"), numpy_type("NPZ:<U5"), numpy_type("F4"), numpy_type("NPZ:|O")
+    (dtype('complex64'), dtype('<U5'), None, None)
+    """
+    if tag in _COMPLEX:
+        return np.dtype(_COMPLEX[tag])
+    prefix, _, description = tag.partition(":")
+    if prefix != "NPZ":
+        return None
+    try:
+        dtype = np.dtype(description)
+    except (TypeError, ValueError, SyntaxError):
+        return None
+    return None if dtype.hasobject or dtype.subdtype is not None else dtype
+
+
+def opaque_tag(dtype: np.dtype[Any]) -> str:
+    """Return the tag of a type that has none with arithmetic: its own where safetensors has one, else NumPy's description.
+
+    >>> opaque_tag(np.dtype("complex64")), opaque_tag(np.dtype("complex128"))
+    ('C64', 'NPZ:<c16')
+    """
+    for tag, name in _COMPLEX.items():
+        if dtype == np.dtype(name):
+            return tag
+    return f"NPZ:{dtype.newbyteorder('<').str}"
 
 
 def widen(stored: Array, tag: str) -> Array:
