@@ -35,7 +35,9 @@ def normal(*shape: int) -> np.ndarray[Any, Any]:
 @st.composite
 def arrays(draw: st.DrawFn, rng: np.random.Generator) -> np.ndarray[Any, Any]:
     shape = draw(st.lists(st.integers(0, 3), max_size=7).map(tuple) | st.just((1,) * 32))
-    dtype = np.dtype(draw(st.sampled_from(["f4", "f2", "f8", "u8", "i8", "u4", "i1", "?", "c8", "c16", "S3"])))
+    dtype = np.dtype(
+        draw(st.sampled_from(["f4", "f2", "f8", "u8", "i8", "u4", "i1", "?", "c8", "c16", "S3"]))
+    )
     octets = rng.bytes(dtype.itemsize * math.prod(shape))
     if dtype.kind == "b":
         octets = bytes(octet & 1 for octet in octets)

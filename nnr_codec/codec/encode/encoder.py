@@ -201,10 +201,12 @@ class Encoder:
 
     def _quantization_parameter(self) -> int:
         # Each tensor's qp_value reaches 32 octaves either side of this. Steps that hold small values exactly go down to 2**-48.
-        half = 1 << (5 + self.config.density)
-        usual = -_OCTAVES_BELOW_ONE * (1 << self.config.density)
-        wanted = [qp for qp in (self.config.qp, self.config.qp_1d) if qp is not None]
-        return usual if all(-half <= qp - usual < half for qp in wanted) else wanted[0]
+        config, half = self.config, 1 << (5 + self.config.density)
+        explicit = [qp for qp in (config.qp, config.qp_1d) if qp is not None]
+        for base in (-_OCTAVES_BELOW_ONE * (1 << config.density), 0):
+            if all(-half <= qp - base < half for qp in (*explicit, *(qp for _, qp in config.qp_by_name))):
+                return base
+        return explicit[0] if explicit else 0
 
     def _job(
         self,
