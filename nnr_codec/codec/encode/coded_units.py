@@ -24,7 +24,6 @@ USUAL_UNARY_LENGTH = 11
 # Codebook indices are even where the codebook is: escapes would cost them a share of every bit.
 _UNARY_LENGTHS = (1, 2, 4, 7, 10, 14, 20, 32, 48, 64, 96, 128, 192, 256)
 _SAMPLE = 1 << 16
-_FEW_BYTES = 32
 
 
 def raw_unit(header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
@@ -32,18 +31,6 @@ def raw_unit(header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTen
     # A raw tensor leaves no levels behind, so it takes no part in updates and is no node of theirs.
     header = replace(header, payload_type=PayloadType.NNR_PT_RAW_FLOAT, node_id=None, parent=None)
     return EncodedTensor(DataUnit(header=header, payload=weights.astype("<f4").tobytes()), None)
-
-
-def raw_if_smaller(
-    coded: EncodedTensor | None, header: DataUnitHeader, weights: NDArray[np.float32]
-) -> EncodedTensor:
-    """Return a coded tensor, or the raw one where there is none or coding makes it larger by more than a few bytes.
-
-    A few bytes buy a unit that NNCodec 2.1.3 reads anywhere in the stream.
-    """
-    if coded is None or len(coded.unit.payload) > weights.nbytes + _FEW_BYTES:
-        return raw_unit(header, weights)
-    return coded
 
 
 def float_header(job: TensorJob, header: DataUnitHeader) -> DataUnitHeader:

@@ -218,7 +218,8 @@ class Encoder:
         weighting = (importance.by_weight, importance.curvature, importance.worth)
         quantization = self._quantization
         if pending is None:
-            can_patch = self.config.describe_source
+            # A decoder that skips the patch would take zeros for the tensor's own.
+            can_patch = self.config.describe_source and not self.config.peer_compatible
             return TensorJob(
                 name, array, self.config, quantization, DataUnitHeader(), None, None, *weighting, can_patch
             )

@@ -20,7 +20,6 @@ from nnr_codec.codec.encode.coded_units import (
     code_uniform,
     code_with_codebook,
     float_header,
-    raw_if_smaller,
     raw_unit,
     size_bytes,
     unit_of,
@@ -59,6 +58,8 @@ from nnr_codec.quant import (
     step_size,
 )
 
+# Of the unit that carries a patch, beside the patch and the name.
+_PATCH_UNIT_BYTES = 40
 # The peer's for vectors beside an explicit QP, at density 2: what is not searched stays comparable with it.
 _QP_1D_WITH_EXPLICIT_QP = -75
 #: A step times a level may round up to twice a weight and more: beyond this, out of float32.
@@ -189,7 +190,8 @@ def _patched(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32
     finite[patch.positions] = 0
     begun = begin_reals(job, header, finite.reshape(job.array.shape), None, job.config.incremental)
     coded = begun.result() if isinstance(begun, EncodeTask) else begun
-    if coded.unit.header.payload_type == PayloadType.NNR_PT_RAW_FLOAT:
+    is_raw = coded.unit.header.payload_type == PayloadType.NNR_PT_RAW_FLOAT
+    if is_raw or weights.nbytes <= len(coded.unit.payload) + len(patch.to_bytes()) + _PATCH_UNIT_BYTES:
         return raw_unit(header, weights)
     return replace(coded, patch=patch)
 
@@ -254,7 +256,7 @@ def _table(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32])
         return raw_unit(header, weights)
     levels = np.rint(np.ldexp(weights.astype(np.float64), -exponent)).astype(np.int32)
     form = ExactForm(None, levels, exponent)
-    return raw_if_smaller(code_form(job, header, form), header, weights)
+    return code_form(job, header, form) or raw_unit(header, weights)
 
 
 # --- quantisation within bounds -------------------------------------------------------------------------------------------
@@ -275,7 +277,7 @@ def _wide(
     if coded is not None and coded[1] + 0.5 * weights.size < min(fine_bits, 32.0 * weights.size):
         unit = code_form(job, header, coded[0])
         if unit is not None:
-            return raw_if_smaller(unit, header, weights)
+            return unit
     if fine_bits > 32.0 * weights.size:
         return raw_unit(header, weights)
     if needs_search(job):
@@ -363,8 +365,7 @@ def _uniform_within(
     if qp_value is None:
         return raw_unit(header, weights)
     uniform = replace(float_header(job, header), dq_flag=False)
-    coded = code_uniform(job, uniform, quantize_uniform(weights, step_size(qp, density)), qp_value)
-    return raw_if_smaller(coded, header, weights)
+    return code_uniform(job, uniform, quantize_uniform(weights, step_size(qp, density)), qp_value)
 
 
 def _values(levels: NDArray[np.int32], qp: int, density: int) -> NDArray[np.float32]:
