@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         MalformedBitstream,
         NnrError,
         NotEncodable,
+        QualityWarning,
         TruncatedBitstream,
         UnsupportedBitstream,
     )
@@ -50,6 +51,7 @@ _MODULE_OF = {
     "MalformedBitstream": "errors",
     "NnrError": "errors",
     "NotEncodable": "errors",
+    "QualityWarning": "errors",
     "QuantizedTensor": "codec.decode.quantized_tensor",
     "StreamSummary": "codec.stream.summary",
     "TargetReport": "rate_control.targets",
@@ -78,6 +80,7 @@ __all__ = [
     "MalformedBitstream",
     "NnrError",
     "NotEncodable",
+    "QualityWarning",
     "QuantizedTensor",
     "StreamSummary",
     "TargetReport",

@@ -203,8 +203,9 @@ class Decoder:
                     by_name[name] = tensor.value
                     continue
                 # Levels have no place for a patch's elements.
-                values = source_values(tensor, unit, reader.topologies.description, name)
-                by_name[name] = values if patch is None else patched_values(values, patch)
+                by_name[name] = source_values(tensor, unit, reader.topologies.description, name)
+                if patch is not None:
+                    by_name[name] = patched_values(by_name[name], patch)
             if recomposer is not None:
                 by_name = recomposer.recompose(unit, tensors, by_name)
             for name in list(by_name):

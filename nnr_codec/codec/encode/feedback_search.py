@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Levels of one tensor by error feedback: step, contexts, then the search itself."""
+"""Quantisation of one tensor with error feedback: step, contexts, then the search."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from nnr_codec.quant import (
 
 _UNARY_LENGTHS = (1, 2, 4, 7, 10, 14, 20, 32)
 _UNSTATED_UNARY_LENGTH = 10
-# Weights that settle unary length and initialisations before the search proper.
+# Weights that decide unary length and initialisations before the search proper.
 _SAMPLE = 1 << 16
 # Survivors for each state, by passes of the effort.
 _SURVIVORS = {1: 1, 2: 2, 3: 4}
@@ -34,7 +34,7 @@ _UNIFORM_SURVIVORS = 8
 
 
 def can_feed_back(job: TensorJob, header: DataUnitHeader) -> bool:
-    """Tell whether the format's options in use leave the rows whole and the tensor on its own."""
+    """Tell whether error feedback applies: whole rows in scan order, and no predecessor."""
     return header.scan_order == 0 and job.predecessor is None and len(job.array.shape) > 1
 
 
@@ -55,7 +55,7 @@ def quantize_with_curvature(
     weights : float32[n], C order
         Finite.
     target : QuantizationTarget
-        An error is met in the curvature's own measure: where feedback makes up for much, the step grows.
+        An error is met in the curvature's measure: where feedback compensates much, the step grows.
 
     Raises
     ------
@@ -91,9 +91,9 @@ def quantize_with_curvature(
     sample_curvature = curvature.of_rows(sample_rows).normalised()
     coding, levels = search(sample, None, job.config.unary_length or _UNSTATED_UNARY_LENGTH, sample_curvature)
     if target.error is not None:
-        # The closed form above holds at high rate; what bits were saved on shows in the sample.
-        found = _weighted_error(sample, step, levels, sample_curvature)
-        qp = nearest_qp(step * min(max(target.error / max(found, 1e-30), 0.5), 2.0), density)
+        # The closed form above holds at high rate only; the sample shows the error that the search leaves.
+        sample_error = _weighted_error(sample, step, levels, sample_curvature)
+        qp = nearest_qp(step * min(max(target.error / max(sample_error, 1e-30), 0.5), 2.0), density)
         step = step_size(qp, density)
     length = job.config.unary_length
     if length is None:
@@ -113,7 +113,7 @@ def quantize_with_curvature(
 
 
 def _factored(curvature: Curvature) -> Curvature:
-    """Return a curvature whose factor is there."""
+    """Return a curvature after computing its factor, which stays with it."""
     try:
         curvature.factor  # noqa: B018  # kept with the curvature
     except ValueError as error:
@@ -124,6 +124,6 @@ def _factored(curvature: Curvature) -> Curvature:
 def _weighted_error(
     weights: NDArray[np.float32], step: float, levels: NDArray[np.int32], curvature: Curvature
 ) -> float:
-    """Return the root mean square error that would be as bad were errors not made up for."""
+    """Return the root mean square error that would have the same loss without feedback."""
     error = weights - np.float32(step) * levels.astype(np.float32)
     return math.sqrt(curvature.loss(error) / (weights.size * curvature.worth(feedback=False)))

@@ -57,7 +57,7 @@ class TensorPatch:
         return min(forms, key=len)
 
     @classmethod
-    def from_bytes(cls, octets: bytes | memoryview, n_elements: int) -> TensorPatch:
+    def from_bytes(cls, octets: bytes | bytearray | memoryview, n_elements: int) -> TensorPatch:
         """Read the patch of a tensor of `n_elements`.
 
         Raises
@@ -92,7 +92,7 @@ class TensorPatch:
 
     def apply(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return a copy of a tensor, in its type, with the patch's elements in their places."""
-        patched = values.copy()
+        patched: NDArray[Any] = values.copy()
         with np.errstate(invalid="ignore"):
             patched.reshape(-1)[self.positions] = self.values.astype(values.dtype)
         return patched
