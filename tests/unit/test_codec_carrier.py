@@ -9,6 +9,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nnr_codec import (
     Decoder,
@@ -23,6 +25,7 @@ from nnr_codec import (
 from nnr_codec.codec.stream.carrier import PIECE_BYTES, CarriedKind, carrier_units, is_carrier, piece_of
 from nnr_codec.codec.stream.carrier_reader import CarrierReader
 from nnr_codec.codec.stream.unit_index import UnitIndex
+from nnr_codec.errors import BitstreamError
 from nnr_codec.model import StartUnit, TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import SyntaxState, build_unit, iter_unit_spans, iter_units, parse_unit
 
@@ -150,7 +153,8 @@ def test_attachments_and_the_graph_come_back() -> None:
     ]
     assert unit.topology_data == graph
     decoder.decode(encode({"w": np.ones((2, 2), np.float32)}))
-    assert (decoder.topology, decoder.attachments) == (None, {})
+    assert decoder.topology is None
+    assert not decoder.attachments
 
 
 def test_a_graph_beyond_the_default_limit_is_carried() -> None:
@@ -268,6 +272,20 @@ def test_limits_hold_before_anything_is_kept(limits: Limits) -> None:
     with pytest.raises(LimitExceeded) as caught:
         CarrierReader(limits, 100).add(unit, "nnr_unit[1]", 32)
     assert caught.value.path == "nnr_unit[1].topology_data"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([b"NNRC", b"NNRC7:", b"NNRC7Z:"]), st.binary(max_size=120), st.binary(max_size=20))
+def test_any_bytes_behind_the_magic_are_an_item_or_one_of_our_errors(
+    magic: bytes, octets: bytes, text: bytes
+) -> None:
+    content = magic + (octets if magic == b"NNRC" else bytes(octet & 127 for octet in octets) + text)
+    unit = TopologyUnit(storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=content)
+    try:
+        decode(unit_stream(unit))
+    except (BitstreamError, LimitExceeded) as error:
+        assert error.path is not None
+        assert error.bit_offset is not None
 
 
 def test_a_small_stream_of_a_large_item_is_a_bomb() -> None:

@@ -194,6 +194,7 @@ class Decoder:
             if isinstance(unit, CarriedItem):
                 reader.topologies.description.dtypes.note(unit.name, unit.tag)
                 yield unit.name, carried_values(unit)
+                reader.passed(unit)
                 continue
             by_name: dict[str, Any] = {}
             for tensor in sorted(tensors, key=lambda t: t.planned.name_index):

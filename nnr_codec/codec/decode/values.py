@@ -65,9 +65,9 @@ def carried_values(item: CarriedItem) -> NDArray[Any]:
     """
     stored = np.frombuffer(item.content, np.uint8)
     dtype = STORAGE.get(item.tag) or numpy_type(item.tag)
-    if dtype is None:
+    if dtype is None or dtype.itemsize == 0:
         return stored
-    if dtype.itemsize == 0 or item.n_bytes != dtype.itemsize * math.prod(item.shape):
+    if item.n_bytes != dtype.itemsize * math.prod(item.shape):
         raise MalformedBitstream(
             f"{item.name} has {item.n_bytes} bytes for shape {item.shape} of {item.tag[:32]}",
             path=item.path,

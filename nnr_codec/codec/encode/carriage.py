@@ -76,6 +76,9 @@ class Carriage:
         # The format has no list of one name.
         if config.reference_list and len(described) > 1:
             self.reference_list = {name: index for index, name in enumerate(described)}
+        self._short_names: dict[str, str] = {}
+        if config.short_names:
+            self._short_names = {name: str(index) for index, name in enumerate(described)}
 
     def opening(
         self,
@@ -94,6 +97,9 @@ class Carriage:
         description = describe(self.described, kind, metadata)
         if self._config.describe_source and not description.is_trivial():
             yield from description.to_units(text_form=as_text)
+        if self._short_names:
+            names = "\0".join(self._short_names).encode()
+            yield from carrier_units(CarriedKind.NAMES, "", names, as_text=as_text)
         if topology is not None:
             if as_text or len(topology) > _MAX_TOPOLOGY_BYTES:
                 yield from carrier_units(CarriedKind.TOPOLOGY, "", topology, as_text=as_text)
@@ -158,19 +164,24 @@ class Carriage:
         return DataUnit(header=header, payload=array.astype("<f4").tobytes())
 
     def referring(self, unit: DataUnit) -> DataUnit:
-        """Return a data unit that refers to its tensors by index, where the stream has a reference list.
+        """Return a data unit with indices or short names instead of the full ones, where the stream has a list of these.
 
         Raises
         ------
         NotEncodable
             The unit is a block, whose other tensors are not in the list.
         """
-        if self.reference_list is None:
+        listed = self._short_names if self.reference_list is None else self.reference_list
+        if not listed:
             return unit
-        names = unit.header.topology_elem_ids
-        if any(name not in self.reference_list for name in names):
-            raise NotEncodable("blocks are not sent with a reference list", path=names[0])
+        header, names = unit.header, unit.header.topology_elem_ids
+        if any(name not in listed for name in names):
+            raise NotEncodable(
+                "blocks are sent neither with a reference list nor with short names", path=names[0]
+            )
+        if self.reference_list is None:
+            return replace(
+                unit, header=replace(header, topology_elem_ids=tuple(self._short_names[n] for n in names))
+            )
         indices = tuple(self.reference_list[name] for name in names)
-        return replace(
-            unit, header=replace(unit.header, topology_elem_ids=(), topology_elem_id_indices=indices)
-        )
+        return replace(unit, header=replace(header, topology_elem_ids=(), topology_elem_id_indices=indices))

@@ -98,6 +98,8 @@ class EncoderConfig:
         Close the stream with a SHA-256 of itself, in a unit that other decoders ignore.
     reference_list : bool
         Send the tensors' names once, in a reference list, and refer to them by index. NNCodec 2.1.3 does not read this.
+    short_names : bool
+        Call tensors "0", "1", ... in their units, and carry the full names deflated. Other decoders give the short names.
     peer_compatible : bool
         Write carried bytes and the topology in a form that NNCodec 2.1.3 skips, for one seventh more; by default it stops at
         them where they are large.
@@ -132,6 +134,7 @@ class EncoderConfig:
     describe_source: bool = True
     checksum: bool = False
     reference_list: bool = False
+    short_names: bool = False
     peer_compatible: bool = False
 
     def __post_init__(self) -> None:
@@ -163,6 +166,10 @@ class EncoderConfig:
         require(
             0 < self.relative_error < math.inf and 0 < self.relative_error_1d < math.inf,
             "relative errors are positive and finite",
+        )
+        require(
+            not (self.reference_list and self.short_names),
+            "a reference list has the full names, so they are not short",
         )
         require(
             not (self.incremental and self.general_profile_idc == 0), "incremental streams need profile 1"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
@@ -302,11 +303,14 @@ def _ticketed(
 
 def _check_patterns(config: EncoderConfig, described: Mapping[str, TypeAndShape]) -> None:
     patterns = [("qp_by_name", pattern) for pattern, _ in config.qp_by_name]
-    patterns += [("exact", pattern) for pattern in config.exact] + [
-        ("keep", pattern) for pattern in config.keep
-    ]
+    patterns += [("exact", pattern) for pattern in config.exact]
+    patterns += [("keep", pattern) for pattern in config.keep]
+    if not patterns or not described:
+        return
+    # Most patterns of a long list are whole names, which need no search.
+    whole = described.keys() | {glob.escape(name) for name in described}
     for option, pattern in patterns:
-        if pattern not in described and not fnmatch.filter(described, pattern):
+        if pattern not in whole and not fnmatch.filter(described, pattern):
             raise NotEncodable(f"the pattern {pattern!r} of {option} matches no tensor", path=pattern)
 
 

@@ -62,7 +62,7 @@ def describe_tensors(tensors: Tensors, dtypes: Mapping[str, str]) -> dict[str, T
     NotEncodable
         A name or a shape is one that a decoder refuses at its default limits; ``path`` is the name.
     """
-    if not isinstance(tensors, Mapping):
+    if not _is_mapping(tensors):
         hint = "; pass its state_dict()" if hasattr(tensors, "state_dict") else ""
         raise TypeError(f"tensors is a mapping of names to arrays, not a {type(tensors).__name__}{hint}")
     if len(tensors) > _MAX_TENSORS:
@@ -118,11 +118,11 @@ def must_be_carried(array: NDArray[Any], tag: str) -> bool:
     return array.dtype.kind not in "iufb"
 
 
-def stored_bytes(name: str, array: NDArray[Any], tag: str) -> bytes:
-    """Return the elements as a file of their type stores them: little-endian, C order."""
-    if tag in STORAGE:
-        return narrow(array, tag, name).tobytes()
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+def stored_bytes(name: str, array: NDArray[Any], tag: str) -> memoryview:
+    """Return the elements as a file of their type stores them: little-endian, C order; a view where they are so already."""
+    stored = narrow(array, tag, name) if tag in STORAGE else array
+    stored = np.ascontiguousarray(stored, stored.dtype.newbyteorder("<"))
+    return stored.reshape(-1).view(np.uint8).data if stored.nbytes else memoryview(b"")
 
 
 def element_bytes(array: NDArray[Any], tag: str) -> int:
@@ -130,6 +130,10 @@ def element_bytes(array: NDArray[Any], tag: str) -> int:
     if tag in DATA_TYPES:
         return DATA_TYPES[tag].size_bytes
     return 4 if array.dtype.kind == "c" else array.dtype.itemsize
+
+
+def _is_mapping(tensors: object) -> bool:
+    return isinstance(tensors, Mapping)
 
 
 def _check_name(name: object) -> None:

@@ -40,7 +40,6 @@ _DEFLATE_GAIN = 0.98
 _MAX_STRIDES = 1 << 48
 _SHUFFLE_WIDTHS = (2, 4, 8, 16)
 _SEPTET_BITS = [f"{septet:07b}" for septet in range(128)]
-_SEPTETS = {bits: septet for septet, bits in enumerate(_SEPTET_BITS)}
 _ZERO = "\u0080".encode()
 
 
@@ -54,7 +53,8 @@ class CarriedKind(IntEnum):
     TOPOLOGY = 5  # a serialised ONNX graph where the ONNX topology unit does not serve
     POSITION = 6  # the name of the tensor before which the named tensor stood in the source
     PADDING = 7
-    PATCH = 8  # elements of the named tensor, whose unit follows and has zeros in their places
+    NAMES = 8  # full names of the tensors that units call "0", "1", ...; zero bytes between them
+    PATCH = 9  # elements of the named tensor, whose unit follows and has zeros in their places
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,8 @@ def _unit(body: bytes, kind: CarriedKind, as_text: bool) -> TopologyUnit:
     is_bulk = kind == CarriedKind.TENSOR and len(body) > _SMALL_PIECE_BYTES
     if as_text or not is_bulk:
         deflated = zlib.compress(body, 9)
-        text = min(_TEXT + _to_text(body), _DEFLATED_TEXT + _to_text(deflated), key=len)
+        gains = len(deflated) + 1 < len(body)
+        text = _DEFLATED_TEXT + _to_text(deflated) if gains else _TEXT + _to_text(body)
         # The text form pays where it is no larger than the bytes themselves, and keeps the stream readable for NNCodec.
         if as_text or len(body) <= _SMALL_PIECE_BYTES or len(text) <= len(body):
             return TopologyUnit(storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=text)
@@ -231,14 +232,17 @@ def _unshuffled(part: bytes, width: int) -> bytes:
 
 def _to_text(octets: bytes) -> bytes:
     """Write bytes as 7-bit characters, most significant bits first; U+0080 stands for zero, which would end the text."""
-    # Conversions between integers and powers of 2 take linear time.
-    bits = f"{int.from_bytes(octets, 'big'):0{8 * len(octets)}b}" if octets else ""
-    bits += "0" * (-len(bits) % 7)
-    characters = bytes(_SEPTETS[bits[index : index + 7]] for index in range(0, len(bits), 7))
+    # Imported here because headers are read without NumPy.
+    import numpy as np
+
+    bits = np.unpackbits(np.frombuffer(octets, np.uint8))
+    septets = np.pad(bits, (0, -bits.size % 7)).reshape(-1, 7)
+    characters: bytes = (np.packbits(septets, axis=1) >> 1).tobytes()
     return characters.replace(b"\0", _ZERO)
 
 
 def _from_text(text: bytes) -> bytes:
+    # An integer is made from binary digits in linear time.
     characters = text.replace(_ZERO, b"\0")
     if not characters.isascii():
         raise malformed("the text of a carrier unit has characters beyond 7 bits")

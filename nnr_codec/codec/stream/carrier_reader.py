@@ -151,20 +151,20 @@ class CarrierReader:
             self._check_shape(piece)
         limits = self._limits
         if limits.max_name_bytes is not None and len(piece.name.encode()) > limits.max_name_bytes:
-            raise _limit(f"the name of a carried item is beyond max_name_bytes={limits.max_name_bytes}")
+            raise limit(f"the name of a carried item is beyond max_name_bytes={limits.max_name_bytes}")
         elements = -(-piece.total // 4)
         total = total_elements + -(-(self.n_bytes + piece.total) // 4)
         if limits.max_tensor_elements is not None and elements > limits.max_tensor_elements:
-            raise _limit(
+            raise limit(
                 f"{_named(piece)} has {piece.total} bytes, and max_tensor_elements is {limits.max_tensor_elements}"
             )
         if limits.max_total_elements is not None and total > limits.max_total_elements:
-            raise _limit(
+            raise limit(
                 f"decoded bytes for {total} elements, and max_total_elements is {limits.max_total_elements}"
             )
         ratio, floor = limits.max_expansion_ratio, limits.expansion_floor_bytes
         if ratio is not None and 4 * total > max(floor, ratio * self._stream_bytes):
-            raise _limit(
+            raise limit(
                 f"{4 * total} bytes from a stream of {self._stream_bytes}, and max_expansion_ratio is {ratio}"
             )
         self.n_bytes += piece.total
@@ -172,7 +172,7 @@ class CarrierReader:
     def _check_shape(self, piece: Piece) -> None:
         bound = self._limits.max_dimensions
         if bound is not None and len(piece.shape) > bound:
-            raise _limit(f"a carried tensor has {len(piece.shape)} dimensions, and max_dimensions is {bound}")
+            raise limit(f"a carried tensor has {len(piece.shape)} dimensions, and max_dimensions is {bound}")
         known = DATA_TYPES.get(piece.tag)
         if known is not None and known.size_bytes * math.prod(piece.shape) != piece.total:
             raise malformed(f"{_named(piece)} has {piece.total} bytes for shape {piece.shape} of {piece.tag}")
@@ -200,7 +200,8 @@ def located(error: BitstreamError, path: str, bit_offset: int) -> BitstreamError
     return error
 
 
-def _limit(message: str) -> LimitExceeded:
+def limit(message: str) -> LimitExceeded:
+    """Return an error about a limit, without its place."""
     return LimitExceeded(message, element="topology_data", clause="format 2")
 
 

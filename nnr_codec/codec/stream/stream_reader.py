@@ -196,10 +196,11 @@ class StreamReader:
 
     @property
     def _tells_names(self) -> bool:
-        """Whether units can be told by the names in them: not if they are numbers, nor if later updates need them all."""
+        """Whether units can be told by the names in them: not if these are short, nor if later updates need them all."""
         mps = self.state.mps
         return (
             mps is not None
+            and not self.topologies.names
             and not mps.topology_indexed_reference_flag
             and not mps.parent_signalling_enabled_flag
         )
@@ -210,7 +211,10 @@ class StreamReader:
 
     def passed(self, unit: DataUnitInStream | CarriedItem) -> None:
         """Give back the memory of all units up to this one, which is decoded."""
-        if isinstance(unit, DataUnitInStream) and unit.places is None:
+        if isinstance(unit, CarriedItem):
+            # Its own units follow this place; they are copied already, and the next call gives them back.
+            self._pages.passed(unit.payload_bit_offset // 8)
+        elif unit.places is None:
             self._pages.passed(unit.payload_bit_offset // 8 + len(unit.payload))
 
     def check_time(self, unit: DataUnitInStream | CarriedItem) -> None:
@@ -230,7 +234,7 @@ class StreamReader:
         size = span.joined_bytes if isinstance(span, JoinedUnitSpan) else span.size_bytes
         payload_bit_offset = 8 * (start + size - len(unit.payload))
         place = payload_bit_offset if places is None else places.absolute(payload_bit_offset)
-        names = tensor_names(header, self.state, span)
+        names = tensor_names(header, self.state, span, self.topologies.names)
         shape = header.tensor_dimensions
         if shape is None:
             shape = self._dimensions.get(names[0])
@@ -266,18 +270,39 @@ def unit_names(name: str) -> tuple[str, ...]:
     return name, f"{name}_G", f"{name}_H"
 
 
-def tensor_names(header: DataUnitHeader, state: SyntaxState, span: UnitSpan) -> tuple[str, ...]:
+def tensor_names(
+    header: DataUnitHeader, state: SyntaxState, span: UnitSpan, full_names: Mapping[str, str]
+) -> tuple[str, ...]:
     """Return the names of a unit's tensors, which it gives or refers to.
+
+    Parameters
+    ----------
+    header : DataUnitHeader
+    state : SyntaxState
+    span : UnitSpan
+    full_names : mapping of str to str
+        Full names by the short ones in units; empty where units have the full ones.
 
     Raises
     ------
     MalformedBitstream
-        An index beyond the list.
+        An index beyond the list, or a short name that stands for none.
 
     Clause: format 3
     """
     if header.topology_elem_ids:
-        return header.topology_elem_ids
+        if not full_names:
+            return header.topology_elem_ids
+        for name in header.topology_elem_ids:
+            if name not in full_names:
+                raise MalformedBitstream(
+                    f"{name[:64]!r} stands for none of {len(full_names)} full names",
+                    path=f"{span.path}.topology_elem_id",
+                    bit_offset=8 * span.byte_offset,
+                    element="topology_elem_id",
+                    clause="format 3",
+                )
+        return tuple(full_names[name] for name in header.topology_elem_ids)
     names = state.reference_list
     for index in header.topology_elem_id_indices:
         if index >= len(names):

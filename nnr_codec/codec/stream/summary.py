@@ -143,7 +143,7 @@ def describe_stream(
             deadline.check(span.path, span.byte_offset)
             pages.passed(span.byte_offset)
             if isinstance(unit, DataUnit):
-                walked.append((span, unit.header, tensor_names(unit.header, state, span)))
+                walked.append((span, unit.header, tensor_names(unit.header, state, span, topologies.names)))
             else:
                 walked.append((span, None, ()))
             if isinstance(unit, TopologyUnit):

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nnr_codec.codec.stream.carrier import CarriedKind, is_carrier, malformed
-from nnr_codec.codec.stream.carrier_reader import CarriedItem, CarrierReader, located
+from nnr_codec.codec.stream.carrier_reader import CarriedItem, CarrierReader, limit, located
 from nnr_codec.codec.stream.source_description import SourceDescription
-from nnr_codec.errors import MalformedBitstream
+from nnr_codec.errors import LimitExceeded, MalformedBitstream
 from nnr_codec.model import Limits, TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import UnitSpan
 
@@ -31,6 +31,8 @@ class TopologyReader:
     topology : bytes or None
         The first ONNX graph.
     attachments : dict of str to bytes
+    names : dict of str to str
+        Full names by the short ones in data units; empty where units have the full ones.
     followers : dict of str to str
         By tensor that stands elsewhere than in the source, the tensor before which it stood.
     patches : dict of str to CarriedItem
@@ -41,6 +43,7 @@ class TopologyReader:
         self.description = SourceDescription()
         self.topology: bytes | None = None
         self.attachments: dict[str, bytes] = {}
+        self.names: dict[str, str] = {}
         self.followers: dict[str, str] = {}
         self.patches: dict[str, CarriedItem] = {}
         self._is_described = False
@@ -52,6 +55,7 @@ class TopologyReader:
 
         self._carriers = CarrierReader(limits, stream_bytes, keeps_item)
         self._stream_bytes = stream_bytes
+        self._limits = limits
 
     def add(self, unit: TopologyUnit, span: UnitSpan, total_elements: int) -> CarriedItem | None:
         """Take the next unit, and return the carried tensor that it completes.
@@ -119,11 +123,25 @@ class TopologyReader:
                 self.attachments[item.name] = bytes(item.content)
             elif item.kind == CarriedKind.TOPOLOGY and self.topology is None:
                 self.topology = bytes(item.content)
+            elif item.kind == CarriedKind.NAMES:
+                self.names = self._checked_names(item.text)
             elif item.kind == CarriedKind.POSITION:
                 if item.text == item.name:
                     raise malformed(f"{item.name[:64]!r} is placed before itself")
                 self.followers[item.name] = item.text
             elif item.kind == CarriedKind.PATCH:
                 self.patches[item.name] = item
-        except MalformedBitstream as error:
+        except (MalformedBitstream, LimitExceeded) as error:
             raise located(error, item.path, item.payload_bit_offset) from error.__cause__
+
+    def _checked_names(self, text: str) -> dict[str, str]:
+        limits = self._limits
+        if limits.max_names is not None and text.count("\0") >= limits.max_names:
+            raise limit(f"a list of {text.count(chr(0)) + 1} names, and max_names is {limits.max_names}")
+        names = text.split("\0")
+        if len(set(names)) < len(names):
+            raise malformed("the list of full names has a name twice")
+        longest = max(len(name.encode("utf-8", "surrogatepass")) for name in names)
+        if limits.max_name_bytes is not None and longest > limits.max_name_bytes:
+            raise limit(f"a full name of {longest} bytes, and max_name_bytes is {limits.max_name_bytes}")
+        return {str(index): name for index, name in enumerate(names)}

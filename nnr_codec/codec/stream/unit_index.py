@@ -20,6 +20,7 @@ from nnr_codec.codec.stream.carrier import CarriedKind, is_carrier, piece_of
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import PagesRead, opened
 from nnr_codec.codec.stream.stream_reader import tensor_names, unit_names
+from nnr_codec.codec.stream.topology_reader import TopologyReader
 from nnr_codec.model import DataUnit, Limits, TopologyUnit
 from nnr_codec.syntax import SyntaxState, UnitSpan, iter_unit_spans, iter_units, quick_name
 
@@ -161,6 +162,7 @@ def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[b
     walked: list[tuple[UnitSpan, tuple[bytes, ...] | None]] = []
     state = SyntaxState()
     pages, deadline = PagesRead(buffer), Deadline(limits)
+    topologies = TopologyReader(limits, buffer.nbytes, frozenset[str]().__contains__)
 
     def spans() -> Iterator[UnitSpan]:
         """Yield the units that take the grammar, and note the others."""
@@ -168,7 +170,7 @@ def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[b
             deadline.check(span.path, span.byte_offset)
             pages.passed(span.byte_offset)
             indexed = state.mps is None or state.mps.topology_indexed_reference_flag
-            name = None if indexed else quick_name(buffer, span)
+            name = None if indexed or topologies.names else quick_name(buffer, span)
             if name is None:
                 yield span
             else:
@@ -176,9 +178,16 @@ def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[b
 
     for span, unit, state in iter_units(buffer, limits=limits, spans=spans()):
         if isinstance(unit, DataUnit):
-            walked.append((span, tuple(name.encode() for name in tensor_names(unit.header, state, span))))
+            walked.append(
+                (
+                    span,
+                    tuple(name.encode() for name in tensor_names(unit.header, state, span, topologies.names)),
+                )
+            )
         else:
             walked.append((span, _carried_name(unit, limits) if isinstance(unit, TopologyUnit) else None))
+        if isinstance(unit, TopologyUnit):
+            topologies.add(unit, span, state.total_elements)
         state = state.after(unit)
     records, others = [], []
     ends = [span.byte_offset for span, _ in walked[1:]] + [len(buffer)]
