@@ -131,7 +131,9 @@ def element_bounds(
     error : float
         Aimed at.
     """
-    magnitudes = np.abs(weights[weights != 0])
+    magnitudes = np.abs(weights)
+    if not magnitudes.all():
+        magnitudes = magnitudes[magnitudes != 0]
     smallest = float(magnitudes.min())
     relative = ELEMENT_FACTOR * relative_error
     if role in (TensorRole.STATISTIC, TensorRole.TABLE):

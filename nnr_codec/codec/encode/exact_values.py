@@ -131,8 +131,8 @@ def _integers(values: NDArray[np.float32]) -> tuple[NDArray[np.int64], int] | No
 
 def _values_repeat(weights: NDArray[np.float32], error: float) -> bool:
     """Tell from samples whether exact coding may pay."""
-    sample = _spread(weights, _FIRST_SAMPLE)
-    if 4 * np.unique(sample).size > 3 * sample.size:
+    sample = np.sort(_spread(weights, _FIRST_SAMPLE))
+    if 4 * np.count_nonzero(sample[1:] != sample[:-1]) >= 3 * sample.size:
         return False
     values, counts = np.unique(_spread(weights, _SECOND_SAMPLE), return_counts=True)
     # A sample shows less than all values, so that its entropy is a lower estimate.

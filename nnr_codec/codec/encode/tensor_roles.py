@@ -67,8 +67,7 @@ def role_of(name: str, shape: tuple[int, ...], weights: NDArray[np.float32]) -> 
         return TensorRole.STATISTIC
     if _SHORTEST_TABLE <= weights.size <= _LONGEST_TABLE and _is_strictly_sorted(weights):
         return TensorRole.TABLE
-    one_sign = bool((weights >= 0).all() or (weights <= 0).all())
-    return TensorRole.SCALE if one_sign else TensorRole.BIAS
+    return TensorRole.SCALE if weights.min() >= 0 or weights.max() <= 0 else TensorRole.BIAS
 
 
 def _is_strictly_sorted(values: NDArray[np.float32]) -> bool:
@@ -79,5 +78,7 @@ def _is_strictly_sorted(values: NDArray[np.float32]) -> bool:
 
 
 def _is_monotonic(values: NDArray[np.float32]) -> bool:
-    rising = values[1:] > values[:-1]
-    return bool(rising.all()) or bool((values[1:] < values[:-1]).all())
+    n_rising = np.count_nonzero(values[1:] > values[:-1])
+    if n_rising == 0:
+        return bool((values[1:] < values[:-1]).all())
+    return bool(n_rising == values.size - 1)
