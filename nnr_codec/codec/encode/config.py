@@ -29,12 +29,12 @@ class EncoderConfig:
     The default's promise: integers, scalars, and tensors of few distinct values wherever that costs about no more, come back
     exactly. Of every other matrix or convolution each row (along the first extent above 1) is off by at most a quarter of its
     root mean square, and the whole by about 2 %, or 3 % of the typical row where few rows are far larger; rows below 2^-16 of
-    that scale share the absolute error of the others. Of vectors ([n], [n, 1], [1, n], ...) each element is off by at most 1/125 of itself; elements
-    below the lower quartile of magnitudes count as large as it, or in vectors of one sign or up to 16 elements those below
-    2^-20 of the largest; statistics (running variances, by name) have no such floor. Tables (sorted vectors, schedules and
-    frequencies by name) and vectors of up to four elements are off by at most 2^-31 of their largest element, or exact.
-    Rounding to the type of the source comes on top. Options that name a step, a size or an error, and importance, replace the
-    promise for the tensors they are about; `relative_error` and `relative_error_1d` scale it.
+    that scale share the absolute error of the others. Of vectors ([n], [n, 1], [1, n], ...) each element is off by at most
+    1/125 of itself; elements below the lower quartile of magnitudes count as large as it, or in vectors of one sign or up to
+    16 elements those below 2^-20 of the largest; statistics (running variances, by name) have no such floor. Tables (sorted
+    vectors, schedules and frequencies by name) and vectors of up to four elements are off by at most 2^-31 of their largest
+    element, or exact. Rounding to the type of the source comes on top. Options that name a step, a size or an error, and
+    importance, replace the promise for the tensors they are about; `relative_error` and `relative_error_1d` scale it.
 
     Attributes
     ----------
