@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any model as people have it: types of arrays, sizes, limits, and updates whose shapes change or that fail."""
+"""Any model as people have it: types of arrays, sizes, order and limits."""
 
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -15,20 +14,14 @@ from hypothesis import strategies as st
 
 from nnr_codec import (
     Decoder,
-    Encoder,
-    EncoderConfig,
-    MalformedBitstream,
     NotEncodable,
     decode,
     describe,
     encode,
 )
 from nnr_codec.codec.encode import carriage, stream_writer
-from nnr_codec.codec.stream.carrier import CarriedKind, carrier_units
-from nnr_codec.codec.stream.unit_index import UnitIndex
-from nnr_codec.errors import LimitExceeded
-from nnr_codec.model import DataUnit, Limits, PayloadType, StartUnit, TopologyUnit
-from nnr_codec.syntax import SyntaxState, build_unit, iter_unit_spans, iter_units
+from nnr_codec.model import DataUnit, Limits, PayloadType, TopologyUnit
+from nnr_codec.syntax import iter_units
 
 RNG = np.random.default_rng(0)
 
@@ -293,138 +286,6 @@ class TestLimits:
         # Loaded machines take up to twice the processor time of idle ones.
         assert time.process_time() - start < 6
         assert len(decode(stream)) == len(model)
-
-
-class TestUpdates:
-    CONFIG = EncoderConfig(incremental=True, effort="fast")
-
-    @pytest.mark.parametrize("shape", [(64, 12), (32, 20), (640,), (10, 64)])
-    def test_a_tensor_of_another_shape_begins_a_node(self, shape: tuple[int, ...]) -> None:
-        encoder, decoder = Encoder(self.CONFIG), Decoder()
-        for update in ({"head": normal(64, 10)}, {"head": normal(64, 10)}, {"head": normal(*shape)},
-                       {"head": normal(*shape)}, {"head": normal(64, 10)}):  # fmt: skip
-            restored = decoder.decode(encoder.encode(update))
-            assert restored["head"].shape == update["head"].shape
-            assert np.abs(restored["head"] - update["head"]).max() < 0.02
-
-    @pytest.mark.parametrize("threads", [1, 2])
-    def test_a_failed_update_leaves_the_encoder_as_it_was(self, threads: int) -> None:
-        good, bad = {"a": normal(8, 8), "b": normal(8, 8)}, {"a": normal(8, 8), "b": Broken()}
-        encoder, twin, decoder = Encoder(self.CONFIG, threads=threads), Encoder(self.CONFIG), Decoder()
-        decoder.decode(encoder.encode(good))
-        twin.encode(good)
-        with pytest.raises(OSError, match="disk"):
-            encoder.encode(bad)
-        stream = encoder.encode(good)
-        assert stream == twin.encode(good)
-        assert decoder.decode(stream).keys() == good.keys()
-
-    def test_a_failed_write_leaves_the_encoder_as_it_was(self) -> None:
-        class Full:
-            def write(self, octets: bytes) -> int:
-                if len(octets) > 40:
-                    raise OSError("no space")
-                return len(octets)
-
-        model = {"a": normal(8, 8), "b": normal(8, 8)}
-        encoder, twin = Encoder(self.CONFIG), Encoder(self.CONFIG)
-        with pytest.raises(OSError, match="no space"):
-            encoder.encode(model, file=Full())  # type: ignore[arg-type]
-        assert encoder.encode(model) == twin.encode(model)
-
-    @pytest.mark.parametrize("missed", [1, 2])
-    def test_a_decoder_that_missed_an_update_names_it(self, missed: int) -> None:
-        encoder = Encoder(self.CONFIG)
-        series = [encoder.encode({"w": normal(64, 64)}) for _ in range(4)]
-        decoder = Decoder()
-        for stream in series[: 2 - missed]:
-            decoder.decode(stream)
-        with pytest.raises(MalformedBitstream, match=r"update 2 of 'w'.*missing") as caught:
-            decoder.decode(series[2])
-        assert caught.value.element == "put_node_depth"
-        assert caught.value.bit_offset is not None
-
-    def test_carried_tensors_take_part_in_no_series(self) -> None:
-        encoder, decoder = Encoder(self.CONFIG), Decoder()
-        for step in range(3):
-            update = {"step": np.array(2**40 + step), "w": normal(8, 8), "inf": TestOrder.INFINITE}
-            restored = decoder.decode(encoder.encode(update))
-            assert restored["step"] == 2**40 + step
-            assert list(restored) == list(update)
-
-
-class Broken:
-    """An array that can be described and not read."""
-
-    dtype, shape = np.dtype(np.float32), (8, 8)
-
-    def __init__(self) -> None:
-        self.reads = 0
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
-        self.reads += 1
-        if self.reads > 1:
-            raise OSError("disk")
-        return normal(8, 8)
-
-
-class TestReferenceList:
-    def test_names_travel_once(self) -> None:
-        model = {f"layers.{i}.attention.weight": normal(6, 4) for i in range(50)}
-        stream = encode(model, reference_list=True)
-        assert stream.count(b"attention.weight") == 50
-        assert list(decode(stream)) == list(model)
-        assert [tensor.name for tensor in describe(stream).tensors] == list(model)
-        assert list(decode(stream, names=["layers.7.attention.weight"])) == ["layers.7.attention.weight"]
-
-    @pytest.mark.parametrize("count", [0, 1])
-    def test_a_list_of_fewer_than_two_names_is_none(self, count: int) -> None:
-        model = {"w": normal(4, 4)} if count else {}
-        assert decode(encode(model, reference_list=True)).keys() == model.keys()
-
-    @pytest.mark.parametrize("suffix", ["", ".idx"])
-    def test_short_names_stand_for_the_full_ones(self, tmp_path: Path, suffix: str) -> None:
-        model: dict[str, Any] = {f"layers.{i}.attention.weight": normal(6, 4) for i in range(50)}
-        model |= {"1": normal(3), "raw": TestOrder.INFINITE, "0": normal(3), "words": np.array([2**40])}
-        stream = encode(model, short_names=True)
-        assert len(stream) < len(encode(model)) - 900
-        path = tmp_path / "m.nnr"
-        path.write_bytes(stream)
-        if suffix:
-            with open(f"{path}{suffix}", "wb") as file:
-                assert UnitIndex.write(path, file) == len(model)
-        assert list(decode(path)) == list(model)
-        assert [tensor.name for tensor in describe(path).tensors] == list(model)
-        for name in ("1", "0", "layers.7.attention.weight", "raw", "words"):
-            assert np.array_equal(decode(path, names=[name])[name], decode(encode(model))[name])
-
-    def test_a_short_name_without_a_full_one_is_malformed(self) -> None:
-        model = {"first": normal(3), "second": normal(3)}
-        units = list(iter_unit_spans(stream := encode(model, short_names=True)))
-        octets = [stream[span.byte_offset : span.byte_offset + span.size_bytes] for span in units]
-        octets[-1] = octets[-1].replace(b"1\0", b"2\0", 1)
-        with pytest.raises(MalformedBitstream, match="none of 2") as caught:
-            decode(b"".join(octets))
-        assert (caught.value.element, caught.value.bit_offset) == (
-            "topology_elem_id",
-            8 * units[-1].byte_offset,
-        )
-
-    @pytest.mark.parametrize(
-        ("names", "limits"),
-        [("a\0b\0c", Limits(max_names=2)), ("a\0long", Limits(max_name_bytes=3)), ("a\0b\0a", None)],
-    )
-    def test_a_list_of_names_is_checked(self, names: str, limits: Limits | None) -> None:
-        [unit] = carrier_units(CarriedKind.NAMES, "", names.encode())
-        state = SyntaxState(general_profile_idc=1)
-        stream = build_unit(StartUnit(1), SyntaxState()) + build_unit(unit, state)
-        with pytest.raises(MalformedBitstream if limits is None else LimitExceeded) as caught:
-            decode(stream, limits=limits)
-        assert caught.value.path == "nnr_unit[1].topology_data"
-
-    def test_a_list_and_short_names_exclude_each_other(self) -> None:
-        with pytest.raises(ValueError, match="short"):
-            EncoderConfig(reference_list=True, short_names=True)
 
     def test_limits_of_encoder_and_decoder_are_one(self) -> None:
         assert Limits() == stream_writer._DEFAULTS
