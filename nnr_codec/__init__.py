@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         MalformedBitstream,
         NnrError,
         NotEncodable,
+        QualityWarning,
         TruncatedBitstream,
         UnsupportedBitstream,
     )
@@ -60,6 +61,7 @@ _MODULE_OF = {
     "MalformedBitstream": "errors",
     "NnrError": "errors",
     "NotEncodable": "errors",
+    "QualityWarning": "errors",
     "QuantizedTensor": "codec.decode.quantized_tensor",
     "SearchReport": "rate_control.search_report",
     "StreamFile": "files.stream_file",
@@ -98,6 +100,7 @@ __all__ = [
     "MalformedBitstream",
     "NnrError",
     "NotEncodable",
+    "QualityWarning",
     "QuantizedTensor",
     "SearchReport",
     "StreamFile",

@@ -81,3 +81,7 @@ class NotEncodable(NnrError):
 
 class InternalError(NnrError):
     """An invariant of ours broke: a bug of this package, whatever the input."""
+
+
+class QualityWarning(UserWarning):
+    """A step, size or error that the caller asked for loses parts of a tensor that the default would keep."""

@@ -19,6 +19,7 @@ from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoder import encode
 from nnr_codec.codec.encode.importance import Importance, mean_worth
 from nnr_codec.codec.encode.steps import nearest_qp
+from nnr_codec.codec.encode.tensor_roles import is_vector
 from nnr_codec.errors import NotEncodable
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE
 from nnr_codec.rate_control.allocation import shapes_only
@@ -60,7 +61,11 @@ class _Search:
         reference = self._reference()
         drop = abs(reference) * max_drop if relative else max_drop
         limit = reference - drop if higher_is_better else reference + drop
-        weights = [(name, self._tensors[name].size) for name in self._base if self._tensors[name].ndim > 1]
+        weights = [
+            (name, self._tensors[name].size)
+            for name in self._base
+            if not is_vector(self._tensors[name].shape)
+        ]
         self.report = SearchReport(
             reference, limit, higher_is_better, groups=groups_by_size(weights, most_groups)
         )
@@ -108,7 +113,8 @@ class _Search:
             rms = math.sqrt(float(np.mean(np.square(array, dtype=np.float64))))
             if rms == 0:
                 continue
-            error = self._config.relative_error if array.ndim > 1 else self._config.relative_error_1d
+            vector = is_vector(array.shape)
+            error = self._config.relative_error_1d if vector else self._config.relative_error
             plain[name] = rms * error / mse
             given = self._importance.get(name)
             worth = 0.0 if given is None else mean_worth(given)

@@ -23,6 +23,7 @@ from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoder import encode
 from nnr_codec.codec.encode.rdo_search import USUAL_SLOPE, sample_of
 from nnr_codec.codec.encode.steps import largest_magnitude, nearest_qp, root_mean_square
+from nnr_codec.codec.encode.tensor_roles import is_vector
 from nnr_codec.entropy import TensorCoding, rate
 from nnr_codec.errors import NotEncodable
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, matched_lambda, quantize_rdo, step_size
@@ -109,7 +110,7 @@ class _Model:
         self._bounds: dict[str, tuple[int, int]] = {}
         for name in self.real:
             # What the encoder would send as it is, out of the reach of QPs or of float32, it sends so here.
-            usual = config.relative_error if tensors[name].ndim > 1 else config.relative_error_1d
+            usual = config.relative_error_1d if is_vector(tensors[name].shape) else config.relative_error
             qp = nearest_qp(usual * self._rms[name] / math.sqrt(self.mse), _DENSITY)
             if -_FARTHEST_QP <= qp < _FARTHEST_QP:
                 largest = largest_magnitude(self.real[name])
@@ -141,7 +142,7 @@ class _Model:
         steps = {}
         for name, unit in self._unit.items():
             step = scale * unit
-            if self.tensors[name].ndim <= 1:
+            if is_vector(self.tensors[name].shape):
                 step = min(step, self.config.relative_error_1d * self._rms[name] / math.sqrt(self.mse))
             steps[name] = self._held(name, step)
         return steps
@@ -160,7 +161,7 @@ class _Model:
         return {
             name: self._held(name, asked * self._rms[name] / math.sqrt(self.mse))
             for name in self._bounds
-            if self.tensors[name].ndim > 1
+            if not is_vector(self.tensors[name].shape)
         }
 
     def bounds(self, name: str) -> tuple[int, int]:

@@ -122,7 +122,7 @@ SPIKE[3, 4] = 1
 @pytest.mark.parametrize(
     ("weights", "target", "reached"),
     [
-        (np.eye(50), {"ratio": 4}, (20, 100)),
+        (np.eye(50), {"ratio": 4}, (100, 200)),
         (SPIKE, {"ratio": 4}, (100, 400)),
         (normal(20, 30), {"ratio": 1e6}, (50, 100)),
         (normal(20, 30), {"bits": 1e4}, (25, 40)),

@@ -16,7 +16,7 @@ from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
 from nnr_codec.codec.decode.recompose import Recomposer
 from nnr_codec.codec.decode.unit_batches import UnitBatch, batched
 from nnr_codec.codec.decode.unit_decoder import DecodingUnits, UnitContext, UnitTensor, decode_unit
-from nnr_codec.codec.decode.values import carried_values, source_values
+from nnr_codec.codec.decode.values import carried_values, patched_values, source_values
 from nnr_codec.codec.job_pipeline import checked_threads, in_order
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.checksum import verify_checksum
@@ -210,11 +210,14 @@ class Decoder:
             by_name: dict[str, Any] = {}
             for tensor in sorted(tensors, key=lambda t: t.planned.name_index):
                 name = unit.names[tensor.planned.name_index]
-                by_name[name] = (
-                    source_values(tensor, unit, reader.topologies.description, name)
-                    if dequantize
-                    else tensor.value
-                )
+                patch = reader.topologies.patches.pop(name, None)
+                if not dequantize and patch is None:
+                    by_name[name] = tensor.value
+                    continue
+                # Levels have no place for a patch's elements.
+                by_name[name] = source_values(tensor, unit, reader.topologies.description, name)
+                if patch is not None:
+                    by_name[name] = patched_values(by_name[name], patch)
             if recomposer is not None:
                 by_name = recomposer.recompose(unit, tensors, by_name)
             for name in list(by_name):

@@ -15,6 +15,7 @@ from nnr_codec.codec.element_storage import STORAGE, numpy_type, widen
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.source_description import SourceDescription
 from nnr_codec.codec.stream.stream_reader import DataUnitInStream
+from nnr_codec.codec.stream.tensor_patch import TensorPatch
 from nnr_codec.errors import MalformedBitstream
 from nnr_codec.model.data_types import DATA_TYPES, OUTPUT_FORMATS
 
@@ -74,6 +75,21 @@ def carried_values(item: CarriedItem) -> NDArray[Any]:
             element="topology_data",
         )
     return widen(stored.view(dtype).reshape(item.shape), item.tag)
+
+
+def patched_values(values: NDArray[Any], item: CarriedItem) -> NDArray[Any]:
+    """Return a tensor's values with the elements of its patch in their places.
+
+    Raises
+    ------
+    MalformedBitstream
+        The patch is damaged, or of another tensor.
+    """
+    try:
+        return TensorPatch.from_bytes(item.content, values.size).apply(values)
+    except MalformedBitstream as error:
+        error.path, error.bit_offset = item.path, item.payload_bit_offset
+        raise
 
 
 def restored(values: NDArray[Any], tag: str, name: str, bits: int = 0) -> NDArray[Any]:

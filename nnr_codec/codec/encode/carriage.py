@@ -20,6 +20,7 @@ from nnr_codec.codec.encode.tensor_input import (
 )
 from nnr_codec.codec.stream.carrier import CarriedKind, carrier_units
 from nnr_codec.codec.stream.source_description import describe
+from nnr_codec.codec.stream.tensor_patch import TensorPatch
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import (
     DataUnit,
@@ -123,8 +124,14 @@ class Carriage:
             as_text=self._config.peer_compatible,
         )
 
-    def if_larger(self, name: str, unit: DataUnit) -> CarriedTensor | DataUnit | None:
-        """Return what takes the place of a data unit that is larger than the tensor's stored elements.
+    def patch_units(self, name: str, patch: TensorPatch) -> Iterator[TopologyUnit]:
+        """Yield the carrier units of a tensor's patch."""
+        return carrier_units(CarriedKind.PATCH, name, patch.to_bytes(), as_text=self._config.peer_compatible)
+
+    def if_larger(
+        self, name: str, unit: DataUnit, patch: TensorPatch | None = None
+    ) -> CarriedTensor | DataUnit | None:
+        """Return what takes the place of a data unit that is larger, with its patch, than the tensor's stored elements.
 
         Returns
         -------
@@ -133,7 +140,10 @@ class Carriage:
         """
         tag, shape = self.described[name]
         size_bytes = DATA_TYPES[tag].size_bytes * math.prod(shape)
-        if len(unit.payload) <= min(size_bytes + size_bytes // 100 + _SLACK_BYTES, _MAX_PAYLOAD_BYTES):
+        n_bytes = len(unit.payload)
+        if patch is not None:
+            n_bytes += sum(len(carrier.topology_data) for carrier in self.patch_units(name, patch))
+        if n_bytes <= min(size_bytes + size_bytes // 100 + _SLACK_BYTES, _MAX_PAYLOAD_BYTES):
             return None
         value = self.tensors[name]
         if isinstance(value, Block):

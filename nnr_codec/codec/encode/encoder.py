@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnr_codec.codec.encode.carriage import Carriage, CarriedTensor
@@ -38,6 +39,9 @@ from nnr_codec.model import (
     StartUnit,
 )
 from nnr_codec.transform import Block
+
+# Centre of the steps in reach, in octaves below 1.
+_OCTAVES_BELOW_ONE = 16
 
 Progress = Callable[[str, int, int], None]  # name, elements done, stream bytes so far
 
@@ -134,7 +138,7 @@ class Encoder:
                 writer.write_carried(ticket.name, carriage.units(encoded))
             elif self._is_left_out(ticket, encoded):
                 continue
-            elif (stored := carriage.if_larger(ticket.name, encoded.unit)) is not None:
+            elif (stored := carriage.if_larger(ticket.name, encoded.unit, encoded.patch)) is not None:
                 if isinstance(stored, CarriedTensor):
                     writer.write_carried(ticket.name, carriage.units(stored))
                 else:
@@ -143,6 +147,8 @@ class Encoder:
                 if pending is not None and encoded.levels is not None:
                     pending.sent(ticket.name, encoded.unit, encoded.levels)
                 name = encoded.unit.header.topology_elem_ids[0]
+                if encoded.patch is not None:
+                    writer.write_carried(name, carriage.patch_units(name, encoded.patch))
                 writer.write_tensor(name, carriage.referring(encoded.unit))
             if progress is not None:
                 progress(ticket.name, ticket.n_elements, writer.n_bytes)
@@ -165,8 +171,7 @@ class Encoder:
         topologies = list(carriage.opening(kind, metadata, topology, attachments))
         parameter_set = ModelParameterSet(
             topology_carriage_flag=bool(topologies),
-            quantization_methods=QuantizationMethods.NNR_QSU
-            | (QuantizationMethods.NNR_QCB if config.codebook else QuantizationMethods(0)),
+            quantization_methods=QuantizationMethods.NNR_QSU | QuantizationMethods.NNR_QCB,
             quantization=self._quantization,
             topology_indexed_reference_flag=carriage.reference_list is not None,
             parent_signalling_enabled_flag=config.incremental,
@@ -188,7 +193,7 @@ class Encoder:
                 yield self._job(name, value, pending, importance_of(name, value.shape, importance))
                 continue
             array = as_codec_array(name, value, tag)
-            if must_be_carried(array, tag):
+            if must_be_carried(array, tag) or _stays_as_stored(self.config, name, array, tag):
                 if array.size or self.config.describe_source:
                     yield CarriedTensor(name, array, tag, shape)
             else:
@@ -201,10 +206,13 @@ class Encoder:
         return Quantization(self.config.density, self._quantization_parameter())
 
     def _quantization_parameter(self) -> int:
-        # Each tensor's qp_value reaches 2**(5 + density) either side, which is enough around 0 unless a QP is far out.
-        half = 1 << (5 + self.config.density)
-        wanted = [qp for qp in (self.config.qp, self.config.qp_1d) if qp is not None]
-        return 0 if all(-half <= qp < half for qp in wanted) else wanted[0]
+        # Each tensor's qp_value reaches 32 octaves either side of this. Steps that hold small values exactly go down to 2**-48.
+        config, half = self.config, 1 << (5 + self.config.density)
+        explicit = [qp for qp in (config.qp, config.qp_1d) if qp is not None]
+        for base in (-_OCTAVES_BELOW_ONE * (1 << config.density), 0):
+            if all(-half <= qp - base < half for qp in (*explicit, *(qp for _, qp in config.qp_by_name))):
+                return base
+        return explicit[0] if explicit else 0
 
     def _job(
         self,
@@ -216,7 +224,11 @@ class Encoder:
         weighting = (importance.by_weight, importance.curvature, importance.worth)
         quantization = self._quantization
         if pending is None:
-            return TensorJob(name, array, self.config, quantization, DataUnitHeader(), None, None, *weighting)
+            # A decoder that skips the patch would take zeros for the tensor's own.
+            can_patch = self.config.describe_source and not self.config.peer_compatible
+            return TensorJob(
+                name, array, self.config, quantization, DataUnitHeader(), None, None, *weighting, can_patch
+            )
         start = pending.start(name, array.shape)
         return TensorJob(
             name, array, self.config, quantization, start.header, start.predecessor, start.parent, *weighting
@@ -295,13 +307,26 @@ def _ticketed(
 
 
 def _check_patterns(config: EncoderConfig, described: Mapping[str, TypeAndShape]) -> None:
-    if not config.qp_by_name or not described:
+    patterns = [("qp_by_name", pattern) for pattern, _ in config.qp_by_name]
+    patterns += [("exact", pattern) for pattern in config.exact]
+    patterns += [("keep", pattern) for pattern in config.keep]
+    if not patterns or not described:
         return
     # Most patterns of a long list are whole names, which need no search.
     whole = described.keys() | {glob.escape(name) for name in described}
-    for pattern, _ in config.qp_by_name:
+    for option, pattern in patterns:
         if pattern not in whole and not fnmatch.filter(described, pattern):
-            raise NotEncodable(f"the pattern {pattern!r} of qp_by_name matches no tensor", path=pattern)
+            raise NotEncodable(f"the pattern {pattern!r} of {option} matches no tensor", path=pattern)
+
+
+def _stays_as_stored(config: EncoderConfig, name: str, array: NDArray[Any], tag: str) -> bool:
+    """Tell whether the options ask for values that float32 units do not hold as they are stored."""
+    if array.dtype.kind != "f" or tag == "F32":
+        return False
+    if config.is_kept(name):
+        return True
+    with np.errstate(over="ignore", under="ignore"):
+        return config.is_exact(name) and not np.array_equal(array.astype(np.float32), array, equal_nan=True)
 
 
 def encode(

@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from types import TracebackType
 
+from nnr_codec.codec.encode.bounded_quantizer import TensorEncodeTask
 from nnr_codec.codec.encode.tensor_encoder import (
-    BegunTensor,
     begin_tensor,
     encode_without_levels,
     needs_little_python,
@@ -53,7 +53,7 @@ class EncodingThreads:
         except Exception as error:
             known.set_exception(error)
             return known
-        if isinstance(begun, BegunTensor):
+        if isinstance(begun, TensorEncodeTask):
             return begun
         known.set_result(begun)
         return known

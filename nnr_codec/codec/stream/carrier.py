@@ -54,6 +54,7 @@ class CarriedKind(IntEnum):
     POSITION = 6  # the name of the tensor before which the named tensor stood in the source
     PADDING = 7
     NAMES = 8  # full names of the tensors that units call "0", "1", ...; zero bytes between them
+    PATCH = 9  # elements of the named tensor, whose unit follows and has zeros in their places
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class TopologyReader:
         Full names by the short ones in data units; empty where units have the full ones.
     followers : dict of str to str
         By tensor that stands elsewhere than in the source, the tensor before which it stood.
+    patches : dict of str to CarriedItem
+        By tensor whose unit follows, the elements to put into it.
     """
 
     def __init__(self, limits: Limits, stream_bytes: int, keeps: Callable[[str], bool] | None = None) -> None:
@@ -43,10 +45,11 @@ class TopologyReader:
         self.attachments: dict[str, bytes] = {}
         self.names: dict[str, str] = {}
         self.followers: dict[str, str] = {}
+        self.patches: dict[str, CarriedItem] = {}
         self._is_described = False
 
         def keeps_item(kind: CarriedKind, name: str) -> bool:
-            if kind == CarriedKind.TENSOR:
+            if kind in (CarriedKind.TENSOR, CarriedKind.PATCH):
                 return keeps is None or keeps(name)
             return kind != CarriedKind.PADDING
 
@@ -126,6 +129,8 @@ class TopologyReader:
                 if item.text == item.name:
                     raise malformed(f"{item.name[:64]!r} is placed before itself")
                 self.followers[item.name] = item.text
+            elif item.kind == CarriedKind.PATCH:
+                self.patches[item.name] = item
         except (MalformedBitstream, LimitExceeded) as error:
             raise located(error, item.path, item.payload_bit_offset) from error.__cause__
 
