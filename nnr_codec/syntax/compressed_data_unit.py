@@ -57,7 +57,7 @@ def low_rank_factor(scope: Scope) -> str:
         name = names[index]
     if name[-2:] not in ("_G", "_H"):
         raise MalformedBitstream(
-            "the name of a low-rank factor outside a block ends in _G or _H",
+            "the name of a low-rank factor outside a block must end in _G or _H",
             element="topology_elem_id" if index is None else "topology_elem_id_index",
             clause="format 3",
         )

@@ -150,7 +150,7 @@ class st(Element):
         bound = stream.limits.max_name_bytes
         if not stream.aligned:
             raise InternalError("a st(v) does not start on a byte boundary", bit_offset=stream.bit_offset)
-        text = stream.read_until_zero(stream.bits_left if bound is None else bound)
+        text = stream.read_until_zero(stream.remaining_bits if bound is None else bound)
         if text is None:
             raise LimitExceeded(f"{self.name} is longer than max_name_bytes, which is {bound}")
         return text.decode("utf-8", "surrogateescape")
@@ -182,7 +182,7 @@ class bs(Element):
         super().__init__("bs(v)", min_bits=0, **facts)
 
     def _read(self, stream: SyntaxReader, scope: Scope) -> memoryview:
-        return stream.read_bytes(stream.bits_left >> 3)
+        return stream.read_bytes(stream.remaining_bits >> 3)
 
     def _write(self, value: Any, stream: SyntaxWriter, scope: Scope) -> None:
         stream.write_bytes(value)

@@ -92,9 +92,9 @@ def _reader(buffer: Any, span: UnitSpan, limits: Limits, strict: bool, trace: Tr
 
 def _parse(reader: SyntaxReader, span: UnitSpan, state: SyntaxState) -> Tree:
     tree: Tree = NNR_UNIT.parse_stream(reader, **state.variables())
-    if reader.strict and reader.bits_left:
+    if reader.strict and reader.remaining_bits:
         raise MalformedBitstream(
-            f"{reader.bits_left >> 3} bytes follow the unit's last element",
+            f"{reader.remaining_bits >> 3} bytes follow the unit's last element",
             path=span.path,
             bit_offset=reader.bit_offset,
             element="nnr_unit_size",
