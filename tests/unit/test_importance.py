@@ -96,7 +96,7 @@ def test_importance_of_zeros_tells_nothing_apart() -> None:
     plain = encode({"w": w})
     assert encode({"w": w}, importance={"w": np.zeros(w.shape)}) == plain
     assert encode({"w": w}, importance={"w": Curvature(matrix, np.zeros(ROWS))}) == plain
-    assert Curvature(matrix, np.zeros(ROWS)).worth() == 0
+    assert Curvature(matrix, np.zeros(ROWS)).mean_weight() == 0
 
 
 def test_rows_worth_nothing_in_the_sample_do_not_settle_the_step() -> None:
@@ -174,7 +174,7 @@ def test_a_matrix_that_is_not_semidefinite_is_refused_by_name() -> None:
     # Its diagonal does not show it.
     matrix = np.full((WIDTH, WIDTH), -1.0) + 2 * np.eye(WIDTH)
     with pytest.raises(ValueError, match="semidefinite"):
-        Curvature(matrix).worth()
+        Curvature(matrix).mean_weight()
     with pytest.raises(NotEncodable, match="semidefinite") as caught:
         encode({"w": weight()}, importance={"w": Curvature(matrix)})
     assert caught.value.path == "w"

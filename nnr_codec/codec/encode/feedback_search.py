@@ -63,7 +63,7 @@ def quantize_with_curvature(
     density = job.quantization.qp_density
     qp = aim.qp
     if aim.error is not None:
-        gain = math.sqrt(curvature.worth(feedback=False) / curvature.worth())
+        gain = math.sqrt(curvature.mean_weight(feedback=False) / curvature.mean_weight())
         qp = nearest_qp(aim.error * gain / math.sqrt(mse), density)
     step = step_size(qp, density)
     slope = USUAL_SLOPE * job.config.lambda_scale * matched_lambda(mse)
@@ -122,4 +122,4 @@ def _weighed_error(
 ) -> float:
     """Return the root mean square error that would be as bad were errors not made up for."""
     error = weights - np.float32(step) * levels.astype(np.float32)
-    return math.sqrt(curvature.loss(error) / (weights.size * curvature.worth(feedback=False)))
+    return math.sqrt(curvature.loss(error) / (weights.size * curvature.mean_weight(feedback=False)))

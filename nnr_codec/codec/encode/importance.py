@@ -108,7 +108,7 @@ def mean_worth(given: Importance) -> float:
         It is negative or not finite.
     """
     if isinstance(given, Curvature):
-        return given.worth()
+        return given.mean_weight()
     values = _checked_values(given)
     largest = float(values.max(initial=0.0))
     return largest * float(np.mean(values / largest)) if largest > 0 else 0.0
