@@ -14,7 +14,7 @@ from nnr_codec.cli.terminal import note, printable, progress, size, table
 if TYPE_CHECKING:
     from nnr_codec.files.encoding import EncodeReport
     from nnr_codec.files.verification import TensorError
-    from nnr_codec.rate_control.targets import TargetReport
+    from nnr_codec.rate_control.target_report import TargetReport
 
 #: Tensors that ``--verify`` lists, those with the largest errors.
 _LISTED_TENSORS = 20

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnr_codec import EncoderConfig, NotEncodable, compress_to_target, decode, encode
-from nnr_codec.rate_control import targets
+from nnr_codec.rate_control import target_model
 from nnr_codec.rate_control.tensor_targets import steps_for_errors
 
 
@@ -158,7 +158,7 @@ def test_streams_that_did_encode_are_kept(monkeypatch: pytest.MonkeyPatch) -> No
             raise NotEncodable("a bound")
         return encode(*arguments, **options)
 
-    monkeypatch.setattr(targets, "encode", failing)
+    monkeypatch.setattr(target_model, "encode", failing)
     stream, report = compress_to_target({"a": normal(50), "b": normal(20, 30)}, ratio=9)
     assert calls > 1
     assert (len(report.points), report.size_bytes) == (1, len(stream))
