@@ -22,14 +22,14 @@ _CHECKER = "nnr_conformance.cli"
 def command(arguments: tuple[str, ...]) -> int:
     """Check decoders against the conformance vectors, and streams against the specification.
 
-    Commands: run, report, list, explain, coverage, adapter, selftest, and validate for a stream of another encoder. All
-    but the last are the checker's own: ``nnr conformance run --help`` tells more.
+    Commands: run, report, list, explain, coverage, adapter, selftest; and validate, which checks a stream of any encoder.
+    ``nnr conformance run --help`` shows the options of a command.
     """
     if arguments[:1] == ("validate",):
         result = validate.main(
             list(arguments[1:]), prog_name="nnr conformance validate", standalone_mode=False
         )
         return result if isinstance(result, int) else 0
-    # The product does not depend on the checker: they are installed together and know each other by name only.
+    # The package does not depend on the checker. Both are installed together, and this is the only reference to it.
     checker = importlib.import_module(_CHECKER)
     return int(checker.main(list(arguments) or ["--help"]))

@@ -16,7 +16,7 @@ from nnr_codec.model import Limits
     "diff",
     cls=Inspection,
     epilog="\b\nExamples:\n  nnr diff old.nnr new.nnr\n  nnr diff old.nnr new.nnr --json | jq '.tensors'\n\n"
-    "Exit code: 0 the same content, 1 different, 3 wrong usage or unreadable file.",
+    "Exit code: 0 same content, 1 different content, 3 wrong usage or unreadable file.",
 )
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
@@ -30,16 +30,18 @@ from nnr_codec.model import Limits
 def command(
     ctx: click.Context, before: str, after: str, as_json: bool, width: int | None, color: str, limits: Limits
 ) -> None:
-    """Compare two streams: elements and tensors that differ, levels changed, largest error, sizes.
+    """Compare two streams: different elements and tensors, changed levels, largest error, sizes.
 
-    Units belong together by their type and the names of their tensors, wherever they stand.
+    Units are matched by type and tensor names, regardless of their order.
     """
     check_readable(before, after)
     from nnr_codec.inspect.difference import compare, difference_lines, difference_record
     from nnr_codec.inspect.survey import Survey
 
-    with opened_streams([before, after], limits) as (ours, theirs):
-        difference = compare(Survey(ours, keep=True, limits=limits), Survey(theirs, keep=True, limits=limits))
+    with opened_streams([before, after], limits) as (stream_a, stream_b):
+        difference = compare(
+            Survey(stream_a, keep=True, limits=limits), Survey(stream_b, keep=True, limits=limits)
+        )
         if as_json:
             write_lines([json.dumps(difference_record(difference), indent=1)], None)
         else:

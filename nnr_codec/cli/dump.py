@@ -10,7 +10,6 @@ import click
 from nnr_codec.cli.inspection import (
     EXIT_MALFORMED,
     Inspection,
-    atomic_file,
     check_readable,
     opened_streams,
     paint_for,
@@ -35,23 +34,25 @@ FORMATS = ("text", "json", "jsonl", "csv", "markdown")
     "  nnr dump model.nnr --path 'nnr_unit[3].tensor_dimensions'\n"
     "  nnr dump model.nnr --json | nnr dump --build - -o same.nnr\n"
     "  nnr dump model.nnr --set 'nnr_unit[3].scan_order=9' -o invalid.nnr\n\n"
-    "Exit code: 0 sound, 1 malformed, 3 wrong usage or unreadable file.",
+    "Exit code: 0 well-formed, 1 malformed, 3 wrong usage or unreadable file.",
 )
 @click.argument("source", metavar="FILE")
-@click.option("-v", "--view", type=click.Choice(VIEWS), help="What to show; summary by default.")
-@click.option("-f", "--format", "form", type=click.Choice(FORMATS), help="How to write it; text by default.")
-@click.option("--json", "form", flag_value="json", help="The same as --format json.")
-@click.option("--for-diff", is_flag=True, help="No offsets or sizes, stable order: to be compared.")
-@click.option("--at", type=click.IntRange(0), metavar="BIT", help="Name the field that holds a bit.")
+@click.option("-v", "--view", type=click.Choice(VIEWS), help="View; summary by default.")
+@click.option("-f", "--format", "form", type=click.Choice(FORMATS), help="Format; text by default.")
+@click.option("--json", "form", flag_value="json", help="Same as --format json.")
+@click.option("--for-diff", is_flag=True, help="Omit offsets and sizes, for comparison with diff.")
+@click.option("--at", type=click.IntRange(0), metavar="BIT", help="Show the element that holds a bit.")
 @click.option("--path", "paths", multiple=True, metavar="P", help="Show these elements and their bits.")
 @click.option(
     "--payloads/--headers", default=None, help="Decode payloads; by default in streams under 16 MB."
 )
-@click.option("--after", multiple=True, metavar="FILE", help="An earlier stream that FILE updates.")
-@click.option("--whole", is_flag=True, help="Show payloads and long lists to the end.")
-@click.option("--build", is_flag=True, help="FILE is a JSON dump, - for standard input: build the stream.")
-@click.option("--set", "edits", multiple=True, metavar="PATH=VALUE", help="Build with an element changed.")
-@click.option("-o", "--output", metavar="FILE", help="Write there.")
+@click.option("--after", multiple=True, metavar="FILE", help="Earlier stream that FILE updates.")
+@click.option("--whole", is_flag=True, help="Do not truncate payloads and long lists.")
+@click.option("--build", is_flag=True, help="Build a stream; FILE is a JSON dump, or - for standard input.")
+@click.option(
+    "--set", "edits", multiple=True, metavar="PATH=VALUE", help="Build a stream with a changed element."
+)
+@click.option("-o", "--output", metavar="FILE", help="Output file; by default standard output.")
 @click.option("--width", type=click.IntRange(20), help="Columns of text; by default the terminal's.")
 @click.option("--color", type=click.Choice(("auto", "always", "never")), default="auto", help="Colours.")
 @limit_option
@@ -74,11 +75,11 @@ def command(
     color: str,
     limits: Limits,
 ) -> None:
-    """Show every bit of a stream, and where the bits went.
+    """Show every bit of a stream, and the bits that each element takes.
 
-    Whatever is wrong with the stream is shown where it is, with everything before and behind it.
+    Faults of the stream are shown at their place, with the elements before and after them.
 
-    Options --path, --after and --set can be given several times.
+    Options --path, --after and --set are repeatable.
     """
     check_readable(source, *after)
     if build or edits:
@@ -87,10 +88,10 @@ def command(
     from nnr_codec.inspect import EASY_BYTES, Dump, Survey
 
     with opened_streams([source, *after], limits) as (buffer, *earlier):
-        wanted = len(buffer) < EASY_BYTES if payloads is None else payloads
+        decodes = len(buffer) < EASY_BYTES if payloads is None else payloads
         survey = Survey(
             buffer,
-            payloads=wanted or (payloads is None and view in ("tensors", "stats", "contexts", "html")),
+            payloads=decodes or (payloads is None and view in ("tensors", "stats", "contexts", "html")),
             after=earlier,
             watch_bit=at,
             limits=limits,
@@ -110,10 +111,11 @@ def command(
 
 
 def _build(source: str, edits: tuple[str, ...], output: str | None, limits: Limits, *, is_dump: bool) -> None:
+    from nnr_codec.frameworks.atomic import replacing
     from nnr_codec.inspect import Survey, UnitBuilder, build_stream, records_of, unit_record
 
     if output is None and sys.stdout.isatty():
-        raise click.UsageError("a stream does not go to a terminal: give -o FILE")
+        raise click.UsageError("a stream cannot be written to a terminal; use -o FILE")
     with opened_streams([source], limits) as (buffer,):
         if is_dump:
             records = records_of(bytes(buffer).decode("utf-8"))
@@ -127,6 +129,6 @@ def _build(source: str, edits: tuple[str, ...], output: str | None, limits: Limi
             for octets in list(pieces):
                 sys.stdout.buffer.write(octets)
             return
-        with atomic_file(output) as file:
+        with replacing(output, overwrite=True) as file:
             for octets in pieces:
                 file.write(octets)

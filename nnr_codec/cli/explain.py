@@ -47,7 +47,7 @@ def command(
     color: str,
     limits: Limits,
 ) -> None:
-    """Say what a syntax element is: descriptor, condition, range, meaning, clause."""
+    """Describe a syntax element: descriptor, condition, range, meaning, clause."""
     from nnr_codec.inspect.explanation import (
         element_list_lines,
         explanation_lines,
@@ -75,12 +75,12 @@ def command(
         write_lines([json.dumps(record, indent=1)], None)
         return
     write_lines(explanation_lines(element, paint), None)
-    for path, found in _values_in(element, places, limits).items():
-        write_lines([f"  {printable(path)}: {', '.join(found)}"], None)
+    for path, values in _values_in(element, places, limits).items():
+        write_lines([f"  {printable(path)}: {', '.join(values)}"], None)
 
 
 def _values_in(element: str, places: tuple[str, ...], limits: Limits) -> dict[str, list[str]]:
-    """Return the element's values in each stream that has it."""
+    """Return the values of an element, by path of each stream that contains it."""
     from nnr_codec.inspect.streams import values_of_element
 
     paths = []
@@ -93,10 +93,10 @@ def _values_in(element: str, places: tuple[str, ...], limits: Limits) -> dict[st
         else:
             check_readable(place)
             paths.append(place)
-    found = {}
+    values_by_path = {}
     for path in sorted(paths):
         with opened_streams([path], limits) as (buffer,):
             values = values_of_element(buffer, element, limits)
         if values:
-            found[path] = values
-    return found
+            values_by_path[path] = values
+    return values_by_path

@@ -14,13 +14,13 @@ from nnr_codec.model import Limits
     "index", epilog="\b\nExamples:\n  nnr index model.nnr                     # writes model.nnr.idx"
 )
 @click.argument("source", metavar="FILE")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @limit_option
 def command(source: str, limits: Limits, quiet: bool) -> None:
-    """Store where each tensor lies, beside the stream.
+    """Write FILE.idx, an index of the positions of all tensors.
 
-    Decoding single tensors (--only) then takes the same time however large the model is. An index that does
-    not belong to the stream as it is now is never used; make it anew after copying or changing the stream.
+    With an index, decoding single tensors (--only) takes the same time for any size of model. An index of another version of
+    the stream is ignored. Write it again after you copy or change the stream.
     """
     from nnr_codec.codec.stream.unit_index import UnitIndex
     from nnr_codec.frameworks.atomic import replacing

@@ -21,9 +21,9 @@ def command(source: str, limits: Limits) -> None:
     summary = describe_stream(input_operand(source), limits=limits)
     rows = []
     for unit in summary.units:
-        # The shape is the first tensor's; a block's other tensors follow from it.
-        first = unit.tensors[0] if unit.tensors else None
-        kind = first.payload_type.name if first is not None and first.payload_type is not None else ""
+        # The shape of the first tensor determines those of the other tensors of a block.
+        tensor = unit.tensors[0] if unit.tensors else None
+        kind = tensor.payload_type.name if tensor is not None and tensor.payload_type is not None else ""
         weights = sum(tensor.n_elements for tensor in unit.tensors)
         rows.append(
             (
@@ -31,7 +31,7 @@ def command(source: str, limits: Limits) -> None:
                 str(unit.size_bytes),
                 unit_name(unit.nnr_unit_type),
                 kind.removeprefix("NNR_PT_"),
-                "x".join(map(str, first.shape)) if first is not None and first.shape is not None else "",
+                "x".join(map(str, tensor.shape)) if tensor is not None and tensor.shape is not None else "",
                 f"{unit.size_bytes * 8 / weights:.2f}" if weights else "",
                 printable(", ".join(tensor.name for tensor in unit.tensors)),
             )
@@ -48,7 +48,7 @@ def command(source: str, limits: Limits) -> None:
 
 
 def unit_name(nnr_unit_type: int) -> str:
-    """Give a type of unit its short name, in the standard's spelling.
+    """Return the name of a unit type, in the standard's spelling.
 
     >>> unit_name(0), unit_name(40)
     ('NNR_STR', 'type 40')

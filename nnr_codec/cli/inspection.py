@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands that look into streams share: exit codes, colours, where text goes."""
+"""Exit codes, colours and text output of the commands that inspect streams."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXIT_USAGE = 3
 
 
 class Inspection(click.Command):
-    """A command whose exit code for wrong usage is 3: 1 and 2 say something about streams."""
+    """Command with exit code 3 for wrong usage; codes 1 and 2 describe streams."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -45,7 +45,7 @@ class Inspection(click.Command):
 
 
 def check_readable(*paths: str) -> None:
-    """End the command with exit code 3 where a file cannot be read."""
+    """Exit with code 3 if a file cannot be read."""
     for path in paths:
         if path == "-":
             continue
@@ -62,11 +62,11 @@ def check_readable(*paths: str) -> None:
 
 
 def paint_for(color: str, width: int | None, *, to_file: bool = False) -> Paint:
-    """Return how to write text: in colours on a terminal unless NO_COLOR or TERM=dumb say otherwise."""
+    """Return the text style: colours on a terminal, unless NO_COLOR or TERM=dumb is set."""
     from nnr_codec.inspect import Paint
 
     terminal = sys.stdout.isatty() and not to_file
-    wanted = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    has_colors = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     encoding = "utf-8" if to_file else (getattr(sys.stdout, "encoding", None) or "ascii")
     try:
         "█✗…".encode(encoding)
@@ -75,40 +75,30 @@ def paint_for(color: str, width: int | None, *, to_file: bool = False) -> Paint:
         blocks = False
     if width is None and terminal:
         width = shutil.get_terminal_size().columns
-    return Paint(wanted if color == "auto" else color == "always", width, blocks)
+    return Paint(has_colors if color == "auto" else color == "always", width, blocks)
 
 
 def write_lines(lines: Iterable[str], output: str | None) -> None:
-    """Write lines to a file, whole or not at all, or to standard output as they come."""
+    """Write lines atomically to a file, or one by one to standard output."""
     if output is None or output == "-":
         for line in lines:
-            # Whatever the terminal's encoding lacks is shown as an escape.
+            # Characters that the terminal's encoding lacks are escaped.
             encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
             sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         return
-    with atomic_file(output) as file:
+    from nnr_codec.frameworks.atomic import replacing
+
+    with replacing(output, overwrite=True) as file:
         for line in lines:
             file.write((line + "\n").encode("utf-8", "backslashreplace"))
 
 
 @contextlib.contextmanager
-def atomic_file(path: str) -> Iterator[Any]:
-    """Open a file that takes its name only when all of it was written."""
-    beside = f"{path}.{os.getpid()}.part"
-    try:
-        with open(beside, "wb") as file:
-            yield file
-        os.replace(beside, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(beside)
-
-
-@contextlib.contextmanager
 def opened_streams(paths: Sequence[str], limits: Limits | None = None) -> Iterator[list[memoryview]]:
-    """Map files, or read standard input for ``-``."""
+    """Memory-map files; ``-`` reads standard input."""
     from nnr_codec.codec.stream.input import opened
 
     with contextlib.ExitStack() as stack:
-        most = None if limits is None else limits.max_stream_bytes
-        yield [stack.enter_context(opened(sys.stdin.buffer if path == "-" else path, most)) for path in paths]
+        max_bytes = None if limits is None else limits.max_stream_bytes
+        inputs = [sys.stdin.buffer if path == "-" else path for path in paths]
+        yield [stack.enter_context(opened(item, max_bytes)) for item in inputs]

@@ -17,17 +17,17 @@ from nnr_codec.model import Limits
 
 @click.command(
     "validate",
-    epilog="\b\nSeveral streams are a sequence of updates.\n"
+    epilog="\b\nSeveral streams form a sequence of updates.\n"
     "Exit codes: 0 valid, 1 not valid, 2 valid with warnings under --strict, 3 not checked to the end.",
 )
 @click.argument(
     "streams", nargs=-1, required=True, metavar="STREAM...", type=click.Path(exists=True, dir_okay=False)
 )
-@click.option("--json", "as_json", is_flag=True, help="A JSON document instead of lines.")
-@click.option("--strict", is_flag=True, help="Exit with 2 when there are warnings.")
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON document.")
+@click.option("--strict", is_flag=True, help="Exit with 2 if there are warnings.")
 @limit_option
 def command(streams: tuple[str, ...], limits: Limits, as_json: bool, strict: bool) -> int:
-    """Check a stream of any encoder: syntax, semantics, reserved bits, alignment, entry points, and choices that look odd."""
+    """Check a stream of any encoder: syntax, semantics, reserved bits, alignment, entry points, and unusual choices."""
     findings = validate([Path(stream).read_bytes() for stream in streams], limits=limits)
     if as_json:
         click.echo(json.dumps([finding.as_dict() for finding in findings], indent=1))
