@@ -11,7 +11,7 @@ from nnr_codec import Curvature, NotEncodable, decode, encode
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.importance import mean_worth
 from nnr_codec.frameworks import torch_importance
-from nnr_codec.frameworks.embedding_rows import _means_by_octave, _worth_of_a_use
+from nnr_codec.frameworks.embedding_rows import _means_by_octave, _relative_weight_per_use
 from nnr_codec.quant import step_size
 from nnr_codec.rate_control.allocation import allocate, reallocate, shapes_only
 
@@ -374,6 +374,6 @@ def test_the_most_used_row_may_have_no_gradient() -> None:
     found = _means_by_octave(counts, squares, np.array([500.0, 3, 1]))
     # That of 3 uses is known; of the others fewer were seen, or nothing.
     np.testing.assert_allclose(found, [2, 2, 2])
-    worth = _worth_of_a_use(counts, squares)
+    worth = _relative_weight_per_use(counts, squares)
     assert worth[0] == 0
     assert (worth[1:] > 0).all()
