@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a stranger may write into the description of the source, and what must not come of it."""
+"""Hostile source descriptions end in a BitstreamError."""
 
 import json
 from typing import Any
