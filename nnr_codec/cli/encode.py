@@ -14,7 +14,7 @@ from nnr_codec.cli.terminal import note, printable, progress, size, table
 if TYPE_CHECKING:
     from nnr_codec.files.encoding import EncodeReport
     from nnr_codec.files.verification import TensorError
-    from nnr_codec.rate_control.targets import TargetReport
+    from nnr_codec.rate_control.target_report import TargetReport
 
 #: Tensors that ``--verify`` lists, those with the largest errors.
 _LISTED_TENSORS = 20
@@ -68,12 +68,12 @@ def _pattern_and_qp(
     help="Apply --max-error to each tensor (biases and norms may get a smaller one).",
 )
 @click.option("--verify", is_flag=True, help="Decode OUT and report the error of each tensor.")
-@click.option("--checksum", is_flag=True, default=None, help="Close the stream with a SHA-256 of itself.")
+@click.option("--checksum", is_flag=True, default=None, help="Append a SHA-256 of the stream.")
 @click.option("--qp", type=int, help="Quantisation parameter: step size 2^(QP/4); larger is coarser.")
 @click.option("--qp-1d", type=int, help="The same for vectors (biases, norms).")
 @click.option(
     "--qp-for", "qp_by_name", multiple=True, metavar="PATTERN=QP", callback=_pattern_and_qp,
-    help="The same for tensors whose name matches; repeatable, the first match counts.",
+    help="The same for tensors whose name matches; repeatable, the first match applies.",
 )  # fmt: skip
 @click.option(
     "--qp-density", type=click.IntRange(0, 7), help="Steps per doubling of the step size, as a power of 2."
@@ -81,7 +81,7 @@ def _pattern_and_qp(
 @click.option(
     "--bit-depth",
     type=click.IntRange(2, 16),
-    help="Choose the step of each tensor so that levels have at most so many bits.",
+    help="Choose the step of each tensor so that levels have at most this many bits.",
 )
 @click.option(
     "--dependent/--no-dependent", default=None, help="Dependent quantisation: smaller, slower to encode."
@@ -134,15 +134,15 @@ def command(
     standard input. OUT is IN with the suffix .nnr by default, or - for standard output.
     """
     if per_tensor and max_error is None:
-        raise click.UsageError("--per-tensor goes with --max-error")
+        raise click.UsageError("--per-tensor requires --max-error")
     targets = [value for value in (target_ratio, target_bits, max_error) if value is not None]
     if len(targets) > 1:
-        raise click.UsageError("one of --target-ratio, --target-bits and --max-error at a time")
+        raise click.UsageError("--target-ratio, --target-bits and --max-error exclude each other")
     if not all(map(math.isfinite, targets)):
-        raise click.UsageError("a target is a finite number")
+        raise click.UsageError("a target must be a finite number")
     config_options = {name: value for name, value in options.items() if value is not None}
     if config_options.get("codebook"):
-        # A codebook excludes dependent quantisation, and it was asked for.
+        # A codebook excludes dependent quantisation, which is on by default.
         config_options.setdefault("dependent", False)
 
     from nnr_codec.codec.encode.config import EncoderConfig
@@ -191,7 +191,7 @@ def _print_report(report: EncodeReport, *, per_tensor: bool, quiet: bool) -> Non
 
 
 def _times(ratio: float) -> str:
-    """Describe a ratio of sizes.
+    """Format a ratio of sizes.
 
     >>> _times(6.5), _times(0.5)
     ('6.5 times smaller', '2.0 times larger')
@@ -200,7 +200,7 @@ def _times(ratio: float) -> str:
 
 
 def missed_target(report: TargetReport, *, per_tensor: bool) -> str:
-    """Describe a target that was out of reach."""
+    """Return the message for a target that is out of reach."""
     asked, reached = f"{report.asked:.4g}", f"{report.reached:.4g}"
     if report.target == "ratio":
         return f"target ratio {asked} is out of reach; the nearest is {reached}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python face of the native coder: whole tensors in, whole tensors out, errors with their place."""
+"""Python interface of the native entropy coder, one call per payload or batch of payloads."""
 
 from nnr_codec._native import Outcome, Quantization, TensorCoding, Workers
 from nnr_codec.entropy import rate

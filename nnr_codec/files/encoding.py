@@ -24,7 +24,8 @@ from nnr_codec.files.paths import (
 from nnr_codec.files.untied import UntiedModel
 from nnr_codec.files.verification import TensorError, measure_errors
 from nnr_codec.frameworks import ModelFile, Origin, open_model, replacing
-from nnr_codec.rate_control.targets import TargetReport, compress_to_target
+from nnr_codec.rate_control.target_report import TargetReport
+from nnr_codec.rate_control.targets import compress_to_target
 
 #: Called with a tensor's name, the bytes of elements done, and those of the whole model.
 FileProgress = Callable[[str, int, int], None]

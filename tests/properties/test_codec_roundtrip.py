@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever the shapes, types and options: the decoder gives back the encoder's own levels."""
+"""The decoder returns the encoder's levels for all shapes, types and options."""
 
 from dataclasses import replace
 from typing import Any
@@ -76,19 +76,21 @@ def test_decoding_gives_the_encoders_levels(array: np.ndarray[Any, Any], config:
         assert error.path is not None
         assert error.path.startswith("w")
         return
-    found = decode(stream, dequantize=False)["w"]
-    if not isinstance(found, QuantizedTensor):
-        assert np.array_equal(found, array) or np.array_equal(found, array.astype(np.float32))
+    decoded_levels = decode(stream, dequantize=False)["w"]
+    if not isinstance(decoded_levels, QuantizedTensor):
+        assert np.array_equal(decoded_levels, array) or np.array_equal(
+            decoded_levels, array.astype(np.float32)
+        )
         return
-    assert found.levels.shape == array.shape
-    if found.qp is None:
-        assert np.array_equal(found.levels, array)
+    assert decoded_levels.levels.shape == array.shape
+    if decoded_levels.qp is None:
+        assert np.array_equal(decoded_levels.levels, array)
         return
     quantization = Quantization(config.density, Encoder(config)._quantization_parameter())
     job = TensorJob("w", array, config, quantization)
     levels = encode_tensor(job).levels
     assert levels is not None
-    assert np.array_equal(found.levels.reshape(-1), levels)
+    assert np.array_equal(decoded_levels.levels.reshape(-1), levels)
 
 
 # Steps are drawn without regard to the values.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fast decoding kernels give what the reference gives: levels, status and position, whatever the bytes."""
+"""The fast decoding kernels match the reference in levels, status and position, for any bytes."""
 
 from __future__ import annotations
 

@@ -265,8 +265,8 @@ def test_demo_reports_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo"]) == 0
     out = capsys.readouterr().out
     assert "8 tensors, 85,066 weights" in out
-    assert "digits read right, before       98.50% of 600" in out
-    assert "digits read right, after        98." in out
+    assert "accuracy before compression     98.50% of 600 digits" in out
+    assert "accuracy after compression      98." in out
     assert "relative error of the weights" in out
 
 

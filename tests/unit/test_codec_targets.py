@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Targets are met within 1 %, and the report says what the stream holds."""
+"""Targets are met within 1 %, and the report matches the stream."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnr_codec import EncoderConfig, NotEncodable, compress_to_target, decode, encode
-from nnr_codec.rate_control import targets
+from nnr_codec.rate_control import target_model
 from nnr_codec.rate_control.tensor_targets import steps_for_errors
 
 
@@ -39,9 +39,9 @@ def test_targets_are_met(target: dict[str, float], allocation: str) -> None:
     assert (report.target, report.asked, report.size_bytes) == (name, asked, len(stream))
     assert report.bits_per_weight == pytest.approx(8 * len(stream) / sum(t.size for t in tensors.values()))
     assert set(seen) == {"estimating", "encoding"}
-    found = decode(stream)
+    decoded = decode(stream)
     squared = sum(
-        float(((found[n].astype(float) - tensors[n]) ** 2).sum()) for n in ("a[0].weight", "b", "b.bias")
+        float(((decoded[n].astype(float) - tensors[n]) ** 2).sum()) for n in ("a[0].weight", "b", "b.bias")
     )
     energy = sum(float((tensors[n].astype(float) ** 2).sum()) for n in ("a[0].weight", "b", "b.bias"))
     assert report.relative_error == pytest.approx((squared / energy) ** 0.5, rel=1e-3)
@@ -54,12 +54,12 @@ def test_each_tensor_has_the_error_asked_for(asked: float) -> None:
     # Small tensors, whose errors jump with the step: of 64 weights and fewer none may leave just what was asked for.
     tensors |= {f"small{i}": rng.laplace(0, 10.0**-i, (16, 16 << i)).astype(np.float32) for i in range(4)}
     stream, report = compress_to_target(tensors, max_error=asked, per_tensor=True)
-    found = decode(stream)
+    decoded = decode(stream)
     for name, values in tensors.items():
         if values.dtype.kind != "f" or not values.any():
             continue
         error = np.sqrt(
-            np.square(found[name].astype(float) - values).sum() / np.square(values.astype(float)).sum()
+            np.square(decoded[name].astype(float) - values).sum() / np.square(values.astype(float)).sum()
         )
         if values.ndim > 1:
             assert error == pytest.approx(asked, rel=0.01), name
@@ -158,7 +158,7 @@ def test_streams_that_did_encode_are_kept(monkeypatch: pytest.MonkeyPatch) -> No
             raise NotEncodable("a bound")
         return encode(*arguments, **options)
 
-    monkeypatch.setattr(targets, "encode", failing)
+    monkeypatch.setattr(target_model, "encode", failing)
     stream, report = compress_to_target({"a": normal(50), "b": normal(20, 30)}, ratio=9)
     assert calls > 1
     assert (len(report.points), report.size_bytes) == (1, len(stream))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Descriptions of the source as a stranger may write them."""
+"""Hostile source descriptions end in a BitstreamError."""
 
 import json
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One fault each: the class, path, element and bit of what is wrong."""
+"""Class, path, element and bit offset of the error for units with one fault."""
 
 import time
 import tracemalloc

@@ -29,7 +29,7 @@ from nnr_codec.codec.encode.tensor_input import (
 )
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.codec.encode.update_series import PendingUpdate, UpdateSeries
-from nnr_codec.codec.job_pipeline import Begun, checked_threads, in_order
+from nnr_codec.codec.job_pipeline import Task, checked_threads, in_order
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import (
     DataUnitHeader,
@@ -292,8 +292,8 @@ class _Done:
 
 
 def _unless_carried(
-    submit: Callable[[TensorJob], Begun[EncodedTensor]],
-) -> Callable[[TensorJob | CarriedTensor], Begun[EncodedTensor | CarriedTensor]]:
+    submit: Callable[[TensorJob], Task[EncodedTensor]],
+) -> Callable[[TensorJob | CarriedTensor], Task[EncodedTensor | CarriedTensor]]:
     return lambda job: _Done(job) if isinstance(job, CarriedTensor) else submit(job)
 
 

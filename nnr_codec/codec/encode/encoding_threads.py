@@ -14,7 +14,7 @@ from nnr_codec.codec.encode.tensor_encoder import (
     needs_little_python,
 )
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
-from nnr_codec.codec.job_pipeline import Begun
+from nnr_codec.codec.job_pipeline import Task
 from nnr_codec.entropy import Workers
 
 
@@ -43,7 +43,7 @@ class EncodingThreads:
     def _workers(self) -> Workers:
         return Workers(self._threads - 1)
 
-    def submit(self, job: TensorJob) -> Begun[EncodedTensor]:
+    def submit(self, job: TensorJob) -> Task[EncodedTensor]:
         """Begin a tensor. Its result, or its error, comes in its turn."""
         if not needs_little_python(job):
             return self._pool.submit(encode_without_levels, job)

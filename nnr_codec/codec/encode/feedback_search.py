@@ -67,7 +67,7 @@ def quantize_with_curvature(
     density = job.quantization.qp_density
     qp = target.qp
     if target.error is not None:
-        gain = math.sqrt(curvature.worth(feedback=False) / curvature.worth())
+        gain = math.sqrt(curvature.mean_weight(feedback=False) / curvature.mean_weight())
         qp = nearest_qp(target.error * gain / math.sqrt(mse), density)
     step = step_size(qp, density)
     slope = USUAL_SLOPE * job.config.lambda_scale * matched_lambda(mse)
@@ -126,4 +126,4 @@ def _weighted_error(
 ) -> float:
     """Return the root mean square error that would have the same loss without feedback."""
     error = weights - np.float32(step) * levels.astype(np.float32)
-    return math.sqrt(curvature.loss(error) / (weights.size * curvature.worth(feedback=False)))
+    return math.sqrt(curvature.loss(error) / (weights.size * curvature.mean_weight(feedback=False)))

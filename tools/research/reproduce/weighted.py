@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 import nnr_codec
 from nnr_codec.codec.encode.config import EncoderConfig
-from nnr_codec.codec.encode.importance import mean_worth
+from nnr_codec.codec.encode.importance import mean_weight
 from nnr_codec.quant import Curvature
 from nnr_codec.rate_control.allocation import allocate, reallocate, shapes_only
 from nnr_codec.transform import Block, scale_rows
@@ -96,7 +96,7 @@ def loss_at(tensors: Tensors, importance: Mapping[str, Any], error: float) -> fl
     """Expected loss at which the mean rate is that of one relative error for all tensors."""
     logs = count = 0.0
     for name, values in importance.items():
-        weight, rms = mean_worth(values), float(np.sqrt(np.square(tensors[name], dtype=np.float64).mean()))
+        weight, rms = mean_weight(values), float(np.sqrt(np.square(tensors[name], dtype=np.float64).mean()))
         if weight > 0 and rms > 0:
             logs += tensors[name].size * math.log2(error * rms * math.sqrt(weight))
             count += tensors[name].size
