@@ -105,6 +105,8 @@ def command(
                 on_point=print_point,
                 kind=model.kind,
                 metadata=Origin.of(model).to_metadata(),
+                topology=model.topology(),
+                attachments=model.attachments,
                 dtypes={name: model.dtype_of(name) for name in tensors},
             )
         except ValueError as error:

@@ -46,7 +46,7 @@ def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int
 @click.option("--only", multiple=True, metavar="NAME", help="Decode this tensor only; repeatable.")
 @click.option(
     "--kind",
-    type=click.Choice(["safetensors", "npz", "pytorch", "onnx"]),
+    type=click.Choice(["safetensors", "npz", "pytorch", "onnx", "gguf", "keras", "h5"]),
     help="Kind of OUT, regardless of its name.",
 )
 @click.option("--dtype", metavar="TYPE", help="Store all floats as float16, bfloat16, float32 or float64.")

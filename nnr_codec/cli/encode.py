@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +14,7 @@ from nnr_codec.cli.streams import input_operand, output_operand
 from nnr_codec.cli.terminal import note, printable, progress, size, table
 
 if TYPE_CHECKING:
+    from nnr_codec.codec.encode.config import EncoderConfig
     from nnr_codec.files.encoding import EncodeReport
     from nnr_codec.files.verification import TensorError
     from nnr_codec.rate_control.target_report import TargetReport
@@ -69,6 +72,26 @@ def _pattern_and_qp(
 )
 @click.option("--verify", is_flag=True, help="Decode OUT and report the error of each tensor.")
 @click.option("--checksum", is_flag=True, default=None, help="Append a SHA-256 of the stream.")
+@click.option(
+    "--exact", multiple=True, metavar="PATTERN", help="Code matching tensors without any loss; repeatable."
+)
+@click.option(
+    "--keep", multiple=True, metavar="PATTERN", help="Leave matching tensors as they are stored; repeatable."
+)
+@click.option("--recipe", metavar="FILE", help="Options of an earlier run; those given here replace them.")
+@click.option("--save-recipe", metavar="FILE", help="Write the options of this run for a later one.")
+@click.option(
+    "--peer-compatible",
+    is_flag=True,
+    default=None,
+    help="Carry what is no number in a form that NNCodec skips.",
+)
+@click.option(
+    "--short-names",
+    is_flag=True,
+    default=None,
+    help="Number the tensors and carry their names deflated; other decoders show numbers.",
+)
 @click.option("--qp", type=int, help="Quantisation parameter: step size 2^(QP/4); larger is coarser.")
 @click.option("--qp-1d", type=int, help="The same for vectors (biases, norms).")
 @click.option(
@@ -120,6 +143,8 @@ def command(
     max_error: float | None,
     per_tensor: bool,
     verify: bool,
+    recipe: str | None,
+    save_recipe: str | None,
     key: str | None,
     optimizer: bool,
     dequantize: bool,
@@ -140,17 +165,19 @@ def command(
         raise click.UsageError("--target-ratio, --target-bits and --max-error exclude each other")
     if not all(map(math.isfinite, targets)):
         raise click.UsageError("a target must be a finite number")
-    config_options = {name: value for name, value in options.items() if value is not None}
+    # Options that were not given are None, or () where they may be repeated.
+    config_options = {name: value for name, value in options.items() if value not in (None, ())}
     if config_options.get("codebook"):
         # A codebook excludes dependent quantisation, which is on by default.
         config_options.setdefault("dependent", False)
 
     from nnr_codec.codec.encode.config import EncoderConfig
     from nnr_codec.files.encoding import encode_file
+    from nnr_codec.frameworks.atomic import replacing
 
     try:
-        config = EncoderConfig(**config_options)
-    except ValueError as error:
+        config = EncoderConfig(**config_options) if recipe is None else _with_recipe(recipe, config_options)
+    except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from None
     with progress("encoding", quiet=quiet) as on_tensor:
         report = encode_file(
@@ -169,7 +196,28 @@ def command(
             threads=threads,
             progress=on_tensor,
         )
+    if save_recipe is not None:
+        with replacing(save_recipe, overwrite=force) as file:
+            file.write(json.dumps(config.to_recipe(), indent=2).encode() + b"\n")
     _print_report(report, per_tensor=per_tensor, quiet=quiet)
+
+
+def _with_recipe(path: str, options: dict[str, Any]) -> EncoderConfig:
+    """Return the options of a recipe file, replaced by those of the command line.
+
+    Raises
+    ------
+    ValueError
+        The file is no recipe.
+    """
+    from nnr_codec.codec.encode.config import EncoderConfig
+
+    with open(path, encoding="utf-8") as file:
+        try:
+            recipe = json.load(file)
+        except ValueError:
+            raise ValueError(f"{path} is no recipe: it is not JSON") from None
+    return replace(EncoderConfig.from_recipe(recipe), **options)
 
 
 def _print_report(report: EncodeReport, *, per_tensor: bool, quiet: bool) -> None:

@@ -210,7 +210,7 @@ def decode_file(
                 descriptions=descriptions,
                 attachments=summary.attachments,
                 tied=aliases,
-                template=template if template is not None else origin.topology,
+                template=template if template is not None else summary.topology,
                 overwrite=overwrite,
             )
     size_bytes = sum(description.size_bytes for description in descriptions.values())
@@ -258,8 +258,9 @@ class _Destination:
         if path is None:
             if not isinstance(stream, str | os.PathLike):
                 raise TypeError("a stream from a file object needs a name or a file for the model")
-            path = os.path.splitext(os.fspath(stream))[0] + _SUFFIX_OF_KIND.get(kind, ".safetensors")
-        if in_shards and not path.endswith(INDEX_SUFFIX):
+            stem = os.path.splitext(os.fspath(stream))[0]
+            path = stem + (os.sep if origin.is_folder else _SUFFIX_OF_KIND.get(kind, ".safetensors"))
+        if in_shards and not path.endswith((INDEX_SUFFIX, os.sep)):
             path += INDEX_SUFFIX
         return cls(kind, path, in_shards)
 

@@ -170,6 +170,7 @@ def encode_file(
         described: dict[str, Any] = {
             "kind": opened.kind,
             "metadata": Origin.of(opened).to_metadata(),
+            "topology": opened.topology(),
             "attachments": opened.attachments,
             "threads": threads,
         }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
 
@@ -71,6 +72,8 @@ def identify(path: str) -> str:
         The file is no model: empty, a pointer, an error page, a compressed file, an archive cut short; the
         message names what it is.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.ESPIPE, "Not a regular file", path)
     with open(path, "rb") as file:
         start = file.read(_START_BYTES)
     if not start:

@@ -71,6 +71,8 @@ class ModelFile(Mapping[str, npt.NDArray[Any]]):
         The file's free-form metadata.
     tied : dict[str, str]
         Names that share all their elements with an earlier name: ``{"decoder.weight": "encoder.weight"}``.
+    is_folder : bool
+        True for a folder of weights, configuration and tokenizer files.
     left_out : tuple[str, ...]
         Entries of the file that are no tensors of the model, such as a checkpoint's optimizer state.
     notes : tuple[str, ...]
@@ -88,6 +90,7 @@ class ModelFile(Mapping[str, npt.NDArray[Any]]):
         self.metadata: dict[str, str] = {}
         self.tied: dict[str, str] = {}
         self.left_out: tuple[str, ...] = ()
+        self.is_folder = False
         self.notes: tuple[str, ...] = ()
         self.attachments: Attachments = Attachments()
         self.shards: tuple[int, ...] = ()

@@ -97,6 +97,7 @@ def _open_folder(folder: str, *, key: str | None, optimizer: bool, dequantize: b
         attachments, left_out = folder_attachments(folder, weights)
         # A format's own attachments stay beside those of the folder.
         model.attachments = attachments.joined(model.attachments)
+        model.is_folder = True
         model.left_out += left_out
     except BaseException:
         model.close()

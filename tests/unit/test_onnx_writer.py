@@ -164,7 +164,10 @@ def test_a_session_from_a_stream(tmp_path: Path) -> None:
     save(CASES["initializer"](), tmp_path / "m.onnx")
     with open_model(tmp_path / "m.onnx") as source:
         stream = nnr_codec.encode(
-            {name: source[name] for name in source}, kind="onnx", metadata=Origin.of(source).to_metadata()
+            {name: source[name] for name in source},
+            kind="onnx",
+            metadata=Origin.of(source).to_metadata(),
+            topology=source.topology(),
         )
     (tmp_path / "m.nnr").write_bytes(stream)
     expected = INPUT @ nnr_codec.decode(stream)["w"]

@@ -65,14 +65,14 @@ def inference_session(
 
     summary = describe_stream(stream, limits=limits)
     origin = Origin.from_metadata(summary.kind, summary.metadata)
-    if origin.topology is None:
+    if summary.topology is None:
         raise NotEncodable("the stream was not made from an ONNX model: it holds no graph")
     descriptions = {t.name: TensorDescription(t.dtype, t.shape or ()) for t in summary.tensors}
     aliases = {name: target for name, target in origin.tied.items() if target in descriptions}
     descriptions |= {name: descriptions[target] for name, target in aliases.items()}
     decoded = Decoder(limits=limits, threads=threads).iterate(stream)
     return session_from_tensors(
-        _with_aliases(decoded, aliases), descriptions, origin.topology, sess_options=sess_options, **options
+        _with_aliases(decoded, aliases), descriptions, summary.topology, sess_options=sess_options, **options
     )
 
 
