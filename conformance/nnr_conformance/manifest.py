@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manifest: the JSON file of a suite, declared for ``schema/manifest.schema.json``."""
+"""Manifest of a suite. ``schema/manifest.schema.json`` is generated from these fields."""
 
 from __future__ import annotations
 

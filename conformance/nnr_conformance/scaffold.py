@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Command ``adapter new``: templates of adapters, which run unchanged and support no stream."""
+"""Adapter templates for the command ``adapter new``. A new adapter runs and reports every stream as unsupported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COMMAND = """#!/bin/sh
 input=$1
 output=$2
 
-echo "nnr-error: unsupported no decoder is called yet for $input and $output" >&2
+echo "nnr-error: unsupported this template calls no decoder for $input and $output" >&2
 exit 69
 """
 
@@ -57,15 +57,15 @@ def decode(streams):
 
 
 def scaffold(name: str, kind: str, folder: Path) -> list[Path]:
-    """Write an adapter file with its program or module, and return their paths.
+    """Write an adapter description and its program or module; return both paths.
 
     Raises
     ------
     UsageError
-        If the name is not a file name, or a file exists.
+        The name has other characters than letters, digits, - and _, or a file exists already.
     """
     if re.fullmatch(r"[A-Za-z_][\w-]*", name) is None:
-        raise UsageError(f"{name!r} does not name a file: letters, digits, - and _")
+        raise UsageError(f"an adapter name has letters, digits, - and _ only, unlike {name!r}")
     module = f"{name.replace('-', '_')}_adapter"
     if kind == "command":
         program, text = folder / f"{module}.sh", _COMMAND
@@ -83,7 +83,7 @@ def scaffold(name: str, kind: str, folder: Path) -> list[Path]:
     description = folder / f"{name}.adapter.json"
     for path in (program, description):
         if path.exists():
-            raise UsageError(f"{path} exists")
+            raise UsageError(f"{path} exists already")
     folder.mkdir(parents=True, exist_ok=True)
     program.write_text(text.format(name=name), encoding="utf-8")
     program.chmod(0o755)

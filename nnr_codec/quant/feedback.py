@@ -23,9 +23,9 @@ def quantize_feedback(
 ) -> NDArray[np.int32]:
     """Choose levels that minimise ``curvature.loss(weights / step - levels) / mean_weight + lambda_ * bits``.
 
-    ``mean_weight`` is `Curvature.mean_weight`, so `lambda_` has the same scale as without feedback. With dependent
-    quantisation each survivor of the trellis keeps its own corrections along the row. Without it, the `survivors` sequences
-    of least cost do.
+    ``mean_weight`` is `Curvature.mean_weight`, so `lambda_` has the same scale as without feedback. The search keeps the
+    cheapest `survivors` sequences of levels, with dependent quantisation for each state of the trellis. Each sequence has its
+    own corrections along the row.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def quantize_feedback(
     initialisations : bytes, optional
         Initialisations of the context models in the stream.
     survivors : int
-        Survivors per state of the quantiser, 1..16.
+        Sequences kept, per state with dependent quantisation, 1..16.
 
     Returns
     -------

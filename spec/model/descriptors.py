@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .errors import Limit, Malformed, Truncated
 
-# 1.2: no syntax element but the class bit mask has more than 32 bits.
+# 1.2: syntax elements have at most 32 bits, apart from the class bit mask.
 LARGEST_UE = (1 << 32) - 1
 
 
@@ -33,7 +33,7 @@ class BitReader:
     path : str
         Prefix of the elements' paths.
     origin : list of (int, int)
-        Pairs (byte in ``source``, byte in the stream), ascending: the start of each piece of ``source``.
+        Start of each piece of ``source``, ascending: its byte offset in ``source`` and its byte offset in the stream.
     log : list of Field, optional
         Receives every element that is read.
     """
@@ -49,7 +49,7 @@ class BitReader:
         self.end = 8 * len(source)
 
     def absolute(self, position: int) -> int:
-        """Return the bit offset in the stream of bit ``position`` of ``source``."""
+        """Convert a bit position in ``source`` to a bit offset in the stream."""
         source_byte, stream_byte = self.origin[0]
         for piece_source, piece_stream in self.origin:
             if 8 * piece_source <= position:
@@ -57,13 +57,13 @@ class BitReader:
         return position - 8 * source_byte + 8 * stream_byte
 
     def malformed(self, message: str, element: str, position: int, clause: str) -> Malformed:
-        """Return an error at bit ``position`` of ``source``."""
+        """Return a Malformed error at bit ``position`` of ``source``."""
         return Malformed(
             message, path=f"{self.path}.{element}", bit_offset=self.absolute(position), clause=clause
         )
 
     def limit(self, message: str, element: str, position: int) -> Limit:
-        """Return an error at bit ``position`` of ``source``."""
+        """Return a Limit error at bit ``position`` of ``source``."""
         return Limit(message, path=f"{self.path}.{element}", bit_offset=self.absolute(position), clause="7.3")
 
     def _note(self, element: str, descriptor: str, start: int, value: object) -> None:
@@ -199,7 +199,7 @@ class BitReader:
         self._note("byte_alignment", "byte_alignment()", start, self.position - start)
 
     def expect_end(self, clause: str) -> None:
-        """Reject bits behind the payload, which shall fill its unit."""
+        """Check that the payload ends with its unit."""
         if self.position != self.end:
             raise self.malformed(
                 f"{self.end - self.position} bits follow the payload", "nnr_unit_size", self.position, clause

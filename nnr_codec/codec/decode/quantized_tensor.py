@@ -18,7 +18,8 @@ class QuantizedTensor:
     Attributes
     ----------
     levels : int32[shape]
-        Levels after the mapping of dependent quantisation, so ``value = step_size * level`` for both quantisers.
+        Integers with ``value = step_size * level``. For dependent quantisation they are the values after the state mapping of
+        format 5.4, not the coded ones.
     step_size : float
         Exact in binary64; 1.0 for an integer payload.
     qp, qp_density : int or None

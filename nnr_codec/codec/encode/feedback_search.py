@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantisation of one tensor with error feedback: step, contexts, then the search."""
+"""Search for the levels of one tensor with error feedback.
+
+A sample of rows decides the step, the unary length and the initialisations of the contexts. One search over the whole tensor
+follows.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +29,17 @@ from nnr_codec.quant import (
 )
 
 _UNARY_LENGTHS = (1, 2, 4, 7, 10, 14, 20, 32)
+# Default of the header field.
 _UNSTATED_UNARY_LENGTH = 10
-# Weights that decide unary length and initialisations before the search proper.
+# Weights of the sample.
 _SAMPLE = 1 << 16
-# Survivors for each state, by passes of the effort.
+# Survivors per trellis state, by `Effort.passes`.
 _SURVIVORS = {1: 1, 2: 2, 3: 4}
 _UNIFORM_SURVIVORS = 8
 
 
 def can_feed_back(job: TensorJob, header: DataUnitHeader) -> bool:
-    """Tell whether error feedback applies: whole rows in scan order, and no predecessor."""
+    """Tell whether error feedback applies: rows are scanned whole, and the tensor is no update of an earlier one."""
     return header.scan_order == 0 and job.predecessor is None and len(job.array.shape) > 1
 
 
@@ -45,7 +50,7 @@ def quantize_with_curvature(
     target: QuantizationTarget,
     curvature: Curvature,
 ) -> Quantised:
-    """Return levels of one tensor.
+    """Search the levels of one tensor with error feedback.
 
     Parameters
     ----------
@@ -55,7 +60,7 @@ def quantize_with_curvature(
     weights : float32[n], C order
         Finite.
     target : QuantizationTarget
-        An error is met in the curvature's measure: where feedback compensates much, the step grows.
+        An error is measured with the curvature. The more feedback compensates, the larger is the step.
 
     Raises
     ------
@@ -91,7 +96,7 @@ def quantize_with_curvature(
     sample_curvature = curvature.of_rows(sample_rows).normalised()
     coding, levels = search(sample, None, job.config.unary_length or _UNSTATED_UNARY_LENGTH, sample_curvature)
     if target.error is not None:
-        # The closed form above holds at high rate only; the sample shows the error that the search leaves.
+        # The closed form above holds at high rate only. Correct the step by the error of the sample.
         sample_error = _weighted_error(sample, step, levels, sample_curvature)
         qp = nearest_qp(step * min(max(target.error / max(sample_error, 1e-30), 0.5), 2.0), density)
         step = step_size(qp, density)
@@ -113,9 +118,15 @@ def quantize_with_curvature(
 
 
 def _factored(curvature: Curvature) -> Curvature:
-    """Return a curvature after computing its factor, which stays with it."""
+    """Compute the factor of a curvature, which caches it, and return the curvature.
+
+    Raises
+    ------
+    NotEncodable
+        The curvature is not positive semidefinite.
+    """
     try:
-        curvature.factor  # noqa: B018  # kept with the curvature
+        curvature.factor  # noqa: B018
     except ValueError as error:
         raise NotEncodable(str(error)) from None
     return curvature
@@ -124,6 +135,6 @@ def _factored(curvature: Curvature) -> Curvature:
 def _weighted_error(
     weights: NDArray[np.float32], step: float, levels: NDArray[np.int32], curvature: Curvature
 ) -> float:
-    """Return the root mean square error that would have the same loss without feedback."""
+    """Return the root mean square error that, without feedback, has the same loss as these levels."""
     error = weights - np.float32(step) * levels.astype(np.float32)
     return math.sqrt(curvature.loss(error) / (weights.size * curvature.mean_weight(feedback=False)))

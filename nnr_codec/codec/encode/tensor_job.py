@@ -22,33 +22,52 @@ from nnr_codec.transform import Block
 
 @dataclass(frozen=True)
 class TensorJob:
-    """A tensor and everything that decides how it is coded; can be pickled."""
+    """A tensor with all parameters of its encoding; picklable.
+
+    Attributes
+    ----------
+    name : str
+    array : ndarray or Block
+    config : EncoderConfig
+    quantization : Quantization
+        Base and density of the stream's quantisation parameters.
+    header : DataUnitHeader
+        With node and parent in incremental streams.
+    predecessor : Predecessor or None
+        Levels of the previous update.
+    flexible_parent : ParentNode or None
+        Parent for which the encoder decides, by cost, whether its temporal contexts are used.
+    importance : float32[shape] or None
+        Weights of the squared errors of the elements, with a mean of 1.
+    curvature : Curvature or None
+        Curvature for error feedback.
+    weight : float
+        Weight of the tensor's squared error against other tensors.
+    can_patch : bool
+        Whether the stream may carry patches.
+    """
 
     name: str
     array: NDArray[Any] | Block
     config: EncoderConfig
     quantization: Quantization
-    header: DataUnitHeader = DataUnitHeader()  # node and parent, in incremental streams
+    header: DataUnitHeader = DataUnitHeader()
     predecessor: Predecessor | None = None
-    flexible_parent: ParentNode | None = (
-        None  # the parent whose temporal contexts may be used or not, by cost
-    )
-    importance: NDArray[np.float32] | None = (
-        None  # of each weight's squared error, in the array's shape, around 1
-    )
-    curvature: Curvature | None = None  # for error feedback
-    worth: float = 1.0  # of the whole tensor's squared error, against other tensors
-    can_patch: bool = False  # whether the stream carries patches
+    flexible_parent: ParentNode | None = None
+    importance: NDArray[np.float32] | None = None
+    curvature: Curvature | None = None
+    weight: float = 1.0
+    can_patch: bool = False
 
     def coding(self, header: DataUnitHeader) -> TensorCoding:
-        """Return the entropy coder's view of this tensor under a header."""
+        """Return the entropy coding parameters of this tensor with a header."""
         planned = PlannedTensor(Role.WEIGHT, 0, header.tensor_dimensions or (1,), True, header.codebook)
         return tensor_coding(header, planned, self.config.general_profile_idc, self.quantization)
 
     def tensor_to_encode(
         self, header: DataUnitHeader, levels: NDArray[np.int32], qp_value: int, history: bool
     ) -> TensorToEncode:
-        """Return these levels as the entropy coder takes them."""
+        """Return the input of the entropy coder for these levels."""
         before = self.predecessor
         temporal = header.parent is not None and header.parent.temporal_context_modeling_flag
         return TensorToEncode(
@@ -63,7 +82,7 @@ class TensorJob:
         )
 
     def parent_choices(self) -> list[tuple[ParentNode | None, bool]]:
-        """Return the ways to use earlier updates: parent with its temporal flag, and whether the history is used."""
+        """Return the candidate uses of earlier updates: parent with its temporal flag, and True if the history is used."""
         parent = self.flexible_parent
         if parent is None or self.predecessor is None:
             return [(parent, False)]
@@ -80,9 +99,9 @@ class EncodedTensor:
     ----------
     unit : DataUnit
     levels : int32[n] or None
-        For the updates that follow; None when the unit is raw.
+        Levels for the next update; None for a raw unit.
     patch : TensorPatch or None
-        Elements to carry beside the unit, which has zeros in their places.
+        Elements that a carrier unit holds; the data unit has zeros in their positions.
     """
 
     unit: DataUnit

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Voice detector of the PyPI package silero-vad in plain torch; all windows of a clip run at once, except the recurrence.
+"""PyTorch module with the network of the voice detector silero-vad.
 
-Linear layers replace the LSTM cell of the package, so that curvatures can be computed; `load` maps the names.
+The convolutions process all windows of a clip in one call; the recurrence runs window by window. Two linear layers replace the
+LSTM cell of the package, because curvatures are computed for linear layers. `load` maps the names.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _FREQUENCIES = 129
 
 
 def weights_path(cache: Path) -> Path:
-    """Path of the package's weights for 16 kHz."""
+    """Return the path of the package's weights for 16 kHz."""
     return unpacked(REQUIREMENT, cache) / "silero_vad" / "data" / "silero_vad_16k.safetensors"
 
 
 def network_name(name: str) -> str:
-    """Name in this network of a tensor of the package.
+    """Map a tensor name of the package to the name in this network.
 
     >>> network_name("lstm_cell.weight_ih")
     'lstm_cell.ih.weight'
@@ -40,7 +41,7 @@ def network_name(name: str) -> str:
 
 
 class VoiceDetector(nn.Module):
-    """Network from clips, float32[clips, samples], to speech probabilities per 32 ms, float32[clips, windows]."""
+    """Voice detector: float32[clips, samples] at 16 kHz to speech probabilities, float32[clips, windows] of 32 ms."""
 
     def __init__(self) -> None:
         super().__init__()
