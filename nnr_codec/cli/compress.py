@@ -117,10 +117,10 @@ def command(
         report.plot(plot)
     if not quiet:
         click.echo(report.table())
-    if report.best is not None:
+    if report.chosen is not None:
         note(
             f"{target}: {size(original)} -> {size(len(stream))}, {original / len(stream):.1f} times smaller, "
-            f"score {report.reference_score:.6g} -> {report.best.score:.6g}",
+            f"score {report.reference_score:.6g} -> {report.chosen.score:.6g}",
             quiet=quiet,
         )
 

@@ -81,10 +81,10 @@ def compress_to_quality(
         model, evaluate, importance, config or EncoderConfig(), journal, max_evaluations, on_point, source
     )
     report = search.run(amount, relative, higher_is_better, most_groups)
-    if report.best is None:
+    if report.chosen is None:
         raise NotEncodable(
             f"no setting tried keeps the score within {max_drop} of {report.reference_score:g}"
         )
-    stream = search.coder.encode(report.best.settings)
+    stream = search.coder.encode(report.chosen.settings)
     # The size of a point does not include the source description and the checksum.
-    return stream, replace(report, best=replace(report.best, size_bytes=len(stream)))
+    return stream, replace(report, chosen=replace(report.chosen, size_bytes=len(stream)))

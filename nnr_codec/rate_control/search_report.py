@@ -74,7 +74,7 @@ class SearchReport:
         Names of the tensors that share a ratio, in the order of `Settings.ratios`.
     sensitivities : list of float
         Score lost per unit of squared relative error of a group; empty if not measured.
-    best : Point or None
+    chosen : Point or None
         Point with the smallest size that passes.
     """
 
@@ -84,7 +84,7 @@ class SearchReport:
     points: list[Point] = field(default_factory=list)
     groups: list[tuple[str, ...]] = field(default_factory=list)
     sensitivities: list[float] = field(default_factory=list)
-    best: Point | None = None
+    chosen: Point | None = None
 
     def passes(self, score: float) -> bool:
         """Return True if a score is within the limit."""
@@ -100,12 +100,12 @@ class SearchReport:
         return front
 
     def table(self) -> str:
-        """Return the points as a text table, smallest first; ``*`` marks the Pareto front and ``<`` the best point."""
+        """Return the points as a text table, smallest first; ``*`` marks the Pareto front and ``<`` the chosen point."""
         front = {id(point) for point in self.pareto()}
         lines = [f"{'bytes':>12}  {'score':>12}  {'lost':>10}  {'step':>6}  {'lambda':>6}     for"]
         for point in sorted(self.points, key=lambda p: p.size_bytes):
             marks = ("*" if id(point) in front else " ") + (
-                "<" if self.best is not None and point.settings == self.best.settings else " "
+                "<" if self.chosen is not None and point.settings == self.chosen.settings else " "
             )
             lost = (
                 self.reference_score - point.score
@@ -141,9 +141,9 @@ class SearchReport:
         axes.plot(
             [p.size_bytes for p in front], [p.score for p in front], "o-", color="C0", label="Pareto front"
         )
-        if self.best is not None:
+        if self.chosen is not None:
             axes.plot(
-                [self.best.size_bytes], [self.best.score], "*", color="C3", markersize=14, label="chosen"
+                [self.chosen.size_bytes], [self.chosen.score], "*", color="C3", markersize=14, label="chosen"
             )
         axes.axhline(self.limit, color="C3", linestyle=":", label="worst allowed")
         axes.axhline(self.reference_score, color="0.4", linestyle="--", label="original")

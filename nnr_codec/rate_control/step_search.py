@@ -94,7 +94,7 @@ class StepSearch:
                         break
         passing = self._passing()
         smallest = min(passing, key=lambda point: point.size_bytes) if passing else None
-        return replace(self.report, best=smallest)
+        return replace(self.report, chosen=smallest)
 
     def _passing(self) -> list[Point]:
         return [point for point in self.report.points if self.report.passes(point.score)]

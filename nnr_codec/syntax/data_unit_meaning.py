@@ -132,8 +132,8 @@ def _parent(tree: Tree) -> ParentNode:
     kind = ParentNodeIdType(tree["parent_node_id_type"])
     temporal = bool(tree["temporal_context_modeling_flag"])
     if kind is ParentNodeIdType.ICNN_NDU_ID:
-        own = "device_id" in tree
-        node_id = None if own else (tree["parameter_id"], tree["put_node_depth"])
+        has_device_id = "device_id" in tree
+        node_id = None if has_device_id else (tree["parameter_id"], tree["put_node_depth"])
         return ParentNode(kind, temporal, tree["parent_device_id"], node_id)
     element, n_bytes = _DIGESTS[kind]
     return ParentNode(kind, temporal, payload_digest=tree[element].to_bytes(n_bytes, "big"))
@@ -142,13 +142,13 @@ def _parent(tree: Tree) -> ParentNode:
 def codebook(tree: Tree, path: str) -> Codebook:
     """Return the meaning of a parsed codebook: differences summed up from the zero value to both sides."""
     zero_offset = (tree["codebook_size"] >> 1) + tree["codebook_center_offset"]
-    left = [tree["codebook_zero_value"]]
+    below = [tree["codebook_zero_value"]]
     for delta in tree["codebook_delta_left"]:
-        left.append(left[-1] - delta - 1)
-    right = [tree["codebook_zero_value"]]
+        below.append(below[-1] - delta - 1)
+    above = [tree["codebook_zero_value"]]
     for delta in tree["codebook_delta_right"]:
-        right.append(right[-1] + delta + 1)
-    values = (*left[:0:-1], *right)
+        above.append(above[-1] + delta + 1)
+    values = (*below[:0:-1], *above)
     if values[0] not in _INT32 or values[-1] not in _INT32:
         raise MalformedBitstream(
             "a codebook value is beyond 32 bits", path=f"{path}.codebook_zero_value", clause="format 3"

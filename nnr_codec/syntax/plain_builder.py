@@ -76,10 +76,10 @@ class _BuilderTranslator(PlainTranslator):
     def run(self, members: list[u | i], tree: str) -> None:
         """Write how elements of fixed size are built: looked at apart, and then put together."""
         size = sum(member.min_bits for member in members)
-        left, text = size, [f"__w << {size}"]
+        shift, text = size, [f"__w << {size}"]
         for member in members:
             name, n_bits = str(member.name), member.min_bits
-            left -= n_bits
+            shift -= n_bits
             self._take(member, tree)
             low, high = (
                 (-1 << n_bits >> 1, (1 << n_bits >> 1) - 1)
@@ -88,15 +88,15 @@ class _BuilderTranslator(PlainTranslator):
             )
             self.say(f"if not {low} <= {name} <= {high}: return None")
             value = f"({name} & {(1 << n_bits) - 1})" if isinstance(member, i) else name
-            text.append(f"{value} << {left}" if left else value)
+            text.append(f"{value} << {shift}" if shift else value)
         self.say(f"__w = {' | '.join(text)}", f"__n += {size}")
 
     def member(self, member: Any, tree: str) -> None:
         """Write how a member is taken out of the tree and built."""
         if isinstance(member, Syntax):
-            own = self.new()
-            self.say(f"{own} = {tree}[{member.key!r}]", f"{tree}_used += 1")
-            self.tree(member, own)
+            subtree = self.new()
+            self.say(f"{subtree} = {tree}[{member.key!r}]", f"{tree}_used += 1")
+            self.tree(member, subtree)
         elif isinstance(member, Repeat):
             self._repeat(member, tree)
         elif isinstance(member, byte_alignment):
@@ -125,7 +125,7 @@ class _BuilderTranslator(PlainTranslator):
             f"if not isinstance({entries}, (list, tuple)) or len({entries}) != max(0, {member.count.text}): return None"
         )
 
-        def each() -> None:
+        def build_entry() -> None:
             self.say(f"{index} += 1")
             if member.index is not None:
                 self.say(f"{member.index} = {index}")
@@ -139,7 +139,7 @@ class _BuilderTranslator(PlainTranslator):
             self.loop(f"if __n > {_MOST_WAITING}:", self.flush)
 
         self.say(f"{index} = -1")
-        self.loop(f"for {entry} in {entries}:", each)
+        self.loop(f"for {entry} in {entries}:", build_entry)
         self.say(f"{member.name} = {entries}")
 
     def _align(self, element: byte_alignment, tree: str) -> None:

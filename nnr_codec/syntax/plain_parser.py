@@ -75,14 +75,14 @@ class _ParserTranslator(PlainTranslator):
     def run(self, members: list[u | i], tree: str) -> None:
         """Write how elements of fixed size are parsed: taken together, and then apart."""
         sizes = [member.min_bits for member in members]
-        left = sum(sizes)
-        self._need(left)
-        self.say(f"__n -= {left}", f"__bits = __w >> __n & {(1 << left) - 1}")
+        shift = sum(sizes)
+        self._need(shift)
+        self.say(f"__n -= {shift}", f"__bits = __w >> __n & {(1 << shift) - 1}")
         for member, size in zip(members, sizes, strict=True):
             name = str(member.name)
-            left -= size
+            shift -= size
             self.say(
-                f"{name} = __bits >> {left} & {(1 << size) - 1}" if len(members) > 1 else f"{name} = __bits"
+                f"{name} = __bits >> {shift} & {(1 << size) - 1}" if len(members) > 1 else f"{name} = __bits"
             )
             if isinstance(member, i):
                 self.say(f"{name} = ({name} ^ {1 << size >> 1}) - {1 << size >> 1}")

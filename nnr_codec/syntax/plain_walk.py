@@ -56,7 +56,7 @@ class PlainTranslator:
         """Return the function whose first line is `head` and whose other lines are those said so far."""
         source = "\n".join([head, *self._lines])
         names = {**EXPRESSION_NAMES, **self.constants, **scope}
-        names["__builtins__"] = {each.__name__: each for each in _BUILTINS}
+        names["__builtins__"] = {builtin.__name__: builtin for builtin in _BUILTINS}
         # The text comes from declarations of this package, which are made when it is imported.
         exec(compile(source, f"<{table.title}>", "exec"), names)  # noqa: S102 - declarations alone
         function: Callable[..., Any] = names[head.partition("(")[0].removeprefix("def ")]

@@ -12,8 +12,6 @@ import pytest
 
 from tests.architecture.sources import ROOT, sources, tree
 
-#: Rooms that are not converted yet; a room leaves this list and never comes back.
-NOT_YET = ()
 #: A docstring opens with a noun phrase or an imperative, not with a clause that paraphrases one.
 BANNED_OPENING = re.compile(r"(What|Where|Which|How|Whether|Who|From)\b")
 #: Words that say nothing about a value. Leading and trailing underscores do not change that.
@@ -24,10 +22,6 @@ BANNED_NAMES = {
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-def converted() -> list[Path]:
-    return [path for path in sources(".py") if path.relative_to(ROOT).parts[0] not in NOT_YET]
 
 
 def docstrings(module: ast.Module) -> Iterator[tuple[int, str]]:
@@ -84,13 +78,9 @@ def faults_of(module: ast.Module) -> list[str]:
     return faults
 
 
-@pytest.mark.parametrize("path", converted(), ids=name_of)
-def test_a_converted_room_keeps_the_voice(path: Path) -> None:
+@pytest.mark.parametrize("path", sources(".py"), ids=name_of)
+def test_a_file_keeps_the_voice(path: Path) -> None:
     assert not faults_of(tree(path))
-
-
-def test_rooms_that_wait_exist() -> None:
-    assert all((ROOT / room).is_dir() for room in NOT_YET)
 
 
 @pytest.mark.parametrize(

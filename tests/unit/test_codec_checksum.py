@@ -12,9 +12,9 @@ STREAM = encode(TENSORS, checksum=True)
 
 
 def test_a_whole_stream_passes_and_the_tensors_are_the_same() -> None:
-    found = decode(STREAM, require_checksum=True)
-    assert found.keys() == TENSORS.keys()
-    assert np.array_equal(found["w"], decode(PLAIN)["w"])
+    decoded = decode(STREAM, require_checksum=True)
+    assert decoded.keys() == TENSORS.keys()
+    assert np.array_equal(decoded["w"], decode(PLAIN)["w"])
     assert STREAM.startswith(PLAIN)
 
 

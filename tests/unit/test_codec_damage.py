@@ -28,14 +28,14 @@ def test_every_truncation_inside_a_unit_is_rejected(name: str) -> None:
     whole = decode(stream)
     for length in range(len(stream)):
         try:
-            found = decode(stream[:length])
+            decoded = decode(stream[:length])
         except BitstreamError as error:
             assert error.path is not None
             assert error.bit_offset is not None
             assert 0 <= error.bit_offset <= 8 * len(stream)
         else:
             # The cut fell between units: what is left is a shorter stream.
-            assert len(found) < len(whole)
+            assert len(decoded) < len(whole)
 
 
 @pytest.mark.parametrize("name", STREAMS)

@@ -43,12 +43,12 @@ def test_sources(tmp_path: Path) -> None:
 
 def test_some_tensors_by_name_without_reading_the_others() -> None:
     # The payload of another tensor is ruined: a decoder that touched it would notice.
-    found = decode(STREAM, names=["half"])
-    assert same(found, {"half": decode(STREAM)["half"]})
+    decoded = decode(STREAM, names=["half"])
+    assert same(decoded, {"half": decode(STREAM)["half"]})
     start = STREAM.index(b"conv\0")
     ruined = bytearray(STREAM)
     ruined[start + 30 : start + 40] = bytes(10)
-    assert np.array_equal(decode(ruined, names=["half"])["half"], found["half"])
+    assert np.array_equal(decode(ruined, names=["half"])["half"], decoded["half"])
 
 
 def test_an_unknown_name_is_reported() -> None:

@@ -18,7 +18,7 @@ RNG = np.random.default_rng(11)
 
 
 def outcome(stream: bytes, threads: int) -> Any:
-    """What decoding gives: names with levels and values, or the error with its place."""
+    """Names with levels and values, or the error with its place."""
     try:
         levels = decode(stream, dequantize=False, threads=threads)
         values = decode(stream, threads=threads)
@@ -46,7 +46,7 @@ def with_entry_points(
 
 
 def in_rows(stream: bytes) -> tuple[int, int]:
-    """How many payloads threads shared, and how many of them were decoded again."""
+    """Numbers of payloads that threads shared and of those that were decoded again."""
     units = StreamReader(memoryview(stream), Limits(), {}).data_units()
     begun = DecodeTask([_payload_job(unit, True, shared=True) for unit in units], Workers(1))
     begun.result()
@@ -60,9 +60,9 @@ def test_rows_side_by_side_are_rows_in_turn(scan_order: int, dependent: bool, sh
     weights = RNG.laplace(0, 0.2, shape).astype(np.float32)
     weights[1:6] = 0  # rows to skip
     stream = encode({"w": weights}, qp=-12, effort="fast", scan_order=scan_order, dependent=dependent)
-    found = outcome(stream, 1)
-    assert isinstance(found, list)
-    assert outcome(stream, 3) == found
+    expected = outcome(stream, 1)
+    assert isinstance(expected, list)
+    assert outcome(stream, 3) == expected
     side = 4 << scan_order
     assert in_rows(stream) == (int(shape[0] > side), 0)
 
@@ -83,9 +83,9 @@ def test_damage_comes_out_the_same(dependent: bool) -> None:
     for bit in range(8 * len(stream)):
         damaged = bytearray(stream)
         damaged[bit >> 3] ^= 0x80 >> (bit & 7)
-        found = outcome(bytes(damaged), 1)
-        assert outcome(bytes(damaged), 2) == found, bit
-        rejected += not isinstance(found, list)
+        expected = outcome(bytes(damaged), 1)
+        assert outcome(bytes(damaged), 2) == expected, bit
+        rejected += not isinstance(expected, list)
     assert 0 < rejected < 8 * len(stream)
 
 

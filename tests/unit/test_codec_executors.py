@@ -44,11 +44,11 @@ def test_the_stream_and_the_tensors_are_the_same_elsewhere(executor: Executor) -
     stream = encode(MODEL)
     assert encode(MODEL, executor=executor, threads=2) == stream
     expected = decode(stream)
-    found = decode(stream, executor=executor, threads=2)
-    assert list(found) == list(expected)
+    decoded = decode(stream, executor=executor, threads=2)
+    assert list(decoded) == list(expected)
     for name, array in expected.items():
-        assert found[name].dtype == array.dtype
-        assert np.array_equal(found[name], array)
+        assert decoded[name].dtype == array.dtype
+        assert np.array_equal(decoded[name], array)
     levels = decode(stream, executor=executor, dequantize=False)
     assert np.array_equal(levels["half"].levels, decode(stream, dequantize=False)["half"].levels)
 
@@ -57,11 +57,14 @@ def test_the_stream_and_the_tensors_are_the_same_elsewhere(executor: Executor) -
 def test_errors_come_back_with_their_place(executor: Executor) -> None:
     stream = bytearray(encode({"half": MODEL["half"]}, describe_source=False))
     stream[-1] ^= 0xFF
-    with pytest.raises(MalformedBitstream) as here:
+    with pytest.raises(MalformedBitstream) as in_process:
         decode(stream)
-    with pytest.raises(MalformedBitstream) as there:
+    with pytest.raises(MalformedBitstream) as in_executor:
         decode(stream, executor=executor, threads=2)
-    assert (there.value.path, there.value.bit_offset) == (here.value.path, here.value.bit_offset)
+    assert (in_executor.value.path, in_executor.value.bit_offset) == (
+        in_process.value.path,
+        in_process.value.bit_offset,
+    )
     with pytest.raises(NotEncodable) as caught:
         encode({"w": np.random.default_rng(0).normal(size=20)}, qp=0, qp_1d=4000, executor=executor)
     assert caught.value.path == "w"

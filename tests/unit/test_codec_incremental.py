@@ -33,11 +33,11 @@ def test_a_series_comes_back(temporal: bool, history: bool, scan_order: int) -> 
     )
     encoder, decoder = Encoder(config), Decoder()
     for number, update in enumerate(updates()):
-        found = decoder.decode(encoder.encode(update))
+        decoded = decoder.decode(encoder.encode(update))
         expected = {"b"} if number == 2 else {"w", "b"}
-        assert set(found) == expected
-        for name in found:
-            assert np.abs(found[name] - update[name]).max() < 0.3
+        assert set(decoded) == expected
+        for name in decoded:
+            assert np.abs(decoded[name] - update[name]).max() < 0.3
 
 
 def test_contexts_from_earlier_updates_pay() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of every kind of input: exact where the format allows, an error that names the tensor where not."""
+"""Every kind of input: restored exactly where the format allows it, else an error that names the tensor."""
 
 from typing import Any
 
@@ -17,16 +17,16 @@ def test_integers_come_back_exactly(dtype: str) -> None:
     limits = np.iinfo(dtype)
     low, high = max(limits.min, -(2**31)), min(limits.max, 2**31 - 1)
     array = np.array([[low, 0, 1], [high, low + 1, 7]], dtype)
-    found = decode(encode({"counts": array}))["counts"]
-    assert found.dtype == array.dtype
-    assert np.array_equal(found, array)
+    decoded = decode(encode({"counts": array}))["counts"]
+    assert decoded.dtype == array.dtype
+    assert np.array_equal(decoded, array)
 
 
 def test_booleans_come_back_exactly() -> None:
     array = np.array([True, False, True])
-    found = decode(encode({"mask": array}))["mask"]
-    assert found.dtype == np.bool_
-    assert np.array_equal(found, array)
+    decoded = decode(encode({"mask": array}))["mask"]
+    assert decoded.dtype == np.bool_
+    assert np.array_equal(decoded, array)
 
 
 @pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**62])
@@ -39,24 +39,24 @@ def test_integers_beyond_32_bits_come_back_exactly(value: int) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_reals_keep_their_type_and_come_back_within_the_asked_error(dtype: str) -> None:
     array = np.random.default_rng(0).normal(0, 0.1, (40, 50)).astype(dtype)
-    found = decode(encode({"w": array}, relative_error=0.01))["w"]
-    assert found.dtype == array.dtype
-    error = found.astype(np.float64) - array.astype(np.float64)
+    decoded = decode(encode({"w": array}, relative_error=0.01))["w"]
+    assert decoded.dtype == array.dtype
+    error = decoded.astype(np.float64) - array.astype(np.float64)
     assert np.sqrt((error**2).mean() / (array.astype(np.float64) ** 2).mean()) < 0.0125
 
 
 @pytest.mark.parametrize("values", [[np.nan, 1.0], [np.inf, -np.inf, -0.0], [1e-45, np.nan]])
 def test_tensors_that_are_not_finite_are_sent_exactly(values: list[float]) -> None:
     array = np.array(values, np.float32)
-    found = decode(encode({"w": array}))["w"]
-    assert found.tobytes() == array.tobytes()
+    decoded = decode(encode({"w": array}))["w"]
+    assert decoded.tobytes() == array.tobytes()
 
 
 def test_half_precision_that_is_not_finite_comes_back_exactly() -> None:
     array = np.array([np.nan, np.inf, 0.5], np.float16)
-    found = decode(encode({"w": array}))["w"]
-    assert found.dtype == np.float16
-    assert np.array_equal(found, array, equal_nan=True)
+    decoded = decode(encode({"w": array}))["w"]
+    assert decoded.dtype == np.float16
+    assert np.array_equal(decoded, array, equal_nan=True)
 
 
 def test_doubles_beyond_float32_come_back_exactly() -> None:
@@ -71,10 +71,10 @@ def test_doubles_beyond_float32_come_back_exactly() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
 def test_shapes_come_back(shape: tuple[int, ...], dtype: str) -> None:
     array = np.ones(shape, dtype)
-    found = decode(encode({"a": array}))["a"]
-    assert found.shape == shape
-    assert found.dtype == array.dtype
-    assert np.allclose(found.astype(np.float64), 1.0, rtol=0.03)
+    decoded = decode(encode({"a": array}))["a"]
+    assert decoded.shape == shape
+    assert decoded.dtype == array.dtype
+    assert np.allclose(decoded.astype(np.float64), 1.0, rtol=0.03)
 
 
 def test_names_and_their_order_come_back_with_empty_tensors_between() -> None:
@@ -95,8 +95,8 @@ def test_a_model_without_tensors_has_a_stream() -> None:
 
 def test_arrays_in_any_layout_are_read_as_they_mean() -> None:
     array = np.arange(24, dtype=">i4").reshape(4, 6)[::2, ::-1].T
-    found = decode(encode({"a": array}))["a"]
-    assert np.array_equal(found, array)
+    decoded = decode(encode({"a": array}))["a"]
+    assert np.array_equal(decoded, array)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_nothing_is_added_to_a_stream_that_needs_no_description() -> None:
 
 def test_a_tensor_of_tiny_weights_is_not_flushed_to_zero() -> None:
     array = np.array([[1e-30, -2e-30], [3e-30, 1e-31]], np.float32)
-    found = decode(encode({"w": array}))["w"]
-    assert np.allclose(found, array, rtol=0.1, atol=1e-31)
+    decoded = decode(encode({"w": array}))["w"]
+    assert np.allclose(decoded, array, rtol=0.1, atol=1e-31)
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
@@ -172,17 +172,17 @@ def test_an_unreachable_qp_names_the_tensor() -> None:
 @pytest.mark.parametrize("effort", ["fast", "medium"])
 def test_values_near_the_largest_float_come_back(largest: float, shape: tuple[int, ...], effort: str) -> None:
     array = np.full(shape, largest, np.float32)
-    found = decode(encode({"w": array, "after": np.ones(3, np.float32)}, effort=effort))["w"]
-    assert np.array_equal(found, array)
+    decoded = decode(encode({"w": array, "after": np.ones(3, np.float32)}, effort=effort))["w"]
+    assert np.array_equal(decoded, array)
 
 
 def test_no_finite_half_becomes_infinite() -> None:
     rng = np.random.default_rng(0)
     array = np.clip(rng.normal(0, 40_000, (16, 16)), -65504, 65504).astype(np.float16)
-    found = decode(encode({"w": array, "inf": np.array([np.inf, 1], np.float16)}))
-    assert np.isfinite(found["w"]).all()
-    assert float(np.abs(found["w"].astype(np.float64) - array).max()) < 8000
-    assert found["inf"].tolist() == [np.inf, 1]
+    decoded = decode(encode({"w": array, "inf": np.array([np.inf, 1], np.float16)}))
+    assert np.isfinite(decoded["w"]).all()
+    assert float(np.abs(decoded["w"].astype(np.float64) - array).max()) < 8000
+    assert decoded["inf"].tolist() == [np.inf, 1]
 
 
 def test_a_name_no_decoder_takes_is_refused() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which fault is told, and what comes out before it, does not depend on how many work side by side."""
+"""The reported fault, and the output before it, do not depend on the number of threads."""
 
 import io
 import time
@@ -42,39 +42,39 @@ def two_faults() -> bytes:
     return bytes(stream)
 
 
-def test_the_first_fault_is_told_however_many_threads(two_faults: bytes) -> None:
-    told = []
+def test_any_number_of_threads_reports_the_first_fault(two_faults: bytes) -> None:
+    outcomes = []
     for threads in (1, 2, 4):
         names: list[str] = []
         with pytest.raises(BitstreamError) as caught:
             names.extend(name for name, _ in Decoder(threads=threads).iterate(two_faults))
-        told.append((caught.value.path, caught.value.bit_offset, names))
-    assert told[0] == told[1] == told[2]
-    assert told[0][0] is not None
-    assert told[0][0].startswith("nnr_unit[6]")
-    assert told[0][2] == list(TENSORS)[:4]
+        outcomes.append((caught.value.path, caught.value.bit_offset, names))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    assert outcomes[0][0] is not None
+    assert outcomes[0][0].startswith("nnr_unit[6]")
+    assert outcomes[0][2] == list(TENSORS)[:4]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_decoding_may_be_left_in_the_middle(threads: int) -> None:
+def test_decoding_may_stop_in_the_middle(threads: int) -> None:
     stream = encode(TENSORS, effort="fast", threads=threads)
     assert stream == encode(TENSORS, effort="fast")
     for _ in range(5):
-        left = Decoder(threads=threads).iterate(stream)
-        assert next(left)[0] == "layer.0"
-        left.close()
+        tensors = Decoder(threads=threads).iterate(stream)
+        assert next(tensors)[0] == "layer.0"
+        tensors.close()
     assert list(decode(stream, threads=threads)) == list(TENSORS)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_the_first_tensor_that_cannot_be_encoded_is_told(threads: int) -> None:
+def test_the_first_tensor_that_cannot_be_encoded_is_reported(threads: int) -> None:
     wrong = np.array([1e30], np.float32)
-    told = io.BytesIO()
+    output = io.BytesIO()
     tensors = {**TENSORS, "layer.20": wrong, "layer.30": wrong}
     with pytest.raises(NotEncodable) as caught:
-        encode(tensors, effort="fast", qp=-32, describe_source=False, threads=threads, file=told)
+        encode(tensors, effort="fast", qp=-32, describe_source=False, threads=threads, file=output)
     assert caught.value.path == "layer.20"
-    assert len(list(iter_unit_spans(told.getvalue()))) == 2 + 20
+    assert len(list(iter_unit_spans(output.getvalue()))) == 2 + 20
 
 
 def test_a_deadline_names_one_place() -> None:
@@ -106,7 +106,7 @@ def test_an_empty_tensor_of_many_dimensions_is_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize("vector", ["without-counter", "unknown-unit-between", "something-between"])
-def test_both_decoders_say_the_same_of_every_damage_to_parts(vector: str) -> None:
+def test_both_decoders_report_the_same_fault_for_every_damaged_part(vector: str) -> None:
     # Found by damaging every vector: which of two faults in a part's first bytes comes first.
     stream = (SUITES / f"invalid/vectors/parts.{vector}.nnc").read_bytes()
     for number in range(n_cases([stream])):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What headers alone tell, and the index that finds one tensor of many."""
+"""Information from headers alone, and the index that finds one tensor of many."""
 
 import os
 import shutil
@@ -108,10 +108,10 @@ def test_one_tensor_is_found_without_reading_other_headers(
     make_index(stream)
     monkeypatch.setattr(stream_reader, "quick_name", None)  # would fail if the units were walked over
     for name, array in decode(stream.read_bytes()).items():
-        found = decode(stream, names=[name])
-        assert list(found) == [name]
-        assert found[name].dtype == array.dtype
-        assert np.array_equal(found[name], array)
+        decoded = decode(stream, names=[name])
+        assert list(decoded) == [name]
+        assert decoded[name].dtype == array.dtype
+        assert np.array_equal(decoded[name], array)
     assert list(decode(stream, names=["inf", "first", "none"])) == ["first", "none", "inf"]
 
 
@@ -132,10 +132,10 @@ def test_a_stale_index_is_not_used(stream: Path) -> None:
     assert np.array_equal(decode(stream, names=["fifth"])["fifth"], decode(other)["fifth"])
     # Even with the time set back, what the index says is held against the stream.
     os.utime(stream, ns=(before.st_atime_ns, before.st_mtime_ns))
-    found = UnitIndex.beside(stream)
-    assert found is not None
+    stale = UnitIndex.beside(stream)
+    assert stale is not None
     with opened(stream) as buffer:
-        assert found.units(buffer, ["first"]) is None
+        assert stale.units(buffer, ["first"]) is None
     assert np.array_equal(decode(stream, names=["fifth"])["fifth"], decode(other)["fifth"])
     stream.write_bytes(encode(MODEL) + encode(MODEL)[4:])
     assert UnitIndex.beside(stream) is None

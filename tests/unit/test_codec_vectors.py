@@ -36,7 +36,7 @@ def test_levels_and_values_are_the_peers(file: str) -> None:
         kind, _, name = key.partition(":")
         tensor = quantized[name]
         assert isinstance(tensor, QuantizedTensor)
-        found = tensor.levels if kind == "level" else tensor.dequantize()
-        assert found.dtype == expected[key].dtype
-        assert found.shape == expected[key].shape
-        assert np.array_equal(found, expected[key])
+        values = tensor.levels if kind == "level" else tensor.dequantize()
+        assert values.dtype == expected[key].dtype
+        assert values.shape == expected[key].shape
+        assert np.array_equal(values, expected[key])

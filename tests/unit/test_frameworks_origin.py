@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a stream remembers of its file."""
+"""Origin: information about the model file that a stream keeps."""
 
 from __future__ import annotations
 

@@ -49,14 +49,14 @@ def test_the_smallest_stream_within_the_loss_is_found() -> None:
     stream, report = compress_to_quality(
         model(), Score(), max_drop=0.5, on_point=lambda point, so_far: seen.append(point)
     )
-    assert report.best is not None
+    assert report.chosen is not None
     assert report.reference_score == 100
     assert report.limit == 99.5
-    assert Score()(decode(stream)) == pytest.approx(report.best.score)
-    assert report.best.score >= 99.5
-    assert abs(len(stream) - report.best.size_bytes) < 64
+    assert Score()(decode(stream)) == pytest.approx(report.chosen.score)
+    assert report.chosen.score >= 99.5
+    assert abs(len(stream) - report.chosen.size_bytes) < 64
     assert seen == report.points
-    assert report.best.size_bytes == min(point.size_bytes for point in report.points if point.score >= 99.5)
+    assert report.chosen.size_bytes == min(point.size_bytes for point in report.points if point.score >= 99.5)
     # The first weight has little influence. The search uses this and beats every common relative error that keeps the score.
     one_error = [encode(model(), relative_error=error) for error in np.geomspace(0.01, 0.9, 40)]
     assert len(stream) < min(len(s) for s in one_error if Score()(decode(s)) >= 99.5)
@@ -106,17 +106,17 @@ def test_a_loss_is_kept_small_too() -> None:
         return 100 - Score()(tensors)
 
     _, report = compress_to_quality(model(), loss, max_drop=0.5, higher_is_better=False, max_evaluations=12)
-    assert report.best is not None
-    assert report.best.score <= report.limit == 0.5
+    assert report.chosen is not None
+    assert report.chosen.score <= report.limit == 0.5
 
 
 def test_importance_settles_steps_before_anything_is_tried() -> None:
     importance = {"first.weight": 0.01, "second.weight": 2000.0}
     _, known = compress_to_quality(model(), Score(), max_drop=0.5, importance=importance, max_evaluations=8)
     _, unknown = compress_to_quality(model(), Score(), max_drop=0.5, max_evaluations=8)
-    assert known.best is not None
-    assert unknown.best is not None
-    assert known.best.size_bytes < unknown.best.size_bytes
+    assert known.chosen is not None
+    assert unknown.chosen is not None
+    assert known.chosen.size_bytes < unknown.chosen.size_bytes
 
 
 def test_a_score_that_nothing_keeps() -> None:

@@ -33,7 +33,7 @@ from nnr_codec.quant import step_size
 
 @dataclass(frozen=True)
 class UnitContext:
-    """What a data unit's payload needs to know from outside its header."""
+    """Parameters of a payload that its header does not hold."""
 
     general_profile_idc: int
     quantization: Quantization | None  # of the layer or model parameter set in force

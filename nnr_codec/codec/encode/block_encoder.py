@@ -158,7 +158,7 @@ def _quantize_weight(
     if not part.weights.any():
         return header, np.zeros(part.weights.size, np.int32), job.quantization.quantization_parameter
     density = job.quantization.qp_density
-    target = weighted(choose_target(job.name, part.weights, False, job.config, density), job.worth, density)
+    target = weighted(choose_target(job.name, part.weights, False, job.config, density), job.weight, density)
     is_weight = part.planned.role is Role.WEIGHT
     if not is_weight and target.error is not None:
         # Errors of both factors add up.

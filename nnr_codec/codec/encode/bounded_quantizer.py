@@ -244,7 +244,7 @@ def _search(
 ) -> Quantised | None:
     """Return levels by rate-distortion optimisation; None when the step is out of the stream's reach."""
     density = job.quantization.qp_density
-    target = weighted(target, job.worth, density)
+    target = weighted(target, job.weight, density)
     header = float_header(job, header)
     # A search far outside the stream's steps would leave the range of levels and of float32.
     usual = usual_qp(target, job.config.dependent, density)
@@ -271,7 +271,7 @@ def _is_explicit(job: TensorJob) -> bool:
 
 def is_weighted(job: TensorJob) -> bool:
     """Tell whether the caller weights the tensor's errors."""
-    return job.importance is not None or job.curvature is not None or job.worth != 1
+    return job.importance is not None or job.curvature is not None or job.weight != 1
 
 
 def raw_where_wanted(

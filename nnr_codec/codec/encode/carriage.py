@@ -51,7 +51,7 @@ class CarriedTensor:
 
 
 class Carriage:
-    """What travels beside the coded tensors of one stream.
+    """Writer of the units beside the coded tensors of one stream.
 
     Parameters
     ----------

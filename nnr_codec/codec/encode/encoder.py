@@ -221,7 +221,7 @@ class Encoder:
         pending: PendingUpdate | None,
         importance: TensorImportance,
     ) -> TensorJob:
-        weighting = (importance.by_weight, importance.curvature, importance.worth)
+        weighting = (importance.by_weight, importance.curvature, importance.weight)
         quantization = self._quantization
         if pending is None:
             # A decoder that skips the patch would take zeros for the tensor's own.
@@ -266,7 +266,7 @@ class Encoder:
 
 @dataclass(frozen=True)
 class _Ticket:
-    """What stays here of a job while it is done elsewhere: all but its tensor."""
+    """Name and size of a job, kept while a worker has its tensor."""
 
     name: str
     n_elements: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What errors of a tensor's weights are worth, in the forms people have it."""
+"""Weights of squared errors: for a whole tensor, for each element, or as a curvature."""
 
 from __future__ import annotations
 
@@ -17,73 +17,73 @@ from nnr_codec.quant import Curvature
 #: A number for the tensor, an array for its weights (or one that broadcasts to them), or a layer's curvature.
 Importance: TypeAlias = float | NDArray[Any] | Curvature
 
-# Ratio of the largest importance to the mean that is told apart: beyond, a weight would bind bits like thousands.
+# Largest importance of an element, relative to the mean. Without the bound one element would take the bits of thousands.
 _LARGEST = 1e4
-# A tensor's worth, or its inverse: its step moves by the root, and a stream's QPs reach 32 octaves either side.
-_LARGEST_WORTH = 2.0**64
+# Largest weight of a tensor, and inverse of the smallest. The step changes with its root, and QPs cover 32 octaves either side.
+_LARGEST_WEIGHT = 2.0**64
 
 
 @dataclass(frozen=True)
 class TensorImportance:
-    """Importance as one tensor's encoder takes it.
+    """Importance of one tensor, checked and normalised.
 
     Attributes
     ----------
-    worth : float
-        Divides the squared error, or squared step, that is aimed at.
+    weight : float
+        Divisor of the target's squared error or squared step.
     by_weight : float32[shape] or None
-        Of each weight's squared error, with a mean of 1.
+        Weights of the squared errors of the elements, with a mean of 1.
     curvature : Curvature or None
-        For error feedback.
+        Curvature for error feedback.
     """
 
-    worth: float = 1.0
+    weight: float = 1.0
     by_weight: NDArray[np.float32] | None = None
     curvature: Curvature | None = None
 
 
-_PLAIN = TensorImportance()
+_UNWEIGHTED = TensorImportance()
 
 
 def importance_of(
     name: str, shape: tuple[int, ...], importance: Mapping[str, Importance] | None
 ) -> TensorImportance:
-    """Return what `importance` says of a tensor.
+    """Return the checked importance of a tensor.
 
     Raises
     ------
     NotEncodable
-        It does not suit the tensor: other shape, negative, not finite, or a number out of all proportion.
+        It has another shape, is negative or not finite, or is a number beyond 2**-64 to 2**64.
     """
-    given = None if importance is None else importance.get(name)
-    if given is None:
-        return _PLAIN
-    if isinstance(given, Curvature):
-        _check_curvature(name, shape, given)
-        # Nothing tells the weights apart, as in an array of zeros.
-        return _PLAIN if given.mean_row_weight() == 0 else TensorImportance(curvature=given)
-    values = _checked_values(given, name)
+    requested = None if importance is None else importance.get(name)
+    if requested is None:
+        return _UNWEIGHTED
+    if isinstance(requested, Curvature):
+        _check_curvature(name, shape, requested)
+        # All rows have weight 0: treat the tensor as unweighted, as for an array of zeros.
+        return _UNWEIGHTED if requested.mean_row_weight() == 0 else TensorImportance(curvature=requested)
+    values = _checked_values(requested, name)
     if values.ndim == 0:
-        if not 1 / _LARGEST_WORTH <= values <= _LARGEST_WORTH:
+        if not 1 / _LARGEST_WEIGHT <= values <= _LARGEST_WEIGHT:
             raise NotEncodable(
-                f"the importance of a whole tensor is {1 / _LARGEST_WORTH:.1g} to {_LARGEST_WORTH:.1g}, not {values:g}",
+                f"the importance of a whole tensor is {1 / _LARGEST_WEIGHT:.1g} to {_LARGEST_WEIGHT:.1g}, not {values:g}",
                 path=name,
             )
-        return TensorImportance(worth=float(values))
+        return TensorImportance(weight=float(values))
     try:
         values = np.broadcast_to(values, shape)
     except ValueError:
         raise NotEncodable(f"importance of shape {values.shape} for a tensor of {shape}", path=name) from None
     largest = float(values.max(initial=0.0))
     if largest == 0:
-        return _PLAIN
-    # By the largest first: a sum may be out of range.
+        return _UNWEIGHTED
+    # Divide by the largest value before averaging, because the sum may overflow.
     values = values / largest
     return TensorImportance(by_weight=np.minimum(values / values.mean(), _LARGEST).astype(np.float32))
 
 
-def _checked_values(given: float | NDArray[Any], name: str | None = None) -> NDArray[np.float64]:
-    values = np.asarray(given, np.float64)
+def _checked_values(importance: float | NDArray[Any], name: str | None = None) -> NDArray[np.float64]:
+    values = np.asarray(importance, np.float64)
     if not (np.isfinite(values).all() and (values >= 0).all()):
         raise NotEncodable("importance is finite and not negative", path=name)
     return values
@@ -99,23 +99,23 @@ def _check_curvature(name: str, shape: tuple[int, ...], curvature: Curvature) ->
         )
 
 
-def mean_weight(given: Importance) -> float:
-    """Return the mean worth of a weight's squared error, at the scale in which the importance was given.
+def mean_weight(importance: Importance) -> float:
+    """Return the mean weight of the squared errors, in the scale of the input.
 
     Raises
     ------
     NotEncodable
         It is negative or not finite.
     """
-    if isinstance(given, Curvature):
-        return given.mean_weight()
-    values = _checked_values(given)
+    if isinstance(importance, Curvature):
+        return importance.mean_weight()
+    values = _checked_values(importance)
     largest = float(values.max(initial=0.0))
     return largest * float(np.mean(values / largest)) if largest > 0 else 0.0
 
 
 def without_feedback(curvature: Curvature, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return the diagonal of a curvature as an importance of each weight, where feedback cannot be."""
+    """Return the diagonal of a curvature as the importance of the elements, for tensors without feedback."""
     rows = curvature.normalised().row_weights
     by_weight = (np.ones(shape[0]) if rows is None else rows)[:, None] * curvature.diagonal
     by_weight = np.minimum(by_weight / by_weight.mean(), _LARGEST)

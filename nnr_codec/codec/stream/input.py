@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a stream's bytes come from."""
+"""Input of a stream: bytes, paths and binary files."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class DataUnitInStream:
 
     def __reduce__(self) -> tuple[object, ...]:
         # Views of a stream cannot go to another process; its piece can.
-        own = (
+        attributes = (
             self.path,
             self.unit_bytes,
             self.payload_bit_offset,
@@ -66,7 +66,13 @@ class DataUnitInStream:
             bytes(self.payload),
             self.names,
         )
-        return DataUnitInStream, (*own, self.shape, self.general_profile_idc, self.quantization, self.places)
+        return DataUnitInStream, (
+            *attributes,
+            self.shape,
+            self.general_profile_idc,
+            self.quantization,
+            self.places,
+        )
 
     def locate(self, error: BitstreamError) -> None:
         """Turn a position in a payload joined from parts into its place in the stream."""
@@ -192,7 +198,7 @@ class StreamReader:
             self._deadline.check(span.path, span.byte_offset)
             if self._wanted is not None:
                 self._pages.passed(span.byte_offset)
-                if self._tells_names and not self._may_hold_wanted(span):
+                if self._can_skip_by_name and not self._may_hold_wanted(span):
                     continue
             yield span
 
@@ -201,8 +207,8 @@ class StreamReader:
         return name is None or self._wanted is None or name in self._wanted
 
     @property
-    def _tells_names(self) -> bool:
-        """Whether units can be told by the names in them: not if these are short, nor if later updates need them all."""
+    def _can_skip_by_name(self) -> bool:
+        """True if a unit can be skipped by its name: names are full, and no later update needs the unit."""
         mps = self.state.mps
         return (
             mps is not None
@@ -229,7 +235,7 @@ class StreamReader:
 
     @property
     def parent_signalling(self) -> bool:
-        """Whether the stream is one of a series of updates."""
+        """True for one stream of a series of updates."""
         return isinstance(self.state.mps, ModelParameterSet) and self.state.mps.parent_signalling_enabled_flag
 
     def _data_unit(self, span: UnitSpan, unit: DataUnit) -> DataUnitInStream:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where each tensor of a stream lies, stored beside it, to find one in a time that does not grow with the model.
+"""Index of a stream: a file beside it that finds one tensor in logarithmic time.
 
-The file is one line of JSON, which says which stream it belongs to and where the units are that are no data
-units, and a table of fixed records in the order of the names' hashes, searched by halving without being read
-whole. An index is only a hint: one that belongs to another stream, or to an older state of it, is not used.
+The file starts with one line of JSON, which identifies the stream and lists the units that are no data units. A table of
+fixed-size records follows, sorted by the hash of the name, for binary search without reading the whole table. An index that
+belongs to another stream or to an earlier state of the stream is ignored.
 """
 
 from __future__ import annotations
@@ -139,17 +139,17 @@ class UnitIndex:
             In the stream's order, with the parameter sets before them; None when a name is not in the index,
             or a unit is not what it was when the index was made.
         """
-        found: dict[tuple[int, int, int], bytes] = {}
+        places: dict[tuple[int, int, int], bytes] = {}
         for name in names:
             records = [record for unit in unit_names(name) for record in self._records(_hash(unit.encode()))]
             if not records:
                 return None
-            found |= {(at, size, number): mark for _, mark, at, size, number in records}
-        last = max((number for _, _, number in found), default=len(buffer))
-        found |= {(at, size, number): mark for mark, at, size, number in self._others if number < last}
-        if any(_fingerprint(buffer, *place) != mark for place, mark in found.items()):
+            places |= {(at, size, number): mark for _, mark, at, size, number in records}
+        last = max((number for _, _, number in places), default=len(buffer))
+        places |= {(at, size, number): mark for mark, at, size, number in self._others if number < last}
+        if any(_fingerprint(buffer, *place) != mark for place, mark in places.items()):
             return None
-        return sorted(found)
+        return sorted(places)
 
     def _records(self, name_hash: bytes) -> Iterator[tuple[bytes, bytes, int, int, int]]:
         low, high = 0, len(self._table) // _RECORD.size
@@ -233,6 +233,6 @@ def _fingerprint(buffer: memoryview, at: int, size: int, number: int) -> bytes |
 
 
 def _identity(stream: str | os.PathLike[str]) -> list[int]:
-    """What changes when a file is written anew: its size and when it was written."""
+    """Return the size and modification time of a file, which change when it is rewritten."""
     status = os.stat(stream)
     return [status.st_size, status.st_mtime_ns]

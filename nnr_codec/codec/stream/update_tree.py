@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What decoder and encoder remember of earlier updates of a parameter.
+"""Levels of earlier updates of a parameter, kept by decoder and encoder.
 
 Clause: format 5.6.
 """
@@ -19,7 +19,7 @@ from nnr_codec.model import DataUnitHeader, Limits, NodeId, ParentNode
 
 @dataclass(frozen=True)
 class Predecessor:
-    """What earlier updates of a parameter leave behind for contexts.
+    """State of a parameter after its earlier updates, for context modelling.
 
     Clause: format 5.6
     """
@@ -148,8 +148,8 @@ def _parent_node(header: DataUnitHeader, parent: ParentNode) -> NodeId | None:
     if parent.device_id is None:
         return None
     if header.node_id is not None:
-        own = header.node_id
-        return NodeId(parent.device_id, own.parameter_id, own.put_node_depth - 1)
+        node_id = header.node_id
+        return NodeId(parent.device_id, node_id.parameter_id, node_id.put_node_depth - 1)
     if parent.node_id is not None:
         parameter_id, put_node_depth = parent.node_id
         # Without a node id of its own the unit sends its parameter and depth with the parent's device.

@@ -114,7 +114,7 @@ class Layout:
         NotEncodable
             A tensor arrives otherwise than announced, or not at all; ``path`` is its name.
         """
-        own = self.rooms.keys() - self._arriving
+        from_template = self.rooms.keys() - self._arriving
         for name, array in tensors:
             room = self.take(name)
             if room is not None:
@@ -123,7 +123,7 @@ class Layout:
             del array
         if self._arriving:
             raise NotEncodable("an announced tensor did not arrive", path=min(self._arriving))
-        for name in sorted(own):
+        for name in sorted(from_template):
             write(name, self.rooms[name], model.read(name))
 
 
