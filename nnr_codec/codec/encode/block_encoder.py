@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoding of a block, a weight with its vectors, to one data unit: one header, one codeword, a step for each tensor.
+"""Encoding of a block to one data unit. A block is a weight with its vectors; each tensor of it has its own step.
 
 Clause: format 3 (NNR_PT_BLOCK, order of tensors, payload)
 """
@@ -28,8 +28,8 @@ from nnr_codec.model.unit_layout import PlannedTensor, Role, plan_unit
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, quantize_dependent, quantize_uniform, step_size
 from nnr_codec.transform import Block
 
-# A factor's error multiplies its whole row: finer than a bias's, and relative to the row's own factor. Factors below this share
-# of their root mean square belong to negligible rows.
+# Relative error of a local scaling factor. It is finer than that of a bias, because the error multiplies a whole row.
+# Factors below _SMALL_FACTOR of the root mean square belong to negligible rows and count as this large.
 _SCALING_ERROR = 0.001
 _SMALL_FACTOR = 1 / 64
 
@@ -71,7 +71,7 @@ def encode_block(job: TensorJob, block: Block) -> EncodedTensor:
     levels: dict[Role, NDArray[np.int32]] = {}
     qps: dict[Role, int] = {}
     weight_header, levels[main.planned.role], qps[main.planned.role] = _quantize_weight(job, header, main)
-    # A unit has one unary length; the weight, its largest tensor, decides.
+    # A unit has one unary length: that of the weight, its largest tensor.
     header = replace(header, cabac_unary_length=weight_header.cabac_unary_length)
     for part in parts[:-1]:
         role = part.planned.role
@@ -154,7 +154,7 @@ def _header_and_arrays(job: TensorJob, block: Block) -> tuple[DataUnitHeader, di
 def _quantize_weight(
     job: TensorJob, header: DataUnitHeader, part: _Part
 ) -> tuple[DataUnitHeader, NDArray[np.int32], int]:
-    """Quantise the weight or a factor as if it were a tensor by itself."""
+    """Quantise the weight or a factor like a tensor outside blocks."""
     if not part.weights.any():
         return header, np.zeros(part.weights.size, np.int32), job.quantization.quantization_parameter
     density = job.quantization.qp_density
@@ -175,7 +175,7 @@ def _quantize_weight(
     if is_weight and job.curvature is not None:
         part_job = replace(part_job, importance=without_feedback(job.curvature, part.planned.shape))
     effort = job.config.preset if job.config.preset.passes > 0 else EFFORTS["medium"]
-    # The unit has one dq_flag: no tensor of it may try the other quantiser.
+    # A unit has one dq_flag, so small=0 disables the trial of the other quantiser.
     result = RdoSearch(part_job, alone, part.weights, target, replace(effort, small=0)).run()
     return result.header, result.levels, result.qp
 
@@ -192,8 +192,8 @@ def _qp_of_vector(job: TensorJob, part: _Part) -> int:
         powers = np.log2(magnitudes)
         rms = float(np.sqrt(np.mean(np.square(part.weights, dtype=np.float64)))) if part.weights.size else 0.0
         if powers.size and np.array_equal(powers, np.round(powers)):
-            # Powers of two: the smallest as the step makes all of them exact. A trellis stays in its first state, whose
-            # reconstructions are even multiples of the step, as long as these multiples are divisible by four.
+            # Powers of two are exact with the smallest one as the step. Dependent quantisation needs a quarter of it: levels
+            # that are multiples of four keep the trellis in state 0, which reconstructs even multiples of the step.
             step = 2.0 ** float(powers.min()) / (4 if job.config.dependent else 1)
             return nearest_qp(step, density)
         smallest = max(float(magnitudes.min(initial=rms)), _SMALL_FACTOR * rms)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantisation of one tensor of reals at a step or an error, and within bounds of elements or rows.
+"""Quantisation of a tensor of reals with a given step or target error, and within bounds of elements or rows.
 
 Clause: format 3, 4, 5
 """
@@ -45,7 +45,7 @@ from nnr_codec.quant import (
     step_size,
 )
 
-# Searches with ever finer steps before the uniform quantiser, which keeps any bound at once.
+# Attempts with finer steps, each with a target error smaller by _FINER, before the fallback to uniform quantisation.
 _MOST_ATTEMPTS = 4
 _FINER = 0.7
 
@@ -56,15 +56,15 @@ class TensorEncodeTask:
 
     job: TensorJob
     header: DataUnitHeader
-    raw_header: DataUnitHeader  # for when the codeword is larger than the weights
+    raw_header: DataUnitHeader  # header if the codeword is larger than the weights
     weights: NDArray[np.float32]
     step: float
     levels: NDArray[np.int32] | None
     encoding: EncodeTask
-    bounds: RowBounds | None = None  # to be checked; with levels
+    bounds: RowBounds | None = None  # bounds to check, which takes levels
 
     def result(self) -> EncodedTensor:
-        """Return the encoded tensor, when it is done.
+        """Wait for the encoded tensor and return it.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class TensorEncodeTask:
         )
 
     def cancel(self) -> None:
-        """Drop what has not started, and wait for what has: no thread reads the weights afterwards."""
+        """Cancel what has not started and wait for the rest. No thread reads the weights afterwards."""
         self.encoding.cancel()
 
 
@@ -95,12 +95,12 @@ def named(error: NotEncodable, name: str) -> NotEncodable:
 
 
 def needs_search(job: TensorJob) -> bool:
-    """Tell whether levels are searched, unless all weights are 0."""
+    """Tell whether rate-distortion optimisation chooses the levels of a tensor that is not all zero."""
     return job.config.preset.passes > 0 or (is_weighted(job) and job.config.bit_depth is None)
 
 
 def needs_one_call(job: TensorJob) -> bool:
-    """Tell whether weights that are not searched go to dependent quantisation, and to a codeword in one way only."""
+    """Tell whether one native call can quantise and encode: dependent quantisation, and no choice of a parent."""
     return job.config.dependent and job.flexible_parent is None
 
 
@@ -112,7 +112,7 @@ def begin_within(
     workers: Workers | None,
     keep_levels: bool,
 ) -> EncodedTensor | TensorEncodeTask:
-    """Quantise by least squared error, to be checked where the step alone does not keep the bounds."""
+    """Quantise by least squared error. Check the bounds afterwards if the step alone does not guarantee them."""
     dependent, density = job.config.dependent, job.quantization.qp_density
     rows = bounds if isinstance(bounds, RowBounds) else None
     error = bounds.error if rows is None else min(bounds.error, bounds.largest_error)
@@ -154,7 +154,7 @@ def searched_within(
 def quantized_within(
     job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], bounds: Bounds
 ) -> EncodedTensor:
-    """Quantise at the error aimed at, and at finer ones until every row is within its bound, without a search of levels."""
+    """Quantise by least squared error, with smaller errors until every row is within its bound."""
     density = job.quantization.qp_density
     if isinstance(bounds, RowBounds):
         error = min(bounds.error, bounds.largest_error)
@@ -174,7 +174,7 @@ def quantized_within(
 def _uniform_within(
     job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], bounds: Bounds
 ) -> EncodedTensor:
-    """Quantise uniformly with the largest step that keeps every bound; raw where levels would not fit."""
+    """Quantise uniformly with the largest step that keeps every bound; return a raw unit if levels exceed 32 bits."""
     density = job.quantization.qp_density
     step = min(1.999 * bounds.largest_error, bounds.error / math.sqrt(UNIFORM_MSE))
     if not step > largest_magnitude(weights) * 2.0**-30:
@@ -234,7 +234,7 @@ def _levels_at(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float
 def searched(
     job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], target: QuantizationTarget
 ) -> EncodedTensor | None:
-    """Return the tensor by rate-distortion optimisation at a target; None when its step is out of the stream's reach."""
+    """Encode by rate-distortion optimisation at a target; return None if the step is beyond the QPs of the stream."""
     result = _search(job, header, weights, target)
     return None if result is None else _coded(job, result)
 
@@ -242,11 +242,11 @@ def searched(
 def _search(
     job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], target: QuantizationTarget
 ) -> Quantised | None:
-    """Return levels by rate-distortion optimisation; None when the step is out of the stream's reach."""
+    """Search levels by rate-distortion optimisation; return None if the step is beyond the QPs of the stream."""
     density = job.quantization.qp_density
     target = weighted(target, job.weight, density)
     header = float_header(job, header)
-    # A search far outside the stream's steps would leave the range of levels and of float32.
+    # With a step far outside the stream's QPs the search would exceed the range of levels or of float32.
     usual = usual_qp(target, job.config.dependent, density)
     if checked_qp_value(job, usual, explicit=_is_explicit(job)) is None:
         return None
@@ -277,6 +277,6 @@ def is_weighted(job: TensorJob) -> bool:
 def raw_where_wanted(
     job: TensorJob, weights: NDArray[np.float32], coded: EncodedTensor, header: DataUnitHeader
 ) -> EncodedTensor:
-    """Return the coded tensor, or the raw one where `raw_when_smaller` asks for it and it is smaller."""
+    """Return the raw tensor if it is smaller and `raw_when_smaller` is set, else the coded one."""
     smaller = job.config.raw_when_smaller and weights.nbytes <= len(coded.unit.payload)
     return raw_unit(header, weights) if smaller else coded

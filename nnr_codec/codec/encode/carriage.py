@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything in a stream that is not coded: opening units, carried tensors, and stored bytes where coding does not pay."""
+"""Units beside the coded tensors: opening units, carried tensors, and stored bytes of tensors that coding would enlarge."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from nnr_codec.model.data_types import DATA_TYPES
 from nnr_codec.transform import Block
 
 _MAX_TOPOLOGY_BYTES = Limits().max_topology_bytes or 0
-#: A data unit may be this much larger than the stored elements: about what a carrier unit takes beside them.
+#: Size of a carrier unit without its elements, about. A data unit may exceed the stored elements by this much.
 _SLACK_BYTES = 64
 #: Payloads from this size on leave no room in a unit.
 _MAX_PAYLOAD_BYTES = (1 << 31) - (1 << 16)
@@ -42,7 +42,7 @@ _MAX_PAYLOAD_BYTES = (1 << 31) - (1 << 16)
 
 @dataclass(frozen=True)
 class CarriedTensor:
-    """A tensor to be carried: its array, and the type and shape that it has in its source."""
+    """Tensor for carrier units: its array, with the data type and shape of the source."""
 
     name: str
     array: NDArray[Any]
@@ -131,12 +131,12 @@ class Carriage:
     def if_larger(
         self, name: str, unit: DataUnit, patch: TensorPatch | None = None
     ) -> CarriedTensor | DataUnit | None:
-        """Return what takes the place of a data unit that is larger, with its patch, than the tensor's stored elements.
+        """Return the replacement of a data unit that, with its patch, is larger than the stored elements.
 
         Returns
         -------
         CarriedTensor, DataUnit or None
-            A raw float unit for a float32 tensor, else its stored bytes; None for a unit that is not larger.
+            A raw float unit for a float32 tensor, carried bytes for other types, None for a unit that is not larger.
         """
         tag, shape = self.described[name]
         size_bytes = DATA_TYPES[tag].size_bytes * math.prod(shape)
@@ -164,12 +164,12 @@ class Carriage:
         return DataUnit(header=header, payload=array.astype("<f4").tobytes())
 
     def referring(self, unit: DataUnit) -> DataUnit:
-        """Return a data unit with indices or short names instead of the full ones, where the stream has a list of these.
+        """Return a data unit with indices or short names in place of full names, if the stream uses them.
 
         Raises
         ------
         NotEncodable
-            The unit is a block, whose other tensors are not in the list.
+            The unit is a block: the list has no names for its vectors.
         """
         listed = self._short_names if self.reference_list is None else self.reference_list
         if not listed:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Codebooks of the values that occur.
+"""Codebooks of the distinct levels of a tensor.
 
 Clause: format 3 (codebook) and 5.3.
 """
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from nnr_codec.model import Codebook
 
-#: Longer lists cost more than they can save, and decoders bound them.
+#: Longer codebooks cost more than they save, and decoders limit them.
 LARGEST_CODEBOOK = 4096
 
 
 def codebook_for_levels(levels: NDArray[np.int32]) -> tuple[Codebook, NDArray[np.int32]] | None:
-    """Return a codebook and the indices that stand for `levels` in it, or None when there are too many values.
+    """Return a codebook and the indices of `levels` in it; None if there are too many distinct values.
 
-    The most frequent value becomes the zero index, whatever it is: the significance contexts then spend the least.
+    The most frequent value gets index 0, which the significance contexts code cheapest.
     """
     values, inverse, counts = np.unique(levels, return_inverse=True, return_counts=True)
     if not 0 < values.size <= LARGEST_CODEBOOK:
@@ -29,7 +29,7 @@ def codebook_for_levels(levels: NDArray[np.int32]) -> tuple[Codebook, NDArray[np
 
 
 def codebook_bits(codebook: Codebook) -> float:
-    """Return about the bits of a codebook in a header: an entry's Exp-Golomb code takes 1 + 2 log2(difference)."""
+    """Estimate the bits of a codebook in a header: 1 + 2 log2(difference) for the Exp-Golomb code of an entry."""
     gaps = np.diff(np.array(codebook.values, np.int64))
     # The order of the codes follows the gaps, which saves most of the prefix.
     return float((2 + np.log2(np.maximum(gaps, 1))).sum()) + 32.0

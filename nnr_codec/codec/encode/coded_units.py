@@ -19,22 +19,22 @@ from nnr_codec.entropy import EncodedPayload, encode_payload, rate
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import DataUnit, DataUnitHeader, EntryPoint, PayloadType
 
-#: Unary length where nothing is searched: the peer's.
+#: Unary length without a search, as in NNCodec.
 USUAL_UNARY_LENGTH = 11
-# Codebook indices are even where the codebook is: escapes would cost them a share of every bit.
+# Codebook indices are often evenly distributed, where escape codes are expensive: hence candidates up to 256.
 _UNARY_LENGTHS = (1, 2, 4, 7, 10, 14, 20, 32, 48, 64, 96, 128, 192, 256)
 _SAMPLE = 1 << 16
 
 
 def raw_unit(header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
-    """Return float32 values as they are."""
-    # A raw tensor leaves no levels behind, so it takes no part in updates and is no node of theirs.
+    """Return a raw unit of float32 values."""
+    # A raw tensor has no levels for later updates, so it is no node of the update tree.
     header = replace(header, payload_type=PayloadType.NNR_PT_RAW_FLOAT, node_id=None, parent=None)
     return EncodedTensor(DataUnit(header=header, payload=weights.astype("<f4").tobytes()), None)
 
 
 def float_header(job: TensorJob, header: DataUnitHeader) -> DataUnitHeader:
-    """Return the header of a quantised tensor, by the configuration."""
+    """Return the header of a quantised tensor with the options of the configuration."""
     shape = header.tensor_dimensions or (1,)
     return replace(
         header,
@@ -46,12 +46,12 @@ def float_header(job: TensorJob, header: DataUnitHeader) -> DataUnitHeader:
 
 
 def checked_qp_value(job: TensorJob, qp: int, *, explicit: bool = False) -> int | None:
-    """Return `qp_value` for a QP; None when it is out of the stream's reach.
+    """Return `qp_value` for a QP; None if the stream's base does not reach it.
 
     Raises
     ------
     NotEncodable
-        It is out of reach, and the configuration asks for it explicitly.
+        The QP is out of range, and the configuration sets it explicitly.
     """
     qp_value = qp - job.quantization.quantization_parameter
     half = 1 << (5 + job.quantization.qp_density)
@@ -65,7 +65,7 @@ def checked_qp_value(job: TensorJob, qp: int, *, explicit: bool = False) -> int 
 
 
 def code_form(job: TensorJob, header: DataUnitHeader, form: ExactForm) -> EncodedTensor | None:
-    """Code levels or codebook indices with a power of two as the step; None when the step is out of reach."""
+    """Code levels or codebook indices with a power of two as the step; return None if the step is out of range."""
     qp_value = checked_qp_value(job, form.exponent * (1 << job.quantization.qp_density))
     if qp_value is None:
         return None
@@ -87,7 +87,7 @@ def code_uniform(
 def code_with_codebook(
     job: TensorJob, header: DataUnitHeader, levels: NDArray[np.int32], qp_value: int
 ) -> EncodedTensor:
-    """Code levels as they are, or as indices into a codebook when that is wanted and smaller."""
+    """Code levels directly, or as codebook indices if the configuration asks for them and they are smaller."""
     direct = code_levels(job, header, levels, qp_value)
     if not job.config.codebook or header.dq_flag:
         return direct

@@ -12,8 +12,8 @@ from typing import Any
 from nnr_codec.codec.encode.effort import EFFORTS, Effort
 from nnr_codec.codec.encode.importance import Importance
 
-# Steps of QP per doubling of the step size, as a power of 2: the peer's, which explicit QPs refer to, and one that meets errors
-# to 1 %.
+# Steps of QP per doubling of the step size, as a power of 2: NNCodec's default for explicit QPs, and one fine enough to meet
+# a target error within 1 %.
 _EXPLICIT_DENSITY = 2
 _FINE_DENSITY = 6
 
@@ -27,85 +27,90 @@ _OPTIONAL_TYPES = {"qp": int, "qp_1d": int, "qp_density": int, "bit_depth": int,
 class EncoderConfig:
     """Encoder options.
 
-    The default's promise: integers, scalars, and tensors of few distinct values wherever that costs about no more, come back
-    exactly. Of every other matrix or convolution each row (along the first extent above 1) is off by at most a quarter of its
-    root mean square, and the whole by about 2 %, or 3 % of the typical row where few rows are far larger; rows below 2^-16 of
-    that scale share the absolute error of the others. Of vectors ([n], [n, 1], [1, n], ...) each element is off by at most
-    1/125 of itself; elements below the lower quartile of magnitudes count as large as it, or in vectors of one sign or up to
-    16 elements those below 2^-20 of the largest; statistics (running variances, by name) have no such floor. Tables (sorted
-    vectors, schedules and frequencies by name) and vectors of up to four elements are off by at most 2^-31 of their largest
-    element, or exact. Rounding to the type of the source comes on top. Options that name a step, a size or an error, and
-    importance, replace the promise for the tensors they are about; `relative_error` and `relative_error_1d` scale it.
+    The defaults bound the error of every tensor:
+
+    - Integers and scalars are exact. So are tensors of few distinct values, unless this costs over a quarter more.
+    - In matrices and convolutions the error of a row (first extent above 1) is at most a quarter of the row's root mean square.
+      The error of the tensor is about 2 % of its root mean square; if few rows are far larger than the others, it is 3 % of
+      the typical row. Rows below 2^-16 of the typical row get the same absolute error as the others.
+    - In vectors ([n], [n, 1], [1, n], ...) the error of an element is at most 1/125 of its magnitude. Magnitudes below a floor
+      count as the floor: the lower quartile of the magnitudes, or 2^-20 of the largest in vectors of one sign or of up to 16
+      elements. Statistics (running variances, by name) have no floor.
+    - In tables (sorted vectors; schedules and frequencies by name) and vectors of up to four elements the error is at most
+      2^-31 of the largest element.
+
+    The bounds hold before rounding to the data type of the source. `relative_error` and `relative_error_1d` scale them. Options
+    that set a step, a size or an error, and importance, replace the bounds of the tensors to which they apply.
 
     Attributes
     ----------
     relative_error : float
-        Quantisation error aimed at, as a fraction of the tensor's root mean square. Scale-free: it makes no assumption about
-        how a model's layers are scaled against each other. Used for matrices and convolutions when `qp` is None.
+        Target error of matrices and convolutions when `qp` is None, as a fraction of the tensor's root mean square. It does not
+        depend on how the layers of a model are scaled against each other.
     relative_error_1d : float
-        Likewise for vectors (biases, batch norm), which are few and which networks are sensitive to: tensors with one extent
-        above 1 at most.
+        The same for vectors (biases, batch norm), which have at most one extent above 1. It is smaller because networks are
+        sensitive to vectors, and vectors have few elements.
     exact : tuple of str
-        Shell-style patterns of tensor names: coded exactly at any price, as float32 where no integer form holds the values.
+        Shell-style patterns of tensor names to code exactly, whatever it costs; as float32 if no integer form holds the values.
     keep : tuple of str
-        Shell-style patterns of tensor names: stored as they are.
+        Shell-style patterns of tensor names to store unchanged.
     qp : int or None
         One quantisation parameter for all matrices and convolutions; the step doubles every ``2**qp_density``.
     qp_1d : int or None
-        Likewise for vectors; with `qp` given and this None, the finer of `relative_error_1d` and the error of `qp`; -75
-        at density 2 where nothing is searched.
+        The same for vectors. None, if `qp` is set: the finer of `relative_error_1d` and the error of `qp`; without a search
+        (effort ``fast``), -75 at density 2.
     qp_density : int or None
-        0..7. None: 2 where `qp`, `qp_1d` or `qp_by_name` is set or the effort is ``fast``, else 6, fine enough to meet an error.
+        0..7. None: 2 if `qp`, `qp_1d` or `qp_by_name` is set or the effort is ``fast``, else 6, which meets a target error.
     qp_by_name : tuple of (pattern, qp), or mapping
-        Shell-style patterns against tensor names; the first match wins over everything above.
+        Quantisation parameters by shell-style patterns of tensor names. The first match replaces all options above.
     bit_depth : int or None
-        2..16: per tensor the finest step whose levels fit so many bits, sign included; for integer inference.
+        2..16: for each tensor the finest step whose levels fit this many bits, sign included; for integer inference.
     dependent : bool
         Dependent quantisation (an 8-state trellis): about 1.5 dB less error at the same size than scalar.
     codebook : bool
-        Code levels as indices into the list of the values that occur. Scalar quantisation only.
+        Code levels as indices into the list of distinct levels. Scalar quantisation only.
     scan_order : int
         0 row-major, 1..4 blocks of 8, 16, 32 or 64. Rows of blocks can be decoded independently, by several threads, for 0.02 to
         0.15 % more bytes.
     unary_length : int or None
-        1..256: magnitudes up to this are coded bin by bin with contexts of their own. None: by cost, tensor by tensor; 11
-        where nothing is searched.
+        1..256: largest magnitude in unary code, before the escape code. None: chosen by cost for each tensor; 11 without a
+        search.
     effort : str
-        ``fast``: the least squared error at the step asked for. ``medium``, ``slow``, ``best``: rate-distortion optimised
-        quantisation, with more and more tried (see `nnr_codec.codec.encode.effort`).
+        ``fast``: the least squared error for the step. ``medium``, ``slow``, ``best``: rate-distortion optimised quantisation
+        with increasing search (see `nnr_codec.codec.encode.effort`).
     lambda_scale : float
-        Lambda, the price of a bit in squared error, in units of the value that matches the slope of a memoryless source's bound.
+        Lagrangian multiplier, relative to the slope of the rate-distortion bound of a memoryless source.
     row_skip : bool
-        Leave out rows of zeros (profile 1).
+        Skip rows of zeros (profile 1).
     search_initialisations : bool
         Choose each context's initialisation by cost.
     raw_when_smaller : bool
-        Send tensors as float32 when coding them takes more. Off, because NNCodec 2.1.3 reads a raw unit only at the end of a
-        stream. Tensors with infinities or NaN are always sent so.
+        Store a tensor as float32 if coding takes more bytes. Off by default, because NNCodec 2.1.3 reads a raw unit only at the
+        end of a stream.
     general_profile_idc : int
         0 for edition 1, 1 for edition 2.
     incremental : bool
-        Number the tensors, so that each call of `Encoder.encode` after the first codes an update of the one before.
+        Make each call of `Encoder.encode` after the first an update of the previous one.
     temporal_context, history_context : bool
         Use the previous update, or all earlier ones, for context modelling in incremental streams.
     leave_out_zeros : bool
-        Send nothing for tensors of zeros in incremental streams.
+        Omit tensors of zeros from updates.
     device_id : int
-        0..; the sender's number, in incremental streams.
+        Number of the sender in incremental streams, 0 or more.
     describe_source : bool
-        Carry what the format has no element for (data types, scalars, empty tensors, metadata) in a topology unit of unrecognised
-        format, which other decoders ignore. It is only written when there is something to say.
+        Describe data types, scalars, empty tensors and metadata, for which the format has no element, in a topology unit of
+        unrecognised format, which other decoders ignore. It is omitted if it would be empty.
     checksum : bool
-        Close the stream with a SHA-256 of itself, in a unit that other decoders ignore.
+        End the stream with a SHA-256 of its bytes, in a unit that other decoders ignore.
     importance : mapping of str to float, array or Curvature, or None
-        Weights of squared errors for an `encode` that gets none itself; `nnr_codec.importance.allocate` sets it.
+        Weights of squared errors if `encode` gets no argument `importance`; `nnr_codec.importance.allocate` sets it.
     reference_list : bool
-        Send the tensors' names once, in a reference list, and refer to them by index. NNCodec 2.1.3 does not read this.
+        Store the names in a reference list, and indices in the units. NNCodec 2.1.3 does not read it.
     short_names : bool
-        Call tensors "0", "1", ... in their units, and carry the full names deflated. Other decoders give the short names.
+        Name tensors "0", "1", ... in their units, and store the full names deflated. Other decoders return the short names.
     peer_compatible : bool
-        Write carried bytes and the topology in a form that NNCodec 2.1.3 skips, for one seventh more; by default it stops at
-        them where they are large.
+        Write carrier units and the graph in a form that NNCodec 2.1.3 skips. It takes one seventh more bytes. By default NNCodec
+        stops at large carrier units.
 
     Clause: format 3, 4
     """
@@ -198,7 +203,7 @@ class EncoderConfig:
         return _matches(name, self.keep)
 
     def to_recipe(self) -> dict[str, Any]:
-        """Return the options that differ from the defaults, as JSON can hold them.
+        """Return the options that differ from the defaults, as a JSON object.
 
         >>> EncoderConfig(effort="fast", keep=("head.*",)).to_recipe()
         {'nnr_codec.recipe': 1, 'keep': ['head.*'], 'effort': 'fast'}
@@ -212,12 +217,12 @@ class EncoderConfig:
 
     @classmethod
     def from_recipe(cls, recipe: Mapping[str, Any]) -> EncoderConfig:
-        """Return the options of a recipe that `to_recipe` made, or a person wrote.
+        """Return the options of a recipe, as written by `to_recipe` or by hand.
 
         Raises
         ------
         ValueError
-            It is no recipe, of a later version, or names an option that does not exist.
+            It is no recipe, has a later version, or has an unknown option.
         TypeError
             An option's value is of the wrong type.
 
@@ -245,7 +250,7 @@ class EncoderConfig:
     @property
     def preset(self) -> Effort:
         """The preset that `effort` names."""
-        # A bit depth bounds the levels, and the search does not keep to bounds.
+        # The search does not respect a bit depth, which bounds the levels.
         return EFFORTS["fast" if self.bit_depth is not None else self.effort]
 
     @property
@@ -262,7 +267,7 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _listed(value: Any) -> Any:
-    """Return a value with lists in place of tuples, as JSON has them."""
+    """Replace tuples by lists, for JSON."""
     return [_listed(item) for item in value] if isinstance(value, tuple) else value
 
 
@@ -290,5 +295,5 @@ def _is_pattern_and_qp(item: Any) -> bool:
 
 
 def _recipe_options() -> list[Field[Any]]:
-    # The importance of weights is data, and belongs to one model.
+    # Importance belongs to one model.
     return [option for option in fields(EncoderConfig) if option.name != "importance"]

@@ -13,18 +13,18 @@ class Effort:
     Attributes
     ----------
     passes : int
-        Rate-distortion optimised quantisations of the whole tensor, each with the statistics of the one before; 0 for the
-        least squared error.
+        Number of rate-distortion optimised quantisations of the tensor. Each uses the statistics of the previous one. 0: least
+        squared error.
     sample : int
-        Weights of a larger tensor that settle its unary length, initialisations and step before the first pass.
+        Weights of the sample that decides unary length, initialisations and step before the first pass.
     sample_share : float
         Upper bound of the sample, as a share of the tensor.
     unary_lengths : tuple of int
-        Candidates, compared by estimate. 10 costs no byte in the header.
+        Candidates, compared by estimated cost. 10 is the default of the header and costs no byte.
     small : int
-        Tensors of up to so many weights are also tried with scalar quantisation and several unary lengths, by real size.
+        Tensors of up to this many weights are also encoded with scalar quantisation and several unary lengths, to compare sizes.
     beam : float
-        Pruning threshold of the search: squared steps, and as many bits, behind the cheapest path.
+        Pruning threshold: paths this many squared steps, and as many bits, behind the cheapest path are dropped.
     slopes : tuple of float
         Multiples of the usual lambda, with one search for each; the result with the fewest bits at equal error is kept.
     """

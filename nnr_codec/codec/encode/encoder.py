@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tensors to a stream, written unit by unit."""
+"""Encoder of models: writes a stream unit by unit."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ from nnr_codec.model import (
 )
 from nnr_codec.transform import Block
 
-# Centre of the steps in reach, in octaves below 1.
+# Base of the stream's quantisation parameters, in octaves below a step of 1.
 _OCTAVES_BELOW_ONE = 16
 
 Progress = Callable[[str, int, int], None]  # name, elements done, stream bytes so far
 
 
 class Encoder:
-    """Encodes models; in incremental mode, one update after the other.
+    """Encoder of models, and of series of updates in incremental mode.
 
-    A call that fails leaves the encoder as it was.
+    A failed call does not change the encoder.
 
     Parameters
     ----------
     config : EncoderConfig, optional
     threads : int, optional
-        Tensors encoded side by side. The stream does not depend on it. Memory does: it holds as many of the largest tensors.
+        Tensors encoded in parallel. The stream does not depend on it. Memory holds up to this many of the largest tensors.
     executor : concurrent.futures.Executor, optional
-        Where to encode tensors instead: a process pool, or a cluster's; `threads` is then how many workers to keep busy.
+        Process pool or cluster that encodes the tensors instead; `threads` is then the number of workers to keep busy.
     """
 
     def __init__(
@@ -93,15 +93,15 @@ class Encoder:
         Parameters
         ----------
         tensors : mapping of str to array
-            NumPy arrays, PyTorch tensors or what NumPy makes an array of. Read one at a time, in the mapping's order, so that
-            it may load them lazily; a tensor that is larger encoded than stored is read twice.
+            NumPy arrays, PyTorch tensors or other array-likes. The mapping may load them lazily: they are read one at a time in
+            order. A tensor that is larger encoded than stored is read twice.
         file : binary file, optional
-            Written to as units are ready; the return value is then empty.
+            Output file. The return value is then empty.
         kind, metadata
-            What `Decoder.description` gives back: the kind of file the tensors come from, and its free-form texts.
+            Kind and free-form metadata of the model file, which `Decoder.description` returns.
         dtypes : mapping of str to str, optional
-            Data types in safetensors' spelling, for tensors whose array is wider than what it stands for (bfloat16), and for
-            opaque ones, whose arrays are their stored bytes.
+            Data types in safetensors' spelling, for tensors in a wider array (bfloat16 in float32) and for opaque tensors, whose
+            arrays are stored bytes.
         topology : bytes, optional
             The network's graph, a serialised ONNX model without its weights.
         attachments : mapping of str to bytes, optional
@@ -109,15 +109,14 @@ class Encoder:
         progress : callable, optional
             Called after each tensor.
         importance : mapping of str to float, array or Curvature, optional
-            What squared errors are worth, for the tensors it names: a number against other tensors; an array against each
-            other (it broadcasts to the tensor's shape); a layer's `Curvature` for quantisation with error feedback.
+            Weights of squared errors by tensor name: a number weights the tensor against others; an array, which broadcasts to
+            the tensor's shape, weights elements against each other; a `Curvature` asks for error feedback.
             `nnr_codec.frameworks.torch_importance` computes them.
 
         Raises
         ------
         NotEncodable
-            A tensor or an option that the stream cannot hold, or that a decoder refuses at its default limits; ``path`` names
-            it.
+            The stream cannot hold a tensor or an option, or a decoder would refuse it at its default limits; ``path`` names it.
         TypeError
             An argument of the wrong type.
 
@@ -166,7 +165,7 @@ class Encoder:
         topology: bytes | None,
         attachments: Mapping[str, bytes],
     ) -> None:
-        """Write all that precedes the tensors."""
+        """Write the units that precede the tensors."""
         config = self.config
         topologies = list(carriage.opening(kind, metadata, topology, attachments))
         parameter_set = ModelParameterSet(
@@ -198,7 +197,7 @@ class Encoder:
                     yield CarriedTensor(name, array, tag, shape)
             else:
                 yield self._job(name, array, pending, importance_of(name, array.shape, importance))
-            # Few tensors are in flight; this loop must not hold one more.
+            # Release the tensor: the pipeline bounds the number of tensors in memory.
             del array, value
 
     @property
@@ -206,7 +205,7 @@ class Encoder:
         return Quantization(self.config.density, self._quantization_parameter())
 
     def _quantization_parameter(self) -> int:
-        # Each tensor's qp_value reaches 32 octaves either side of this. Steps that hold small values exactly go down to 2**-48.
+        # qp_value covers 32 octaves either side of the base. Exact coding of small values needs steps down to 2**-48.
         config, half = self.config, 1 << (5 + self.config.density)
         explicit = [qp for qp in (config.qp, config.qp_1d) if qp is not None]
         for base in (-_OCTAVES_BELOW_ONE * (1 << config.density), 0):
@@ -224,7 +223,7 @@ class Encoder:
         weighting = (importance.by_weight, importance.curvature, importance.weight)
         quantization = self._quantization
         if pending is None:
-            # A decoder that skips the patch would take zeros for the tensor's own.
+            # A decoder that skips the patch returns zeros without notice, so peer_compatible excludes patches.
             can_patch = self.config.describe_source and not self.config.peer_compatible
             return TensorJob(
                 name, array, self.config, quantization, DataUnitHeader(), None, None, *weighting, can_patch
@@ -246,7 +245,7 @@ class Encoder:
     def _encoded(
         self, jobs: Iterator[TensorJob | CarriedTensor]
     ) -> Iterator[tuple[_Ticket, EncodedTensor | CarriedTensor]]:
-        """Encode tensors, here or elsewhere, and pass carried ones through in their turn."""
+        """Encode tensors in this thread, in threads or by the executor; pass carried tensors through, in order."""
         ticketed = _ticketed(jobs)
         if self._executor is not None:
             executor = self._executor
@@ -280,7 +279,7 @@ class _Ticket:
 
 @dataclass(frozen=True)
 class _Done:
-    """A job with nothing to do."""
+    """Finished task of a carried tensor."""
 
     tensor: CarriedTensor
 
@@ -302,7 +301,7 @@ def _ticketed(
 ) -> Iterator[tuple[_Ticket, int, TensorJob | CarriedTensor]]:
     for job in jobs:
         yield _Ticket.of(job), job.array.size, job
-        # A loop's variable would keep its tensor while the next one is read.
+        # Release the tensor before the next one is read.
         del job
 
 
@@ -312,7 +311,7 @@ def _check_patterns(config: EncoderConfig, described: Mapping[str, TypeAndShape]
     patterns += [("keep", pattern) for pattern in config.keep]
     if not patterns or not described:
         return
-    # Most patterns of a long list are whole names, which need no search.
+    # Patterns that are whole names need no search; long lists have mostly these.
     whole = described.keys() | {glob.escape(name) for name in described}
     for option, pattern in patterns:
         if pattern not in whole and not fnmatch.filter(described, pattern):
@@ -320,7 +319,7 @@ def _check_patterns(config: EncoderConfig, described: Mapping[str, TypeAndShape]
 
 
 def _stays_as_stored(config: EncoderConfig, name: str, array: NDArray[Any], tag: str) -> bool:
-    """Tell whether the options ask for values that float32 units do not hold as they are stored."""
+    """Tell whether `exact` or `keep` applies to a tensor whose values float32 units cannot hold."""
     if array.dtype.kind != "f" or tag == "F32":
         return False
     if config.is_kept(name):
@@ -345,7 +344,7 @@ def encode(
     importance: Mapping[str, Importance] | None = None,
     **options: Any,
 ) -> bytes:
-    """Encode a model into an NNC stream; parameters not listed are those of `Encoder` and `Encoder.encode`.
+    """Encode a model to an NNC stream. Other parameters are those of `Encoder` and `Encoder.encode`.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Threads that encode tensors: the native core's where a tensor needs little Python, Python's own for the others."""
+"""Encoding threads: native threads for tensors that need little Python, Python threads for the others."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from nnr_codec.entropy import Workers
 
 
 class EncodingThreads:
-    """A context that begins tensors, several at a time.
+    """Context manager that encodes several tensors in parallel.
 
     Parameters
     ----------
     threads : int
-        The caller's own among them, which works while it waits; tensors that need much Python have as many of their own.
+        Native threads, including the calling thread, which also takes jobs. Tensors that need much Python run in a pool of
+        the same number of Python threads.
     """
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads)  # makes its threads when they are needed
+        self._pool = ThreadPoolExecutor(threads)  # starts threads on demand
 
     def __enter__(self) -> EncodingThreads:
         return self
@@ -44,7 +45,7 @@ class EncodingThreads:
         return Workers(self._threads - 1)
 
     def submit(self, job: TensorJob) -> Task[EncodedTensor]:
-        """Begin a tensor. Its result, or its error, comes in its turn."""
+        """Start the encoding of a tensor; the task returns its result or raises its error."""
         if not needs_little_python(job):
             return self._pool.submit(encode_without_levels, job)
         known: Future[EncodedTensor] = Future()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Error bounds of the default: the root mean square error aimed at, and the largest error of elements and rows.
+"""Default error bounds: the target root mean square error, and the largest error of elements and rows.
 
 The step of a tensor follows its root mean square, because networks are invariant to how their layers are scaled against each
-other. A root mean square says nothing about elements far below it, so that a bound for elements or rows stands beside it.
+other. It says nothing about elements far below the root mean square, so elements or rows have a bound of their own.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 
 from nnr_codec.codec.encode.tensor_roles import TensorRole
 
-#: Largest error of a vector's element, relative to it, in units of the relative error aimed at: 1/125 by default.
+#: Largest relative error of an element of a vector, in units of the target relative error: 1/125 by default.
 ELEMENT_FACTOR = 16.0
-#: Largest root mean square error of a row, relative to the row, in the same units: 1/4 by default.
+#: Largest relative error of a row, in the same units: 1/4 by default.
 ROW_FACTOR = 12.5
-#: Rows below this share of the typical row are not held to the bound: dead channels, which networks are full of.
+#: Rows below this share of the typical row have no bound: most networks have dead channels.
 DEAD_ROW = 2.0**-16
-# Elements of scales and of short vectors below this share of the largest count as this large.
+# Floor of magnitudes in scales and short vectors, as a share of the largest.
 _SMALLEST = 2.0**-20
-# In vectors up to this long nearly every element keeps its own relative error; in longer ones those below the lower quartile
-# share the quartile's.
+# Longest vector whose floor is _SMALLEST; in longer ones it is the lower quartile of the magnitudes.
 _SHORT = 16
-# Fewer rows at this multiple of the upper quartile and more decide the root mean square: it is no scale for the others.
+# Ratio of the root mean square to the upper quartile of the rows' beyond which few rows dominate it, so that it is no scale
+# for the others.
 _WIDE = 4.0
 _PIECE = 1 << 20
 _LARGEST_SCALE, _SMALLEST_SCALE = 1e15, 1e-15
-# Sums of more squares in float32 would lose bits.
+# Longest sum of squares in float32 without loss of accuracy.
 _LARGEST_WIDTH = 1 << 16
 
 
@@ -44,7 +44,7 @@ class ElementBounds:
     relative : float
     floor : float
     largest_error : float
-        An error of all elements that is within the bound of every one of them; 0 when there is none.
+        Smallest bound of any nonzero element.
     """
 
     error: float
@@ -60,7 +60,7 @@ class ElementBounds:
         return bool((np.abs(weights - values.astype(np.float64)) <= bounds).all())
 
     def hold_surely(self, step: float, dependent: bool) -> bool:
-        """Tell whether quantisation with this step, by least squared error, cannot exceed a bound."""
+        """Tell whether least-squared-error quantisation with this step keeps the bounds for certain."""
         return step * (2.0 if dependent else 0.5) <= self.largest_error
 
 
@@ -76,11 +76,11 @@ class RowBounds:
     row_scales : float64[rows]
         Root mean square of each row.
     floor : float
-        Rows below are not bounded.
+        Root mean square below which rows have no bound.
     largest_error : float
-        A root mean square error of all rows that is within the bound of every one of them.
+        Smallest bound of any row.
     is_wide : bool
-        Few rows decide the tensor's root mean square.
+        True if few rows dominate the root mean square of the tensor.
     width : int
         Elements of a row.
     """
@@ -105,9 +105,9 @@ class RowBounds:
         return True
 
     def hold_surely(self, step: float, dependent: bool) -> bool:
-        """Tell whether quantisation with this step, by least squared error, is known to keep the bounds.
+        """Tell whether least-squared-error quantisation with this step keeps the bounds with certainty enough.
 
-        A row's error is a mean: the wider the row, the nearer to the usual error of the step.
+        The error of a row is a mean. The wider the row, the closer it is to the expected error of the step.
         """
         margin = 1.5 if self.width >= 64 else 2.0 if self.width >= 9 else 4.0
         return step * (0.51 if dependent else 0.29) * margin <= self.largest_error
@@ -178,7 +178,7 @@ def row_scales(weights: NDArray[np.floating], width: int) -> NDArray[np.float64]
         with np.errstate(over="ignore", under="ignore"):
             rows = weights.reshape(-1, width)
             quick: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", rows, rows) / width).astype(np.float64)
-        # Squares far from the ends of float32, where they would lose bits.
+        # The squares are well within the range of float32.
         if quick.max() < _LARGEST_SCALE and quick.min() > _SMALLEST_SCALE:
             return quick
     rows_at_once = max(_PIECE // width, 1)

@@ -21,12 +21,12 @@ from nnr_codec.model import Codebook
 from nnr_codec.quant import UNIFORM_MSE
 
 _LARGEST_LEVEL = (1 << 31) - 1
-#: Scalars, and vectors about as short, are coded exactly at any price: the most that it costs are a few bytes.
+#: Tensors of up to this many elements are always coded exactly, which costs a few bytes at most.
 TINY = 4
-# Exact coding may cost this much more than the estimate for the default.
+# Largest cost of exact coding: this multiple of the estimate for the default, plus _FREE_BITS.
 _MOST_COST = 1.25
 _FREE_BITS = 128.0
-# Elements that settle whether values repeat at all, and what their entropy is about.
+# Elements sampled to see whether values repeat, and to estimate their entropy.
 _FIRST_SAMPLE = 256
 _SECOND_SAMPLE = 4096
 _PIECE = 1 << 16
@@ -42,7 +42,7 @@ class ExactForm:
     ----------
     codebook : Codebook or None
     levels : int32[n]
-        Of scalar quantisation, or indices into the codebook, 0 for its zero entry.
+        Levels of scalar quantisation, or codebook indices relative to the zero entry.
     exponent : int
         The step is 2 to this power.
     """
@@ -58,27 +58,27 @@ class _DistinctValues:
     counts: NDArray[np.int64]
 
     def entropy_bits(self) -> float:
-        """Return the bits of all elements by the entropy of single values."""
+        """Return the zeroth-order entropy of all elements."""
         total = int(self.counts.sum())
         return float(-(self.counts * np.log2(self.counts / total)).sum())
 
 
 def exact_forms(weights: NDArray[np.float32], *, error: float, forced: bool) -> list[ExactForm]:
-    """Return the forms in which to code a tensor exactly, by increasing likelihood of being the smaller.
+    """Return the exact forms of a tensor. Later forms are more likely to be smaller.
 
     Parameters
     ----------
     weights : float32[n]
         Finite.
     error : float
-        Root mean square error of the alternative: exact coding that costs more than it is not worth it.
+        Root mean square error of lossy coding, whose estimated cost bounds that of exact coding.
     forced : bool
-        Exact at any price.
+        True for exact forms whatever they cost.
 
     Returns
     -------
     list of ExactForm
-        Empty where exact coding costs too much, or the exponents span too many bits.
+        Empty if exact coding costs too much or the exponents span too many bits.
     """
     anyway = forced or weights.size <= TINY
     if not anyway and not _values_repeat(weights, error):
@@ -105,7 +105,7 @@ def exact_forms(weights: NDArray[np.float32], *, error: float, forced: bool) -> 
 
 
 def _levels_form(weights: NDArray[np.float32]) -> list[ExactForm]:
-    """Return levels without a codebook, for values that are all different."""
+    """Return the form without a codebook, for tensors of many distinct values."""
     lattice = _integers(weights)
     if lattice is None:
         return []
@@ -114,7 +114,7 @@ def _levels_form(weights: NDArray[np.float32]) -> list[ExactForm]:
 
 
 def _integers(values: NDArray[np.float32]) -> tuple[NDArray[np.int64], int] | None:
-    """Return values as integers times two to the largest possible power, and the power; None beyond 32 bits."""
+    """Factor values into 32-bit integers and the largest common power of two; return None beyond 32 bits."""
     mantissas, exponents = np.frexp(values)
     whole = (mantissas.astype(np.float64) * (1 << 24)).astype(np.int64)
     used = whole != 0
@@ -130,18 +130,18 @@ def _integers(values: NDArray[np.float32]) -> tuple[NDArray[np.int64], int] | No
 
 
 def _values_repeat(weights: NDArray[np.float32], error: float) -> bool:
-    """Tell from samples whether exact coding may pay."""
+    """Estimate from samples whether exact coding is affordable."""
     sample = np.sort(_spread(weights, _FIRST_SAMPLE))
     if 4 * np.count_nonzero(sample[1:] != sample[:-1]) >= 3 * sample.size:
         return False
     values, counts = np.unique(_spread(weights, _SECOND_SAMPLE), return_counts=True)
-    # A sample shows less than all values, so that its entropy is a lower estimate.
+    # A sample misses rare values, so its entropy is a lower bound.
     entropy = _DistinctValues(values, counts).entropy_bits() / int(counts.sum())
     return entropy <= _MOST_COST * _usual_bits(weights, error) + _FREE_BITS / weights.size
 
 
 def _usual_bits(weights: NDArray[np.float32], error: float) -> float:
-    """Return the bits of a weight that an error costs, about: the entropy at the step of the uniform quantiser."""
+    """Estimate the bits of a weight at a root mean square error: the entropy of uniform quantisation."""
     sample = _spread(weights, _SECOND_SAMPLE).astype(np.float64)
     step = error / math.sqrt(UNIFORM_MSE)
     if not step > 0 or float(np.abs(sample).max()) > step * 2.0**31:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoding of one tensor of reals: exact where values repeat, else quantised within the bounds of its role.
+"""Encoding of a tensor of reals: exact if values repeat, else quantised within the bounds of its role.
 
 Clause: format 3, 4, 5
 """
@@ -55,17 +55,17 @@ from nnr_codec.quant import (
     step_size,
 )
 
-# Of the unit that carries a patch, beside the patch and the name.
+# Size of a patch's carrier unit without the patch and the name.
 _PATCH_UNIT_BYTES = 40
-# The peer's for vectors beside an explicit QP, at density 2: what is not searched stays comparable with it.
+# NNCodec's QP for vectors beside an explicit QP, at density 2. Streams of effort `fast` stay comparable with it.
 _QP_1D_WITH_EXPLICIT_QP = -75
-#: A step times a level may round up to twice a weight and more: beyond this, out of float32.
+#: Largest weight that is quantised: step times level may exceed the weight, and must not overflow float32.
 _LARGEST_QUANTIZED = float(np.finfo(np.float32).max) / 8
-# A vector's largest element of so many steps and more is kept: a coarse step then loses the small ones only.
+# Ratio of a vector's largest element to the step beyond which a step that loses small elements gets a warning.
 _KEPT_STEPS = 16
-# Octaves between the error aimed at and the bound of the weakest row from which companding is tried.
+# Octaves between the target error and the bound of the weakest row beyond which companding is tried.
 _WIDE_OCTAVES = 1.0
-# Bits of the largest element of a table coded as integers, and the relative error of the smallest that is accepted.
+# Bits of the largest element of a table coded as integers, and largest accepted relative error of the smallest element.
 _TABLE_BITS = 31
 _TABLE_ERROR = 2.0**-10
 
@@ -77,9 +77,9 @@ def begin_reals(
     workers: Workers | None,
     keep_levels: bool,
 ) -> EncodedTensor | TensorEncodeTask:
-    """Encode a tensor of reals, or begin to where the rest needs no Python.
+    """Encode a tensor of reals, or return a task whose remaining work is native.
 
-    Parameters are those of `nnr_codec.codec.encode.tensor_encoder.begin_tensor`, and the unit's header so far.
+    Parameters are those of `nnr_codec.codec.encode.tensor_encoder.begin_tensor`, and the header with names and dimensions.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def begin_reals(
 
 
 def _patched(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
-    """Encode a tensor with zeros in place of what is not finite, and a patch that puts it back."""
+    """Encode a tensor with zeros in place of NaN and infinities, and a patch that restores them."""
     patch = TensorPatch.of_nonfinite(weights)
     finite = weights.copy()
     finite[patch.positions] = 0
@@ -157,7 +157,7 @@ def _exact(
     explicit: QuantizationTarget | None,
     bounds: Bounds,
 ) -> EncodedTensor | None:
-    """Return the tensor coded exactly, where that is wanted or costs no more; None elsewhere."""
+    """Code a tensor exactly if the options ask for it or it costs about no more; else return None."""
     config = job.config
     forced = config.is_exact(job.name)
     if not forced and (config.bit_depth is not None or is_weighted(job)):
@@ -169,7 +169,7 @@ def _exact(
     wanted = forced or (role is TensorRole.TABLE and explicit is None and is_vector(job.array.shape))
     forms = exact_forms(weights, error=error, forced=wanted)
     if config.incremental:
-        # Levels of 0 mean zeros in updates, which a codebook's indices do not.
+        # In updates level 0 means the value 0; a codebook index 0 need not.
         forms = [form for form in forms if form.codebook is None]
     coded = [unit for form in forms if (unit := code_form(job, header, form)) is not None]
     if not coded:
@@ -181,7 +181,7 @@ def _exact(
 
 
 def _table(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32]) -> EncodedTensor:
-    """Code a table or a few elements whose exponents span too many bits for exact integers: as near as 31 bits go, or raw."""
+    """Code a table or short vector that has no exact integers: as 31-bit integers if accurate enough, else raw."""
     largest = largest_magnitude(weights)
     exponent = math.frexp(largest)[1] - _TABLE_BITS
     smallest = float(np.abs(weights[weights != 0]).min())
@@ -195,7 +195,7 @@ def _table(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32])
 def _wide(
     job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], bounds: RowBounds
 ) -> EncodedTensor:
-    """Code a matrix of wide range with a step fine enough for its weakest row, or companded, by cost."""
+    """Code a matrix of wide range companded or with a step for its weakest row, whichever is estimated smaller."""
     coded = None
     if not job.config.incremental:
         relative = job.config.relative_error
@@ -203,7 +203,7 @@ def _wide(
     error = min(bounds.error, bounds.largest_error)
     row_bits = 0.5 * np.log2(1 + np.square(np.maximum(bounds.row_scales, 1e-300) / error)) + 0.1
     fine_bits = bounds.width * float(row_bits.sum())
-    # Companding leaves 1.4 times the error, which is worth half a bit.
+    # Companding has 1.4 times the error, which corresponds to half a bit a weight.
     if coded is not None and coded[1] + 0.5 * weights.size < min(fine_bits, 32.0 * weights.size):
         unit = code_form(job, header, coded[0])
         if unit is not None:
@@ -225,7 +225,7 @@ def _begin_explicit(
     workers: Workers | None,
     keep_levels: bool,
 ) -> EncodedTensor | TensorEncodeTask:
-    """Encode at the quantisation parameter or bit depth that the configuration asks for."""
+    """Encode with the quantisation parameter or bit depth of the configuration."""
     config, density = job.config, job.quantization.qp_density
     if needs_search(job):
         target = explicit or QuantizationTarget(error=bounds.error)
@@ -245,7 +245,7 @@ def _begin_explicit(
 def _warn_of_losses(
     job: TensorJob, weights: NDArray[np.float32], role: TensorRole, bounds: Bounds, step: float
 ) -> None:
-    """Warn where a step that the caller chose loses what the default would keep: weak rows, or small elements of one sign."""
+    """Warn if an explicit step quantises to zero what the default would keep: weak rows, or small elements of one sign."""
     if isinstance(bounds, RowBounds):
         lost = (bounds.row_scales < step / 4) & (bounds.row_scales > bounds.floor)
         parts, wide = "rows", _is_wide(bounds)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rate-distortion optimised search for the levels and coding choices of one tensor.
 
-A sample of the tensor decides what quantisation needs beforehand: the unary length, the initialisations of the contexts,
-lambda, and the step when an error is the target. Passes over the whole tensor follow, each with the statistics of the one
-before.
+A sample of the tensor decides the unary length, the initialisations of the contexts, lambda, and, for a target error, the
+step. Passes over the whole tensor follow. Each uses the statistics of the previous one.
 """
 
 from __future__ import annotations
@@ -23,26 +22,27 @@ from nnr_codec.entropy import TensorCoding, TensorToEncode, encode_payload, rate
 from nnr_codec.model import DataUnitHeader, ParentNode
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, matched_lambda, quantize_rdo, step_size
 
-# The default length, which a header need not state.
+# Default of the header field, which costs no bits.
 _UNSTATED_UNARY_LENGTH = 10
-# Pieces of a sample, spread over the tensor.
+# Number of pieces of a sample, spread over the tensor.
 _SAMPLE_PIECES = 8
 _SMALLEST_SAMPLE = 1 << 11
-# Lambda at `lambda_scale` 1, in units of the bound's slope at high rate. One number serves all rates: measured from 0.2 to 6
-# bits a weight, the optimum lies between 0.7 and 1.1 and is flat. A slope tied to the error of a pass would not converge.
+# Lambda at `lambda_scale` 1, relative to the slope of the bound at high rate. From 0.2 to 6 bits a weight the measured optimum
+# is flat and lies between 0.7 and 1.1, so one value serves all rates. A slope that follows the error of a pass would not
+# converge.
 USUAL_SLOPE = 0.94
-# Tolerance of the target error, relative: a step of QP at density 6.
+# Relative tolerance of the target error: one QP at density 6.
 _TOLERANCE = 0.012
 _MAX_SETTLING_ROUNDS = 6
 _MAX_CORRECTIONS = 3
-# Below this size a step is never made coarser than the usual error per step says.
+# Tensors up to this size never get a coarser step than the expected error per step gives.
 _FEW = 64
-# Errors beyond this multiple of the target mean that the search did not converge.
+# Multiple of the target error beyond which the search did not converge.
 _MOST_EXCESS = 1.05
-# What the sign contexts after a negative and a positive value start from where most values are not 0 and signs are even.
-# An even chance costs least in a context that stays just above even, where the tables are finer than just below. A search that
-# starts there keeps it there, while levels from a search without it do not ask for it: measured from 2.5 to 7 bits a weight
-# it saves 0.002 to 0.004.
+# Initialisations of the sign contexts after a negative and after a positive value, for tensors with mostly nonzero values and
+# even signs. Even signs cost least in a context slightly above probability 1/2, where the tables are finer than below it. A
+# search that starts there stays there. A search that does not start there never chooses it from its levels. Measured from 2.5
+# to 7 bits a weight it saves 0.002 to 0.004 bits.
 _SLOW_STARTS = (7, 8)
 _STEADY_SIGNS = (8, 8)
 
@@ -56,13 +56,13 @@ class Quantised:
     qp: int
 
 
-#: Weights up to which scalar quantisation alone is tried: half the time for 1 to 2 % of the bytes, names included.
+#: Tensors up to this size are tried with scalar quantisation only: half the time for 1 to 2 % more bytes, names included.
 _TINY = 64
 
 
 @dataclass
 class _State:
-    """Choices so far."""
+    """Coding choices of the search."""
 
     qp: int
     slope: float  # lambda, in squared steps
@@ -83,7 +83,7 @@ class RdoSearch:
     weights : float32[n], C order
         Finite, not all zero.
     target : QuantizationTarget
-        The quantisation parameter, or the error, asked for.
+        Target quantisation parameter or error.
     effort : Effort
     """
 
@@ -111,9 +111,9 @@ class RdoSearch:
         self._sample_importance = None if self._importance is None else sample_of(self._importance, size)
 
     def run(self) -> Quantised:
-        """Return the cheapest levels of all searches."""
+        """Run all searches and return the cheapest levels."""
         config, effort = self._job.config, self._effort
-        # With explicit steps lambda is fixed: the price of a bit must be the same in all of a model's tensors.
+        # With explicit steps lambda is fixed, because all tensors of a model must have the same cost of a bit.
         slopes = effort.slopes if self._target.error is not None else (1.0,)
         tries = [(config.dependent, slope) for slope in slopes]
         if self._weights.size <= effort.small and self._target.error is not None and config.dependent:
@@ -126,7 +126,7 @@ class RdoSearch:
         return min((self._priced(*pair) for pair in results), key=lambda choice: choice[0])[1]
 
     def _search(self, dependent: bool, slope: float) -> Iterator[tuple[Quantised, _State]]:
-        """Search with one quantiser and one multiple of the usual lambda; yield the result of each pass."""
+        """Search with one quantiser and one multiple of the default lambda; yield the result of each pass."""
         header = replace(self._header, dq_flag=dependent, cabac_unary_length=_UNSTATED_UNARY_LENGTH)
         state, levels = self._settle(header, slope * USUAL_SLOPE * self._job.config.lambda_scale)
         for number in range(self._effort.passes):
@@ -135,7 +135,7 @@ class RdoSearch:
             tried = {state.qp}
             while len(tried) <= _MAX_CORRECTIONS:
                 qp = self._better_qp(self._weights, levels, state.qp)
-                if qp in tried:  # met, or as near as QPs go
+                if qp in tried:  # the target is met, or no QP is closer
                     break
                 tried.add(qp)
                 state.qp = qp
@@ -145,9 +145,9 @@ class RdoSearch:
                 self._learn_contexts(header, levels, state, sampled=False)
 
     def _settle(self, header: DataUnitHeader, slope: float) -> tuple[_State, NDArray[np.int32] | None]:
-        """Choose unary length and initialisations from a sample, at the target step or while converging to the target error.
+        """Choose unary length and initialisations from a sample while the step converges to the target error.
 
-        Returns also the levels of the whole tensor where the last round quantised all of it.
+        Return also the levels, if the sample is the whole tensor.
         """
         slope *= matched_lambda(DEPENDENT_MSE if header.dq_flag else UNIFORM_MSE)
         state = _State(usual_qp(self._target, header.dq_flag, self._density), slope)
@@ -157,7 +157,7 @@ class RdoSearch:
         for number in range(_MAX_SETTLING_ROUNDS):
             levels = self._quantize_sample(header, state)
             qp = self._better_qp(self._sample, levels, state.qp)
-            # What the contexts should start from depends little on the last few percent of the step.
+            # The initialisations depend little on the last few percent of the step.
             if number == 0:
                 self._learn_contexts(header, levels, state, sampled=True)
             elif qp == state.qp:
@@ -238,7 +238,7 @@ class RdoSearch:
         )
 
     def _better_qp(self, weights: NDArray[np.float32], levels: NDArray[np.int32], qp: int) -> int:
-        """Return the QP that should meet the target error, by the error of this one; the same when that meets it."""
+        """Return the QP that meets the target error by extrapolation from this one; the same QP if it meets the target."""
         if self._target.error is None:
             return qp
         step = step_size(qp, self._density)
@@ -246,12 +246,12 @@ class RdoSearch:
         ratio = self._target.error / max(_error(weights, levels, step, importance), sys.float_info.min)
         if abs(math.log(ratio)) <= _TOLERANCE:
             return qp
-        # A few weights may happen to lie on levels: their error says little about the step.
+        # A few weights may lie on levels by chance; their error then says little about the step.
         most = 4.0 if weights.size > _FEW else 1.0
         return nearest_qp(step * min(max(ratio, 0.25), most), self._density)
 
     def _priced(self, result: Quantised, state: _State) -> tuple[float, Quantised]:
-        """Return the cost of levels, at the target error or with the error counted in, and the levels."""
+        """Return the cost of levels in bits, adjusted to the target error or with the distortion added, and the levels."""
         levels = result.levels
         small = levels.size <= self._effort.small
         lengths = [state.unary_length]
@@ -268,8 +268,8 @@ class RdoSearch:
         step = step_size(result.qp, self._density)
         error = _error(self._weights, levels, step, self._importance)
         if self._target.error is not None:
-            # Errors differ a little between candidates: by the bound's slope, 1 bit a weight is a factor of 2.
-            # An error far below is luck, which a tensor of few weights may have, and buys nothing.
+            # Candidates differ slightly in error. On the rate-distortion bound a factor of 2 in error is 1 bit a weight.
+            # An error far below the target, as small tensors may have by chance, gets no credit.
             bits += levels.size * math.log2(max(error, 0.9 * self._target.error) / self._target.error)
             bits += 1e9 if error > _MOST_EXCESS * self._target.error else 0
         else:
@@ -278,14 +278,14 @@ class RdoSearch:
 
 
 def _stating(header: DataUnitHeader, unary_length: int, parent: ParentNode | None) -> DataUnitHeader:
-    """Return a header with these fields; the same object where it has them, which saves a slow copy."""
+    """Return a header with these fields; the same object if it has them already, because copies are slow."""
     if header.cabac_unary_length == unary_length and header.parent == parent:
         return header
     return replace(header, cabac_unary_length=unary_length, parent=parent)
 
 
 def _with_steady_signs(initialisations: bytes, tensor: TensorToEncode) -> bytes:
-    """Return initialisations whose sign contexts stay where even signs cost least.
+    """Return initialisations with sign contexts at the state where even signs cost least.
 
     Clause: format 5.2, 5.3
     """
@@ -297,7 +297,7 @@ def _with_steady_signs(initialisations: bytes, tensor: TensorToEncode) -> bytes:
         return initialisations
     first = 25 if tensor.coding.dependent else 4
     last = first + len(_STEADY_SIGNS)
-    # Contexts that adapt fast suit signs that are not even, or too few to tell.
+    # Contexts that adapt fast mean uneven signs, or too few of them.
     if any(chosen not in _SLOW_STARTS for chosen in initialisations[first:last]):
         return initialisations
     return initialisations[:first] + bytes(_STEADY_SIGNS) + initialisations[last:]
@@ -314,7 +314,7 @@ def _error(
 
 
 def sample_of(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Return about `size` values in pieces spread over the tensor; all of them when there are few."""
+    """Return about `size` values in pieces spread over the tensor; all values if the tensor is small."""
     if values.size <= 3 * size // 2:
         return values
     piece = size // _SAMPLE_PIECES

@@ -21,14 +21,14 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class QuantizationTarget:
-    """Target of one tensor's quantisation: the step of the parameter `qp`, or the root mean square error `error`."""
+    """Target of a tensor's quantisation: a quantisation parameter, or a root mean square error if `error` is not None."""
 
     qp: int = 0
     error: float | None = None
 
 
 def explicit_target(name: str, vector: bool, config: EncoderConfig) -> QuantizationTarget | None:
-    """Return the target that the configuration names for a tensor by a quantisation parameter; None for an error.
+    """Return the quantisation parameter that the configuration sets for a tensor; None if it sets an error.
 
     Clause: format 4
     """
@@ -40,10 +40,10 @@ def explicit_target(name: str, vector: bool, config: EncoderConfig) -> Quantizat
 
 
 def target_error(rms: float, vector: bool, config: EncoderConfig, qp_density: int) -> float:
-    """Return the error to aim at, by the root mean square to which it is relative.
+    """Return the target error of a tensor with this root mean square.
 
-    Beside an explicit `qp`, a vector gets the finer of the error that `relative_error_1d` asks for and the one that `qp` would
-    leave: the latter has the same slope of rate over distortion, the former respects that networks are sensitive to vectors.
+    With an explicit `qp`, a vector gets the smaller of the error of `relative_error_1d`, because networks are sensitive to
+    vectors, and the error of `qp`, which has the same rate-distortion slope as the matrices.
     """
     if not vector:
         return config.relative_error * rms
@@ -56,7 +56,7 @@ def target_error(rms: float, vector: bool, config: EncoderConfig, qp_density: in
 def choose_target(
     name: str, weights: NDArray[np.float32], vector: bool, config: EncoderConfig, qp_density: int
 ) -> QuantizationTarget:
-    """Return the target of a tensor by the configuration and the tensor's root mean square.
+    """Return the quantisation target of a tensor.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def choose_target(
     weights : float32[n]
         Finite.
     vector : bool
-        Whether one extent holds all elements.
+        True if one extent holds all elements.
 
     Clause: format 4
     """
@@ -90,25 +90,25 @@ def nearest_qp(step: float, qp_density: int) -> int:
 
 
 def usual_qp(target: QuantizationTarget, dependent: bool, qp_density: int) -> int:
-    """Return the QP asked for, or the one whose step usually leaves the error asked for."""
+    """Return the target's QP, or the QP whose expected error is nearest to the target's."""
     if target.error is None:
         return target.qp
     return nearest_qp(target.error / math.sqrt(_mse(dependent)), qp_density)
 
 
 def finer_qp(target: QuantizationTarget, dependent: bool, qp_density: int) -> int:
-    """Return the QP asked for, or the one with the largest step that leaves at most the error asked for."""
+    """Return the target's QP, or the largest one whose expected error does not exceed the target's."""
     if target.error is None:
         return target.qp
     return 0 if target.error == 0 else qp_for_step(target.error / math.sqrt(_mse(dependent)), qp_density)
 
 
 def qp_for_bit_depth(weights: NDArray[np.float32], bit_depth: int, dependent: bool, qp_density: int) -> int:
-    """Return the QP of the finest step whose levels fit so many bits, sign included."""
+    """Return the QP of the finest step whose levels fit this many bits, sign included."""
     largest = largest_magnitude(weights)
     if largest == 0:
         return 0
-    # The trellis may pick a level two away from the nearest; the uniform quantiser rounds up by half at most.
+    # The trellis may choose a level two away from the nearest; the uniform quantiser rounds by at most one half.
     room = (1 << (bit_depth - 1)) - 1
     usable = max(room - 2, 0.5) if dependent else room + 0.499
     qp = qp_for_step(largest / usable, qp_density)
@@ -116,12 +116,12 @@ def qp_for_bit_depth(weights: NDArray[np.float32], bit_depth: int, dependent: bo
 
 
 def root_mean_square(weights: NDArray[np.float32]) -> float:
-    """Return the root mean square; exact range, however large or small the weights."""
+    """Return the root mean square, without overflow or underflow."""
     largest = largest_magnitude(weights)
     if largest == 0:
         return 0.0
     total = 0.0
-    # Piece by piece: a scaled copy of a large tensor would take as much memory as the tensor.
+    # In pieces, because a scaled copy would take as much memory as the tensor.
     for start in range(0, weights.size, _PIECE):
         scaled = weights[start : start + _PIECE] / np.float32(largest)
         total += float(np.dot(scaled, scaled))
@@ -129,7 +129,7 @@ def root_mean_square(weights: NDArray[np.float32]) -> float:
 
 
 def largest_magnitude(weights: NDArray[np.float32]) -> float:
-    """Return the largest absolute value, without a copy; 0 of nothing."""
+    """Return the largest absolute value without a copy; 0 for an empty array."""
     return max(float(np.max(weights, initial=0.0)), -float(np.min(weights, initial=0.0)))
 
 

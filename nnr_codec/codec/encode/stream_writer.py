@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Units to a binary file, in an order that other decoders read."""
+"""Writer of units to a binary file, in an order that other decoders accept."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _DEFAULTS = Limits()
 
 
 class StreamWriter:
-    """Writes units, and holds the only raw float unit back for the end.
+    """Writer of units that moves a single raw float unit to the end.
 
-    NNCodec 2.1.3 reads one raw float unit, as the last unit of a stream. A second raw unit releases the first one: then no
-    order helps.
+    NNCodec 2.1.3 reads one raw float unit, as the last unit of a stream. If there are several, no order helps, and they stay
+    in place.
 
     Parameters
     ----------
     file : binary file
     digest : hash object, optional
-        Takes all bytes; its digest closes the stream.
+        Hash of all bytes; its digest ends the stream.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class StreamWriter:
         self._digest = digest
         self._state = SyntaxState()
         self._held: tuple[str, bytes] | None = None
-        self._follower: str | None = None  # the tensor written after the held one came
+        self._follower: str | None = None  # first tensor after the held one
         self._holds_raw_units = True
         self._carried_bytes = 0
         self.n_bytes = 0
@@ -80,7 +80,7 @@ class StreamWriter:
             self.write_unit(unit)
 
     def close(self) -> None:
-        """Write what is held back, and what the end of a stream needs."""
+        """Write the held unit, padding if needed, and the checksum."""
         self._pad()
         self._release()
         if self._digest is not None:
@@ -100,12 +100,12 @@ class StreamWriter:
         self._write(octets)
 
     def _pad(self) -> None:
-        """Lengthen a stream that a decoder would take for a bomb: it decodes so many bytes for each byte of the stream."""
+        """Add padding if a decoder would refuse the stream for its expansion ratio."""
         ratio, floor = _DEFAULTS.max_expansion_ratio or 1, _DEFAULTS.expansion_floor_bytes
         decoded_bytes = 4 * self._state.total_elements + self._carried_bytes
         n_bytes = self.n_bytes + (0 if self._held is None else len(self._held[1]))
         if decoded_bytes > floor and decoded_bytes > ratio * n_bytes:
-            # Noise, which does not deflate.
+            # Pseudorandom bytes do not deflate.
             padding = hashlib.shake_128(b"nnr_codec padding").digest(decoded_bytes // ratio + 1 - n_bytes)
             for unit in carrier_units(CarriedKind.PADDING, "", padding, as_text=True):
                 self.write_unit(unit)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One tensor to one data unit: a pure function, so that it can run in any thread or process."""
+"""Encoding of one tensor to one data unit; a pure function, which runs in any thread or process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def encode_tensor(job: TensorJob) -> EncodedTensor:
     Raises
     ------
     NotEncodable
-        The format has no exact or sensible place for these values; ``path`` is the tensor's name.
+        The format cannot hold the values; ``path`` is the tensor's name.
 
     Clause: format 3, 4, 5
     """
@@ -37,9 +37,9 @@ def encode_tensor(job: TensorJob) -> EncodedTensor:
 
 
 def encode_without_levels(job: TensorJob) -> EncodedTensor:
-    """Encode one tensor as `encode_tensor` does, and keep its levels for updates only.
+    """Encode one tensor like `encode_tensor`, and drop its levels unless updates need them.
 
-    Waiting for their turn, or travelling, they cost as much as the tensor.
+    Levels take as much memory, or transfer between processes, as the tensor.
     """
     begun = begin_tensor(job, keep_levels=job.config.incremental)
     encoded = begun.result() if isinstance(begun, TensorEncodeTask) else begun
@@ -49,15 +49,15 @@ def encode_without_levels(job: TensorJob) -> EncodedTensor:
 def begin_tensor(
     job: TensorJob, workers: Workers | None = None, *, keep_levels: bool = True
 ) -> EncodedTensor | TensorEncodeTask:
-    """Encode a tensor, or begin to where the rest needs no Python.
+    """Encode a tensor, or return a task whose remaining work is native.
 
     Parameters
     ----------
     job : TensorJob
     workers : Workers, optional
-        Threads that may do the rest.
+        Threads for the native work.
     keep_levels : bool
-        False where nobody needs the levels.
+        False if the levels are not needed.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def begin_tensor(
 
 
 def needs_little_python(job: TensorJob) -> bool:
-    """Tell whether most of a tensor's encoding is one call of the native core."""
+    """Tell whether the encoding of a tensor is mostly one native call."""
     return (
         not isinstance(job.array, Block)
         and job.array.dtype.kind == "f"

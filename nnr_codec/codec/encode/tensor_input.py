@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tensors as callers have them: checks, conversion to arrays of the codec, and stored bytes."""
+"""Input tensors: checks, conversion to arrays of the codec, and stored bytes."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from nnr_codec.model import Limits
 from nnr_codec.model.data_types import DATA_TYPES, TAG_OF_NAME
 from nnr_codec.transform import Block
 
-#: What the encoder writes, a decoder with its default limits reads.
+#: The encoder writes only what a decoder reads at its default limits.
 _DEFAULTS = Limits()
 _MAX_NAME_BYTES = _DEFAULTS.max_name_bytes or 0
 _MAX_DIMENSIONS = _DEFAULTS.max_dimensions or 0
 _MAX_ELEMENTS = _DEFAULTS.max_tensor_elements or 0
 _MAX_TOTAL_ELEMENTS = _DEFAULTS.max_total_elements or 0
-#: Units of a stream beside those of tensors: parameter sets, description, carried metadata.
+#: Leaves 1024 units for parameter sets, description and carried metadata.
 _MAX_TENSORS = (_DEFAULTS.max_units or 0) - (1 << 10)
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _INT32 = np.iinfo(np.int32)
-#: Types without arithmetic here that safetensors has a tag for, by name in PyTorch and ml_dtypes.
+#: Tags of safetensors for types without arithmetic, by name in PyTorch and ml_dtypes.
 _OPAQUE_TAGS = {
     "float8_e8m0fnu": "F8_E8M0",
     "float8_e4m3fnuz": "F8_E4M3FNUZ",
@@ -43,7 +43,7 @@ TypeAndShape = tuple[str, tuple[int, ...]]
 
 @runtime_checkable
 class DescribedTensors(Protocol):
-    """A mapping that knows its tensors without reading them, such as an open model file."""
+    """Mapping that describes its tensors without reading them, such as an open model file."""
 
     def dtype_of(self, name: str) -> str:
         """Return the data type in safetensors' spelling."""
@@ -53,7 +53,7 @@ class DescribedTensors(Protocol):
 
 
 def describe_tensors(tensors: Tensors, dtypes: Mapping[str, str]) -> dict[str, TypeAndShape]:
-    """Check a model as far as that needs no elements, and return its tensors' types and shapes.
+    """Check a model without reading elements, and return types and shapes of its tensors.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def describe_tensors(tensors: Tensors, dtypes: Mapping[str, str]) -> dict[str, T
 
 
 def as_codec_array(name: str, value: ArrayLike, tag: str) -> NDArray[Any]:
-    """Return a tensor as the codec computes with it: float32 for the types that NumPy lacks, stored bytes for opaque ones.
+    """Convert a tensor for the codec: float32 for types that NumPy lacks, stored bytes for opaque types.
 
     Raises
     ------
@@ -119,14 +119,14 @@ def must_be_carried(array: NDArray[Any], tag: str) -> bool:
 
 
 def stored_bytes(name: str, array: NDArray[Any], tag: str) -> memoryview:
-    """Return the elements as a file of their type stores them: little-endian, C order; a view where they are so already."""
+    """Return the elements as stored in files: little-endian, C order; a view if possible."""
     stored = narrow(array, tag, name) if tag in STORAGE else array
     stored = np.ascontiguousarray(stored, stored.dtype.newbyteorder("<"))
     return stored.reshape(-1).view(np.uint8).data if stored.nbytes else memoryview(b"")
 
 
 def element_bytes(array: NDArray[Any], tag: str) -> int:
-    """Return the stored size of an element, or 1 where it is not known."""
+    """Return the stored size of an element, or 1 if unknown."""
     if tag in DATA_TYPES:
         return DATA_TYPES[tag].size_bytes
     return 4 if array.dtype.kind == "c" else array.dtype.itemsize
@@ -192,7 +192,7 @@ def _torch_tag(dtype: str) -> str:
 
 
 def _torch_of(value: object) -> Any:
-    """Return the module torch for its tensors, else None; a program that has tensors has imported it."""
+    """Return the module torch if the value is its tensor, else None; never imports torch."""
     if isinstance(value, np.ndarray):
         return None
     torch = sys.modules.get("torch")

@@ -10,7 +10,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-# A trained vector of this many elements is never sorted; a schedule, a frequency or a position table usually is.
+# Trained vectors of this length are practically never sorted; schedules, frequencies and position tables usually are.
 _SHORTEST_TABLE = 16
 _LONGEST_TABLE = 1 << 16
 
@@ -54,7 +54,7 @@ def role_of(name: str, shape: tuple[int, ...], weights: NDArray[np.float32]) -> 
     Parameters
     ----------
     name : str
-        A hint: it tells statistics, embeddings and unsorted tables apart from what looks like them.
+        Distinguishes statistics, embeddings and unsorted tables, which shape and values do not.
     shape : tuple of int
     weights : float32[n]
         The elements, finite.
@@ -71,7 +71,7 @@ def role_of(name: str, shape: tuple[int, ...], weights: NDArray[np.float32]) -> 
 
 
 def _is_strictly_sorted(values: NDArray[np.float32]) -> bool:
-    # The first few elements settle nearly every vector.
+    # The first few elements suffice for nearly every vector.
     if not _is_monotonic(values[:_SHORTEST_TABLE]):
         return False
     return _is_monotonic(values)

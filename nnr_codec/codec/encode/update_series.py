@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""State of an incremental encoder: nodes, depths and levels of the updates that went out.
+"""State of an incremental encoder: nodes, depths and levels of the updates sent.
 
 Clause: format 3, 5.6
 """
@@ -26,7 +26,7 @@ class _Node:
 
 @dataclass(frozen=True)
 class UpdateStart:
-    """Header of a tensor's next update, without its parent; the parent; and the levels that it builds on."""
+    """Start of a tensor's next update: header without parent, the parent, and the levels of the previous update."""
 
     header: DataUnitHeader
     parent: ParentNode
@@ -34,7 +34,7 @@ class UpdateStart:
 
 
 class UpdateSeries:
-    """Updates of a model, one stream each. A stream changes the series only when it is committed.
+    """Series of updates of a model, one stream each. A stream changes the series only when it is committed.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class UpdateSeries:
 
     def _start(self, node: _Node) -> UpdateStart:
         header = DataUnitHeader(node_id=NodeId(self._device_id, node.parameter_id, node.depth + 1))
-        # The peer's first update has depth 1 and names its parent, the model both sides have at depth 0; its decoder wants that.
+        # NNCodec's decoder requires a parent at depth 0, the model that both sides have, so the first update has depth 1.
         parent = ParentNode(ParentNodeIdType.ICNN_NDU_ID, device_id=self._device_id)
         predecessors = self._tree.predecessors(replace(header, parent=parent)) if node.depth else None
         return UpdateStart(header, parent, predecessors[0] if predecessors else None)
@@ -61,7 +61,7 @@ class UpdateSeries:
 
 @dataclass
 class PendingUpdate:
-    """One stream of a series, in the making."""
+    """Stream of a series that is not complete."""
 
     series: UpdateSeries
     _nodes: dict[str, _Node] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class PendingUpdate:
     _n_parameters: int = -1
 
     def start(self, name: str, shape: tuple[int, ...]) -> UpdateStart:
-        """Return what a tensor's unit starts from; a tensor of a new name or a new shape begins a node."""
+        """Return the start of a tensor's update; a new name or a new shape begins a node."""
         if self._n_parameters < 0:
             self._n_parameters = self.series._n_parameters
         node = self.series._nodes.get(name)
@@ -80,11 +80,11 @@ class PendingUpdate:
         return self.series._start(node)
 
     def sent(self, name: str, unit: DataUnit, levels: NDArray[np.int32]) -> None:
-        """Note that a tensor's unit stands in the stream."""
+        """Record a unit that was written to the stream."""
         self._sent.append((name, unit, levels))
 
     def commit(self) -> None:
-        """Take the stream into the series: it is written, and the next one builds on it."""
+        """Add the written stream to the series; the next one updates it."""
         series = self.series
         series._n_parameters = max(self._n_parameters, series._n_parameters)
         for name, node in self._nodes.items():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Companded quantisation of matrices whose rows differ too much for one step: a codebook with geometric spacing.
+"""Companded quantisation, for matrices whose rows differ too much for one step: a codebook with geometric spacing.
 
-Every weight keeps about the same relative error, whichever row or column it is in. Any decoder of codebooks reads it.
+Every weight has about the same relative error. Any decoder that supports codebooks reads the result.
 
 Clause: format 3 (codebook), 4
 """
@@ -18,10 +18,10 @@ from nnr_codec.codec.encode.error_bounds import RowBounds
 from nnr_codec.codec.encode.exact_values import ExactForm
 from nnr_codec.model import Codebook
 
-# The largest weight takes this many bits as an integer.
+# Bits of the largest weight as an integer.
 _BITS = 30
-# Spacing of the entries, relative to them, in units of the relative error aimed at: a uniform error of this spacing has a root
-# mean square of 1.4 times the error, for the bits of 1.4 times as much.
+# Relative spacing of the entries, in units of the target relative error. The root mean square error is 5 / sqrt(12) = 1.4
+# times the target.
 _SPACING = 5.0
 _PIECE = 1 << 18
 
@@ -29,7 +29,7 @@ _PIECE = 1 << 18
 def companded(
     weights: NDArray[np.float32], bounds: RowBounds, relative_error: float
 ) -> tuple[ExactForm, float] | None:
-    """Return indices into a codebook, and about the bits they take.
+    """Return codebook indices and their estimated bits.
 
     Parameters
     ----------
@@ -37,17 +37,17 @@ def companded(
         Finite, not all zero.
     bounds : RowBounds
     relative_error : float
-        Aimed at.
+        Target relative error.
 
     Returns
     -------
     (ExactForm, float) or None
-        None where the codebook would be too long.
+        None if the codebook would be too long.
     """
     largest = float(np.abs(weights).max())
     exponent = math.frexp(largest)[1] - _BITS
     step = math.ldexp(1.0, exponent)
-    # A tenth of the typical row apart, or half of the error allowed in the weakest: below, relative errors gain nothing.
+    # Smallest spacing. The bounds do not need finer entries near zero.
     finest = max(int(min(0.7 * bounds.largest_error, _SPACING * bounds.error) / step), 1)
     entries = _geometric_entries(finest, _SPACING * relative_error, math.ceil(largest / step))
     if 2 * len(entries) > 8 * LARGEST_CODEBOOK:
@@ -75,7 +75,7 @@ def companded(
 
 
 def _geometric_entries(finest: int, spacing: float, largest: int) -> NDArray[np.int64]:
-    """Return 0 and increasing integers, apart by `finest` or by the share `spacing` of themselves, up to `largest`."""
+    """Return increasing integers from 0 to `largest`, spaced by the larger of `finest` and `spacing` times the entry."""
     entries = [0]
     while entries[-1] < largest and len(entries) <= 4 * LARGEST_CODEBOOK:
         entries.append(entries[-1] + max(finest, int(spacing * entries[-1])))
