@@ -51,7 +51,7 @@ _SUFFIX_OF_KIND = {
 }
 #: Size of the shards that Hugging Face's tools write by default.
 _USUAL_SHARD_BYTES = 5_000_000_000
-#: Tags of real types, which a wanted output type replaces.
+#: Tags of floating-point types, which `dtype` replaces.
 _FLOAT_TAGS = frozenset({"F16", "BF16", "F32", "F64", "F8_E4M3", "F8_E5M2"})
 
 
@@ -94,7 +94,7 @@ def decode_file(
     threads: int | None = None,
     progress: FileProgress | None = None,
 ) -> DecodeReport:
-    """Decode a stream file to a model file: by default the kind it was made from, with its types and metadata.
+    """Decode a stream file to a model file, by default of the original kind, with original types and metadata.
 
     safetensors and NPZ are written tensor by tensor and take memory for a few of the largest tensors; PyTorch and ONNX files
     take memory for the whole model.
@@ -103,15 +103,15 @@ def decode_file(
     ----------
     stream : path-like or binary file
     model : path-like or binary file, optional
-        The name says the kind; ``*.safetensors.index.json`` is a sharded set, and a folder or a name that ends with "/" gets
-        ``model.safetensors`` and the attachments. By default the stream's name with the suffix of
-        the kind it was made from.
+        The suffix selects the kind. ``*.safetensors.index.json`` is a sharded set. A folder, or a name that ends with "/",
+        gets ``model.safetensors`` and the attachments. By default the name of the stream with the suffix of the original kind.
     kind : str, optional
-        Kind of the model file, instead of what its name or the stream says: "safetensors", "npz", "pytorch" or "onnx".
+        Kind of the model file, in place of that of its suffix or of the stream: "safetensors", "npz", "pytorch", "onnx",
+        "gguf", "keras" or "h5".
     names : collection of str, optional
         Decode these tensors only.
     dtype : str, optional
-        Type of all real tensors instead of their own, in NumPy's or safetensors' spelling: "float16", "bfloat16", "F32".
+        Data type for all floating-point tensors, in NumPy's or safetensors' spelling: "float16", "bfloat16", "F32".
     template : path-like or bytes, optional
         For ONNX: the model whose weights are replaced.
     shard_bytes : int, optional
@@ -223,7 +223,7 @@ def decode_file(
 
 @dataclass(frozen=True)
 class _Destination:
-    """Kind of the model file, its path (the index's, for a sharded set), and whether it is a sharded set."""
+    """Kind and path of the output; for a sharded set, the path of its index."""
 
     kind: str
     path: str
@@ -231,7 +231,7 @@ class _Destination:
 
     @property
     def is_folder(self) -> bool:
-        """True for a folder to write weights, configuration and tokenizer into."""
+        """True for a folder, which gets weights, configuration and tokenizer."""
         return self.path.endswith(("/", os.sep)) or os.path.isdir(self.path)
 
     @classmethod
@@ -265,7 +265,7 @@ class _Destination:
         return cls(kind, path, in_shards)
 
     def refuse(self, stream: FilePath | BinaryIO, overwrite: bool) -> None:
-        """Refuse outputs that would destroy something, before the work; the writer checks again when the file gets its name."""
+        """Refuse outputs that would destroy a file. The writer checks again when it renames its temporary file."""
         if isinstance(stream, str | os.PathLike):
             refuse_same_file(stream, self.path)
         refuse_stream_as_model(self.path)
@@ -298,7 +298,7 @@ def _tensors(
     reading: Mapping[str, Any],
     progress: FileProgress | None,
 ) -> tuple[Iterator[NamedTensor], dict[str, TensorDescription], dict[str, str]]:
-    """Return the tensors in the file's order as they are decoded, their descriptions, and tied names."""
+    """Return a decoding iterator over the tensors in file order, their descriptions, and tied names."""
     coded = {
         t.name: TensorDescription(t.dtype, t.shape or (), None if t.dtype in DATA_TYPES else t.n_bytes)
         for t in summary.tensors
@@ -315,7 +315,7 @@ def _tensors(
         progress,
     )
     if len(summary.tensors) > len(coded):
-        # A name occurs twice and the later tensor stands, which is known at the end only.
+        # If a name occurs twice, the later tensor counts, so decode all before writing.
         gathered = dict(decoded)
         return iter([(n, gathered[origin.tied.get(n, n)]) for n in descriptions]), descriptions, aliases
     return _arranged(decoded, list(descriptions), origin.tied), descriptions, aliases
@@ -327,7 +327,7 @@ def _counted(
     total, done = sum(size_of.values()), 0
     for name, array in decoded:
         yield name, array
-        # A loop's variable would keep the tensor while the next one is decoded.
+        # Release the tensor before the next one is decoded.
         del array
         done += size_of.get(name, 0)
         if progress is not None:
@@ -346,7 +346,7 @@ def _checked_names(names: Collection[str], known: Collection[str]) -> list[str]:
 
 
 def _in_file_order(coded: Mapping[str, TensorDescription], origin: Origin) -> dict[str, TensorDescription]:
-    """Describe all tensors in the order of the original file, tied names included."""
+    """Return the descriptions of all tensors in the order of the original file, tied names included."""
     tied = {name: coded[target] for name, target in origin.tied.items() if target in coded}
     present = {**coded, **tied}
     ordered = [name for name in origin.order if name in present]
@@ -357,7 +357,7 @@ def _in_file_order(coded: Mapping[str, TensorDescription], origin: Origin) -> di
 def _arranged(
     decoded: Iterator[NamedTensor], order: Sequence[str], tied: Mapping[str, str]
 ) -> Iterator[NamedTensor]:
-    """Yield tensors in the file's order under all their names; a tensor waits in memory only while it has to."""
+    """Yield tensors in file order under all their names; keep a tensor only until its last use."""
     uses = Counter(tied.get(name, name) for name in order)
     waiting: dict[str, NDArray[Any]] = {}
     for name in order:
@@ -370,5 +370,5 @@ def _arranged(
             del arrived
         uses[target] -= 1
         yield name, waiting[target] if uses[target] else waiting.pop(target)
-    # To the end of the stream, where its last checks are.
+    # Exhaust the decoder, which checks the end of the stream.
     yield from decoded

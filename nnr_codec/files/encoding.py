@@ -44,15 +44,15 @@ class EncodeReport:
     model_bytes, stream_bytes : int
         Sizes of the files, before and after.
     n_tensors, n_weights : int
-        Tensors and elements, each shared one counted once.
+        Numbers of tensors and elements; shared ones count once.
     not_encoded : tuple of str
-        Entries of the model file that are no tensors of the model, such as a checkpoint's optimizer state.
+        Entries of the model file that are not encoded, such as the optimizer state of a checkpoint.
     notes : tuple of str
-        Sentences about the model file that its user should read.
+        Remarks about the model file for the user.
     target : TargetReport or None
-        Result of the search, where a size or an error was asked for.
+        Result of the search for a target size or error.
     errors : tuple of TensorError
-        Error of each tensor, where ``verify`` was asked for.
+        Error of each tensor, with ``verify``.
     seconds : float
         Wall time.
     """
@@ -98,22 +98,22 @@ def encode_file(
     progress: FileProgress | None = None,
     **options: Any,
 ) -> EncodeReport:
-    """Encode a model file to a stream file, with all that is needed to get the same kind of file back.
+    """Encode a model file to a stream file, which decodes to the same kind of file.
 
     Parameters
     ----------
     model : path-like or binary file
-        A model file of any kind that `nnr_codec.frameworks.open_model` reads, a folder with one, or the index of a sharded
-        set. A pipe or a file object is copied to a temporary file first.
+        Model file of a kind that `nnr_codec.frameworks.open_model` reads, folder with one, or index of a sharded set. A pipe
+        or file object is copied to a temporary file first.
     stream : path-like or binary file, optional
         By default the model's name with the suffix ``.nnr``.
     config : EncoderConfig, optional
     key, optimizer, dequantize
-        Parts of a checkpoint, and values instead of blocks of a GGUF file, as of `nnr_codec.frameworks.open_model`.
+        Parts of a checkpoint to encode, and values instead of blocks of a GGUF file; see `nnr_codec.frameworks.open_model`.
     target_ratio, target_bits, max_error, per_tensor
         Size or error to reach, as ``ratio``, ``bits``, ``max_error`` and ``per_tensor`` of `compress_to_target`.
     verify : bool
-        Decode what was written and measure the error of each tensor. A stream that does not decode is not kept.
+        Decode the stream and measure the error of each tensor. A stream that fails is deleted.
     overwrite : bool
         Replace an existing stream. A file that is no stream is never replaced.
     threads : int, optional

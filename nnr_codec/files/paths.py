@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of files: defaults, and outputs that would destroy an input."""
+"""File paths: default names, and checks that no output destroys an input."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def refuse_model_as_stream(stream: FilePath) -> None:
     Raises
     ------
     NotEncodable
-        The name ends like a model file's, or the file that exists is one.
+        The name has the suffix of a model file, or the existing file is one.
     """
     path = os.fspath(stream)
     kind = kind_of_path(path)
@@ -61,7 +61,7 @@ def refuse_stream_as_model(model: FilePath) -> None:
     Raises
     ------
     NotEncodable
-        The file that exists is a stream.
+        The existing file is a stream.
     """
     path = os.fspath(model)
     if os.path.isfile(path) and is_stream(path):
@@ -89,7 +89,7 @@ def refuse_same_file(input_path: FilePath, output_path: FilePath) -> None:
 
 @contextlib.contextmanager
 def seekable(source: FilePath | BinaryIO) -> Iterator[str]:
-    """Give the path of a regular file with the input's bytes: pipes and file objects are copied to a temporary file first.
+    """Yield the path of a regular file with the bytes of the input. Pipes and file objects are copied to a temporary file.
 
     Parameters
     ----------

@@ -22,10 +22,10 @@ from nnr_codec.model import Limits
 
 
 class StreamFile(Mapping[str, NDArray[Any]]):
-    """The tensors of a stream, each decoded when it is asked for.
+    """Lazy mapping of the tensors of a stream.
 
-    ``file[name]`` decodes one tensor to its values in the data type of the source; `levels` gives its integers. Iteration
-    gives names in the stream's order. A file is a context manager.
+    ``file[name]`` decodes one tensor to values in the data type of the source; `levels` returns its integers. Iteration yields
+    names in stream order. A file is a context manager.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class StreamFile(Mapping[str, NDArray[Any]]):
     BitstreamError
         A header is wrong.
     NotEncodable
-        The stream is an update of others: its tensors exist only together with those it builds on; use `Decoder`.
+        The stream is one of a series of updates, which depend on each other; use `Decoder`.
     """
 
     def __init__(
@@ -72,21 +72,21 @@ class StreamFile(Mapping[str, NDArray[Any]]):
         except BaseException:
             self._stack.close()
             raise
-        # Of two equal names the later tensor stands, as in `decode`.
+        # If two units have the same name, the later one counts, as in `decode`.
         self._tensors = {tensor.name: tensor for tensor in self.summary.tensors}
 
     @property
     def kind(self) -> str:
-        """Kind of the model file that the stream was made from; "" when the stream does not say."""
+        """Kind of the encoded model file; "" if the stream does not have it."""
         return self.summary.kind
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Free-form metadata of that file."""
+        """Free-form metadata of the model file."""
         return self.summary.metadata
 
     def describe(self, name: str) -> TensorSummary:
-        """Return the shape, data type and place of a tensor without decoding it.
+        """Return shape, data type and position of a tensor without decoding it.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class StreamFile(Mapping[str, NDArray[Any]]):
         if name not in self._tensors:
             raise KeyError(name)
         decoder = Decoder(limits=self._limits, threads=self._threads)
-        # Of two units with this name the later one stands, as in a dict.
+        # If two units have this name, the later one counts.
         tensors = dict(decoder.iterate(self._buffer, names={name}, dequantize=dequantize, index=self._index))
         return tensors[name]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Model files without the names that share another tensor's elements."""
+"""Model files without tied names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnr_codec.frameworks import ModelFile
 
 
 class UntiedModel(Mapping[str, NDArray[Any]]):
-    """A model file in which each element stands once: names tied to another tensor are missing.
+    """Mapping of the tensors of a model file, without names that are tied to another tensor.
 
     Parameters
     ----------

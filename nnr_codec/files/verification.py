@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Error of each tensor of a stream against the model it was made from."""
+"""Errors of the tensors of a stream against the encoded model."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from nnr_codec.errors import InternalError
 
 @dataclass(frozen=True)
 class TensorError:
-    """Difference between a tensor and what its stream decodes to.
+    """Difference between a tensor and its decoded values.
 
     Attributes
     ----------
     name : str
     shape : tuple of int
     relative_error : float
-        Root mean square of the differences over that of the values; 0 for equal tensors, infinity where all values are zero
-        and some differ.
+        Root mean square of the differences over that of the values; 0 for equal tensors, infinity if all values are zero
+        and the decoded ones are not.
     largest_error : float
         Largest absolute difference.
     """
@@ -38,7 +38,7 @@ class TensorError:
 
     @property
     def is_exact(self) -> bool:
-        """True where every element is equal, NaN to NaN."""
+        """True if every element is equal; NaN equals NaN."""
         return self.relative_error == 0 and self.largest_error == 0
 
 
@@ -73,7 +73,7 @@ def measure_errors(
             raise InternalError("the stream holds a tensor that the model does not have", path=name)
         del missing[name]
         yield compare(name, np.asarray(tensors[name]), decoded)
-        # A loop's variable would keep the tensor while the next one is decoded.
+        # Release the tensor before the next one is decoded.
         del decoded
     if missing:
         raise InternalError("the stream lacks this tensor", path=next(iter(missing)))
@@ -86,7 +86,7 @@ def compare(name: str, original: NDArray[Any], decoded: NDArray[Any]) -> TensorE
     ----------
     name : str
     original, decoded : ndarray
-        Of one shape.
+        Arrays of the same shape.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def compare(name: str, original: NDArray[Any], decoded: NDArray[Any]) -> TensorE
     if original.shape != decoded.shape:
         raise InternalError(f"decoded to shape {decoded.shape} instead of {original.shape}", path=name)
     if original.dtype.kind not in "fc" or not original.size:
-        # Integers, bits and bytes are exact, and a difference of 64-bit integers may overflow.
+        # Compare other types exactly first: a difference of 64-bit integers may overflow.
         if np.array_equal(original, decoded):
             return TensorError(name, original.shape, 0.0, 0.0)
         original, decoded = original.astype(np.float64), decoded.astype(np.float64)
@@ -104,7 +104,7 @@ def compare(name: str, original: NDArray[Any], decoded: NDArray[Any]) -> TensorE
     if not np.array_equal(original[~is_finite], decoded[~is_finite], equal_nan=True):
         raise InternalError("non-finite values differ", path=name)
     reference = original[is_finite].astype(np.complex128 if original.dtype.kind == "c" else np.float64)
-    # In units of the largest value, whose square may be out of range.
+    # Divide by the largest value, whose square may overflow.
     scale = float(np.abs(reference).max(initial=0.0)) or 1.0
     difference = np.abs(decoded[is_finite] - reference) / scale
     energy = float(np.square(np.abs(reference / scale)).sum())

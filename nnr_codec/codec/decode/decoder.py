@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stream to tensors."""
+"""Decoder of streams to tensors."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ DecodedTensors = dict[str, NDArray[Any]]
 
 
 class Decoder:
-    """Decodes streams; where they are incremental, one update after the other.
+    """Decoder of streams, and of series of updates.
 
     Parameters
     ----------
     limits : Limits, optional
-        What a stream may cost; the defaults are safe for streams from strangers.
+        Bounds on the cost of a stream; the defaults are safe for untrusted streams.
     threads : int, optional
-        Units, and block rows of tensors with entry points, decoded side by side. The result does not
-        depend on it. Memory does: it holds as many of the largest tensors.
+        Units, and block rows of tensors with entry points, decoded in parallel. The result does not depend on it. Memory
+        holds up to this many of the largest tensors.
     executor : concurrent.futures.Executor, optional
-        Where to decode units instead: a process pool, or a cluster's; `threads` is then how many workers to keep busy.
+        Process pool or cluster that decodes the units instead; `threads` is then the number of workers to keep busy.
     dimensions : mapping of str to tuple of int, optional
         Shapes of tensors whose dimensions are not in the stream.
     require_checksum : bool
-        Refuse streams without a checksum. A checksum that is there is verified before anything is decoded; when only some
-        tensors are wanted, only if it is required, for it takes reading the whole stream.
+        Refuse streams without a checksum. A checksum is always verified before decoding, except when `names` selects
+        tensors: then only if required, because verification reads the whole stream.
 
     Attributes
     ----------
     description : SourceDescription
-        What the stream decoded last says of its source: kind of file, metadata, data types.
+        Description of the source of the last stream: kind of file, metadata, data types.
     topology : bytes or None
-        Its graph, a serialised ONNX model without weights.
+        Graph of the last stream, a serialised ONNX model without weights.
     attachments : dict of str to bytes
-        Files attached to it.
+        Files attached to the last stream.
     """
 
     def __init__(
@@ -115,10 +115,10 @@ class Decoder:
         ----------
         source : bytes-like, path or binary file
         names : collection of str, optional
-            Only these tensors; the other units are hopped over, not decoded. Beside a file with an index (``nnr index``)
-            not even that.
+            Decode these tensors only. Other units are skipped; with an index beside the file (``nnr index``) they are not
+            even visited.
         dequantize : bool
-            False gives `QuantizedTensor` for everything that was quantised.
+            False returns `QuantizedTensor` for quantised tensors.
         recompose : bool
             Multiply local scalings and low-rank factors back into their weights.
 
@@ -151,9 +151,9 @@ class Decoder:
         recompose: bool = False,
         index: UnitIndex | None = None,
     ) -> Iterator[tuple[str, Any]]:
-        """Yield names and tensors one by one in the stream's order, for models larger than memory; else as `decode`.
+        """Yield names and tensors in stream order, for models larger than memory. Parameters and errors are those of `decode`.
 
-        `index` is the stream's own, where the caller has it already; by default the one beside a file.
+        `index` is the index of the stream, by default the file beside it.
         """
         if isinstance(names, str | bytes):
             raise TypeError(f"names is a collection of tensor names, not one {type(names).__name__}")
@@ -184,7 +184,7 @@ class Decoder:
                 self._remember(reader)
                 decoded.add(name)
                 yield name, tensor
-                # A loop's variable would keep it while the next one is decoded.
+                # Release the tensor before the next one is decoded.
                 del tensor
             self._remember(reader)
             if wanted is None and not recompose:
@@ -214,7 +214,7 @@ class Decoder:
                 if not dequantize and patch is None:
                     by_name[name] = tensor.value
                     continue
-                # Levels have no place for a patch's elements.
+                # Levels cannot represent the elements of a patch.
                 by_name[name] = source_values(tensor, unit, reader.topologies.description, name)
                 if patch is not None:
                     by_name[name] = patched_values(by_name[name], patch)
@@ -225,7 +225,7 @@ class Decoder:
                     reader.topologies.description.dtypes.note(name)
                     yield name, by_name.pop(name)
             reader.passed(unit)
-            # Else this unit's tensors would stay while the next one's are decoded.
+            # Release this unit's tensors before the next unit is decoded.
             del tensors, tensor, by_name
         if recomposer is not None:
             yield from recomposer.left_over()
@@ -234,7 +234,7 @@ class Decoder:
         self, reader: StreamReader, wanted: set[str] | None, dequantize: bool
     ) -> Iterator[tuple[DataUnitInStream | CarriedItem, list[UnitTensor]]]:
         needed = (unit for unit in reader.tensors() if self._is_needed(unit, reader, wanted))
-        # The parameter sets say which way it goes, and come before the first data unit.
+        # Read up to the first data unit: the parameter sets before it tell whether the stream is an update.
         first = next(needed, None)
         units = chain([] if first is None else [first], needed)
         if reader.parent_signalling:
@@ -270,7 +270,7 @@ class Decoder:
             for batch in batches:
                 yield batch, _decode_batch((batch.coded, dequantize))
         else:
-            # They work without Python, whose lock this thread holds while it parses what comes next; then it works with them.
+            # Native threads decode while this thread parses the next units; then it takes jobs as well.
             workers = Workers(self._threads - 1)
             jobs = ((batch, batch.n_elements, batch.coded) for batch in batches)
             begin = partial(DecodingUnits, dequantize=dequantize, workers=workers)
@@ -355,7 +355,7 @@ def _decode_batch(
 
 
 def _in_source_order(tensors: dict[str, Any], followers: Mapping[str, str]) -> dict[str, Any]:
-    """Put tensors that stand elsewhere in the stream before those that they precede in the source."""
+    """Move tensors that are not in source order before their followers."""
     moved = {follower: name for name, follower in followers.items() if {name, follower} <= tensors.keys()}
     if not moved:
         return tensors
@@ -369,7 +369,7 @@ def _in_source_order(tensors: dict[str, Any], followers: Mapping[str, str]) -> d
 
 
 def _is_part_of(name: str, wanted: set[str]) -> bool:
-    # The factors of a weight are called after it; see unit_names.
+    # Factors have the name of their weight with a suffix; see unit_names.
     return name in wanted or name.removesuffix("_G") in wanted or name.removesuffix("_H") in wanted
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of data units: a call into the native core costs as much as a small tensor."""
+"""Batches of data units, because a native call takes as long as decoding a small tensor."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.stream_reader import DataUnitInStream
 from nnr_codec.errors import BitstreamError
 
-#: Elements of a batch of several units: some milliseconds of work and half a megabyte. Python and the native core take turns by
-#: the batch, and each finds the processor's caches full of the other's: a quarter of this costs resnet56 six per cent.
+#: Largest number of elements in a batch of several units: some milliseconds of work, half a megabyte. Smaller batches switch
+#: more often between Python and native code, which evict each other's caches: a quarter of this size costs resnet56 6 %.
 BATCH_ELEMENTS = 1 << 17
-#: Units of a batch, however small: few at first, so that threads have something to do soon.
+#: Largest number of units in a batch. It starts small, so that threads get work early, and doubles.
 _FIRST_UNITS, _MOST_UNITS = 4, 64
 
 
@@ -32,7 +32,7 @@ class UnitBatch(NamedTuple):
 def batched(units: Iterator[DataUnitInStream | CarriedItem]) -> Iterator[UnitBatch]:
     """Group units, in order: small ones together, a large one alone.
 
-    An error of `units` comes out behind the units before it, as if they were taken one by one.
+    An error of `units` is raised after the units before it, as without batches.
     """
     batch: list[DataUnitInStream | CarriedItem] = []
     n_elements = 0

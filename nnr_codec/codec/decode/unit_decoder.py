@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One data unit to the levels of its tensors: a pure function of bytes, so that it can run in any thread or process."""
+"""Decoding of one data unit to the levels of its tensors; a pure function, which runs in any thread or process."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class UnitTensor(NamedTuple):
     """One decoded tensor of a unit."""
 
     planned: PlannedTensor
-    #: Values where they were asked for, and in raw float units, which have no levels.
+    #: Values if requested and for raw float units, which have no levels; else levels.
     value: QuantizedTensor | NDArray[np.float32] | NDArray[np.int32]
-    coded: DecodedTensor | None = None  # where later units may build on this one
+    coded: DecodedTensor | None = None  # set if later units may update this one
 
 
 def tensor_coding(
@@ -55,14 +55,14 @@ def tensor_coding(
     general_profile_idc: int,
     quantization: Quantization | None,
 ) -> TensorCoding:
-    """Return what the entropy coder must know of a tensor.
+    """Return the entropy coding parameters of a tensor.
 
     Clause: format 5.2, 5.3
     """
     # Profile 0 codes codebook indices as if there were no codebook.
     book = planned.codebook if general_profile_idc == 1 else None
     quantized = header.payload_type is not PayloadType.NNR_PT_INT
-    # The peer sends dq_flag with integer payloads and acts on it with quantised ones only.
+    # NNCodec writes dq_flag with integer payloads too, and applies it to quantised payloads only.
     return TensorCoding(
         rows=planned.rows,
         width=planned.width,
@@ -91,11 +91,11 @@ def decode_unit(
     Parameters
     ----------
     header, plan, context
-        What is known before the payload is read.
+        Header, layout and context of the payload.
     payload : bytes-like
         The codeword or the raw values, ending with the unit.
     bit_offset, path
-        The payload's place in the stream, for errors.
+        Position of the payload in the stream, for errors.
 
     Raises
     ------
@@ -132,15 +132,15 @@ def decode_unit(
 
 
 class DecodingUnits:
-    """Units that build on no others, begun together: decoded by threads, or where the result is asked for.
+    """Decoding task of independent units: runs in threads, or in the call of `result`.
 
     Parameters
     ----------
     units : sequence of DataUnitInStream
     dequantize : bool
-        Whether values are wanted instead of `QuantizedTensor`. They then take the levels' place in memory.
+        True for values instead of `QuantizedTensor`. Values overwrite the levels in memory.
     workers : Workers, optional
-        Threads that begin at once.
+        Threads that start at once.
 
     Clause: format 3 (payload), 4, 5
     """
@@ -151,7 +151,7 @@ class DecodingUnits:
         self._units, self._dequantize = units, dequantize
         self._results: list[list[UnitTensor] | BitstreamError] = []
         self._jobs: list[PayloadToDecode] = []
-        self._waiting: list[int] = []  # per job the place of its unit
+        self._waiting: list[int] = []  # index of the unit of each job
         for unit in units:
             try:
                 if unit.header.payload_type is PayloadType.NNR_PT_RAW_FLOAT:
@@ -169,7 +169,7 @@ class DecodingUnits:
         self._begun = DecodeTask(self._jobs, workers)
 
     def result(self) -> list[list[UnitTensor] | BitstreamError]:
-        """Return per unit what `decode_unit` returns, but for `UnitTensor.coded`, or the error that it raises; once."""
+        """Return for each unit the tensors of `decode_unit`, without `UnitTensor.coded`, or its error. Call it once."""
         results = self._results
         for place, job, decoded in zip(self._waiting, self._jobs, self._begun.result(), strict=True):
             try:
@@ -180,13 +180,13 @@ class DecodingUnits:
                 )
             except BitstreamError as error:
                 results[place] = error
-        # Whoever takes the tensors decides how long they stay.
+        # Keep no reference, so that the caller can release the tensors.
         self._results = []
         del self._begun
         return results
 
     def cancel(self) -> None:
-        """Give up what is not begun, and wait for what is."""
+        """Cancel what has not started and wait for the rest."""
         self._begun.cancel()
         del self._begun
 
@@ -207,7 +207,7 @@ def _payload_job(unit: DataUnitInStream, dequantize: bool, *, shared: bool) -> P
     ):
         in_place = PayloadQuantization(quantization.qp_density, quantization.quantization_parameter)
     points: list[tuple[int, int, int]] = []
-    # Threads use entry points, and decoding straight through ignores them, so wrong ones are no fault.
+    # Wrong entry points are no fault, because sequential decoding ignores them.
     if shared and all(0 < p.bit_offset < 8 * len(unit.payload) for p in header.entry_points):
         points = [(p.bit_offset, p.cabac_offset_value, p.dq_state) for p in header.entry_points]
     return PayloadToDecode(unit.payload, codings, in_place, unit.payload_bit_offset, unit.path, points)

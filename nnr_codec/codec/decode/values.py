@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoded values in the data type and shape that the source had."""
+"""Conversion of decoded values to the data type and shape of the source."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from nnr_codec.model.data_types import DATA_TYPES, OUTPUT_FORMATS
 def source_values(
     tensor: UnitTensor, unit: DataUnitInStream, description: SourceDescription, name: str
 ) -> NDArray[Any]:
-    """Return a tensor's values as the source had them, or as the unit's own format field says.
+    """Return the values of a tensor in the data type of the source, or in that of the unit's format field.
 
     Raises
     ------
     MalformedBitstream
-        Values that the promised type cannot hold.
+        The data type cannot hold the values.
 
     Clause: format 3, 4
     """
@@ -51,12 +51,12 @@ def source_values(
 
 
 def carried_values(item: CarriedItem) -> NDArray[Any]:
-    """Return a carried tensor as an array of its own type and shape.
+    """Return a carried tensor as an array of its data type and shape.
 
     Returns
     -------
     ndarray
-        NumPy's type where it has one, float32 for the floats that it lacks, else the stored bytes as ``uint8[n_bytes]``.
+        NumPy's type if it has one, float32 for floats that it lacks, else the stored bytes as ``uint8[n_bytes]``.
 
     Raises
     ------
@@ -78,12 +78,12 @@ def carried_values(item: CarriedItem) -> NDArray[Any]:
 
 
 def patched_values(values: NDArray[Any], item: CarriedItem) -> NDArray[Any]:
-    """Return a tensor's values with the elements of its patch in their places.
+    """Apply the patch of a tensor to its values.
 
     Raises
     ------
     MalformedBitstream
-        The patch is damaged, or of another tensor.
+        The patch is damaged or does not fit the tensor.
     """
     try:
         return TensorPatch.from_bytes(item.content, values.size).apply(values)
@@ -100,7 +100,7 @@ def restored(values: NDArray[Any], tag: str, name: str, bits: int = 0) -> NDArra
     values : float32 or int32[...]
     tag : str
     bits : int
-        For integers narrower than their type, their width.
+        Width of integers that are narrower than their type; 0 otherwise.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def restored(values: NDArray[Any], tag: str, name: str, bits: int = 0) -> NDArra
         low, high = np.iinfo(wanted).min, np.iinfo(wanted).max
         if bits and bits < 8:
             low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-        # Written so that NaN fails too.
+        # The comparison is False for NaN.
         if values.size and not (float(rounded.min()) >= low and float(rounded.max()) <= high):
             raise MalformedBitstream(
                 f"{name} has values that {tag} cannot hold", element="nnr_decompressed_data_format"

@@ -2,12 +2,12 @@
 """Carrier units: topology units of unrecognised format that hold bytes outside the codec's arithmetic.
 
 Opaque tensors, integers beyond int32, empty tensors, attachments, and large metadata travel losslessly in carriers. An item is
-cut into pieces, and a unit holds one piece: a header that names the item, its data type, its shape and the piece's place, and
-the piece's bytes, shuffled by element size where that deflates better. Other conforming decoders skip such units.
+cut into pieces, one for each unit. A unit has a header (name, data type and shape of the item, offset of the piece) and the
+bytes of the piece, shuffled by element size if that deflates better. Other conforming decoders skip such units.
 
-A unit has one of two forms. In binary form the topology data are the piece, raw or deflated by the unit's own compression
-format. In text form they are the piece in 7-bit characters, which takes one seventh more. NNCodec 2.1.3 reads every topology
-as text ended by a zero byte, so it skips the text form and stops at the binary form, wherever in the stream the unit stands.
+A unit has one of two forms. The binary form holds the piece raw, or deflated by the unit's compression format. The text form
+holds it in 7-bit characters, which takes one seventh more bytes. NNCodec 2.1.3 reads every topology as text that ends with a zero
+byte, so it skips the text form, and fails at the binary form wherever it stands.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _TEXT, _DEFLATED_TEXT = b"NNRC7:", b"NNRC7Z:"
 #: Magic, kind, shuffle width, bytes of the tag, dimensions, bytes of the name, offset, total; little-endian.
 _HEADER = struct.Struct("<4sBBBBHQQ")
 _DIMENSION = struct.Struct("<Q")
-#: Bytes of an item in one unit: with the largest header less than 1 MiB, and a multiple of every element size.
+#: Size of a piece: a multiple of every element size, and with the largest header less than 1 MiB.
 PIECE_BYTES = (1 << 20) - (1 << 14)
 #: Tensor pieces up to this size take the text form, which costs them 80 bytes at most.
 _SMALL_PIECE_BYTES = 512
 _SAMPLE_BYTES = 1 << 16
-#: A sample that deflates to more than this fraction of its size is not worth the time.
+#: Pieces whose sample deflates to more than this fraction of its size are stored raw, to save time.
 _DEFLATE_GAIN = 0.98
-#: Product of the dimensions that a shape may have: NumPy computes strides even for arrays without elements.
+#: Largest product of the nonzero dimensions, because NumPy computes strides even for arrays without elements.
 _MAX_STRIDES = 1 << 48
 _SHUFFLE_WIDTHS = (2, 4, 8, 16)
 _SEPTET_BITS = [f"{septet:07b}" for septet in range(128)]
@@ -49,12 +49,12 @@ class CarriedKind(IntEnum):
     TENSOR = 1
     ATTACHMENT = 2
     METADATA = 3  # the value of one entry, whose key is the name
-    DESCRIPTION = 4  # a source description too long for a unit of its own
-    TOPOLOGY = 5  # a serialised ONNX graph where the ONNX topology unit does not serve
-    POSITION = 6  # the name of the tensor before which the named tensor stood in the source
+    DESCRIPTION = 4  # a source description that is too long for a plain topology unit
+    TOPOLOGY = 5  # a serialised ONNX graph that is not in an ONNX topology unit
+    POSITION = 6  # the name of the tensor that follows the named tensor in the source
     PADDING = 7
     NAMES = 8  # full names of the tensors that units call "0", "1", ...; zero bytes between them
-    PATCH = 9  # elements of the named tensor, whose unit follows and has zeros in their places
+    PATCH = 9  # elements of the named tensor; its unit follows and has zeros in their positions
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ class Piece:
     kind : CarriedKind
     name : str
     offset, total : int
-        Place of the piece in the item, and the item's size, in bytes.
+        Offset of the piece in the item, and size of the item, in bytes.
     content : bytes
     tag : str
         Data type of a tensor, in the first piece only.
     shape : tuple of int
-        Likewise its dimensions.
+        Dimensions of a tensor, in the first piece only.
     """
 
     kind: CarriedKind
@@ -104,9 +104,9 @@ def carrier_units(
     tag, shape
         Data type and dimensions of a tensor.
     element_bytes : int
-        Size of an element; bytes are shuffled by it where that deflates better.
+        Size of an element, for shuffling.
     as_text : bool
-        Use the text form for every piece, also where it is larger than the content.
+        Use the text form for every piece, even if it is larger than the content.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def piece_of(unit: TopologyUnit, limits: Limits) -> Piece:
     Raises
     ------
     MalformedBitstream
-        The header or the text is damaged; without a place, which the caller adds.
+        The header or the text is damaged. The caller adds path and bit offset.
     LimitExceeded
         A deflated text inflates to more than ``max_topology_bytes``.
     """
@@ -166,7 +166,7 @@ def piece_of(unit: TopologyUnit, limits: Limits) -> Piece:
 
 
 def malformed(message: str) -> MalformedBitstream:
-    """Return an error about a carrier, without its place."""
+    """Return an error about a carrier, without path and bit offset."""
     return MalformedBitstream(message, element="topology_data", clause="format 2")
 
 
@@ -191,7 +191,7 @@ def _unit(body: bytes, kind: CarriedKind, as_text: bool) -> TopologyUnit:
         deflated = zlib.compress(body, 9)
         gains = len(deflated) + 1 < len(body)
         text = _DEFLATED_TEXT + _to_text(deflated) if gains else _TEXT + _to_text(body)
-        # The text form pays where it is no larger than the bytes themselves, and keeps the stream readable for NNCodec.
+        # The text form keeps the stream readable for NNCodec. Use it if it is no larger than the bytes.
         if as_text or len(body) <= _SMALL_PIECE_BYTES or len(text) <= len(body):
             return TopologyUnit(storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=text)
     return TopologyUnit(
@@ -216,7 +216,7 @@ def _shuffle_width(part: bytes, element_bytes: int) -> int:
 
 
 def _shuffled(part: bytes, width: int) -> bytes:
-    """Put the elements' first bytes before their second bytes, and so on."""
+    """Group the first bytes of all elements, then the second bytes, and so on."""
     return part if width == 1 else b"".join(part[index::width] for index in range(width))
 
 
@@ -231,8 +231,8 @@ def _unshuffled(part: bytes, width: int) -> bytes:
 
 
 def _to_text(octets: bytes) -> bytes:
-    """Write bytes as 7-bit characters, most significant bits first; U+0080 stands for zero, which would end the text."""
-    # Imported here because headers are read without NumPy.
+    """Write bytes as 7-bit characters, most significant bits first. U+0080 replaces zero, which would end the text."""
+    # Imported here, so that reading headers does not import NumPy.
     import numpy as np
 
     bits = np.unpackbits(np.frombuffer(octets, np.uint8))
@@ -242,7 +242,7 @@ def _to_text(octets: bytes) -> bytes:
 
 
 def _from_text(text: bytes) -> bytes:
-    # An integer is made from binary digits in linear time.
+    # int() parses binary digits in linear time.
     characters = text.replace(_ZERO, b"\0")
     if not characters.isascii():
         raise malformed("the text of a carrier unit has characters beyond 7 bits")

@@ -15,14 +15,14 @@ from nnr_codec.model.data_types import DATA_TYPES
 
 @dataclass(frozen=True, slots=True)
 class CarriedItem:
-    """An item whose pieces have all arrived.
+    """Complete carried item.
 
     Attributes
     ----------
     kind : CarriedKind
     name : str
     content : bytes-like
-        Empty where the caller did not want it.
+        Empty if the caller does not need it.
     tag, shape
         Data type and dimensions of a tensor.
     n_bytes : int
@@ -30,7 +30,7 @@ class CarriedItem:
     path : str
         Unit of the first piece.
     payload_bit_offset : int
-        Its place in the stream.
+        Offset of that unit in the stream.
     """
 
     kind: CarriedKind
@@ -54,7 +54,7 @@ class CarriedItem:
         Raises
         ------
         MalformedBitstream
-            It is none.
+            The content is not UTF-8.
         """
         try:
             return bytes(self.content).decode("utf-8", "surrogatepass")
@@ -65,9 +65,9 @@ class CarriedItem:
 
 
 class CarrierReader:
-    """Puts the pieces of items together, one item at a time.
+    """Assembler of items from pieces.
 
-    Pieces of an item follow each other in order, with no piece of another item between them. Sizes are checked against the
+    The pieces of an item are in order, with no piece of another item between them. Sizes are checked against the
     limits before anything is allocated.
 
     Parameters
@@ -76,7 +76,7 @@ class CarrierReader:
     stream_bytes : int
         Size of the whole stream.
     keeps : callable
-        Takes a kind and a name and returns whether the item's content is wanted.
+        Predicate of kind and name: True if the content of the item is needed.
     """
 
     def __init__(
@@ -95,22 +95,22 @@ class CarrierReader:
     def add(
         self, unit: TopologyUnit, path: str, bit_offset: int, total_elements: int = 0
     ) -> CarriedItem | None:
-        """Take the next carrier unit, and return the item that it completes.
+        """Add the next carrier unit. Return the item that it completes, or None.
 
         Parameters
         ----------
         unit : TopologyUnit
         path, bit_offset
-            Its place in the stream.
+            Position of the unit in the stream.
         total_elements : int
-            Elements of the stream's data units so far, which count towards the same limits.
+            Elements of the data units so far, which count towards the same limits.
 
         Raises
         ------
         MalformedBitstream
             The unit is damaged, or its piece is not the next one.
         LimitExceeded
-            The item, or all items so far, are beyond the limits.
+            The item, or the items so far together, exceed a limit.
         """
         path = f"{path}.topology_data"
         try:
@@ -194,14 +194,14 @@ class CarrierReader:
 
 
 def located(error: BitstreamError, path: str, bit_offset: int) -> BitstreamError:
-    """Return an error with a place, where it has none."""
+    """Add path and bit offset to an error that has none."""
     error.path = path if error.path is None else error.path
     error.bit_offset = bit_offset if error.bit_offset is None else error.bit_offset
     return error
 
 
 def limit(message: str) -> LimitExceeded:
-    """Return an error about a limit, without its place."""
+    """Return an error about a limit, without path and bit offset."""
     return LimitExceeded(message, element="topology_data", clause="format 2")
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A checksum that travels with the stream, where every conforming decoder ignores it.
+"""Checksum of a stream, in a unit that other conforming decoders ignore.
 
-It is the last unit: a topology unit of unrecognised format whose text holds the SHA-256 of all bytes before it. The unit
-itself is checked by building it again: whatever bit of it is damaged, it is no longer the one that was written. A checksum
-finds damage; it does not prove who wrote the stream.
+The last unit is a topology unit of unrecognised format. Its text is the SHA-256 of all bytes before it. Verification also
+rebuilds the unit and compares it, which finds damage to the unit itself. A checksum finds damage; it does not authenticate
+the stream.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from nnr_codec.syntax import SyntaxState, UnitSpan, build_unit, iter_unit_spans,
 
 _KEY = "nnr_codec.sha256"
 _PIECE_BYTES = 1 << 22
-#: The unit, of some 110 bytes and the last of its stream, lies within so many bytes of the end.
+#: The checksum unit of about 110 bytes lies within this distance of the end.
 _TAIL_BYTES = 1024
 
 
 def checksum_unit(digest: bytes) -> bytes:
-    """Return the unit that closes a stream whose bytes so far have this SHA-256."""
+    """Return the checksum unit for the SHA-256 of all bytes before it."""
     text = json.dumps({_KEY: digest.hex()}, separators=(",", ":"))
     unit = TopologyUnit(storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=text.encode())
     return build_unit(unit, SyntaxState(general_profile_idc=1))
@@ -41,20 +41,20 @@ def verify_checksum(buffer: memoryview, limits: Limits, deadline: Deadline, *, r
     limits : Limits
     deadline : Deadline
     required : bool
-        Whether a stream without a checksum is refused.
+        True to refuse a stream without a checksum.
 
     Returns
     -------
     bool
-        Whether there was one.
+        True if the stream has a checksum.
 
     Raises
     ------
     MalformedBitstream
-        The bytes are not those that were written, or there is no checksum and one is required.
+        The checksum differs, or a required checksum is missing.
     """
     if not required and _KEY.encode() not in bytes(buffer[-_TAIL_BYTES:]):
-        # No last unit is a checksum then. Walking over the units tells the same, and takes a hundredth of decoding's time.
+        # Shortcut: the last unit cannot be a checksum. Walking over all units would take 1 % of the decoding time.
         return False
     last: UnitSpan | None = None
     try:
@@ -64,7 +64,7 @@ def verify_checksum(buffer: memoryview, limits: Limits, deadline: Deadline, *, r
     except LimitExceeded:
         raise
     except BitstreamError:
-        # Whoever decodes comes to it in its turn: the first fault in stream order is the one to report.
+        # The decoder will report this fault, unless another comes earlier in the stream.
         if required:
             raise
         return False
@@ -89,7 +89,7 @@ def verify_checksum(buffer: memoryview, limits: Limits, deadline: Deadline, *, r
 
 
 def _sha256(buffer: memoryview, end: int, deadline: Deadline) -> str:
-    """Hash a stream's start, piece by piece so that a mapped one never lies in memory as a whole."""
+    """Hash the first bytes of a stream in pieces, so that a mapped stream need not fit in memory."""
     digest, pages = hashlib.sha256(), PagesRead(buffer)
     for start in range(0, end, _PIECE_BYTES):
         deadline.check("nnr_bitstream", start)
@@ -99,11 +99,11 @@ def _sha256(buffer: memoryview, end: int, deadline: Deadline) -> str:
 
 
 def _digest_in(buffer: memoryview, span: UnitSpan, limits: Limits) -> str | None:
-    """Return the digest in a unit, as hexadecimal text, or None when it is no checksum."""
+    """Return the hexadecimal digest in a unit; None if the unit is no checksum."""
     if span.nnr_unit_type != NnrUnitType.NNR_TPL:
         return None
     try:
-        # It is not inflated, and a hundred bytes long: what is larger is none.
+        # A checksum unit is not deflated, so deny inflation.
         limits = replace(limits, max_topology_bytes=0)
         unit = parse_unit(buffer, span, SyntaxState(general_profile_idc=1), limits=limits)
         content = json.loads(bytes(unit.topology_data)) if isinstance(unit, TopologyUnit) else None

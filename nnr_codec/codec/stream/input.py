@@ -15,9 +15,9 @@ StreamSource: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[st
 
 @contextmanager
 def opened(source: StreamSource, max_bytes: int | None = None) -> Iterator[memoryview]:
-    """Give the bytes of a stream: a path is mapped, not read; a file object is read from where it stands.
+    """Yield the bytes of a stream. A path is memory-mapped; a file object is read from its current position.
 
-    Of a file object no more than one byte beyond `max_bytes` is read: enough to see that it is too long.
+    At most `max_bytes` + 1 bytes of a file object are read, which suffices to see that it is too long.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         yield memoryview(source).cast("B")
@@ -32,7 +32,7 @@ def opened(source: StreamSource, max_bytes: int | None = None) -> Iterator[memor
                 yield memoryview(b"")
                 return
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            # Not closed here: arrays and errors may still hold views of it; the last one gone unmaps it.
+            # Not closed here, because arrays and errors may hold views. The last view unmaps the file.
             yield memoryview(mapped)
     elif hasattr(source, "read"):
         yield memoryview(source.read() if max_bytes is None else _read(source, max_bytes + 1))
@@ -41,7 +41,7 @@ def opened(source: StreamSource, max_bytes: int | None = None) -> Iterator[memor
 
 
 def _read(source: BinaryIO, most: int) -> bytes:
-    # In pieces, since a file object may take the size it is asked for as one to allocate.
+    # In pieces, because a file object may allocate the requested size.
     pieces: list[bytes] = []
     while most > 0 and (piece := source.read(min(most, 1 << 20))):
         pieces.append(piece)
@@ -49,15 +49,14 @@ def _read(source: BinaryIO, most: int) -> bytes:
     return b"".join(pieces)
 
 
-#: How much of a mapped stream stays in memory behind the place where reading is.
+#: Bytes of a mapped stream that stay in memory behind the reading position.
 _KEPT_BYTES = 1 << 24
 
 
 class PagesRead:
-    """Gives back the memory of a mapped stream's pages once they are read.
+    """Releases the memory of pages of a mapped stream that were read.
 
-    They would count as the process's own until the system runs short. Reading them again is possible, and
-    only costs time.
+    Otherwise they count as resident memory of the process until the system runs short. Released pages can be read again.
     """
 
     def __init__(self, buffer: memoryview) -> None:
@@ -66,7 +65,7 @@ class PagesRead:
         self._released = 0
 
     def passed(self, byte_offset: int) -> None:
-        """Say that nothing before this will be read soon."""
+        """Release pages before this offset, which will not be read soon."""
         upto = byte_offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
         if self._mapped is not None and upto - self._released >= _KEPT_BYTES:
             self._mapped.madvise(mmap.MADV_DONTNEED, self._released, upto - self._released)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Description of the model file that a stream was made from.
 
-The format knows float32 values and 32-bit integers. The kind of file, its metadata, and the tensors' data types go as one JSON
-object into a topology unit of unrecognised format, which other conforming decoders ignore. The unit stays small whatever the
-model: types are a few rules on names (`type_rules`), and long metadata travel in carrier units. Empty tensors, and tensors
+The format has float32 values and 32-bit integers only. A topology unit of unrecognised format, which other conforming decoders
+ignore, holds the kind of file, its metadata and the data types of the tensors as one JSON object. The unit is small for any
+model: types are a few rules on names (`type_rules`), and carrier units hold long metadata. Empty tensors, and tensors
 without arithmetic, are carried with their own type and shape and need no description.
 """
 
@@ -21,25 +21,25 @@ from nnr_codec.model.data_types import OUTPUT_FORMATS
 
 _KEY = "nnr_codec.source"
 _START = f'{{"{_KEY}":'.encode()
-#: A metadata value of more characters is carried.
+#: Longer metadata values, in characters, go into carrier units.
 _LONG_VALUE = 1 << 12
-#: A description of more bytes is carried, deflated.
+#: Longer descriptions, in bytes, go deflated into carrier units.
 _LONG_DESCRIPTION = 1 << 15
 _MAX_BYTES = Limits().max_topology_bytes or 0
 
 
 @dataclass
 class SourceDescription:
-    """The part of a model file that the standard has no place for.
+    """Properties of a model file for which the standard has no element.
 
     Attributes
     ----------
     kind : str
         "safetensors", "npz", "pytorch", "onnx", or "" for arrays from memory.
     metadata : dict of str to str
-        The file's own.
+        Metadata of the file.
     dtypes : TypeRules
-        Mapping of tensor name to data type in safetensors' spelling, where it is neither F32 nor I32; knows scalars too.
+        Data types by tensor name, in safetensors' spelling, for types other than F32 and I32; marks scalars.
     """
 
     kind: str = ""
@@ -90,7 +90,7 @@ class SourceDescription:
         Raises
         ------
         MalformedBitstream
-            It starts like a description and is none.
+            The unit starts like a description but cannot be read.
         """
         if unit.storage_format != TopologyStorageFormat.NNR_TPL_UNREC or not unit.topology_data.startswith(
             _START
@@ -111,7 +111,7 @@ class SourceDescription:
         Raises
         ------
         MalformedBitstream
-            It is no description.
+            The text is no description.
         """
         try:
             content = json.loads(text)[_KEY]
@@ -137,12 +137,12 @@ class SourceDescription:
             ) from error
 
     def add_metadata(self, key: str, value: str) -> None:
-        """Complete an entry whose value is carried.
+        """Set the value of an entry that is in a carrier unit.
 
         Raises
         ------
         MalformedBitstream
-            The description announces no such value.
+            The description does not announce this entry.
         """
         if key not in self._awaited:
             raise MalformedBitstream(
@@ -169,7 +169,7 @@ class SourceDescription:
 
 
 def _is_carried(key: str, value: str) -> bool:
-    # The key becomes the name of a carried item, which is bounded like a tensor's.
+    # The key becomes the name of a carried item, whose length is limited.
     return (
         len(value) > _LONG_VALUE and len(key.encode("utf-8", "replace")) <= _LONG_VALUE and key.isprintable()
     )
@@ -180,14 +180,14 @@ def describe(
 ) -> SourceDescription:
     """Return the description of tensors given as name to (data type, shape).
 
-    Empty tensors have their type in their carriers and take no rule.
+    Empty tensors need no rule, because their carrier units have the type.
     """
     coded = {name: (dtype, shape) for name, (dtype, shape) in tensors.items() if 0 not in shape}
     return SourceDescription(kind, dict(metadata), TypeRules.of(coded))
 
 
 def dtype_tag(name: str, header: DataUnitHeader, description: SourceDescription | None) -> str:
-    """Return a tensor's type in its source: by the description, by the unit's output format, or by its payload type.
+    """Return the data type of a tensor in its source, from the description, the output format or the payload type.
 
     Clause: format 3, 4
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data units and carried tensors of a stream in order, each with all that decoding it needs from the units before."""
+"""Reader of the data units and carried tensors of a stream in order, with the state from earlier units."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from nnr_codec.syntax import (
 
 @dataclass(slots=True)
 class DataUnitInStream:
-    """A data unit and its surroundings; nothing of its payload has been read.
+    """Data unit with the state that its decoding needs; the payload is not read yet.
 
-    Not frozen: there is one for each tensor, and frozen ones take three times as long to make. Nobody changes it.
+    Do not change it. It is not frozen, because frozen instances take three times as long to create.
     """
 
     path: str
@@ -53,11 +53,11 @@ class DataUnitInStream:
     shape: tuple[int, ...]
     general_profile_idc: int
     quantization: Quantization | None
-    places: PartPlaces | None = None  # of the payload's pieces, where the unit came in parts
+    places: PartPlaces | None = None  # positions of the parts of a unit that was joined from parts
     _plan: list[PlannedTensor] | None = field(default=None, compare=False, repr=False)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Views of a stream cannot go to another process; its piece can.
+        # Views of a stream cannot be pickled; copy the payload.
         attributes = (
             self.path,
             self.unit_bytes,
@@ -75,13 +75,13 @@ class DataUnitInStream:
         )
 
     def locate(self, error: BitstreamError) -> None:
-        """Turn a position in a payload joined from parts into its place in the stream."""
+        """Convert the bit offset of an error in a payload joined from parts to one in the stream."""
         if self.places is not None and error.bit_offset is not None:
             error.bit_offset = self.places.absolute(error.bit_offset)
 
     @property
     def plan(self) -> list[PlannedTensor]:
-        """The tensors in the order of their data."""
+        """Tensors in the order of their data."""
         if self._plan is not None:
             return self._plan
         try:
@@ -95,7 +95,7 @@ class DataUnitInStream:
 
 
 class StreamReader:
-    """Walks over a stream once, unit by unit.
+    """Reader that walks over a stream once, unit by unit.
 
     Parameters
     ----------
@@ -105,20 +105,20 @@ class StreamReader:
     dimensions : mapping of str to tuple of int
         Shapes of tensors whose dimensions are not in the stream.
     wanted : set of str, optional
-        Only these tensors are: units that certainly hold none of them are passed by unread.
+        Tensors to read; units that cannot hold one of them are skipped.
     places : list of (offset, size, number), optional
-        Where the units with the wanted tensors are, and the parameter sets before them; no others are looked at.
+        Positions of the units to read: those with the wanted tensors and the parameter sets before them.
     deadline : Deadline, optional
-        When the call that this belongs to began; by default now.
+        Deadline of the call; by default it starts now.
     traced : callable, optional
         Receives the trace of each unit or part that is read; see `iter_units`.
 
     Attributes
     ----------
     state : SyntaxState
-        What was known before the last data unit, or is behind the last other unit.
+        State before the last unit if that is a data unit, else after it.
     topologies : TopologyReader
-        What the topology units so far hold: description, graph, attachments.
+        Contents of the topology units so far: description, graph, attachments.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class StreamReader:
         )
 
     def data_units(self) -> Iterator[DataUnitInStream]:
-        """Yield the data units without the carried tensors between them; else as `tensors`."""
+        """Yield the data units like `tensors`, without the carried tensors."""
         return (unit for unit in self.tensors() if isinstance(unit, DataUnitInStream))
 
     def tensors(self) -> Iterator[DataUnitInStream | CarriedItem]:
@@ -171,7 +171,7 @@ class StreamReader:
             if isinstance(unit, AggregateUnit) or (
                 isinstance(unit, PartialUnit) and unit.nnr_unit_type == NnrUnitType.NNR_AGG
             ):
-                # What it holds is in no peer's reach and its header is not public: skipping it would lose tensors.
+                # Its header is not public. Skipping the unit would lose tensors without notice.
                 raise UnsupportedBitstream(
                     "aggregate units are not decoded",
                     path=span.path,
@@ -218,19 +218,19 @@ class StreamReader:
         )
 
     def locate(self, error: BitstreamError) -> None:
-        """Complete an error about an element of the unit read last."""
+        """Add path and bit offset to an error about an element of the last unit."""
         locate(error, self._buffer, self._span, self.state, self._limits)
 
     def passed(self, unit: DataUnitInStream | CarriedItem) -> None:
-        """Give back the memory of all units up to this one, which is decoded."""
+        """Release the memory of all units up to this one, which is decoded."""
         if isinstance(unit, CarriedItem):
-            # Its own units follow this place; they are copied already, and the next call gives them back.
+            # The pieces of the item lie behind this offset; the next call releases them.
             self._pages.passed(unit.payload_bit_offset // 8)
         elif unit.places is None:
             self._pages.passed(unit.payload_bit_offset // 8 + len(unit.payload))
 
     def check_time(self, unit: DataUnitInStream | CarriedItem) -> None:
-        """Raise LimitExceeded when the caller's time is over; reading may be far ahead of the unit."""
+        """Raise LimitExceeded after the deadline, at the position of this unit; the reader may be far ahead."""
         self._deadline.check(unit.path, unit.payload_bit_offset // 8)
 
     @property
@@ -241,7 +241,7 @@ class StreamReader:
     def _data_unit(self, span: UnitSpan, unit: DataUnit) -> DataUnitInStream:
         header = unit.header
         places = span.places if isinstance(span, JoinedUnitSpan) else None
-        # In a unit joined from parts positions count from its own start, until they are told.
+        # In a unit joined from parts, positions count from the start of the joined unit until `locate` converts them.
         start = 0 if places is not None else span.byte_offset
         size = span.joined_bytes if isinstance(span, JoinedUnitSpan) else span.size_bytes
         payload_bit_offset = 8 * (start + size - len(unit.payload))
@@ -278,14 +278,14 @@ class StreamReader:
 
 
 def unit_names(name: str) -> tuple[str, ...]:
-    """Return the names under which a tensor may be sent: its own, or those of a weight's two factors."""
+    """Return the names that a tensor may have in units: its own, or those of its two factors."""
     return name, f"{name}_G", f"{name}_H"
 
 
 def tensor_names(
     header: DataUnitHeader, state: SyntaxState, span: UnitSpan, full_names: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Return the names of a unit's tensors, which it gives or refers to.
+    """Return the names of a unit's tensors, and resolve indices and short names.
 
     Parameters
     ----------
@@ -293,12 +293,12 @@ def tensor_names(
     state : SyntaxState
     span : UnitSpan
     full_names : mapping of str to str
-        Full names by the short ones in units; empty where units have the full ones.
+        Full names by short name; empty if the units have full names.
 
     Raises
     ------
     MalformedBitstream
-        An index beyond the list, or a short name that stands for none.
+        An index is beyond the list, or a short name is unknown.
 
     Clause: format 3
     """

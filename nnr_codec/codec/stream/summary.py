@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Summary of a stream from its headers: nothing is decoded."""
+"""Summary of a stream from its headers, without decoding."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class TensorSummary:
     ----------
     name : str
     shape : tuple of int or None
-        None when the stream does not give it.
+        None if the stream does not have it.
     dtype : str
-        Of the source, in safetensors' spelling: "F32", "BF16", "I64".
+        Data type of the source, in safetensors' spelling: "F32", "BF16", "I64".
     payload_type : PayloadType or None
         None for a tensor in carrier units.
     unit_index, unit_offset, unit_bytes : int
-        The unit that holds it: its number, its place in the stream, and its size with all its parts. For a carried tensor the
-        number of the last unit with a piece of it, the place of the first, and the size of all.
+        Number, byte offset and size of the unit, parts included. For a carried tensor: number of the unit with the last piece,
+        offset of the unit with the first, size of all.
     n_bytes : int or None
         Stored size of a carried tensor.
     """
@@ -56,7 +56,7 @@ class TensorSummary:
 
 @dataclass(frozen=True)
 class UnitSummary:
-    """One unit of a stream: its number, its place and size with all its parts, and the tensors it carries."""
+    """One unit of a stream: number, byte offset, size with all parts, and its tensors."""
 
     index: int
     byte_offset: int
@@ -74,14 +74,14 @@ class StreamSummary:
     size_bytes : int
     general_profile_idc : int
     incremental : bool
-        Whether the stream is one of a series of updates.
+        True for one stream of a series of updates.
     kind : str
-        Kind of file it was made from, "" when the stream does not say.
+        Kind of the model file; "" if the stream does not have it.
     metadata : dict of str to str
-        That file's own.
+        Metadata of the model file.
     units : tuple of UnitSummary
     tensors : tuple of TensorSummary
-        In the order of the source, which is that of `Decoder.decode`.
+        In source order, as `Decoder.decode` returns them.
     topology : bytes or None
         Serialised ONNX graph without weights.
     attachments : dict of str to bytes
@@ -105,12 +105,12 @@ def describe_stream(
     limits: Limits | None = None,
     dimensions: Mapping[str, tuple[int, ...]] | None = None,
 ) -> StreamSummary:
-    """Read names, shapes, types and places of a stream's tensors.
+    """Read names, shapes, types and positions of a stream's tensors.
 
     Parameters
     ----------
     source : bytes-like, path or binary file
-        Of a path, only the headers are read.
+        Only the headers of a file with a path are read.
     limits : Limits, optional
     dimensions : mapping of str to tuple of int, optional
         Shapes of tensors whose dimensions are not in the stream.
@@ -133,7 +133,7 @@ def describe_stream(
     walked: list[tuple[UnitSpan, DataUnitHeader | None, tuple[str, ...]]] = []
     carried: dict[
         int, tuple[CarriedItem, int]
-    ] = {}  # by number of the last piece's unit, with the first one's offset
+    ] = {}  # by number of the unit with the last piece; with the offset of the first
     with opened(source, limits.max_stream_bytes) as buffer:
         size_bytes = len(buffer)
         topologies = TopologyReader(limits, size_bytes, frozenset[str]().__contains__)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Patches: elements of a tensor that quantisation has no place for, such as NaN and infinities, by position and value.
+"""Patch of a tensor: positions and values of elements that cannot be quantised, such as NaN and infinities.
 
-A tensor with few such elements is quantised with zeros in their places, and the patch puts them back.
+The tensor is quantised with zeros in these positions, and the decoder restores the elements from the patch.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class TensorPatch:
     Attributes
     ----------
     positions : int64[n]
-        Of the elements in C order, increasing.
+        Indices into the flat tensor in C order, increasing.
     values : float32[n]
-        With the bits of NaN as they are.
+        Values; the bits of NaN are preserved.
     """
 
     positions: NDArray[np.int64]
@@ -39,10 +39,11 @@ class TensorPatch:
         return cls(positions, weights[positions])
 
     def to_bytes(self) -> bytes:
-        """Return the patch: positions as a bitmap or as differences, whichever is smaller, and the values.
+        """Serialise the patch, with positions as differences or as a bitmap, whichever is smaller.
 
-        The bytes are one byte for the form (0 differences as LEB128, 1 bitmap up to the last element), one for whether all
-        values are one, the number of elements as LEB128, the positions, and the values as little-endian binary32.
+        Fields: one byte for the form of the positions (0 differences in LEB128, 1 bitmap up to the last element), one byte
+        that is 1 if all values are equal, the number of elements in LEB128, the positions, and the values (one if they are
+        equal) in little-endian binary32.
         """
         bits = self.values.astype("<f4").view("<u4")
         alike = bits.size > 0 and bool((bits == bits[0]).all())
@@ -63,7 +64,7 @@ class TensorPatch:
         Raises
         ------
         MalformedBitstream
-            It is cut short, or names elements that the tensor does not have.
+            The patch is truncated, or has positions beyond the tensor.
         """
         content = np.frombuffer(octets, np.uint8)
         if content.size < 2 or content[0] > _BITMAP or content[1] > 1:
@@ -91,7 +92,7 @@ class TensorPatch:
         return cls(positions.astype(np.int64), values.astype(np.float32, copy=False))
 
     def apply(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return a copy of a tensor, in its type, with the patch's elements in their places."""
+        """Return a copy of a tensor, in its data type, with the elements of the patch."""
         patched: NDArray[Any] = values.copy()
         with np.errstate(invalid="ignore"):
             patched.reshape(-1)[self.positions] = self.values.astype(values.dtype)
@@ -107,7 +108,7 @@ def _packed(bitmap: NDArray[np.bool_]) -> bytes:
 
 
 def _leb128(numbers: NDArray[np.int64]) -> bytes:
-    """Return non-negative numbers, seven bits a byte, low bits first, with the high bit on all bytes but the last."""
+    """Serialise non-negative numbers in unsigned LEB128."""
     remaining = numbers.astype(np.int64)
     columns, used = [], []
     alive = np.ones(remaining.shape, bool)
@@ -124,7 +125,7 @@ def _leb128(numbers: NDArray[np.int64]) -> bytes:
 
 
 def _read_leb128(content: NDArray[np.uint8], at: int, count: int) -> tuple[NDArray[np.int64], int]:
-    """Return `count` numbers from a byte on, and the byte behind them."""
+    """Read `count` LEB128 numbers from offset `at`; return them and the offset behind them."""
     if count == 0:
         return np.zeros(0, np.int64), at
     part = content[at : at + 8 * count]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contents of a stream's topology units: the source's description, its graph, attachments, and carried tensors."""
+"""Reader of topology units: source description, graph, attachments and carried tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnr_codec.syntax import UnitSpan
 
 
 class TopologyReader:
-    """Takes the topology units of a stream in order.
+    """Collector of the contents of topology units, which it gets in stream order.
 
     Parameters
     ----------
@@ -22,21 +22,21 @@ class TopologyReader:
     stream_bytes : int
         Size of the whole stream.
     keeps : callable, optional
-        Takes a tensor's name and returns whether its bytes are wanted; by default all are.
+        Predicate of a tensor's name: True if its bytes are needed; by default always.
 
     Attributes
     ----------
     description : SourceDescription
-        Once read; before that an empty one.
+        Empty until it is read.
     topology : bytes or None
         The first ONNX graph.
     attachments : dict of str to bytes
     names : dict of str to str
-        Full names by the short ones in data units; empty where units have the full ones.
+        Full names by short name; empty if the units have full names.
     followers : dict of str to str
-        By tensor that stands elsewhere than in the source, the tensor before which it stood.
+        For tensors that are not in source order: name of the next tensor in the source, by tensor name.
     patches : dict of str to CarriedItem
-        By tensor whose unit follows, the elements to put into it.
+        Patches by name of the tensor, whose unit follows.
     """
 
     def __init__(self, limits: Limits, stream_bytes: int, keeps: Callable[[str], bool] | None = None) -> None:
@@ -58,7 +58,7 @@ class TopologyReader:
         self._limits = limits
 
     def add(self, unit: TopologyUnit, span: UnitSpan, total_elements: int) -> CarriedItem | None:
-        """Take the next unit, and return the carried tensor that it completes.
+        """Add the next unit. Return the carried tensor that it completes, or None.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class TopologyReader:
         self.description.check_complete("nnr_bitstream", 8 * self._stream_bytes)
 
     def check_followers(self, names: set[str]) -> None:
-        """Check that the positions which the stream gives to tensors are those of its own tensors.
+        """Check that position items name tensors of the stream only.
 
         Raises
         ------

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data types of a model's tensors by name, as few rules.
+"""Rules that give the data types of a model's tensors by name.
 
-Most tensors of a model share one type, and the exceptions share the ends of their names: every ``num_batches_tracked`` is an
-int64 scalar, every ``norm.weight`` float32. A rule maps a name, or the last components of a name, to a label. A label is a data
-type in safetensors' spelling, empty for float32 and int32, which a unit's payload type tells apart; ``()`` behind it marks a
-scalar, which a unit sends with one dimension.
+Most tensors of a model have the same type, and the exceptions have common suffixes: every ``num_batches_tracked`` is an int64
+scalar, every ``norm.weight`` float32. A rule maps a name, or the last components of a name, to a label. A label is a data type in
+safetensors' spelling. It is empty for float32 and int32, which the payload type distinguishes. ``()`` at its end marks a scalar,
+which a unit stores with one dimension.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 _PLAIN = {"F32", "I32"}
 _SCALAR = "()"
-#: Components of the longest suffix with a rule; names beyond it are listed whole.
+#: Components of the longest suffix of a rule; other exceptions are listed by whole name.
 _MAX_COMPONENTS = 3
 
 
@@ -23,16 +23,16 @@ _MAX_COMPONENTS = 3
 class TypeRules(Mapping[str, str]):
     """Mapping of tensor name to data type, for names whose type is neither F32 nor I32.
 
-    Lookup works for any name. Iteration yields the names noted so far: a decoder notes each tensor as it comes.
+    Lookup works for any name. Iteration yields the names recorded by `note`, which a decoder calls for each tensor.
 
     Attributes
     ----------
     default : str
         Label of names without a rule.
     suffixes : dict of str to str
-        Label by the last one to three components of a name, joined by dots; the longest match holds.
+        Label by the last one to three components of a name, joined by dots; the longest match applies.
     names : dict of str to str
-        Label by whole name, before all suffixes.
+        Label by whole name; takes precedence over suffixes.
     """
 
     default: str = ""
@@ -86,7 +86,7 @@ class TypeRules(Mapping[str, str]):
         return not (self.default or self.suffixes or self.names)
 
     def note(self, name: str, tag: str | None = None) -> None:
-        """List a name that the stream holds, with the type that its own unit gives where it gives one."""
+        """Record a name of the stream, with the data type of its unit if that has one."""
         tag = self.get(name) if tag is None else tag
         if tag is not None and tag not in _PLAIN:
             self._noted[name] = tag
@@ -107,7 +107,7 @@ class TypeRules(Mapping[str, str]):
         return len(self._noted)
 
     def to_json(self) -> dict[str, object]:
-        """Return the rules for the source description, without what is empty."""
+        """Return the rules for the source description, without empty members."""
         content: dict[str, object] = {}
         if self.default:
             content["type"] = self.default
@@ -136,12 +136,12 @@ class TypeRules(Mapping[str, str]):
 
 
 def as_text(value: object) -> str:
-    """Return a JSON value that is a text.
+    """Check that a JSON value is a string, and return it.
 
     Raises
     ------
     TypeError
-        It is none.
+        The value is not a string.
     """
     if not isinstance(value, str):
         raise TypeError(f"a {type(value).__name__} is not a text")
@@ -170,5 +170,5 @@ def _suffix(name: str, n_components: int) -> str:
 
 
 def _majority(labels: Iterable[str]) -> str:
-    # The first of equally frequent labels, so that rules do not depend on hashing.
+    # Counter returns the first of equally frequent labels, so the rules are deterministic.
     return Counter(labels).most_common(1)[0][0]

@@ -29,17 +29,17 @@ SUFFIX = ".idx"
 
 _VERSION = 1
 _KEY = "nnr_codec.unit_index"
-# Hash of the name, fingerprint of the unit's place and first bytes, the unit's offset, its size with all its
-# parts, and its number. A carried tensor has a record for each unit with a piece of it.
+# Hash of the name, fingerprint of the unit's position and first bytes, byte offset, size with all parts, and unit number.
+# A carried tensor has a record for each unit with a piece of it.
 _RECORD = struct.Struct("<8s8sQQQ")
 _PLACE = struct.Struct("<QQQ")
 _FINGERPRINTED_BYTES = 256
-# The line grows with the units that are no data units only, of which there are three or so.
+# The line lists the units that are no data units, usually about three.
 _MAX_LINE_BYTES = 1 << 24
 
 
 class UnitIndex:
-    """An index that was found to belong to a stream.
+    """Index of a stream, verified to belong to it.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class UnitIndex:
 
     @classmethod
     def beside(cls, stream: str | os.PathLike[str]) -> UnitIndex | None:
-        """Open the index beside a stream; None when there is none that belongs to the stream as it is now."""
+        """Open the index file beside a stream; return None if it is missing or belongs to another state of the stream."""
         try:
             with open(os.fspath(stream) + SUFFIX, "rb") as file:
                 line = file.readline(_MAX_LINE_BYTES)
@@ -74,12 +74,12 @@ class UnitIndex:
                 return None
             return cls(table, others)
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            # Damaged, or not ours: without it everything is found too, by walking.
+            # A damaged or foreign file is ignored; decoding then walks over the units.
             return None
 
     @classmethod
     def of(cls, buffer: memoryview, *, limits: Limits | None = None) -> UnitIndex | None:
-        """Walk over a stream and keep its index in memory; None for one of a series of updates.
+        """Build an index in memory by walking over a stream; return None for a stream of updates.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class UnitIndex:
 
     @staticmethod
     def write(stream: str | os.PathLike[str], file: Any, *, limits: Limits | None = None) -> int:
-        """Walk over a stream and write its index.
+        """Build and write the index of a stream.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class UnitIndex:
         Raises
         ------
         BitstreamError
-            The units do not follow each other as they must.
+            The units of the stream are malformed.
         """
         identity = _identity(stream)
         with opened(os.fspath(stream)) as buffer:
@@ -115,7 +115,7 @@ class UnitIndex:
             _KEY: _VERSION,
             "stream": identity,
             "records": 0 if incremental else len(records),
-            # Updates build on each other and are never decoded one by one.
+            # Updates depend on each other, so single tensors are never decoded.
             "others": [] if incremental else [(mark.hex(), *place) for mark, *place in others],
         }
         file.write(json.dumps(head, separators=(",", ":")).encode() + b"\n")
@@ -131,13 +131,13 @@ class UnitIndex:
         buffer : memoryview
             The stream.
         names : collection of str
-            Of tensors, or of weights that are sent as two factors.
+            Names of tensors, or of weights that are stored as two factors.
 
         Returns
         -------
         list of (offset, size, number) or None
-            In the stream's order, with the parameter sets before them; None when a name is not in the index,
-            or a unit is not what it was when the index was made.
+            In stream order, with the parameter sets before them; None if a name is not in the index, or a unit has
+            changed since the index was made.
         """
         places: dict[tuple[int, int, int], bytes] = {}
         for name in names:
@@ -169,14 +169,14 @@ class UnitIndex:
 
 
 def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[bytes, int, int, int]], bool]:
-    """Return records, the places of units that are no data units, and whether the stream is of updates."""
+    """Return the records, the positions of units that are no data units, and True for a stream of updates."""
     walked: list[tuple[UnitSpan, tuple[bytes, ...] | None]] = []
     state = SyntaxState()
     pages, deadline = PagesRead(buffer), Deadline(limits)
     topologies = TopologyReader(limits, buffer.nbytes, frozenset[str]().__contains__)
 
     def spans() -> Iterator[UnitSpan]:
-        """Yield the units that take the grammar, and note the others."""
+        """Yield the units that need full parsing; record the names of the others."""
         for span in iter_unit_spans(buffer, limits):
             deadline.check(span.path, span.byte_offset)
             pages.passed(span.byte_offset)
@@ -213,7 +213,7 @@ def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[b
 
 
 def _carried_name(unit: TopologyUnit, limits: Limits) -> tuple[bytes, ...] | None:
-    """Return the name of the tensor of which a unit carries a piece; None for other units."""
+    """Return the name of the tensor in a carrier unit; None for other units."""
     if not is_carrier(unit):
         return None
     piece = piece_of(unit, limits)
@@ -225,7 +225,7 @@ def _hash(name: bytes) -> bytes:
 
 
 def _fingerprint(buffer: memoryview, at: int, size: int, number: int) -> bytes | None:
-    """Return what tells a unit and its place from others; None for a place outside the stream."""
+    """Return the fingerprint of a unit; None for a position outside the stream."""
     if not 0 <= at <= at + size <= len(buffer):
         return None
     head = bytes(buffer[at : at + min(size, _FINGERPRINTED_BYTES)])

@@ -24,16 +24,16 @@ class Predecessor:
     Clause: format 5.6
     """
 
-    levels: NDArray[np.int32]  # [rows * width] of the update before
+    levels: NDArray[np.int32]  # [rows * width] of the previous update
     history: NDArray[np.uint8]  # [rows * width] 1 where any update so far was not zero
-    shape: tuple[int, ...] | None = None  # of the tensor; an encoder, which knows its own, does without
+    shape: tuple[int, ...] | None = None  # of the tensor; None in an encoder
 
 
 class UpdateTree:
-    """Data units seen so far, by node and by digest of their payload.
+    """Data units so far, by node and by digest of the payload.
 
-    Of each parameter the last ``Limits.max_updates_kept`` stay: a parent is the update before or, with several devices, one of
-    few before that. An older parent is reported, never guessed.
+    The last ``Limits.max_updates_kept`` updates of each parameter are kept. A parent is usually the previous update; with
+    several devices it may be a few updates earlier. An older parent is an error.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -45,14 +45,14 @@ class UpdateTree:
         self._dropped_digests: set[bytes] = set()
 
     def predecessors(self, header: DataUnitHeader) -> list[Predecessor] | None:
-        """Return what a unit's parent left behind, per tensor in data order, or None.
+        """Return the state after a unit's parent, per tensor in data order; None if the unit has no known parent.
 
         Raises
         ------
         LimitExceeded
-            The parent is older than what is kept.
+            The parent is older than the kept updates.
         MalformedBitstream
-            The parameter is known and that update of it is not.
+            The parameter is known, but not this update of it.
         """
         parent = header.parent
         if parent is None:
@@ -71,8 +71,8 @@ class UpdateTree:
         if 0 <= node.put_node_depth <= self._dropped.get(key, -1):
             raise self._too_old("put_node_depth")
         if node.put_node_depth >= (0 if updates else 1) and (updates or _continues(header, parent)):
-            # A unit of zeros that was left out is no node: depths count the units that were sent. Depth 0 is the model that
-            # both sides have before the first update.
+            # Depths count the units sent; an omitted unit of zeros is no node. Depth 0 is the model that both sides have
+            # before the first update.
             known = f"the last one known is {max(updates)}" if updates else "none is known"
             name = ", ".join(header.topology_elem_ids)[:64]
             raise MalformedBitstream(
@@ -97,7 +97,7 @@ class UpdateTree:
         levels: Sequence[NDArray[np.int32]],
         shapes: Sequence[tuple[int, ...] | None] = (),
     ) -> None:
-        """Keep a unit's levels (flat, in data order) and shapes for those that will update it."""
+        """Keep a unit's levels (flat, in data order) and shapes for later updates."""
         before = self.predecessors(header)
         record = []
         for index, tensor_levels in enumerate(levels):
@@ -118,7 +118,7 @@ class UpdateTree:
         self._remember_digests(header.topology_elem_ids, payload, record)
 
     def forget(self, device_id: int, parameter_id: int) -> None:
-        """Drop all updates of a parameter that gets no more."""
+        """Drop all updates of a parameter that will not be updated again."""
         self._by_node.pop((device_id, parameter_id), None)
         self._dropped.pop((device_id, parameter_id), None)
 
@@ -132,13 +132,13 @@ class UpdateTree:
             kept.append(digest)
         while self._kept is not None and len(kept) > 2 * self._kept:
             digest = kept.pop(0)
-            # The same payload may have come again since.
+            # A later unit may have had the same payload.
             if digest not in kept and self._by_digest.pop(digest, None) is not None:
                 self._dropped_digests.add(digest)
 
 
 def _continues(header: DataUnitHeader, parent: ParentNode) -> bool:
-    """Return True for a unit that cannot do without its parent: its own device numbers updates without gaps."""
+    """Return True for a unit that requires its parent: one device numbers its updates without gaps."""
     return header.node_id is not None and (
         header.node_id.device_id == parent.device_id or parent.temporal_context_modeling_flag
     )
