@@ -5,7 +5,7 @@
 >>> model = nnr_codec.transformers.from_pretrained("folder-with-config-and-stream")   # doctest: +SKIP
 
 The configuration lies beside the stream in a folder, or in the stream itself when it was encoded from a folder.
-transformers is imported when a function is called; nothing of it is patched.
+Functions import transformers when they are called, and do not patch it.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def from_pretrained(
     device : str or int
         Device of the model.
     threads : int, optional
-        Tensors decoded side by side.
+        Tensors decoded in parallel.
     **options
-        Of ``PreTrainedModel.from_pretrained``: ``dtype``, ``attn_implementation``.
+        Options of ``PreTrainedModel.from_pretrained``, such as ``dtype`` and ``attn_implementation``.
 
     Returns
     -------
@@ -82,14 +82,14 @@ def _stream_of(path: str) -> str:
         return path
     streams = [name for name in sorted(os.listdir(path)) if name.endswith(_STREAM_SUFFIXES)]
     if len(streams) != 1:
-        which = ", ".join(streams) or "none"
-        raise NotEncodable(f"the folder holds not exactly one stream: {which}", path=path)
+        names = ", ".join(streams) or "none"
+        raise NotEncodable(f"the folder must hold one stream, not {len(streams)}: {names}", path=path)
     return os.path.join(path, streams[0])
 
 
 @contextlib.contextmanager
 def _configuration_folder(stream: str) -> Iterator[str]:
-    """Yield a folder with the configuration: the stream's own, or one of its attachments."""
+    """Yield a folder with the configuration: the folder of the stream, or a temporary one with the attached configuration."""
     beside = os.path.dirname(os.path.abspath(stream))
     if os.path.exists(os.path.join(beside, _CONFIGURATION)):
         yield beside

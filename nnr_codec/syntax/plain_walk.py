@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A table translated into one Python function, for units in which nothing is out of the ordinary: what both directions share.
+"""Translation of a syntax table into one Python function: base class of the generated parser and builder.
 
-Such a function gives up, and returns None, on anything else; then the walk that can tell what is wrong where takes its turn.
+A generated function handles regular units only and returns None for all others. The caller then falls back to the reference
+walk, which locates errors.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from nnr_codec.syntax.element import Element
 from nnr_codec.syntax.expressions import EXPRESSION_NAMES, Expression
 from nnr_codec.syntax.grammar import Check, Choice, Derived, Group, IfPresent, Syntax
 
-#: The largest value of an Exp-Golomb code, where no element says otherwise.
+#: Default of the largest value of an Exp-Golomb code.
 LARGEST = 0xFFFFFFFF
 _BUILTINS = (bytearray, bytes, int, isinstance, len, list, locals, max, memoryview, min, range, tuple)
 
 
 class PlainTranslator:
-    """Writes the function's lines. All that depends on known elements is decided while it is written.
+    """Emitter of the lines of a generated function. Conditions on known elements are evaluated at generation.
 
     Parameters
     ----------
@@ -36,24 +37,24 @@ class PlainTranslator:
         self._depth = 1
         self._numbers = count()
 
-    # What a direction defines.
+    # Defined by parser and builder.
 
     def run(self, members: list[u | i], tree: str) -> None:
-        """Write how elements of fixed size that follow each other are taken together."""
+        """Emit code for consecutive elements of fixed size."""
         raise NotImplementedError
 
     def member(self, member: Any, tree: str) -> None:
-        """Write how another member that has a key is taken."""
+        """Emit code for a member with a key that is not of fixed size."""
         raise NotImplementedError
 
     def demand(self, check: Check) -> None:
-        """Write how a demand on several elements is made."""
+        """Emit code for a condition on several elements."""
         raise NotImplementedError
 
-    # What they share.
+    # Shared by both.
 
     def compiled(self, head: str, table: Syntax, **scope: Any) -> Callable[..., Any]:
-        """Return the function whose first line is `head` and whose other lines are those said so far."""
+        """Compile the emitted lines, with `head` as the first line, and return the function."""
         source = "\n".join([head, *self._lines])
         names = {**EXPRESSION_NAMES, **self.constants, **scope}
         names["__builtins__"] = {builtin.__name__: builtin for builtin in _BUILTINS}
@@ -63,22 +64,22 @@ class PlainTranslator:
         return function
 
     def say(self, *lines: str) -> None:
-        """Write lines at the present depth."""
+        """Emit lines at the current indentation."""
         self._lines += [" " * self._depth + line for line in lines]
 
     def say_known(self) -> None:
-        """Write the assignments of what is known."""
+        """Emit assignments of the known elements."""
         self.say(*(f"{name} = {value}" for name, value in self._known.items()))
 
     def new(self, value: Any = None) -> str:
-        """Return a name that nothing has, for a value if one is given."""
+        """Return an unused name; bind it to a constant unless `value` is None."""
         name = f"__{next(self._numbers)}"
         if value is not None:
             self.constants[name] = value
         return name
 
     def loop(self, opening: str, body: Callable[[], None]) -> None:
-        """Write a block."""
+        """Emit a compound statement with its body."""
         self.say(opening)
         self._depth += 1
         body()
@@ -87,7 +88,7 @@ class PlainTranslator:
         self._depth -= 1
 
     def table(self, table: Syntax, tree: str) -> None:
-        """Write how a table's members are taken out of or put into the tree of this name."""
+        """Emit code for the members of a table, with `tree` as the name of the dictionary of their values."""
         for name, value in table.inferred.items():
             self.say(f"{name} = {value}")
         for fixed_size, members in groupby(table.members, _is_fixed_size):
@@ -104,7 +105,7 @@ class PlainTranslator:
                     self.member(member, tree)
 
     def check(self, element: Element, name: str) -> None:
-        """Write that a value must be allowed."""
+        """Emit the checks of an element's value."""
         wrong = []
         if element.allowed is not None:
             wrong.append(f"{name} not in {self.new(element.allowed)}")
@@ -129,7 +130,7 @@ class PlainTranslator:
             if set(member.selector.element_names) <= set(self._known):
                 self.table(member.choose(self._known), tree)
             else:
-                self.say("return None")  # in no unit of which there are many
+                self.say("return None")  # only in rare units
         elif isinstance(member, Check):
             self.demand(member)
         elif isinstance(member, Derived):

@@ -60,7 +60,7 @@ class BatchNorm:
 
 
 def fold_batch_norm(tensors: Mapping[str, Any], norms: list[BatchNorm]) -> dict[str, Any]:
-    """Fold each batch norm into a block of its layer's weight.
+    """Replace each layer and its batch norm by a block: the weight, a local scaling and a bias.
 
     The weight itself does not change. The folded model computes the same function up to rounding, but its batch norms cannot
     be trained further. `unfold_batch_norm` returns tensors for the original architecture.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts of this codec on damaged sequences, in the terms of the model."""
+"""Verdicts of this codec on damaged sequences, comparable with those of the reference decoder `spec/model`."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ namespace nnr {
 
 inline constexpr int kTrellisStates = 8;
 
-// The next state, by state and by the parity of the coded value.
+// The next state, indexed by the state and by the parity of the coded value.
 inline constexpr std::uint8_t kNextState[kTrellisStates][2] = {{0, 2}, {7, 5}, {1, 3}, {6, 4}, {2, 0}, {5, 7}, {3, 1}, {4, 6}};
 
-// The previous state, by the parity of the coded value and by the state that it led to.
+// Inverse of kNextState: the previous state, indexed by the parity of the coded value and by the next state.
 inline constexpr auto kPreviousState = [] {
   std::array<std::array<std::uint8_t, kTrellisStates>, 2> previous{};
   for (std::uint8_t state = 0; state < kTrellisStates; ++state)
@@ -30,14 +30,15 @@ inline constexpr auto kPreviousState = [] {
   return previous;
 }();
 
-// The state after a coded value. Kernels hold states in the width of an index, which saves an extension in the chain of states.
+// The state after a coded value. Kernels hold states in the width of an index, because a narrower type adds an extension to the
+// dependency chain from state to state.
 template <class State>
 [[nodiscard]] NNR_INLINE constexpr State next_state(State state, std::int64_t value) {
   assert(state >= 0 && state < kTrellisStates);
   return kNextState[state][value & 1];
 }
 
-// Every cycle of states under zeros has a length that divides this.
+// A multiple of the period of the states while all values are zero.
 inline constexpr int kZeroCycle = 4;
 
 // The state after `count` zeros.
@@ -52,7 +53,7 @@ template <class State>
   return state & 1;
 }
 
-// Magnitude of the level of a coded value of magnitude `value` >= 1.
+// Magnitude of a level, from the magnitude of its coded value, 1 or more.
 [[nodiscard]] NNR_INLINE constexpr std::int64_t magnitude_to_level(std::int64_t value, std::int64_t quantizer) {
   return 2 * value - quantizer;
 }

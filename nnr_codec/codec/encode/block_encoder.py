@@ -135,7 +135,7 @@ def _header_and_arrays(job: TensorJob, block: Block) -> tuple[DataUnitHeader, di
         types |= CompressedParameterTypes.BI
         names.append(block.names.get("bias", f"{job.name.removesuffix('.weight')}.bias"))
     if len(names) < 2:
-        raise NotEncodable("a block holds a weight and something else", path=job.name)
+        raise NotEncodable("a block needs another tensor beside the weight", path=job.name)
     matrix = block.shape[0] > 1 and math.prod(block.shape[1:]) > 1 and block.factors is None
     header = DataUnitHeader(
         topology_elem_ids=tuple(names),
@@ -223,7 +223,7 @@ def _nearest(job: TensorJob, header: DataUnitHeader, part: _Part, qp: int) -> ND
 
 
 def _entry_points(starts: tuple[tuple[Any, ...], ...]) -> tuple[EntryPoint, ...]:
-    # Only the weight is scanned in blocks.
+    # The weight is the only tensor of the unit with entry points.
     for tensor in starts:
         if tensor:
             return tuple(EntryPoint(s.position - tensor[0].position, s.offset, s.state) for s in tensor[1:])

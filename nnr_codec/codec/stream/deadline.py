@@ -25,5 +25,7 @@ class Deadline:
         """Raise LimitExceeded after the deadline, with the current position of the reader."""
         if self._end is not None and time.monotonic() > self._end:
             raise LimitExceeded(
-                f"max_seconds, which is {self._seconds}, are over", path=path, bit_offset=8 * byte_offset
+                f"the call takes longer than max_seconds={self._seconds}",
+                path=path,
+                bit_offset=8 * byte_offset,
             )

@@ -252,7 +252,7 @@ class StreamReader:
             shape = self._dimensions.get(names[0])
             if shape is None:
                 raise MalformedBitstream(
-                    "the stream does not give this tensor's dimensions and nobody else did",
+                    "the stream does not give this tensor's dimensions; pass them as `dimensions`",
                     path=f"{span.path}.tensor_dimensions_flag",
                     bit_offset=place,
                     element="tensor_dimensions",

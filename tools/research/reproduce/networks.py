@@ -65,7 +65,7 @@ def initial_parameters(network: Network, generator: torch.Generator) -> Paramete
 
 @dataclass(frozen=True)
 class Alive:
-    """Indices of the live outputs and inputs of every layer; inputs of fc1 are columns."""
+    """Indices of the live outputs and inputs of every layer. For fully connected layers, inputs are columns of the weight."""
 
     outputs: dict[str, Tensor]
     inputs: dict[str, Tensor]
@@ -97,7 +97,7 @@ def find_alive(network: Network, parameters: Parameters) -> Alive:
             used &= _spread(reached[previous], used.shape[0])
             needed = used.reshape(network.shapes[previous][0], -1).any(1)
         inputs[layer] = used.nonzero().flatten()
-    # Inputs match the live outputs of the previous layer; columns of fc layers may be a subset.
+    # A convolution takes all live outputs of the previous layer; a fully connected layer may skip some.
     for before, after in itertools.pairwise(layers):
         if len(network.shapes[after]) == 4:
             inputs[after] = outputs[before]
