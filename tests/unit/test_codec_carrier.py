@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carrier units: every byte comes back, small ones stay text, and damage is refused with its place."""
+"""Carrier units: lossless, in text form if small, refused with path and bit offset if damaged."""
 
 import io
 import struct
@@ -227,14 +227,14 @@ def test_totals_that_differ_are_noticed() -> None:
         (carrier_units(CarriedKind.POSITION, "a", b"\xff"), "UTF-8"),
     ],
 )
-def test_an_item_that_cannot_be_is_malformed(unit: Any, message: str) -> None:
+def test_an_impossible_item_is_malformed(unit: Any, message: str) -> None:
     with pytest.raises(MalformedBitstream, match=message) as caught:
         decode(unit_stream(*unit))
     assert caught.value.path is not None
     assert caught.value.bit_offset is not None
 
 
-def test_announced_metadata_must_come() -> None:
+def test_missing_announced_metadata_is_malformed() -> None:
     units = carried(encode({"w": np.ones((4, 4), np.float32)}, metadata={"key": "x" * 5000}))
     with pytest.raises(MalformedBitstream, match="'key' is missing"):
         decode(b"".join(units[:3] + units[4:]))
@@ -267,7 +267,7 @@ def test_every_cut_and_flip_of_a_header_is_one_of_our_errors() -> None:
         Limits(max_dimensions=1),
     ],
 )
-def test_limits_hold_before_anything_is_kept(limits: Limits) -> None:
+def test_limits_hold_before_allocation(limits: Limits) -> None:
     [unit, *_] = carrier_units(CarriedKind.TENSOR, "name", bytes(1 << 23), tag="U8", shape=(1 << 13, 1 << 10))
     with pytest.raises(LimitExceeded) as caught:
         CarrierReader(limits, 100).add(unit, "nnr_unit[1]", 32)
@@ -310,7 +310,7 @@ def test_a_name_that_no_decoder_reads_is_refused() -> None:
         encode({"n" * 5000: IDS})
 
 
-def test_a_stream_is_written_as_it_comes() -> None:
+def test_a_stream_is_written_incrementally() -> None:
     file = io.BytesIO()
     assert encode(MODEL, file=file) == b""
     assert file.getvalue() == encode(MODEL)

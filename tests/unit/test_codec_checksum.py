@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With a checksum, no damage passes."""
+"""Checksums find every kind of damage."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_no_truncation_and_no_addition_passes() -> None:
             decode(damaged, require_checksum=True)
 
 
-def test_damage_is_found_without_asking_unless_it_hides_the_checksum() -> None:
+def test_damage_is_found_by_default_unless_it_hides_the_checksum() -> None:
     damaged = bytearray(STREAM)
     damaged[len(PLAIN) // 2] ^= 1
     with pytest.raises(BitstreamError):

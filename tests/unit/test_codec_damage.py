@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Damaged streams end in an error of the family, with path and bit, or in a model; nothing else ever comes out."""
+"""Damaged streams decode to a model or raise an NnrError with path and bit offset."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_every_truncation_inside_a_unit_is_rejected(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_every_flipped_bit_ends_in_an_error_of_the_family_or_a_model(name: str) -> None:
+def test_every_flipped_bit_raises_an_nnr_error_or_decodes(name: str) -> None:
     stream = STREAMS[name]
     rejected = 0
     for bit in range(8 * len(stream)):

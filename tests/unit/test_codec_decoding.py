@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ways to ask a decoder: sources, names, levels, threads."""
+"""Decoder options: inputs, names, levels and threads."""
 
 import io
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor

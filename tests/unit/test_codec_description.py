@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The description of a source: small whatever the model, carried where it is long, and refused when damaged."""
+"""Source description: small for any model, in carrier units if long, refused if damaged."""
 
 import json
 
@@ -114,7 +114,7 @@ def test_a_long_description_is_carried() -> None:
     assert (decoder.description.kind, decoder.description.metadata) == ("npz", metadata)
 
 
-def test_what_no_decoder_would_read_is_refused() -> None:
+def test_a_description_beyond_the_default_limits_is_refused() -> None:
     metadata = {f"key {i}": "x" * 4000 for i in range(5000)}
     with pytest.raises(NotEncodable) as caught:
         encode({"w": np.ones((4, 4), np.float32)}, metadata=metadata)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Threads share a tensor's block rows, and what comes out is what decoding straight through gives, right or wrong."""
+"""Threads that share the block rows of a tensor return the values and errors of sequential decoding."""
 
 from dataclasses import replace
 from typing import Any
@@ -34,7 +34,7 @@ def outcome(stream: bytes, threads: int) -> Any:
 def with_entry_points(
     stream: bytes, points: tuple[EntryPoint, ...] | None = None, payload: bytes = b""
 ) -> bytes:
-    """The stream with other entry points in its one data unit, or another payload."""
+    """Replace the entry points, or the payload, of the single data unit of a stream."""
     units = []
     for span, unit, state in iter_units(stream):
         if isinstance(unit, DataUnit):
@@ -56,7 +56,9 @@ def in_rows(stream: bytes) -> tuple[int, int]:
 @pytest.mark.parametrize("scan_order", [1, 2, 3, 4])
 @pytest.mark.parametrize("dependent", [False, True])
 @pytest.mark.parametrize("shape", [(70, 33), (9, 130), (64, 8, 3, 3), (8, 8)])
-def test_rows_side_by_side_are_rows_in_turn(scan_order: int, dependent: bool, shape: tuple[int, ...]) -> None:
+def test_parallel_rows_equal_sequential_rows(
+    scan_order: int, dependent: bool, shape: tuple[int, ...]
+) -> None:
     weights = RNG.laplace(0, 0.2, shape).astype(np.float32)
     weights[1:6] = 0  # rows to skip
     stream = encode({"w": weights}, qp=-12, effort="fast", scan_order=scan_order, dependent=dependent)
@@ -75,8 +77,8 @@ def test_a_codebook_may_have_entry_points_too() -> None:
 
 
 @pytest.mark.parametrize("dependent", [False, True])
-def test_damage_comes_out_the_same(dependent: bool) -> None:
-    # Of the entry points too, which decoding straight through does not look at.
+def test_damage_has_the_same_outcome_with_threads(dependent: bool) -> None:
+    # Damage to entry points counts too, although sequential decoding ignores them.
     weights = RNG.laplace(0, 0.2, (20, 11)).astype(np.float32)
     stream = encode({"w": weights}, qp=-12, effort="fast", scan_order=1, dependent=dependent)
     rejected = 0

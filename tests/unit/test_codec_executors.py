@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Units on other processes and other machines: any ``concurrent.futures.Executor`` does."""
+"""Encoding and decoding by process pools and clusters, through ``concurrent.futures.Executor``."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -40,7 +40,7 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
 
 # Dask's processes close their sockets when they are collected, and warn of it.
 @pytest.mark.filterwarnings("ignore")
-def test_the_stream_and_the_tensors_are_the_same_elsewhere(executor: Executor) -> None:
+def test_an_executor_changes_neither_stream_nor_tensors(executor: Executor) -> None:
     stream = encode(MODEL)
     assert encode(MODEL, executor=executor, threads=2) == stream
     expected = decode(stream)

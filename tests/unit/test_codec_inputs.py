@@ -93,7 +93,7 @@ def test_a_model_without_tensors_has_a_stream() -> None:
     assert decode(encode({})) == {}
 
 
-def test_arrays_in_any_layout_are_read_as_they_mean() -> None:
+def test_arrays_in_any_memory_layout_are_read() -> None:
     array = np.arange(24, dtype=">i4").reshape(4, 6)[::2, ::-1].T
     decoded = decode(encode({"a": array}))["a"]
     assert np.array_equal(decoded, array)

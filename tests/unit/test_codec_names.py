@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names that travel once: the format's reference list, and short names with the full ones in a carrier."""
+"""Names stored once: reference lists, and short names with the full names in a carrier."""
 
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any model as people have it: types of arrays, sizes, order and limits."""
+"""Input models of every kind: array types, sizes, order and limits."""
 
 import math
 import time

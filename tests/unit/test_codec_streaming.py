@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models larger than memory: how many tensors are held at a time, counted rather than measured."""
+"""Models larger than memory: number of tensors in memory at a time."""
 
 import gc
 import io
@@ -47,7 +47,7 @@ class Counted:
 
 
 class LazyModel(Mapping[str, Any]):
-    """Makes a tensor when it is asked for."""
+    """Mapping that creates a tensor on access."""
 
     def __init__(self, counted: Counted) -> None:
         self._counted = counted
@@ -115,7 +115,7 @@ def test_decoding_holds_few_of_the_largest_tensors(threads: int, monkeypatch: py
 
 
 class LazyExecutor(Executor):
-    """Does a job when its result is asked for."""
+    """Task that runs when its result is requested."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -134,7 +134,7 @@ class LazyExecutor(Executor):
         return Lazy()
 
 
-def test_small_jobs_are_many_in_flight_and_large_ones_few() -> None:
+def test_many_small_jobs_or_few_large_ones_are_in_flight() -> None:
     executor = LazyExecutor()
     small = [(i, 1, i) for i in range(500)]
     assert [r for _, r in in_order(lambda i: executor.submit(lambda: i * i), iter(small), 3)] == [
@@ -147,7 +147,7 @@ def test_small_jobs_are_many_in_flight_and_large_ones_few() -> None:
     assert executor.most == 3
 
 
-def test_an_error_in_a_job_is_raised_and_the_rest_is_given_up() -> None:
+def test_an_error_in_a_job_is_raised_and_cancels_the_rest() -> None:
     def fail(i: int) -> int:
         if i == 2:
             raise ValueError(i)
@@ -157,7 +157,7 @@ def test_an_error_in_a_job_is_raised_and_the_rest_is_given_up() -> None:
         list(in_order(lambda i: pool.submit(fail, i), ((i, 1, i) for i in range(1000)), 2))
 
 
-def test_the_last_job_in_flight_is_given_up_first() -> None:
+def test_the_last_job_in_flight_is_cancelled_first() -> None:
     # Otherwise threads would take up the jobs behind the one that is waited for.
     class Job:
         def __init__(self, number: int) -> None:
@@ -187,7 +187,7 @@ def test_no_thread_reads_weights_after_encoding_failed() -> None:
     assert caught.value.path == "bad"
 
 
-def test_what_was_given_up_has_no_result() -> None:
+def test_a_cancelled_job_has_no_result() -> None:
     begun = EncodeTask(
         np.ones(6, np.float32), 0.5, TensorCoding(rows=2, width=3), 0, row_skip=False,
         search_initialisations=False, workers=Workers(1),
@@ -224,7 +224,7 @@ def test_fewer_threads_than_one(threads: int) -> None:
         encode({}, threads=threads)
 
 
-def test_what_the_size_field_cannot_say_is_said_with_the_tensors_name(
+def test_a_unit_beyond_the_size_field_names_the_tensor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def too_large(*_: Any) -> bytes:
@@ -243,7 +243,7 @@ def test_what_the_size_field_cannot_say_is_said_with_the_tensors_name(
 
 
 def test_building_a_unit_keeps_nothing_of_its_payload() -> None:
-    """A cycle would keep it until the next collection, which few large tensors do not bring about."""
+    """A reference cycle would keep it until the next collection, which few large tensors do not trigger."""
     payload = bytes(1000)
     header = DataUnitHeader(
         topology_elem_ids=("w",), payload_type=PayloadType.NNR_PT_RAW_FLOAT, tensor_dimensions=(250,)

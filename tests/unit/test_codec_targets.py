@@ -75,7 +75,7 @@ def test_an_error_per_tensor_is_an_error() -> None:
         compress_to_target(model(), ratio=5, per_tensor=True)
 
 
-def test_one_target_is_given_and_it_must_have_weights() -> None:
+def test_exactly_one_target_and_some_weights_are_required() -> None:
     for target in ({}, {"ratio": 5, "bits": 3}, {"bits": -1}, {"bits": np.nan}, {"ratio": np.inf}):
         with pytest.raises(ValueError, match=r"target|given|positive"):
             compress_to_target(model(), **target)
@@ -99,7 +99,7 @@ ODD = {
 @pytest.mark.parametrize(
     "target", [{"ratio": 2}, {"bits": 6}, {"max_error": 0.02}, {"max_error": 0.02, "per_tensor": True}]
 )
-def test_a_tensor_no_step_fits_is_sent_as_encode_sends_it(target: dict[str, Any], odd: str) -> None:
+def test_a_tensor_without_a_step_is_coded_as_by_encode(target: dict[str, Any], odd: str) -> None:
     tensors = {"odd": ODD[odd], "b": normal(90, 90)}
     stream, report = compress_to_target(tensors, **target)
     assert report.met
@@ -138,7 +138,7 @@ SPIKE[3, 4] = 1
         (ODD["beyond steps"], {"max_error": 0.02}, (0, 0)),
     ],
 )
-def test_out_of_reach_gives_the_nearest_stream(
+def test_an_unreachable_target_returns_the_nearest_stream(
     weights: np.ndarray[Any, Any], target: dict[str, Any], reached: tuple[float, float]
 ) -> None:
     stream, report = compress_to_target({"a": weights}, **target)
@@ -148,7 +148,7 @@ def test_out_of_reach_gives_the_nearest_stream(
     assert decode(stream)["a"].shape == weights.shape
 
 
-def test_streams_that_did_encode_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_round_keeps_earlier_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = 0
 
     def failing(*arguments: Any, **options: Any) -> bytes:
@@ -165,12 +165,12 @@ def test_streams_that_did_encode_are_kept(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("options", [{"qp": 5000}, {"qp_1d": -6000}, {"bit_depth": 4}])
-def test_a_target_goes_before_other_ways_to_choose_steps(options: dict[str, int]) -> None:
+def test_a_target_overrides_other_step_options(options: dict[str, int]) -> None:
     report = compress_to_target(model(), ratio=9, config=EncoderConfig(**options))[1]
     assert report.met
 
 
-def test_an_error_no_tensor_was_targeted_for_is_not_reported_as_reached() -> None:
+def test_an_untargeted_error_is_not_reported_as_reached() -> None:
     report = compress_to_target({"a": normal(100)}, max_error=5.0, per_tensor=True)[1]
     assert report.reached == report.relative_error < 0.001
     assert not report.met
@@ -189,7 +189,7 @@ def test_no_round_follows_a_bound() -> None:
     assert tried == [0, 174, 200]
 
 
-def test_an_error_that_jumps_over_the_one_asked_for_is_too_small_rather_than_too_large() -> None:
+def test_an_error_that_jumps_over_the_target_stays_below_it() -> None:
     def measure(qps: Mapping[str, int]) -> dict[str, float]:
         return {name: 0.1 * (0.9 if qp < -30 else 1.03) for name, qp in qps.items()}
 

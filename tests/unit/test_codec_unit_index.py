@@ -43,7 +43,7 @@ def make_index(stream: Path) -> Path:
     return path
 
 
-def test_a_summary_says_what_decoding_gives(stream: Path) -> None:
+def test_a_summary_agrees_with_decoding(stream: Path) -> None:
     summary = nnr_codec.describe(stream)
     decoded = decode(stream)
     assert [t.name for t in summary.tensors] == list(decoded)
@@ -83,7 +83,7 @@ def test_a_summary_needs_neither_numpy_nor_the_native_module(stream: Path) -> No
 
 @needs_shared
 @pytest.mark.parametrize("entry", peer_streams(), ids=lambda e: e["file"])
-def test_names_read_quickly_are_those_of_the_grammar(entry: dict[str, Any]) -> None:
+def test_quick_names_equal_those_of_the_grammar(entry: dict[str, Any]) -> None:
     content = (VECTORS / entry["file"]).read_bytes()
     state = SyntaxState()
     for span in iter_unit_spans(content):
@@ -130,7 +130,7 @@ def test_a_stale_index_is_not_used(stream: Path) -> None:
     os.utime(stream, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000_000))
     assert UnitIndex.beside(stream) is None
     assert np.array_equal(decode(stream, names=["fifth"])["fifth"], decode(other)["fifth"])
-    # Even with the time set back, what the index says is held against the stream.
+    # With the old modification time, fingerprints still reveal the change.
     os.utime(stream, ns=(before.st_atime_ns, before.st_mtime_ns))
     stale = UnitIndex.beside(stream)
     assert stale is not None
@@ -187,7 +187,7 @@ def test_every_tensor_of_the_peers_streams_is_found(entry: dict[str, Any], tmp_p
         assert np.array_equal(decode(path, names=[name])[name], array, equal_nan=True)
 
 
-def test_the_index_is_searched_by_halving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_index_uses_binary_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "many.nnr"
     path.write_bytes(encode({f"t{i}": np.array([i], np.int32) for i in range(3000)}))
     make_index(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Series of updates whose shapes change, that fail, or of which a decoder missed one."""
+"""Series of updates with changed shapes, failed calls and missed updates."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ class TestUpdates:
 
 
 class Broken:
-    """An array that can be described and not read."""
+    """Array that can be described but not read."""
 
     dtype, shape = np.dtype(np.float32), (8, 8)
 

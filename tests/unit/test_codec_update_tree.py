@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Updates that build on one of long ago."""
+"""Updates of a parent many updates ago."""
 
 import hashlib
 
@@ -33,7 +33,7 @@ def by_digest(depth: int) -> DataUnitHeader:
 
 
 @pytest.mark.parametrize("header", [by_depth, by_digest])
-def test_what_is_no_longer_kept_is_beyond_a_limit(header: type[DataUnitHeader]) -> None:
+def test_a_dropped_parent_is_beyond_a_limit(header: type[DataUnitHeader]) -> None:
     tree = after_ten_updates(Limits())
     assert tree.predecessors(header(3))[0].levels[0] == 3
     for depth in (1, 2):

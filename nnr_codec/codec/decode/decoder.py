@@ -24,6 +24,7 @@ from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import StreamSource, opened
 from nnr_codec.codec.stream.source_description import SourceDescription
 from nnr_codec.codec.stream.stream_reader import DataUnitInStream, StreamReader
+from nnr_codec.codec.stream.topology_reader import in_source_order
 from nnr_codec.codec.stream.unit_index import UnitIndex
 from nnr_codec.codec.stream.update_tree import Predecessor, UpdateTree
 from nnr_codec.entropy import Workers
@@ -140,7 +141,7 @@ class Decoder:
         Clause: format 2 to 5
         """
         tensors = dict(self.iterate(source, names=names, dequantize=dequantize, recompose=recompose))
-        return _in_source_order(tensors, self._followers)
+        return in_source_order(tensors, self._followers)
 
     def iterate(
         self,
@@ -352,20 +353,6 @@ def _decode_batch(
 ) -> list[list[UnitTensor] | BitstreamError]:
     units, dequantize = job
     return DecodingUnits(units, dequantize=dequantize).result()
-
-
-def _in_source_order(tensors: dict[str, Any], followers: Mapping[str, str]) -> dict[str, Any]:
-    """Move tensors that are not in source order before their followers."""
-    moved = {follower: name for name, follower in followers.items() if {name, follower} <= tensors.keys()}
-    if not moved:
-        return tensors
-    ordered: dict[str, Any] = {}
-    for name, tensor in tensors.items():
-        if name in moved:
-            ordered[moved[name]] = tensors[moved[name]]
-        if name not in ordered:
-            ordered[name] = tensor
-    return ordered
 
 
 def _is_part_of(name: str, wanted: set[str]) -> bool:

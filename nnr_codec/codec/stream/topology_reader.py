@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from nnr_codec.codec.stream.carrier import CarriedKind, is_carrier, malformed
 from nnr_codec.codec.stream.carrier_reader import CarriedItem, CarrierReader, limit, located
@@ -145,3 +146,17 @@ class TopologyReader:
         if limits.max_name_bytes is not None and longest > limits.max_name_bytes:
             raise limit(f"a full name of {longest} bytes, and max_name_bytes is {limits.max_name_bytes}")
         return {str(index): name for index, name in enumerate(names)}
+
+
+def in_source_order(tensors: dict[str, Any], followers: Mapping[str, str]) -> dict[str, Any]:
+    """Move tensors that are not in source order before their followers."""
+    moved = {follower: name for name, follower in followers.items() if {name, follower} <= tensors.keys()}
+    if not moved:
+        return tensors
+    ordered: dict[str, Any] = {}
+    for name, tensor in tensors.items():
+        if name in moved:
+            ordered[moved[name]] = tensors[moved[name]]
+        if name not in ordered:
+            ordered[name] = tensor
+    return ordered
