@@ -102,6 +102,8 @@ def test_01_external_data_that_is_no_initialiser(make: Callable[[Any, Any], Any]
     )  # fmt: skip
     there_and_back("in/model.onnx", "out/model.onnx")
     assert os.listdir("out") == ["model.onnx"]
+    with open_model("in/model.onnx") as model:
+        assert sorted(model.paths) == ["in/model.onnx", "in/model.onnx_data"]
     onnx.load("out/model.onnx")
     inputs: dict[str, Any] = {"x": generator.standard_normal((8, 64)).astype(np.float32)}
     if make is if_graph:
