@@ -45,12 +45,15 @@ class ElementBounds:
     floor : float
     largest_error : float
         Smallest bound of any nonzero element.
+    zeros_are_exact : bool
+        True if there are zeros, which have a bound of 0.
     """
 
     error: float
     relative: float
     floor: float
     largest_error: float
+    zeros_are_exact: bool = False
 
     is_wide = False
 
@@ -61,6 +64,9 @@ class ElementBounds:
 
     def hold_surely(self, step: float, dependent: bool) -> bool:
         """Tell whether least-squared-error quantisation with this step keeps the bounds for certain."""
+        if dependent and self.zeros_are_exact:
+            # The trellis may give a zero the level 1 to leave a state.
+            return False
         return step * (2.0 if dependent else 0.5) <= self.largest_error
 
 
@@ -142,7 +148,8 @@ def element_bounds(
         floor = _SMALLEST * float(magnitudes.max())
     else:
         floor = float(np.partition(magnitudes, magnitudes.size // 4)[magnitudes.size // 4])
-    return ElementBounds(error, relative, floor, relative * max(smallest, floor))
+    zeros_are_exact = floor == 0 and magnitudes.size < weights.size
+    return ElementBounds(error, relative, floor, relative * max(smallest, floor), zeros_are_exact)
 
 
 def row_bounds(weights: NDArray[np.float32], shape: tuple[int, ...], relative_error: float) -> RowBounds:
