@@ -17,7 +17,7 @@ _COMMAND = """#!/bin/sh
 input=$1
 output=$2
 
-echo "nnr-error: unsupported this template calls no decoder for $input and $output" >&2
+echo "nnr-error: unsupported no decoder is called yet ($input, $output)" >&2
 exit 69
 """
 
