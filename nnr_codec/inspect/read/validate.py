@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from nnr_codec.codec.decode.decoder import decode_in_turn
+from nnr_codec.codec.decode.update_decoder import decode_in_turn
 from nnr_codec.codec.decode.values import carried_values
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.checksum import verify_checksum
