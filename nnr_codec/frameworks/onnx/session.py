@@ -178,5 +178,5 @@ def _import_runtime() -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise NotEncodable("sessions need ONNX Runtime: pip install onnxruntime") from None
+        raise NotEncodable("sessions need ONNX Runtime: pip install 'nnr_codec[onnx]'") from None
     return onnxruntime
