@@ -19,7 +19,6 @@ from nnr_codec.codec.stream.summary import StreamSummary, describe_stream
 from nnr_codec.errors import NotEncodable
 from nnr_codec.files.encoding import FileProgress
 from nnr_codec.files.paths import (
-    INDEX_SUFFIX,
     FilePath,
     refuse_same_file,
     refuse_stream_as_model,
@@ -35,6 +34,8 @@ from nnr_codec.frameworks import (
     shards_by_size,
 )
 from nnr_codec.frameworks.atomic import temporary_folder
+from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX
+from nnr_codec.frameworks.shard_writer import USUAL_SHARD_BYTES
 from nnr_codec.model import Limits
 from nnr_codec.model.data_types import DATA_TYPES, TAG_OF_NAME
 
@@ -49,8 +50,6 @@ _SUFFIX_OF_KIND = {
     "keras": ".keras",
     "h5": ".h5",
 }
-#: Size of the shards that Hugging Face's tools write by default.
-_USUAL_SHARD_BYTES = 5_000_000_000
 #: Tags of real types, which a wanted output type replaces.
 _FLOAT_TAGS = frozenset({"F16", "BF16", "F32", "F64", "F8_E4M3", "F8_E5M2"})
 
@@ -107,7 +106,8 @@ def decode_file(
         ``model.safetensors`` and the attachments. By default the stream's name with the suffix of
         the kind it was made from.
     kind : str, optional
-        Kind of the model file, instead of what its name or the stream says: "safetensors", "npz", "pytorch" or "onnx".
+        Kind of the model file, instead of what its name or the stream says: "safetensors", "npz", "pytorch",
+        "onnx", "gguf", "keras" or "h5".
     names : collection of str, optional
         Decode these tensors only.
     dtype : str, optional
@@ -192,7 +192,7 @@ def decode_file(
         elif destination.in_shards:
             numbers = origin.shard_numbers(len(descriptions)) if shard_bytes is None else None
             if numbers is None:
-                numbers = shards_by_size(descriptions, shard_bytes or _USUAL_SHARD_BYTES)
+                numbers = shards_by_size(descriptions, shard_bytes or USUAL_SHARD_BYTES)
             save_shards(
                 destination.path,
                 tensors,
