@@ -45,9 +45,13 @@ API_SECTIONS: dict[str, tuple[str, ...]] = {
     "Transforms": ("transform",),
     "Errors": (
         "NnrError", "BitstreamError", "TruncatedBitstream", "MalformedBitstream", "UnsupportedBitstream", "LimitExceeded",
-        "NotEncodable", "InternalError",
+        "NotEncodable", "InternalError", "QualityWarning",
     ),
 }  # fmt: skip
+
+
+#: Modules for other libraries, which are imported by their own names.
+LIBRARY_ROOMS = ("numpy", "torch", "transformers", "onnx")
 
 
 def gather() -> None:
@@ -65,11 +69,17 @@ def gather() -> None:
 
 def api_page() -> str:
     """Return the page of the API reference: a directive for each public name."""
-    lines = ["# Python API", "", "All names are attributes of `nnr_codec`.", ""]
+    lines = [
+        "# Python API",
+        "",
+        "Names are attributes of `nnr_codec`, apart from the modules for other libraries.",
+        "",
+    ]
     for section, names in API_SECTIONS.items():
         lines += [f"## {section}", ""]
         for name in names:
             lines += [f"::: {path}\n" for path in paths_of(name)]
+    lines += ["## Other libraries", "", *(f"::: nnr_codec.{name}\n" for name in LIBRARY_ROOMS)]
     return "\n".join(lines)
 
 

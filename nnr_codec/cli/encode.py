@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nnr_codec.cli.streams import input_operand, output_operand
-from nnr_codec.cli.terminal import note, printable, progress, size, table
+from nnr_codec.cli.terminal import note, printable, progress, quality_notes, size, table
 
 if TYPE_CHECKING:
     from nnr_codec.codec.encode.config import EncoderConfig
@@ -179,7 +179,7 @@ def command(
         config = EncoderConfig(**config_options) if recipe is None else _with_recipe(recipe, config_options)
     except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from None
-    with progress("encoding", quiet=quiet) as on_tensor:
+    with quality_notes(quiet=quiet), progress("encoding", quiet=quiet) as on_tensor:
         report = encode_file(
             input_operand(source),
             output_operand(target, source),
