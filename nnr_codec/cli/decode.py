@@ -76,11 +76,12 @@ def command(
 ) -> None:
     """Decompress an NNR stream to a model file.
 
-    The suffix of OUT selects its kind: .safetensors, .npz, .pt or .onnx; .safetensors.index.json is a set of files. By
-    default OUT has the kind of the encoded file, with its data types and metadata. - is standard input or output.
+    The suffix of OUT selects its kind: .safetensors, .npz, .pt, .onnx, .gguf, .keras or .h5; .safetensors.index.json is a set
+    of files, and a folder gets safetensors with the files attached. By default OUT has the kind of the encoded file, with its
+    data types and metadata. - is standard input or output.
 
-    safetensors and NPZ files are written tensor by tensor and need memory for a few of the largest tensors. .pt and .onnx
-    files need memory for the whole model.
+    Files are written tensor by tensor and need memory for a few of the largest tensors, apart from .pt files, which need
+    memory for the whole model.
     """
     from nnr_codec.files.decoding import decode_file
 

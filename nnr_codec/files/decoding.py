@@ -95,8 +95,8 @@ def decode_file(
 ) -> DecodeReport:
     """Decode a stream file to a model file: by default the kind it was made from, with its types and metadata.
 
-    safetensors and NPZ are written tensor by tensor and take memory for a few of the largest tensors; PyTorch and ONNX files
-    take memory for the whole model.
+    Files are written tensor by tensor and take memory for a few of the largest tensors, apart from PyTorch files, which take
+    memory for the whole model.
 
     Parameters
     ----------
