@@ -38,8 +38,9 @@ SOURCES = (
 API_SECTIONS: dict[str, tuple[str, ...]] = {
     "Arrays and bytes": ("encode", "decode", "Encoder", "Decoder", "EncoderConfig", "QuantizedTensor"),
     "Files": ("encode_file", "EncodeReport", "TensorError", "decode_file", "DecodeReport", "open", "StreamFile"),
-    "Streams": ("describe", "StreamSummary", "TensorSummary", "validate", "Finding", "UnitIndex", "Limits"),
-    "Targets": ("compress_to_target", "TargetReport", "compress_to_quality", "SearchReport"),
+    "Streams": ("describe", "StreamSummary", "TensorSummary", "SourceDescription", "validate", "Finding", "Severity",
+        "UnitIndex", "Limits"),
+    "Targets": ("compress_to_target", "TargetReport", "TensorReport", "compress_to_quality", "SearchReport"),
     "Importance": ("Curvature", "importance"),
     "Rate estimation": ("rate",),
     "Transforms": ("transform",),

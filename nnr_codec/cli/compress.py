@@ -64,7 +64,7 @@ Tensors = dict[str, npt.NDArray[Any]]
 @click.option(
     "--effort", type=click.Choice(["fast", "medium", "slow", "best"]), help="Time spent per encoding."
 )
-@click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it is a stream.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(
     source: str, target: str | None, evaluate: str, max_drop: str, lower_is_better: bool, as_file: str | None,
@@ -111,7 +111,7 @@ def command(
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         file.write(stream)
-        original = model.size_bytes
+        original = sum(os.path.getsize(path) for path in model.paths)
     if plot:
         report.plot(plot)
     if not quiet:
