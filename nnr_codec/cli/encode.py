@@ -277,4 +277,7 @@ def _error_lines(errors: tuple[TensorError, ...]) -> list[str]:
     )
     if len(changed) > len(rows):
         lines.append(f"... and {len(changed) - len(rows)} tensors with smaller errors")
-    return [*(lines if rows else []), f"{len(errors)} tensors decoded, {exact} of them exact"]
+    return [
+        *(lines if rows else []),
+        f"{len(errors)} tensor{'' if len(errors) == 1 else 's'} decoded, {exact} exact",
+    ]

@@ -36,6 +36,7 @@ from nnr_codec.frameworks import (
 from nnr_codec.frameworks.atomic import temporary_folder
 from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX
 from nnr_codec.frameworks.shard_writer import USUAL_SHARD_BYTES
+from nnr_codec.frameworks.stream_tensors import StreamContents
 from nnr_codec.model import Limits
 from nnr_codec.model.data_types import DATA_TYPES, TAG_OF_NAME
 
@@ -176,7 +177,9 @@ def decode_file(
         origin = Origin.from_metadata(summary.kind, summary.metadata)
         destination = _Destination.choose(stream, model, kind, origin, shard_bytes)
         destination.refuse(stream, overwrite)
-        tensors, descriptions, aliases = _tensors(stream_path, summary, origin, names, reading, progress)
+        tensors, descriptions, aliases = _tensors(stream_path, summary, names, reading, progress)
+        if template is not None and destination.kind != "onnx":
+            raise NotEncodable(f"a template is for ONNX, not for {destination.kind}", path=destination.path)
         if tag is not None:
             descriptions = {name: _retyped(d, tag) for name, d in descriptions.items()}
         if destination.is_folder:
@@ -293,17 +296,13 @@ def _retyped(description: TensorDescription, tag: str) -> TensorDescription:
 def _tensors(
     stream: str,
     summary: StreamSummary,
-    origin: Origin,
     names: Collection[str] | None,
     reading: Mapping[str, Any],
     progress: FileProgress | None,
 ) -> tuple[Iterator[NamedTensor], dict[str, TensorDescription], dict[str, str]]:
     """Return the tensors in the file's order as they are decoded, their descriptions, and tied names."""
-    coded = {
-        t.name: TensorDescription(t.dtype, t.shape or (), None if t.dtype in DATA_TYPES else t.n_bytes)
-        for t in summary.tensors
-    }
-    descriptions = _in_file_order(coded, origin)
+    contents = StreamContents.of(summary)
+    coded, origin, descriptions = contents.coded, contents.origin, contents.descriptions
     if names is not None:
         descriptions = {name: descriptions[name] for name in _checked_names(names, descriptions)}
     aliases = {name: origin.tied[name] for name in descriptions if origin.tied.get(name) in descriptions}
@@ -343,15 +342,6 @@ def _checked_names(names: Collection[str], known: Collection[str]) -> list[str]:
             hint = f"; did you mean {', '.join(similar)}?" if similar else ""
             raise NotEncodable(f"the stream has no tensor of this name{hint}", path=name)
     return list(dict.fromkeys(names))
-
-
-def _in_file_order(coded: Mapping[str, TensorDescription], origin: Origin) -> dict[str, TensorDescription]:
-    """Describe all tensors in the order of the original file, tied names included."""
-    tied = {name: coded[target] for name, target in origin.tied.items() if target in coded}
-    present = {**coded, **tied}
-    ordered = [name for name in origin.order if name in present]
-    placed = set(ordered)
-    return {name: present[name] for name in [*ordered, *(name for name in coded if name not in placed)]}
 
 
 def _arranged(
