@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -179,7 +180,13 @@ def command(
         config = EncoderConfig(**config_options) if recipe is None else _with_recipe(recipe, config_options)
     except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from None
-    with quality_notes(quiet=quiet), progress("encoding", quiet=quiet) as on_tensor:
+    with ExitStack() as stack:
+        if save_recipe is not None:
+            # It gets its name when the stream is written.
+            file = stack.enter_context(replacing(save_recipe, overwrite=force))
+            file.write(json.dumps(config.to_recipe(), indent=2).encode() + b"\n")
+        stack.enter_context(quality_notes(quiet=quiet))
+        on_tensor = stack.enter_context(progress("encoding", quiet=quiet))
         report = encode_file(
             input_operand(source),
             output_operand(target, source),
@@ -196,9 +203,6 @@ def command(
             threads=threads,
             progress=on_tensor,
         )
-    if save_recipe is not None:
-        with replacing(save_recipe, overwrite=force) as file:
-            file.write(json.dumps(config.to_recipe(), indent=2).encode() + b"\n")
     _print_report(report, per_tensor=per_tensor, quiet=quiet)
 
 

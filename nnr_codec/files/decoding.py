@@ -166,7 +166,7 @@ def decode_file(
             with open(copy, "rb") as file:
                 shutil.copyfileobj(file, model, 1 << 20)
             return replace(report, path=None)
-    tag = None if dtype is None else _float_tag(dtype)
+    tag = None if dtype is None else float_tag(dtype)
     reading: dict[str, Any] = {
         "threads": threads or os.cpu_count() or 1,
         "limits": limits or Limits(),
@@ -281,7 +281,14 @@ def _has_suffix(path: str) -> bool:
     return bool(os.path.splitext(path)[1]) and not is_special
 
 
-def _float_tag(dtype: str) -> str:
+def float_tag(dtype: str) -> str:
+    """Return the tag of a real type by its name in NumPy or safetensors.
+
+    Raises
+    ------
+    ValueError
+        It is no real type.
+    """
     tag = TAG_OF_NAME.get(dtype, dtype.upper())
     if tag not in _FLOAT_TAGS:
         known = ", ".join(DATA_TYPES[known].name for known in DATA_TYPES if known in _FLOAT_TAGS)
