@@ -39,6 +39,11 @@ def row_errors(x: Array, y: Array) -> Array:
         ("fc.weight", RNG.normal(size=(9, 4)), TensorRole.MATRIX),
         ("conv.weight", RNG.normal(size=(9, 1, 3, 3)), TensorRole.MATRIX),
         ("alpha.weight", RNG.normal(size=(9, 4)), TensorRole.MATRIX),
+        ("freqs", np.outer(np.arange(40), 1 / 1e4 ** np.linspace(0, 1, 8)), TensorRole.TABLE),
+        ("anything", np.linspace(1, -1, 400).reshape(20, 20), TensorRole.TABLE),
+        ("q_proj.scales", RNG.normal(size=(9, 4)), TensorRole.TABLE),
+        ("MatMul_Q4_scales", RNG.normal(size=(9, 4)), TensorRole.TABLE),
+        ("scale_shift_table", RNG.normal(size=(9, 4)), TensorRole.MATRIX),
     ],
 )
 def test_roles(name: str, values: Array, role: TensorRole) -> None:
@@ -64,6 +69,9 @@ def test_one_extent_makes_a_vector(shape: tuple[int, ...], vector: bool) -> None
         (RNG.integers(-8, 8, (128, 128)) * 0.0137, 4.15),
         (np.clip(np.round(RNG.normal(size=(512, 512)) * 25), -127, 127) * 0.002, 6.9),
         (RNG.choice([0.0, 1.0, 2.5], (128, 128)), 1.65),
+        (np.eye(1000)[RNG.integers(0, 1000, 500)], 0.03),
+        (np.arange(20000).reshape(100, 200) / 2, 15.9),
+        (RNG.integers(0, 4000, (4000, 4)), 14),
         (RNG.choice([1e-20, 1.0], (64, 64)), 16.1),
     ],
 )
@@ -106,6 +114,8 @@ def test_values_that_repeat_by_chance_are_not_worth_exactness() -> None:
         ("alphas_cumprod", np.cumprod(1 - np.linspace(0.0015**0.5, 0.0195**0.5, 1000) ** 2), 2e-6),
         ("inv_freq", 1 / 5e5 ** (np.arange(0, 128, 2) / 128), 1e-3),
         ("x", np.geomspace(1e-30, 1, 40), 1e-7),
+        ("onnx::BatchNormalization_3", 10.0 ** RNG.uniform(-4, 9, 64), 1 / 125),
+        ("onnx::BatchNormalization_2", RNG.choice([-1, 1], 64) * 10.0 ** RNG.uniform(-3, 6, 64), 1 / 125),
     ],
 )
 def test_elements_keep_their_relative_error(name: str, values: Array, bound: float, effort: str) -> None:

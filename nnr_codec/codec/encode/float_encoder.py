@@ -31,7 +31,7 @@ from nnr_codec.codec.encode.coded_units import (
     size_bytes,
 )
 from nnr_codec.codec.encode.error_bounds import Bounds, RowBounds, element_bounds, row_bounds
-from nnr_codec.codec.encode.exact_values import TINY, ExactForm, exact_forms
+from nnr_codec.codec.encode.exact_values import TINY, ExactForm, are_positions, exact_forms
 from nnr_codec.codec.encode.steps import (
     QuantizationTarget,
     explicit_target,
@@ -166,7 +166,8 @@ def _exact(
     if explicit is not None:
         mse = DEPENDENT_MSE if config.dependent else UNIFORM_MSE
         error = step_size(explicit.qp, job.quantization.qp_density) * math.sqrt(mse)
-    wanted = forced or (role is TensorRole.TABLE and explicit is None and is_vector(job.array.shape))
+    is_table = role is TensorRole.TABLE and is_vector(job.array.shape)
+    wanted = forced or (explicit is None and (is_table or are_positions(weights)))
     forms = exact_forms(weights, error=error, forced=wanted)
     if config.incremental:
         # Levels of 0 mean zeros in updates, which a codebook's indices do not.
