@@ -45,7 +45,7 @@ API_SECTIONS: dict[str, tuple[str, ...]] = {
     "Transforms": ("transform",),
     "Errors": (
         "NnrError", "BitstreamError", "TruncatedBitstream", "MalformedBitstream", "UnsupportedBitstream", "LimitExceeded",
-        "NotEncodable", "InternalError",
+        "NotEncodable", "InternalError", "QualityWarning",
     ),
 }  # fmt: skip
 

@@ -226,7 +226,7 @@ def _print_report(report: EncodeReport, *, per_tensor: bool, quiet: bool) -> Non
         note(f"nnr: not tensors of the model, not encoded: {', '.join(report.not_encoded)}", quiet=quiet)
     for sentence in report.notes:
         note(f"nnr: {sentence}", quiet=quiet)
-    if report.target is not None and not report.target.met:
+    if report.target is not None and report.target.exceeded:
         note(f"{name}: {missed_target(report.target, per_tensor=per_tensor)}", quiet=quiet)
     if not quiet:
         for line in _error_lines(report.errors):

@@ -191,7 +191,7 @@ class TargetModel:
             asked=asked,
             reached=reached,
             size_bytes=len(stream),
-            bits_per_weight=8 * len(stream) / self.count,
+            bits_per_weight=8 * len(stream) / max(self.count, 1),
             ratio=self.size_bytes / len(stream),
             relative_error=error,
             points=tuple(points),

@@ -67,3 +67,13 @@ class TargetReport:
     def met(self) -> bool:
         """True if the target was met within 1 %; otherwise it is out of reach."""
         return abs(self.reached / self.asked - 1) <= _MET
+
+    @property
+    def exceeded(self) -> bool:
+        """True if the stream is larger, or its error larger, than asked for by more than 1 %.
+
+        A smaller stream or error than asked for is acceptable; exactly coded tensors have no error to give.
+        """
+        if self.target == "ratio":
+            return self.reached < self.asked * (1 - _MET)
+        return self.reached > self.asked * (1 + _MET)

@@ -82,7 +82,7 @@ def compress_to_target(
     Raises
     ------
     NotEncodable
-        The format cannot hold a tensor, or no tensor has a finite float other than 0.
+        The format cannot hold a tensor.
     ValueError
         The number of targets is not one, the target is not positive and finite, or `per_tensor` is used without `max_error`.
     """
@@ -104,9 +104,10 @@ def compress_to_target(
     )
     model = TargetModel(arrays, config, allocation)
     if not model.values:
-        # Encoding raises the more specific error for a tensor that the format cannot hold.
-        model.encode({}, options)
-        raise NotEncodable("a target needs weights that are not all zero")
+        # Nothing has a step: integers, zeros and tensors without elements are exact.
+        stream = model.encode({}, options)
+        sizes = {"ratio": model.size_bytes / len(stream), "bits": 8 * len(stream) / max(model.count, 1)}
+        return stream, model.report(target, asked, sizes.get(target, 0.0), stream, [], (0.0, ()))
     if per_tensor:
         return _compress_each_tensor(model, asked, progress, options)
     return _compress_to_scale(model, target, asked, progress, options)

@@ -75,12 +75,18 @@ def test_an_error_per_tensor_is_an_error() -> None:
         compress_to_target(model(), ratio=5, per_tensor=True)
 
 
-def test_one_target_is_given_and_it_must_have_weights() -> None:
+def test_exactly_one_target_is_given() -> None:
     for target in ({}, {"ratio": 5, "bits": 3}, {"bits": -1}, {"bits": np.nan}, {"ratio": np.inf}):
         with pytest.raises(ValueError, match=r"target|given|positive"):
             compress_to_target(model(), **target)
-    with pytest.raises(NotEncodable):
-        compress_to_target({"i": np.arange(5)}, ratio=2)
+
+
+def test_a_model_without_weights_is_encoded_without_a_search() -> None:
+    for target in ({"ratio": 2.0}, {"bits": 300.0}, {"max_error": 0.01}):
+        stream, report = compress_to_target({"i": np.arange(5)}, **target)
+        assert decode(stream)["i"].tolist() == [0, 1, 2, 3, 4]
+        assert (report.relative_error, report.points) == (0.0, ())
+        assert report.exceeded == (target == {"ratio": 2.0})
 
 
 def normal(*shape: int) -> np.ndarray[Any, Any]:

