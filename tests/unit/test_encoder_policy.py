@@ -263,3 +263,19 @@ def test_a_constant_is_no_left_out_zero_in_updates() -> None:
     decoder = Decoder()
     for stream in streams:
         assert "w" in decoder.decode(stream)
+
+
+@pytest.mark.parametrize(("shape", "most_bytes"), [((4, 6), 45), ((30,), 70)])
+def test_tiny_tensors_are_small_without_a_search(shape: tuple[int, ...], most_bytes: int) -> None:
+    tensors = {f"a{i}": RNG.normal(size=shape).astype(np.float32) for i in range(100)}
+    stream = encode(tensors)
+    assert len(stream) / len(tensors) <= most_bytes
+    decoded = decode(stream)
+    for name, weights in tensors.items():
+        if len(shape) == 2:
+            assert (row_errors(weights, decoded[name]) <= 0.25).all()
+        else:
+            floor = np.quantile(np.abs(weights), 0.25, method="higher")
+            assert (
+                np.abs(decoded[name] - weights) <= np.maximum(np.abs(weights), floor) / 125 * 1.0001
+            ).all()
