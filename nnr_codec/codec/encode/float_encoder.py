@@ -204,8 +204,7 @@ def _wide(
     error = min(bounds.error, bounds.largest_error)
     row_bits = 0.5 * np.log2(1 + np.square(np.maximum(bounds.row_scales, 1e-300) / error)) + 0.1
     fine_bits = bounds.width * float(row_bits.sum())
-    # Companding leaves 1.4 times the error, which is worth half a bit.
-    if coded is not None and coded[1] + 0.5 * weights.size < min(fine_bits, 32.0 * weights.size):
+    if coded is not None and coded[1] < min(fine_bits, 32.0 * weights.size):
         unit = code_form(job, header, coded[0])
         if unit is not None:
             return unit
