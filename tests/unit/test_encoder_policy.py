@@ -279,3 +279,34 @@ def test_tiny_tensors_are_small_without_a_search(shape: tuple[int, ...], most_by
             assert (
                 np.abs(decoded[name] - weights) <= np.maximum(np.abs(weights), floor) / 125 * 1.0001
             ).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"), [((64, 1, 3, 3), 1 / 16), ((32, 3, 3, 3), 1 / 16), ((64, 9), 1 / 4)]
+)
+def test_narrow_convolutions_keep_more(shape: tuple[int, ...], rows: float) -> None:
+    weights = RNG.normal(size=shape).astype(np.float32)
+    errors = row_errors(weights, decode(encode({"w": weights}))["w"])
+    assert errors.max() <= rows
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(0.08 * rows, rel=0.3)
+
+
+def test_large_weights_of_a_companded_matrix_keep_the_usual_error() -> None:
+    weights = RNG.normal(size=(128, 256)).astype(np.float32)
+    weights[:8] *= 1e-4
+    decoded = decode(encode({"w": weights}))["w"]
+    usual = np.sqrt(np.mean(weights**2))
+    large = np.abs(weights) > 1.5 * usual
+    assert np.sqrt(np.mean((decoded - weights)[large] ** 2)) <= 0.023 * usual
+    assert row_errors(weights, decoded).max() <= 0.25
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        1.7e9 + np.arange(100) / 7,
+        RNG.normal(size=(40, 40)) * 1e-60,
+    ],
+)
+def test_doubles_that_float32_would_ruin_come_back_exactly(values: Array) -> None:
+    assert np.array_equal(decode(encode({"w": values}))["w"], values)

@@ -74,6 +74,17 @@ def role_of(name: str, shape: tuple[int, ...], weights: NDArray[np.float32]) -> 
     return TensorRole.SCALE if weights.min() >= 0 or weights.max() <= 0 else TensorRole.BIAS
 
 
+def is_ruined_by_float32(array: NDArray[np.float64]) -> bool:
+    """Tell whether float32 turns all values to zero, or a sorted vector, such as times in seconds, to one with repetitions."""
+    flat = array.reshape(-1)
+    with np.errstate(over="ignore", under="ignore"):
+        narrow = flat.astype(np.float32)
+    if not narrow.any():
+        return bool(flat.any())
+    is_table = is_vector(array.shape) and _SHORTEST_TABLE <= flat.size <= _LONGEST_TABLE
+    return is_table and _is_strictly_sorted(flat) and not _is_strictly_sorted(narrow)
+
+
 def _is_grid(weights: NDArray[np.float32], shape: tuple[int, ...]) -> bool:
     """Tell whether every row is strictly sorted, or every column: a product of positions and frequencies, a grid."""
     by_row = weights.reshape(-1, shape[-1])
@@ -91,14 +102,14 @@ def _is_grid(weights: NDArray[np.float32], shape: tuple[int, ...]) -> bool:
     )
 
 
-def _is_strictly_sorted(values: NDArray[np.float32]) -> bool:
+def _is_strictly_sorted(values: NDArray[np.floating]) -> bool:
     # The first few elements settle nearly every vector.
     if not _is_monotonic(values[:_SHORTEST_TABLE]):
         return False
     return _is_monotonic(values)
 
 
-def _is_monotonic(values: NDArray[np.float32]) -> bool:
+def _is_monotonic(values: NDArray[np.floating]) -> bool:
     n_rising = np.count_nonzero(values[1:] > values[:-1])
     if n_rising == 0:
         return bool((values[1:] < values[:-1]).all())
