@@ -148,7 +148,7 @@ def _bounds(job: TensorJob, weights: NDArray[np.float32], role: TensorRole) -> B
     relative = config.relative_error
     if role is TensorRole.TABLE:
         relative = min(relative, config.relative_error_1d)
-    elif job.array.ndim > 2 and weights.size <= _NARROW * job.array.shape[0]:
+    elif len(job.array.shape) > 2 and weights.size <= _NARROW * job.array.shape[0]:
         relative *= _NARROW_ERROR
     return row_bounds(weights, job.array.shape, relative)
 
