@@ -20,6 +20,7 @@ from nnr_codec.errors import NotEncodable
 from nnr_codec.files.encoding import FileProgress
 from nnr_codec.files.paths import (
     FilePath,
+    refuse_model_as_input,
     refuse_same_file,
     refuse_stream_as_model,
     seekable,
@@ -103,8 +104,9 @@ def decode_file(
     ----------
     stream : path-like or binary file
     model : path-like or binary file, optional
-        The suffix selects the kind. ``*.safetensors.index.json`` is a sharded set. A folder, or a name that ends with "/",
-        gets ``model.safetensors`` and the attachments. By default the name of the stream with the suffix of the original kind.
+        The name says the kind; ``*.safetensors.index.json`` is a sharded set, and a folder or a name that ends with "/" gets
+        ``model.safetensors`` and the attachments, as does a name without a suffix where the stream was made from a folder.
+        By default the stream's name with the suffix of the kind it was made from.
     kind : str, optional
         Kind of the model file, in place of that of its suffix or of the stream: "safetensors", "npz", "pytorch", "onnx",
         "gguf", "keras" or "h5".
@@ -172,6 +174,7 @@ def decode_file(
         "require_checksum": require_checksum,
     }
     with seekable(stream) as stream_path:
+        refuse_model_as_input(stream_path)
         summary = describe_stream(stream_path, limits=reading["limits"])
         origin = Origin.from_metadata(summary.kind, summary.metadata)
         destination = _Destination.choose(stream, model, kind, origin, shard_bytes)
@@ -251,6 +254,7 @@ class _Destination:
         if path is not None and kind is None and kind_of_path(path) is None and _has_suffix(path):
             suffixes = ", ".join(_SUFFIX_OF_KIND.values())
             raise NotEncodable(f"the suffix says no kind of model file ({suffixes})", path=path)
+        names_kind = kind is not None
         kind = kind or (kind_of_path(path) if path else None) or origin.kind or "safetensors"
         in_shards = kind == "safetensors" and (
             shard_bytes is not None or (path.endswith(INDEX_SUFFIX) if path else bool(origin.shards))
@@ -262,6 +266,8 @@ class _Destination:
                 raise TypeError("a stream from a file object needs a name or a file for the model")
             stem = os.path.splitext(os.fspath(stream))[0]
             path = stem + (os.sep if origin.is_folder else _SUFFIX_OF_KIND.get(kind, ".safetensors"))
+        elif origin.is_folder and not names_kind and not _has_suffix(path) and not os.path.exists(path):
+            path = os.path.join(path, "")
         if in_shards and not path.endswith((INDEX_SUFFIX, os.sep)):
             path += INDEX_SUFFIX
         return cls(kind, path, in_shards)

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from typing import BinaryIO, TypeAlias
 
-from nnr_codec.errors import NnrError, NotEncodable
+from nnr_codec.errors import MalformedBitstream, NnrError, NotEncodable
 from nnr_codec.frameworks import kind_of_content, kind_of_path
 from nnr_codec.frameworks.atomic import temporary_folder
 from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX
@@ -20,6 +20,8 @@ FilePath: TypeAlias = "str | os.PathLike[str]"
 _START_UNIT_SIZE = b"\x00\x04"
 #: The type of a unit, 0 for a start unit, stands in the upper six bits of its third byte.
 _UNIT_TYPE_SHIFT = 2
+#: A safetensors file whose header has 1024 bytes begins like a stream, as far as the length goes.
+_LENGTH_1024 = b"\x00\x04\x00\x00\x00\x00\x00\x00{"
 
 
 def default_stream_path(model: FilePath) -> str:
@@ -71,8 +73,23 @@ def refuse_stream_as_model(model: FilePath) -> None:
 def is_stream(path: str) -> bool:
     """Tell whether a file begins with a start unit, as every stream does."""
     with open(path, "rb") as file:
-        start = file.read(3)
-    return start[:2] == _START_UNIT_SIZE and len(start) == 3 and start[2] >> _UNIT_TYPE_SHIFT == 0
+        start = file.read(len(_LENGTH_1024))
+    if start == _LENGTH_1024:
+        return False
+    return start[:2] == _START_UNIT_SIZE and len(start) > 2 and start[2] >> _UNIT_TYPE_SHIFT == 0
+
+
+def refuse_model_as_input(path: str) -> None:
+    """Refuse to decode a model file, by what it is and not by its first bits.
+
+    Raises
+    ------
+    MalformedBitstream
+    """
+    if os.path.isfile(path) and not is_stream(path):
+        kind = kind_of_content(path)
+        if kind is not None:
+            raise MalformedBitstream(f"a {kind} file, not an NNR stream", path=path, bit_offset=0)
 
 
 def refuse_same_file(input_path: FilePath, output_path: FilePath) -> None:

@@ -104,7 +104,9 @@ def replacing_all(
         for beside, target, path in zip(besides, targets, paths, strict=True):
             _give_name(beside, target, path, overwrite)
             placed.append(target)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename in besides:
+            error.filename = os.fspath(paths[besides.index(error.filename)])
         # What was overwritten is gone; what is only new would be half a set.
         for target in placed if not overwrite else ():
             os.unlink(target)

@@ -38,6 +38,8 @@ _NO_MODELS = (
     (b"PK\x05\x06", "an empty zip archive"),
     (b"\x93NUMPY", "a single NumPy array; save a dictionary of arrays with numpy.savez"),
 )
+#: Size of a start unit, with which every stream begins.
+_STREAM = b"\x00\x04"
 _TFLITE, _TAR, _TAR_OFFSET = b"TFL3", b"ustar", 257
 
 
@@ -81,6 +83,8 @@ def identify(path: str) -> str:
     _refuse_strangers(start, path)
     by_name = kind_of_path(path)
     kind = _kind_of_start(start, path) or by_name
+    if kind is None and start[: len(_STREAM)] == _STREAM:
+        raise NotEncodable("an NNR stream, not a model file; decode it first", path=path)
     if kind is None:
         raise NotEncodable("the kind of this model file is unknown", path=path)
     if kind in ("npz", "keras") and start[:4] != _ZIP:

@@ -40,6 +40,11 @@ def row_errors(x: Array, y: Array) -> Array:
         ("fc.weight", RNG.normal(size=(9, 4)), TensorRole.MATRIX),
         ("conv.weight", RNG.normal(size=(9, 1, 3, 3)), TensorRole.MATRIX),
         ("alpha.weight", RNG.normal(size=(9, 4)), TensorRole.MATRIX),
+        ("freqs", np.outer(np.arange(40), 1 / 1e4 ** np.linspace(0, 1, 8)), TensorRole.TABLE),
+        ("anything", np.linspace(1, -1, 400).reshape(20, 20), TensorRole.TABLE),
+        ("q_proj.scales", RNG.normal(size=(9, 4)), TensorRole.TABLE),
+        ("MatMul_Q4_scales", RNG.normal(size=(9, 4)), TensorRole.TABLE),
+        ("scale_shift_table", RNG.normal(size=(9, 4)), TensorRole.MATRIX),
     ],
 )
 def test_roles(name: str, values: Array, role: TensorRole) -> None:
@@ -65,6 +70,9 @@ def test_one_extent_makes_a_vector(shape: tuple[int, ...], vector: bool) -> None
         (RNG.integers(-8, 8, (128, 128)) * 0.0137, 4.15),
         (np.clip(np.round(RNG.normal(size=(512, 512)) * 25), -127, 127) * 0.002, 6.9),
         (RNG.choice([0.0, 1.0, 2.5], (128, 128)), 1.65),
+        (np.eye(1000)[RNG.integers(0, 1000, 500)], 0.03),
+        (np.arange(20000).reshape(100, 200) / 2, 15.9),
+        (RNG.integers(0, 4000, (4000, 4)), 14),
         (RNG.choice([1e-20, 1.0], (64, 64)), 16.1),
     ],
 )
@@ -107,6 +115,8 @@ def test_values_that_repeat_by_chance_are_not_worth_exactness() -> None:
         ("alphas_cumprod", np.cumprod(1 - np.linspace(0.0015**0.5, 0.0195**0.5, 1000) ** 2), 2e-6),
         ("inv_freq", 1 / 5e5 ** (np.arange(0, 128, 2) / 128), 1e-3),
         ("x", np.geomspace(1e-30, 1, 40), 1e-7),
+        ("onnx::BatchNormalization_3", 10.0 ** RNG.uniform(-4, 9, 64), 1 / 125),
+        ("onnx::BatchNormalization_2", RNG.choice([-1, 1], 64) * 10.0 ** RNG.uniform(-3, 6, 64), 1 / 125),
     ],
 )
 def test_elements_keep_their_relative_error(name: str, values: Array, bound: float, effort: str) -> None:
@@ -258,3 +268,50 @@ def test_a_constant_is_no_left_out_zero_in_updates() -> None:
     decoder = Decoder()
     for stream in streams:
         assert "w" in decoder.decode(stream)
+
+
+@pytest.mark.parametrize(("shape", "most_bytes"), [((4, 6), 45), ((30,), 70)])
+def test_tiny_tensors_are_small_without_a_search(shape: tuple[int, ...], most_bytes: int) -> None:
+    tensors = {f"a{i}": RNG.normal(size=shape).astype(np.float32) for i in range(100)}
+    stream = encode(tensors)
+    assert len(stream) / len(tensors) <= most_bytes
+    decoded = decode(stream)
+    for name, weights in tensors.items():
+        if len(shape) == 2:
+            assert (row_errors(weights, decoded[name]) <= 0.25).all()
+        else:
+            floor = np.quantile(np.abs(weights), 0.25, method="higher")
+            assert (
+                np.abs(decoded[name] - weights) <= np.maximum(np.abs(weights), floor) / 125 * 1.0001
+            ).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"), [((64, 1, 3, 3), 1 / 16), ((32, 3, 3, 3), 1 / 16), ((64, 9), 1 / 4)]
+)
+def test_narrow_convolutions_keep_more(shape: tuple[int, ...], rows: float) -> None:
+    weights = RNG.normal(size=shape).astype(np.float32)
+    errors = row_errors(weights, decode(encode({"w": weights}))["w"])
+    assert errors.max() <= rows
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(0.08 * rows, rel=0.3)
+
+
+def test_large_weights_of_a_companded_matrix_keep_the_usual_error() -> None:
+    weights = RNG.normal(size=(128, 256)).astype(np.float32)
+    weights[:8] *= 1e-4
+    decoded = decode(encode({"w": weights}))["w"]
+    usual = np.sqrt(np.mean(weights**2))
+    large = np.abs(weights) > 1.5 * usual
+    assert np.sqrt(np.mean((decoded - weights)[large] ** 2)) <= 0.023 * usual
+    assert row_errors(weights, decoded).max() <= 0.25
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        1.7e9 + np.arange(100) / 7,
+        RNG.normal(size=(40, 40)) * 1e-60,
+    ],
+)
+def test_doubles_that_float32_would_ruin_come_back_exactly(values: Array) -> None:
+    assert np.array_equal(decode(encode({"w": values}))["w"], values)

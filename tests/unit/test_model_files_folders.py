@@ -15,7 +15,8 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from nnr_codec.errors import NotEncodable
+from nnr_codec import decode_file, encode_file
+from nnr_codec.errors import MalformedBitstream, NotEncodable
 from nnr_codec.frameworks import open_model, save_folder, save_model
 
 A, B, C = (np.full((3, 4), value, np.float32) for value in range(3))
@@ -244,3 +245,37 @@ def test_a_missing_file_is_an_error_of_the_system(tmp_path: Path) -> None:
     assert caught.value.filename == str(tmp_path / "absent.pt")
     with pytest.raises(NotEncodable, match="no model"):
         open_model(tmp_path)
+
+
+def test_a_folder_comes_back_as_a_folder_under_any_name(tmp_path: Path) -> None:
+    source = tmp_path / "model"
+    source.mkdir()
+    save_file({"a": A}, source / "model.safetensors")
+    (source / "config.json").write_text("{}")
+    encode_file(source, tmp_path / "model.nnr")
+    decode_file(tmp_path / "model.nnr", tmp_path / "restored")
+    assert (tmp_path / "restored" / "config.json").read_text() == "{}"
+    decode_file(tmp_path / "model.nnr", tmp_path / "plain", kind="npz")
+    assert (tmp_path / "plain").is_file()
+
+
+def test_a_missing_folder_is_named_by_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    save_file({"a": A}, tmp_path / "m.safetensors")
+    encode_file(tmp_path / "m.safetensors")
+    for name in ("none/m.safetensors", "none/m.safetensors.index.json"):
+        with pytest.raises(FileNotFoundError) as caught:
+            decode_file(tmp_path / "m.nnr", tmp_path / name)
+        assert os.path.dirname(str(caught.value.filename)) == str(tmp_path / "none")
+        assert not str(caught.value.filename).endswith(".part")
+
+
+def test_streams_and_models_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    header = json.dumps({"a": {"dtype": "F32", "shape": [12], "data_offsets": [0, 48]}}).encode().ljust(1024)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(48))  # begins like a start unit
+    encode_file(path)
+    with pytest.raises(MalformedBitstream, match="a safetensors file, not an NNR stream"):
+        decode_file(path, tmp_path / "x.npz")
+    with pytest.raises(NotEncodable, match="an NNR stream, not a model file"):
+        encode_file(tmp_path / "m.nnr", tmp_path / "again.nnr")
+    decode_file(tmp_path / "m.nnr", path, overwrite=True)

@@ -48,6 +48,8 @@ from nnr_codec.quant import (
 # Attempts with finer steps, each with a target error smaller by _FINER, before the fallback to uniform quantisation.
 _MOST_ATTEMPTS = 4
 _FINER = 0.7
+# A search saves a byte or two of a smaller tensor, and is most of the time that ten thousand of them take.
+_SEARCHED_FROM = 64
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,8 @@ def searched_within(
     job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], bounds: Bounds
 ) -> EncodedTensor:
     """Search levels at the error aimed at, and at finer ones until every element or row is within its bound."""
+    if weights.size < _SEARCHED_FROM and not is_weighted(job):
+        return _uniform_within(job, header, weights, bounds)
     error = bounds.error
     if isinstance(bounds, ElementBounds):
         # The step would have to be finer than the error asks for: the uniform quantiser then costs no more.

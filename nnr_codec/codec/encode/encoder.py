@@ -28,6 +28,7 @@ from nnr_codec.codec.encode.tensor_input import (
     must_be_carried,
 )
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
+from nnr_codec.codec.encode.tensor_roles import is_ruined_by_float32
 from nnr_codec.codec.encode.update_series import PendingUpdate, UpdateSeries
 from nnr_codec.codec.job_pipeline import Task, checked_threads, in_order
 from nnr_codec.errors import NotEncodable
@@ -319,13 +320,15 @@ def _check_patterns(config: EncoderConfig, described: Mapping[str, TypeAndShape]
 
 
 def _stays_as_stored(config: EncoderConfig, name: str, array: NDArray[Any], tag: str) -> bool:
-    """Tell whether `exact` or `keep` applies to a tensor whose values float32 units cannot hold."""
+    """Tell whether the options or the values ask for what float32 units do not hold as it is stored."""
     if array.dtype.kind != "f" or tag == "F32":
         return False
     if config.is_kept(name):
         return True
     with np.errstate(over="ignore", under="ignore"):
-        return config.is_exact(name) and not np.array_equal(array.astype(np.float32), array, equal_nan=True)
+        if config.is_exact(name) and not np.array_equal(array.astype(np.float32), array, equal_nan=True):
+            return True
+        return tag == "F64" and is_ruined_by_float32(array)
 
 
 def encode(

@@ -20,9 +20,14 @@ ELEMENT_FACTOR = 16.0
 ROW_FACTOR = 12.5
 #: Rows below this share of the typical row have no bound: most networks have dead channels.
 DEAD_ROW = 2.0**-16
-# Floor of magnitudes in scales and short vectors, as a share of the largest.
+# Elements of scales, of short and of wide vectors below this share of the lower quartile count as this large. A share of the
+# largest would lose the smaller variances of a batch norm whose channels differ by nine orders of magnitude.
 _SMALLEST = 2.0**-20
-# Longest vector whose floor is _SMALLEST; in longer ones it is the lower quartile of the magnitudes.
+# The largest element of a normal distribution is about 12 times the lower quartile of magnitudes. From this multiple on, the
+# elements are on scales of their own: the means of channels, not noise around zero.
+_WIDE_VECTOR = 256.0
+# In vectors up to this long nearly every element keeps its own relative error; in longer ones those below the lower quartile
+# share the quartile's.
 _SHORT = 16
 # Ratio of the root mean square to the upper quartile of the rows' beyond which few rows dominate it, so that it is no scale
 # for the others.
@@ -142,12 +147,12 @@ def element_bounds(
         magnitudes = magnitudes[magnitudes != 0]
     smallest = float(magnitudes.min())
     relative = ELEMENT_FACTOR * relative_error
-    if role in (TensorRole.STATISTIC, TensorRole.TABLE):
-        floor = 0.0
-    elif role is TensorRole.SCALE or weights.size <= _SHORT:
-        floor = _SMALLEST * float(magnitudes.max())
-    else:
+    floor = 0.0
+    if role not in (TensorRole.STATISTIC, TensorRole.TABLE):
         floor = float(np.partition(magnitudes, magnitudes.size // 4)[magnitudes.size // 4])
+        wide = float(magnitudes.max()) > _WIDE_VECTOR * floor
+        if wide or role is TensorRole.SCALE or weights.size <= _SHORT:
+            floor *= _SMALLEST
     zeros_are_exact = floor == 0 and magnitudes.size < weights.size
     return ElementBounds(error, relative, floor, relative * max(smallest, floor), zeros_are_exact)
 

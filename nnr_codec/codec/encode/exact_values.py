@@ -32,6 +32,8 @@ _SECOND_SAMPLE = 4096
 _PIECE = 1 << 16
 # Levels up to this magnitude are tried without a codebook.
 _SMALL_LEVEL = 1 << 10
+# Larger values of float32 are integers whatever they stand for.
+_LARGEST_POSITION = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,15 @@ class _DistinctValues:
         """Return the zeroth-order entropy of all elements."""
         total = int(self.counts.sum())
         return float(-(self.counts * np.log2(self.counts / total)).sum())
+
+    def usual_bits(self, error: float) -> float:
+        """Return the bits of all elements that an error costs, about: the entropy at the step of the uniform quantiser."""
+        step = error / math.sqrt(UNIFORM_MSE)
+        if not step > 0 or float(np.abs(self.values).max()) > step * 2.0**31:
+            return 32.0 * int(self.counts.sum())
+        levels = np.rint(self.values.astype(np.float64) / step)
+        starts = np.flatnonzero(np.concatenate([[True], levels[1:] != levels[:-1]]))
+        return _DistinctValues(self.values[starts], np.add.reduceat(self.counts, starts)).entropy_bits()
 
 
 def exact_forms(weights: NDArray[np.float32], *, error: float, forced: bool) -> list[ExactForm]:
@@ -94,7 +105,7 @@ def exact_forms(weights: NDArray[np.float32], *, error: float, forced: bool) -> 
     book = Codebook(tuple(int(i) for i in integers), zero)
     if not anyway:
         bits = distinct.entropy_bits() + codebook_bits(book)
-        if bits > _MOST_COST * weights.size * _usual_bits(weights, error) + _FREE_BITS:
+        if bits > _MOST_COST * distinct.usual_bits(error) + _FREE_BITS:
             return []
     places = np.searchsorted(distinct.values, weights)
     indices = ExactForm(book, (places - zero).astype(np.int32), exponent)
@@ -102,6 +113,21 @@ def exact_forms(weights: NDArray[np.float32], *, error: float, forced: bool) -> 
     if len(integers) == 1:
         return [indices] if weights.size > 1 else [levels, indices]
     return [levels, indices] if anyway or np.abs(integers).max() <= _SMALL_LEVEL else [indices]
+
+
+def are_positions(weights: NDArray[np.float32]) -> bool:
+    """Tell whether all values are integers or halves, as no training leaves them: positions, indices, corners of boxes.
+
+    Parameters
+    ----------
+    weights : float32[n]
+        Finite.
+    """
+    for start, stop in ((0, _FIRST_SAMPLE), (_FIRST_SAMPLE, weights.size)):
+        doubled = 2 * weights[start:stop]
+        if not np.array_equal(doubled, np.rint(doubled)):
+            return False
+    return bool(np.abs(weights).max() <= _LARGEST_POSITION)
 
 
 def _levels_form(weights: NDArray[np.float32]) -> list[ExactForm]:
@@ -135,20 +161,10 @@ def _values_repeat(weights: NDArray[np.float32], error: float) -> bool:
     if 4 * np.count_nonzero(sample[1:] != sample[:-1]) >= 3 * sample.size:
         return False
     values, counts = np.unique(_spread(weights, _SECOND_SAMPLE), return_counts=True)
-    # A sample misses rare values, so its entropy is a lower bound.
-    entropy = _DistinctValues(values, counts).entropy_bits() / int(counts.sum())
-    return entropy <= _MOST_COST * _usual_bits(weights, error) + _FREE_BITS / weights.size
-
-
-def _usual_bits(weights: NDArray[np.float32], error: float) -> float:
-    """Estimate the bits of a weight at a root mean square error: the entropy of uniform quantisation."""
-    sample = _spread(weights, _SECOND_SAMPLE).astype(np.float64)
-    step = error / math.sqrt(UNIFORM_MSE)
-    if not step > 0 or float(np.abs(sample).max()) > step * 2.0**31:
-        return 32.0
-    _, counts = np.unique(np.rint(sample / step), return_counts=True)
-    shares = counts / sample.size
-    return float(-(shares * np.log2(shares)).sum())
+    # A sample shows less than all values, so that its entropy is a lower estimate.
+    seen = _DistinctValues(values, counts)
+    most_bits = _MOST_COST * seen.usual_bits(error) + _FREE_BITS * int(counts.sum()) / weights.size
+    return seen.entropy_bits() <= most_bits
 
 
 def _spread(weights: NDArray[np.float32], size: int) -> NDArray[np.float32]:

@@ -20,6 +20,8 @@ _TABLE_NAME = re.compile(
     re.IGNORECASE,
 )
 _STATISTIC_NAME = re.compile(r"(^|[._])(running_|moving_)?(var|variance|std|stddev)$", re.IGNORECASE)
+# Scales of quantisation blocks: a matrix that multiplies one of integers, and a small part of the model.
+_BLOCK_SCALE_NAME = re.compile(r"(^|[._/])(\w+_)?(scales?|scales?_inv|absmax)$", re.IGNORECASE)
 _EMBEDDING_NAME = re.compile(r"embed|(^|[._])(wte|wpe|tok_embeddings)([._]|$)", re.IGNORECASE)
 
 
@@ -29,7 +31,7 @@ class TensorRole(enum.Enum):
     SCALE = "scale"  # a vector of one sign: norm weights, quantisation scales
     BIAS = "bias"  # any other vector: biases, running means
     STATISTIC = "statistic"  # a vector of variances or deviations, by its name
-    TABLE = "table"  # a schedule, frequencies, positions: computed, not trained
+    TABLE = "table"  # a schedule, frequencies, positions, scales of blocks: computed, not trained
     EMBEDDING = "embedding"  # a matrix whose rows are looked up
     MATRIX = "matrix"  # matrices and convolutions
 
@@ -62,6 +64,8 @@ def role_of(name: str, shape: tuple[int, ...], weights: NDArray[np.float32]) -> 
     if _TABLE_NAME.search(name):
         return TensorRole.TABLE
     if not is_vector(shape):
+        if _BLOCK_SCALE_NAME.search(name) or _is_grid(weights, shape):
+            return TensorRole.TABLE
         return TensorRole.EMBEDDING if _EMBEDDING_NAME.search(name) else TensorRole.MATRIX
     if _STATISTIC_NAME.search(name):
         return TensorRole.STATISTIC
@@ -70,14 +74,42 @@ def role_of(name: str, shape: tuple[int, ...], weights: NDArray[np.float32]) -> 
     return TensorRole.SCALE if weights.min() >= 0 or weights.max() <= 0 else TensorRole.BIAS
 
 
-def _is_strictly_sorted(values: NDArray[np.float32]) -> bool:
-    # The first few elements suffice for nearly every vector.
+def is_ruined_by_float32(array: NDArray[np.float64]) -> bool:
+    """Tell whether float32 turns all values to zero, or a sorted vector, such as times in seconds, to one with repetitions."""
+    flat = array.reshape(-1)
+    with np.errstate(over="ignore", under="ignore"):
+        narrow = flat.astype(np.float32)
+    if not narrow.any():
+        return bool(flat.any())
+    is_table = is_vector(array.shape) and _SHORTEST_TABLE <= flat.size <= _LONGEST_TABLE
+    return is_table and _is_strictly_sorted(flat) and not _is_strictly_sorted(narrow)
+
+
+def _is_grid(weights: NDArray[np.float32], shape: tuple[int, ...]) -> bool:
+    """Tell whether every row is strictly sorted, or every column: a product of positions and frequencies, a grid."""
+    by_row = weights.reshape(-1, shape[-1])
+    by_column = weights.reshape(shape[0], -1).T
+    return any(
+        lines.shape[1] >= _SHORTEST_TABLE
+        and _is_monotonic(lines[0][:_SHORTEST_TABLE])
+        and any(
+            bool(np.all(lines[:, 1:] > lines[:, :-1]))
+            if rising
+            else bool(np.all(lines[:, 1:] < lines[:, :-1]))
+            for rising in (True, False)
+        )
+        for lines in (by_row, by_column)
+    )
+
+
+def _is_strictly_sorted(values: NDArray[np.floating]) -> bool:
+    # The first few elements settle nearly every vector.
     if not _is_monotonic(values[:_SHORTEST_TABLE]):
         return False
     return _is_monotonic(values)
 
 
-def _is_monotonic(values: NDArray[np.float32]) -> bool:
+def _is_monotonic(values: NDArray[np.floating]) -> bool:
     n_rising = np.count_nonzero(values[1:] > values[:-1])
     if n_rising == 0:
         return bool((values[1:] < values[:-1]).all())

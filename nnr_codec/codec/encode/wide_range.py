@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Companded quantisation, for matrices whose rows differ too much for one step: a codebook with geometric spacing.
+"""Companded quantisation of matrices whose rows differ too much for one step: a codebook with uneven spacing.
 
-Every weight has about the same relative error. Any decoder that supports codebooks reads the result.
+Weights of the usual size have the error of a uniform quantiser, since those of the largest magnitude carry most of a network's
+output. Below and far above, the spacing is a share of the weight, so that rows of any scale keep their relative error. Any
+decoder of codebooks reads it.
 
 Clause: format 3 (codebook), 4
 """
@@ -20,9 +22,11 @@ from nnr_codec.model import Codebook
 
 # Bits of the largest weight as an integer.
 _BITS = 30
-# Relative spacing of the entries, in units of the target relative error. The root mean square error is 5 / sqrt(12) = 1.4
-# times the target.
+# Spacing below the usual size, relative to the weight, in units of the relative error aimed at: 1.4 times the error.
 _SPACING = 5.0
+# The uniform spacing has the error aimed at, and reaches to this multiple of the usual size.
+_UNIFORM_SPACING = math.sqrt(12.0)
+_UNIFORM_REACH = 4.0
 _PIECE = 1 << 18
 
 
@@ -47,9 +51,10 @@ def companded(
     largest = float(np.abs(weights).max())
     exponent = math.frexp(largest)[1] - _BITS
     step = math.ldexp(1.0, exponent)
-    # Smallest spacing. The bounds do not need finer entries near zero.
-    finest = max(int(min(0.7 * bounds.largest_error, _SPACING * bounds.error) / step), 1)
-    entries = _geometric_entries(finest, _SPACING * relative_error, math.ceil(largest / step))
+    uniform = _UNIFORM_SPACING * bounds.error
+    # Half of the error allowed in the weakest row: below, relative errors gain nothing.
+    finest = min(0.7 * bounds.largest_error, uniform)
+    entries = _entries(finest / step, uniform / step, relative_error, math.ceil(largest / step))
     if 2 * len(entries) > 8 * LARGEST_CODEBOOK:
         return None
     middles = (entries[1:] + entries[:-1]) / 2.0
@@ -74,9 +79,12 @@ def companded(
     return ExactForm(book, index_of_place[places], exponent), bits
 
 
-def _geometric_entries(finest: int, spacing: float, largest: int) -> NDArray[np.int64]:
-    """Return increasing integers from 0 to `largest`, spaced by the larger of `finest` and `spacing` times the entry."""
+def _entries(finest: float, uniform: float, relative_error: float, largest: float) -> NDArray[np.int64]:
+    """Return 0 and increasing integers up to `largest`: relative, uniform and again relative spacing, at least `finest`."""
+    small, large = _SPACING * relative_error, _UNIFORM_SPACING * relative_error / _UNIFORM_REACH
     entries = [0]
     while entries[-1] < largest and len(entries) <= 4 * LARGEST_CODEBOOK:
-        entries.append(entries[-1] + max(finest, int(spacing * entries[-1])))
+        weight = entries[-1]
+        spacing = max(finest, min(small * weight, max(uniform, large * weight)))
+        entries.append(weight + max(int(spacing), 1))
     return np.array(entries, np.int64)
