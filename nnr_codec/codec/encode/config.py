@@ -34,10 +34,12 @@ class EncoderConfig:
       The error of the tensor is about 2 % of its root mean square; if few rows are far larger than the others, it is 3 % of
       the typical row. Rows below 2^-16 of the typical row get the same absolute error as the others.
     - In vectors ([n], [n, 1], [1, n], ...) the error of an element is at most 1/125 of its magnitude. Magnitudes below a floor
-      count as the floor: the lower quartile of the magnitudes, or 2^-20 of the largest in vectors of one sign or of up to 16
-      elements. Statistics (running variances, by name) have no floor.
+      count as the floor: the lower quartile of the magnitudes, or 2^-20 of it in vectors of one sign, of up to 16 elements, or
+      with an element above 256 quartiles. Statistics (running variances, by name) have no floor.
     - In tables (sorted vectors; schedules and frequencies by name) and vectors of up to four elements the error is at most
       2^-31 of the largest element.
+    - Convolutions with at most 32 weights per output channel get a quarter of these errors. Tensors of integers and halves are
+      exact; matrices with sorted rows or columns, and block scales by name, keep the accuracy of vectors.
 
     The bounds hold before rounding to the data type of the source. `relative_error` and `relative_error_1d` scale them. Options
     that set a step, a size or an error, and importance, replace the bounds of the tensors to which they apply.
