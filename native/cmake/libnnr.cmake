@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# libnnr, the decoder as a C library, and nnrdec. Included by ../CMakeLists.txt and usable on its own through cmake/libnnr.
+get_filename_component(NNR_ROOT "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
+find_package(ZLIB REQUIRED)
+
+set(NNR_DECODER_SOURCES
+  ${NNR_ROOT}/codec/data_unit.cpp
+  ${NNR_ROOT}/codec/hash.cpp
+  ${NNR_ROOT}/codec/inflate.cpp
+  ${NNR_ROOT}/codec/nnr.cpp
+  ${NNR_ROOT}/codec/payload_levels.cpp
+  ${NNR_ROOT}/codec/stream_decoder.cpp
+  ${NNR_ROOT}/codec/unit_reader.cpp
+  ${NNR_ROOT}/codec/update_tree.cpp
+  ${NNR_ROOT}/src/dequantizer.cpp
+  ${NNR_ROOT}/src/level_kernel.cpp
+  ${NNR_ROOT}/syntax/callables.cpp
+  ${NNR_ROOT}/syntax/generated/elements.cpp
+  ${NNR_ROOT}/syntax/generated/units.cpp
+  ${NNR_ROOT}/syntax/parser.cpp
+)
+add_library(nnr ${NNR_DECODER_SOURCES})
+add_library(nnr::nnr ALIAS nnr)
+target_compile_features(nnr PUBLIC cxx_std_20)
+target_include_directories(nnr PUBLIC $<BUILD_INTERFACE:${NNR_ROOT}/include> $<INSTALL_INTERFACE:include>
+                           PRIVATE ${NNR_ROOT}/syntax ${NNR_ROOT}/codec)
+target_link_libraries(nnr PRIVATE ZLIB::ZLIB)
+target_compile_definitions(nnr PRIVATE NNR_BUILD)
+set_target_properties(nnr PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+                      VERSION 0.1.0 SOVERSION 0)
+
+add_executable(nnrdec ${NNR_ROOT}/programs/nnrdec.cpp ${NNR_ROOT}/programs/tensor_files.cpp)
+target_link_libraries(nnrdec PRIVATE nnr)
+
+foreach(target nnr nnrdec)
+  if(MSVC)
+    target_compile_options(${target} PRIVATE /W4 /fp:precise /GR-)
+  else()
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wshadow -ffp-contract=off -fno-exceptions -fno-rtti
+                           -ffunction-sections -fdata-sections)
+  endif()
+endforeach()
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang" AND NOT APPLE)
+  target_link_options(nnrdec PRIVATE -Wl,--gc-sections)
+endif()

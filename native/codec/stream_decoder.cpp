@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stream_decoder.hpp"
+
+#include <algorithm>
+
+#include "inflate.hpp"
+#include "parser.hpp"
+
+namespace nnr {
+
+using namespace syntax;
+
+namespace {
+
+Fault framing_fault(nnr_status status, std::uint64_t bit, ElementId element, const char* text) {
+  return {status, NNR_STAGE_FRAMING, bit, element_name(element), "format 2", text};
+}
+
+Fault no_memory() { return {NNR_MEMORY, NNR_STAGE_NONE, 0, "", "", "out of memory"}; }
+
+}  // namespace
+
+StreamDecoder::StreamDecoder(const nnr_options& options)
+    : options_(options),
+      limits_(options.limits),
+      arena_(options.allocator),
+      scratch_(options.allocator),
+      updates_(options.allocator, options.limits.max_updates_kept) {}
+
+Fault StreamDecoder::open(std::span<const std::uint8_t> stream) {
+  stream_ = stream;
+  offset_ = n_units_ = index_ = 0;
+  headers_only_ = false;
+  state_ = {};
+  names_.clear();
+  parts_.clear();
+  parts_open_ = is_joined_ = can_read_ = false;
+  tensors_ = {};
+  if (stream.size() > limits_.max_stream_bytes)
+    return framing_fault(NNR_LIMIT, 0, ElementId::nnr_unit_size, "the stream is larger than max_stream_bytes");
+  if (stream.empty()) return {NNR_MALFORMED, NNR_STAGE_FRAMING, 0, "", "format 2", "the stream is empty"};
+  return check_unit_count();
+}
+
+Fault StreamDecoder::check_unit_count() const {
+  // A unit has 3 bytes at least: most streams cannot hold too many.
+  if (stream_.size() / 3 <= limits_.max_units) return {};
+  std::uint64_t offset = 0;
+  for (std::uint64_t count = 0; offset + 4 <= stream_.size(); ++count) {
+    const std::uint8_t* const at = stream_.data() + offset;
+    const bool is_long = (at[0] & 0x80) != 0;
+    std::uint64_t size = std::uint64_t{at[0]} << 8 | at[1];
+    if (is_long) size = (size << 16 | std::uint64_t{at[2]} << 8 | at[3]) & 0x7FFFFFFF;
+    if (size <= (is_long ? 4U : 2U) || size > limits_.max_unit_bytes) return {};  // the walk tells what is wrong
+    if (count == limits_.max_units)
+      return framing_fault(NNR_LIMIT, 8 * offset, ElementId::nnr_unit_size, "the stream has more than max_units units");
+    offset += size;
+  }
+  return {};
+}
+
+Fault StreamDecoder::take_span(Span& span) {
+  const std::uint64_t end = stream_.size(), remaining = end - offset_;
+  const std::uint8_t* const at = stream_.data() + offset_;
+  const std::uint64_t field_bytes = (at[0] & 0x80) != 0 ? 4 : 2;
+  index_ = n_units_;
+  const auto fault = [&](nnr_status status, unsigned bit, const char* text) {
+    return framing_fault(status, 8 * offset_ + bit, ElementId::nnr_unit_size, text);
+  };
+  if (field_bytes > remaining) return fault(NNR_TRUNCATED, 1, "the stream ends inside a unit's size field");
+  std::uint64_t size = 0;
+  for (std::uint64_t i = 0; i < field_bytes; ++i) size = size << 8 | at[i];
+  size &= (std::uint64_t{1} << (8 * field_bytes - 1)) - 1;
+  if (size <= field_bytes) return fault(NNR_MALFORMED, 1, "the size is less than the unit's own header");
+  if (n_units_ >= limits_.max_units) return fault(NNR_LIMIT, 0, "the stream has more than max_units units");
+  if (size > limits_.max_unit_bytes) return fault(NNR_LIMIT, 0, "the unit is larger than max_unit_bytes");
+  if (size > remaining) return fault(NNR_TRUNCATED, 1, "the unit reaches beyond the stream");
+  span = {stream_.data(), offset_, offset_ + size, offset_ + field_bytes, static_cast<std::uint32_t>(at[field_bytes] >> 2)};
+  offset_ += size;
+  ++n_units_;
+  return {};
+}
+
+Fault StreamDecoder::check_order(const Span& span) const {
+  const char* text = nullptr;
+  const bool data_seen = state_.data_seen || (parts_open_ && first_part_.type == NNR_NDU);
+  if (span.type == NNR_STR) {
+    if (state_.started) text = "there is a second start unit";
+  } else if (!state_.started) {
+    text = "the first unit is not a start unit";
+  } else if (span.type == NNR_MPS) {
+    if (state_.has_mps) text = "there is a second model parameter set";
+    if (!state_.has_mps && data_seen) text = "the model parameter set comes after a compressed data unit";
+  }
+  return text == nullptr ? Fault{} : framing_fault(NNR_MALFORMED, 8 * span.header, ElementId::nnr_unit_type, text);
+}
+
+void StreamDecoder::set_scope(Parser& parser) const {
+  parser.scope.general_profile_idc = state_.started ? state_.general_profile_idc : 1;
+  parser.scope.mps_topology_indexed_reference_flag = state_.indexed_references ? 1 : 0;
+  parser.scope.mps_parent_signalling_enabled_flag = state_.parent_signalling ? 1 : 0;
+  parser.scope.NumReferences = static_cast<std::int64_t>(names_.size());
+}
+
+std::uint64_t StreamDecoder::locate(const Span& span, Watch place) {
+  Parser parser(span.data, span.begin, span.end, limits_, scratch_, {names_.data(), names_.size()});
+  set_scope(parser);
+  parser.watch(place);
+  NnrUnit unit;
+  // Whether it parses does not matter: the element comes before the fault.
+  static_cast<void>(parse_nnr_unit(parser, unit));
+  scratch_.reset();
+  return parser.watched_position() == Parser::kNotSeen ? 8 * span.begin : parser.watched_position();
+}
+
+Fault StreamDecoder::fault_at(const Span& span, const Problem& problem, nnr_stage stage) {
+  const char* const element = problem.place.element == ElementId::kNone ? problem.element : element_name(problem.place.element);
+  return {problem.status, stage, locate(span, problem.place), element, problem.clause, problem.text};
+}
+
+Fault StreamDecoder::parse(const Span& span) {
+  Parser parser(span.data, span.begin, span.end, limits_, arena_, {names_.data(), names_.size()});
+  set_scope(parser);
+  unit_ = {};
+  if (parse_nnr_unit(parser, unit_) && parser.expect_end()) return {};
+  if (parser.fault_watch.element != ElementId::kNone) parser.fault.bit_offset = locate(span, parser.fault_watch);
+  return parser.fault;
+}
+
+Fault StreamDecoder::in_stream(Fault fault) const {
+  if (is_joined_ && fault.status != NNR_OK) fault.bit_offset = joined_.absolute(fault.bit_offset);
+  return fault;
+}
+
+Fault StreamDecoder::next() {
+  if (can_read_ && state_.parent_signalling && !headers_only_) {
+    // Later updates may refer to it.
+    if (const Fault fault = read(NNR_LEVELS, nullptr); fault.status != NNR_OK) return fault;
+  }
+  can_read_ = false;
+  tensors_ = {};
+  while (offset_ < stream_.size()) {
+    arena_.reset();
+    is_joined_ = false;
+    Span span;
+    if (const Fault fault = take_span(span); fault.status != NNR_OK) return fault;
+    if (parts_open_ || (span.is_part() && span.type < NNR_AGG)) {
+      bool is_last = false;
+      if (const Fault fault = take_part(span, is_last); fault.status != NNR_OK) return fault;
+      if (!is_last) continue;
+      index_ = first_part_index_;
+      if (const Fault fault = join_parts(span); fault.status != NNR_OK) return fault;
+    }
+    bool is_data = false;
+    if (const Fault fault = take_unit(span, is_data); fault.status != NNR_OK) return in_stream(fault);
+    if (is_data) return {};
+  }
+  if (parts_open_) {
+    const std::uint64_t end = 8 * std::uint64_t{stream_.size()};
+    return framing_fault(NNR_TRUNCATED, end, ElementId::partial_data_counter, "the stream ends before the last part of a unit");
+  }
+  Fault end;
+  end.status = NNR_END;
+  return end;
+}
+
+Fault StreamDecoder::take_part(const Span& span, bool& is_last) {
+  if (const Fault fault = check_order(span); fault.status != NNR_OK) return fault;
+  const auto broken = [&](const char* text) {
+    return framing_fault(NNR_MALFORMED, 8 * (span.header + (span.is_part() ? 1 : 0)), ElementId::partial_data_counter, text);
+  };
+  if (parts_open_ && span.type != first_part_.type) {
+    if (span.is_part() && span.end == span.header + 1)
+      return framing_fault(NNR_TRUNCATED, 8 * span.end, ElementId::partial_data_counter, "the unit ends before its counter");
+    return broken("a unit of another type comes before the last part");
+  }
+  const bool starts = span.type == NNR_STR && span.is_part() && span.end > span.header + 1;
+  if (starts && span.data[span.header + 1] != 0) return broken("a start unit does not come in parts");
+  if (span.is_part() || span.type == NNR_NDU) {
+    if (const Fault fault = parse(span); fault.status != NNR_OK) return fault;
+    if (span.type == NNR_NDU) {
+      const Problem problem = read_header(unit_.nnr_compressed_data_unit_header, limits_, arena_, data_);
+      if (!problem.ok()) return fault_at(span, problem, NNR_STAGE_HEADER);
+    }
+  }
+  if (!span.is_part()) return broken("a whole unit comes before the last part");
+  if (parts_open_ && unit_.partial_data_counter != parts_to_come_ - 1) return broken("the counter does not follow that of the part before");
+  const Bytes payload = unit_.nnr_partial_unit_payload;
+  const std::uint64_t payload_begin = span.end - payload.size();
+  const std::span header(span.data + span.header + 2, static_cast<std::size_t>(payload_begin - span.header - 2));
+  if (parts_open_ && !std::ranges::equal(header, part_header_)) return broken("the headers of a unit's parts differ");
+  if (!parts_open_) {
+    parts_.clear();
+    first_part_ = span;
+    first_part_index_ = index_;
+    joined_payload_bytes_ = 0;
+    parts_open_ = true;
+  }
+  part_header_ = header;
+  parts_to_come_ = unit_.partial_data_counter;
+  joined_payload_bytes_ += payload.size();
+  if (!parts_.append(options_.allocator, {payload_begin, span.end})) return no_memory();
+  if (saturating_sum(joined_payload_bytes_, span.end - span.begin) > limits_.max_unit_bytes)
+    return {NNR_LIMIT, NNR_STAGE_FRAMING, 8 * first_part_.begin, "", "format 2", "the joined unit is larger than max_unit_bytes"};
+  is_last = parts_to_come_ == 0;
+  return {};
+}
+
+Fault StreamDecoder::join_parts(Span& joined) {
+  const std::uint64_t n_behind_size = 1 + part_header_.size() + joined_payload_bytes_;
+  const unsigned field_bytes = n_behind_size + 2 < 1U << 15 ? 2 : 4;
+  const std::uint64_t size = n_behind_size + field_bytes;
+  const nnr_allocator& allocator = options_.allocator;
+  parts_open_ = false;
+  bool done = joined_.start(allocator, size);
+  for (unsigned i = 0; done && i < field_bytes; ++i) {
+    const auto octet = static_cast<std::uint8_t>(size >> (8 * (field_bytes - 1 - i)));
+    const auto flag = static_cast<std::uint8_t>(field_bytes == 4 && i == 0 ? 0x80 : 0);
+    done = joined_.append(allocator, static_cast<std::uint8_t>(octet | flag), first_part_.begin + i);
+  }
+  const std::uint8_t* const stream = stream_.data();
+  const std::uint64_t type = first_part_.header;
+  done = done && joined_.append(allocator, static_cast<std::uint8_t>(stream[type] & ~1U), type);
+  done = done && joined_.append(allocator, {stream + type + 2, part_header_.size()}, type + 2);
+  for (const Part& part : parts_)
+    done = done && joined_.append(allocator, {stream + part.payload_begin, static_cast<std::size_t>(part.payload_end - part.payload_begin)},
+                                  part.payload_begin);
+  parts_.clear();
+  if (!done) return no_memory();
+  joined = {joined_.bytes().data(), 0, size, field_bytes, first_part_.type};
+  is_joined_ = true;
+  arena_.reset();
+  return {};
+}
+
+Fault StreamDecoder::take_unit(const Span& span, bool& is_data) {
+  if (const Fault fault = check_order(span); fault.status != NNR_OK) return fault;
+  if (const Fault fault = parse(span); fault.status != NNR_OK) return fault;
+  switch (span.type) {
+    case NNR_STR:
+      state_.started = true;
+      state_.general_profile_idc = unit_.nnr_start_unit_header.general_profile_idc;
+      return {};
+    case NNR_MPS: {
+      const NnrModelParameterSetUnitPayload& mps = unit_.nnr_model_parameter_set_unit_payload;
+      state_.has_mps = true;
+      state_.indexed_references = mps.mps_topology_indexed_reference_flag != 0;
+      state_.parent_signalling = mps.mps_parent_signalling_enabled_flag != 0;
+      if (mps.has_mps_qp_density) state_.quantisation = {true, mps.mps_qp_density, mps.mps_quantization_parameter};
+      return {};
+    }
+    case NNR_LPS: {
+      const NnrLayerParameterSetUnitPayload& lps = unit_.nnr_layer_parameter_set_unit_payload;
+      if (lps.has_lps_qp_density) state_.quantisation = {true, lps.lps_qp_density, lps.lps_quantization_parameter};
+      return {};
+    }
+    case NNR_TPL: {
+      const NnrTopologyUnitPayload& topology = unit_.nnr_topology_unit_payload;
+      if (topology.has_topology_elements_ids_list)
+        return keep_names(topology.topology_elements_ids_list.topology_elem_id_list) ? Fault{} : no_memory();
+      if (topology.has_topology_data && unit_.nnr_topology_unit_header.topology_compression_format == 1)
+        return check_deflate_of(span, topology.topology_data, ElementId::topology_data);
+      return {};
+    }
+    case NNR_QNT:
+      if (unit_.nnr_quantization_unit_header.quantization_compression_format == 0) return {};
+      return check_deflate_of(span, unit_.nnr_quantization_unit_payload.quantization_data, ElementId::quantization_data);
+    case NNR_AGG:
+      return framing_fault(NNR_UNSUPPORTED, 8 * span.begin, ElementId::nnr_unit_type, "aggregate units are not decoded");
+    case NNR_NDU:
+      is_data = true;
+      return take_data_unit(span);
+    default:
+      return {};  // reserved and unspecified types are skipped by their size
+  }
+}
+
+Fault StreamDecoder::check_deflate_of(const Span& span, Bytes octets, ElementId element) {
+  const InflateResult result = check_deflate(octets, limits_.max_topology_bytes, options_.allocator);
+  if (result.status == NNR_OK) return {};
+  return fault_at(span, {result.status, {element, 0}, "", "format 2", result.text}, NNR_STAGE_HEADER);
+}
+
+bool StreamDecoder::keep_names(std::span<const Bytes> names) {
+  if (names.empty()) return true;
+  std::uint64_t n_bytes = 0;
+  for (const Bytes name : names) n_bytes += name.size() + 1;
+  if (!name_bytes_.allocate(options_.allocator, n_bytes) || !names_.allocate(options_.allocator, names.size())) return false;
+  std::uint8_t* to = name_bytes_.data();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    std::copy(names[i].begin(), names[i].end(), to);
+    names_[i] = {to, names[i].size()};
+    to += names[i].size();
+    *to++ = 0;
+  }
+  return true;
+}
+
+bool StreamDecoder::resolve_names() {
+  const NnrCompressedDataUnitHeader& header = unit_.nnr_compressed_data_unit_header;
+  const TopologyElementsIdsList& list = header.topology_elements_ids_list;
+  if (header.has_topology_elements_ids_list && !list.topology_elem_id_list.empty()) {
+    data_.names = list.topology_elem_id_list;
+    return true;
+  }
+  const std::size_t count = header.has_topology_elements_ids_list ? list.topology_elem_id_index_list.size() : 1;
+  auto* const names = arena_.make<Bytes>(count);
+  if (names == nullptr) return false;
+  data_.names = {names, count};
+  if (header.has_topology_elem_id) {
+    names[0] = header.topology_elem_id;
+    return true;
+  }
+  // The parser has checked the indices.
+  for (std::size_t i = 0; i < count; ++i)
+    names[i] = names_[header.has_topology_elements_ids_list ? list.topology_elem_id_index_list[i] : header.topology_elem_id_index];
+  return true;
+}
+
+Fault StreamDecoder::payload_fault(const Problem& problem, nnr_stage stage) const {
+  return {problem.status, stage, 8 * (span_.end - payload_.size()), problem.element, problem.clause, problem.text};
+}
+
+Fault StreamDecoder::ask_for_shape() {
+  constexpr std::size_t kMost = 64;
+  auto* const shape = arena_.make<std::uint64_t>(kMost);
+  if (shape == nullptr) return no_memory();
+  const int count = options_.shape_source == nullptr
+                        ? -1
+                        : options_.shape_source(options_.shape_source_opaque, reinterpret_cast<const char*>(data_.names[0].data()),
+                                                shape, kMost);
+  if (count < 0 || static_cast<std::size_t>(count) > kMost)
+    return payload_fault({NNR_MALFORMED, {}, "tensor_dimensions", "format 3", "neither the stream nor the caller gives the dimensions"},
+                         NNR_STAGE_HEADER);
+  data_.shape = {shape, static_cast<std::size_t>(count)};
+  std::uint64_t n_elements = 1;
+  for (const std::uint64_t dimension : data_.shape) n_elements = saturating_product(n_elements, dimension);
+  if (n_elements <= limits_.max_tensor_elements) return {};
+  return payload_fault({NNR_LIMIT, {}, "tensor_dimensions", "format 3", "the tensor has more than max_tensor_elements elements"},
+                       NNR_STAGE_HEADER);
+}
+
+Fault StreamDecoder::take_data_unit(const Span& span) {
+  span_ = span;
+  payload_ = unit_.nnr_compressed_data_unit_payload.nnr_compressed_data_unit_payload;
+  Problem problem = read_header(unit_.nnr_compressed_data_unit_header, limits_, arena_, data_);
+  if (!problem.ok()) return fault_at(span, problem, NNR_STAGE_HEADER);
+  state_.total_elements = saturating_sum(state_.total_elements, data_.n_elements);
+  if (state_.total_elements > limits_.max_total_elements)
+    return payload_fault({NNR_LIMIT, {}, "nnr_compressed_data_unit_payload", "format 3", "the tensors have more than max_total_elements elements"},
+                         NNR_STAGE_HEADER);
+  const std::uint64_t allowed = std::max(limits_.expansion_floor_bytes, saturating_product(limits_.max_expansion_ratio, stream_.size()));
+  if (saturating_product(4, state_.total_elements) > allowed)
+    return fault_at(span, {NNR_LIMIT, {ElementId::tensor_dimensions, 0}, "", "format 3", "the stream expands beyond max_expansion_ratio"},
+                    NNR_STAGE_HEADER);
+  state_.data_seen = true;
+  if (!resolve_names()) return no_memory();
+  if (!unit_.nnr_compressed_data_unit_header.has_tensor_dimensions)
+    if (const Fault fault = ask_for_shape(); fault.status != NNR_OK) return fault;
+  problem = plan_tensors(data_, arena_);
+  if (!problem.ok()) return payload_fault(problem, NNR_STAGE_HEADER);
+  previous_ = {};
+  if (state_.parent_signalling && !headers_only_)
+    if (const Fault fault = find_parent(); fault.status != NNR_OK) return fault;
+  if (!describe_tensors()) return no_memory();
+  can_read_ = true;
+  return {};
+}
+
+Fault StreamDecoder::find_parent() {
+  const Problem problem = updates_.find_parent(data_, previous_);
+  if (!problem.ok()) return fault_at(span_, problem, NNR_STAGE_SEQUENCE);
+  if (previous_.empty()) return {};
+  const bool alike = std::ranges::equal(previous_, data_.tensors, [](const RememberedTensor& before, const TensorPlan& tensor) {
+    return std::ranges::equal(before.shape, tensor.shape);
+  });
+  if (alike) return {};
+  return payload_fault({NNR_MALFORMED, {}, "tensor_dimensions", "format 5.6", "the previous update has other shapes"}, NNR_STAGE_SEQUENCE);
+}
+
+bool StreamDecoder::describe_tensors() {
+  auto* const tensors = arena_.make<nnr_tensor>(data_.tensors.size());
+  if (tensors == nullptr) return false;
+  const std::uint32_t type = data_.header->nnr_compressed_data_unit_payload_type;
+  for (const TensorPlan& plan : data_.tensors) {
+    nnr_tensor& tensor = tensors[plan.name_index];
+    const Bytes name = data_.names[plan.name_index];
+    tensor = {};
+    tensor.name = reinterpret_cast<const char*>(name.data());
+    tensor.name_bytes = name.size();
+    tensor.shape = plan.shape.data();
+    tensor.n_dimensions = plan.shape.size();
+    tensor.n_elements = plan.n_elements;
+    tensor.type = type == NNR_PT_INT ? NNR_INT32 : NNR_FLOAT32;
+    tensor.coding = type == NNR_PT_INT         ? NNR_CODING_INTEGER
+                    : type == NNR_PT_RAW_FLOAT ? NNR_CODING_RAW
+                    : plan.codebook.values.empty() ? NNR_CODING_UNIFORM
+                                                   : NNR_CODING_CODEBOOK;
+    tensor.step_size = 1.0;
+    if (tensor.coding == NNR_CODING_CODEBOOK) {
+      tensor.codebook = plan.codebook.values.data();
+      tensor.codebook_size = plan.codebook.values.size();
+      tensor.codebook_zero = plan.codebook.zero;
+    }
+  }
+  tensors_ = {tensors, data_.tensors.size()};
+  return true;
+}
+
+}  // namespace nnr
