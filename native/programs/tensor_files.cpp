@@ -212,6 +212,10 @@ bool TensorFile::write_npz(std::FILE* file) const {
   std::rewind(directory);
   for (int octet; done && (octet = std::fgetc(directory)) != EOF;) done = std::fputc(octet, file) != EOF;
   std::fclose(directory);
+  if (count_ == 0) {
+    static const unsigned char kEmpty[22] = {'P', 'K', 5, 6};
+    return done && std::fwrite(kEmpty, 1, sizeof kEmpty, file) == sizeof kEmpty;
+  }
   unsigned char end[56 + 20 + 22] = {};
   std::memcpy(end, "PK\x06\x06", 4);
   put_little_endian(end + 4, 44, 8);
