@@ -32,6 +32,14 @@ set_target_properties(nnr PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INL
 add_executable(nnrdec ${NNR_ROOT}/programs/nnrdec.cpp ${NNR_ROOT}/programs/tensor_files.cpp)
 target_link_libraries(nnrdec PRIVATE nnr)
 
+# For -Os builds: no kernels for particular processors, and no unwind tables.
+option(NNR_SMALL "Prefer a small library to a fast one" OFF)
+if(NNR_SMALL)
+  target_compile_definitions(nnr PRIVATE NNR_SMALL)
+  target_compile_options(nnr PRIVATE -fno-asynchronous-unwind-tables -fno-unwind-tables)
+  target_compile_options(nnrdec PRIVATE -fno-asynchronous-unwind-tables -fno-unwind-tables)
+endif()
+
 foreach(target nnr nnrdec)
   if(MSVC)
     target_compile_options(${target} PRIVATE /W4 /fp:precise /GR-)
@@ -42,4 +50,22 @@ foreach(target nnr nnrdec)
 endforeach()
 if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang" AND NOT APPLE)
   target_link_options(nnrdec PRIVATE -Wl,--gc-sections)
+endif()
+
+option(NNR_BUILD_EXAMPLES "Build the examples" OFF)
+if(NNR_BUILD_EXAMPLES)
+  enable_language(C)
+  add_executable(decode_example ${NNR_ROOT}/examples/decode.c)
+  add_executable(one_tensor_example ${NNR_ROOT}/examples/one_tensor.cpp)
+  foreach(target decode_example one_tensor_example)
+    target_link_libraries(${target} PRIVATE nnr)
+  endforeach()
+  set_target_properties(decode_example PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
+endif()
+
+option(NNR_BUILD_LIBRARY_TESTS "Build what the tests of libnnr run" OFF)
+if(NNR_BUILD_LIBRARY_TESTS)
+  add_executable(nnr_callables ${NNR_ROOT}/tests/nnr_callables.cpp ${NNR_ROOT}/syntax/callables.cpp ${NNR_ROOT}/syntax/parser.cpp
+                               ${NNR_ROOT}/syntax/generated/elements.cpp)
+  target_include_directories(nnr_callables PRIVATE ${NNR_ROOT}/include ${NNR_ROOT}/syntax)
 endif()

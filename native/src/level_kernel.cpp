@@ -10,7 +10,7 @@
 #include "nnr/tables.hpp"
 
 // One body compiled twice: for any x86-64, and for those that count zeros and shift by a variable in one cycle.
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(NNR_SMALL)
 #define NNR_HAS_BMI_KERNEL 1
 #endif
 
