@@ -142,6 +142,13 @@ def sanitize(rest: list[str]) -> None:
     run(BIN / "ctest", "--test-dir", out, "--output-on-failure", "--no-tests=error", *rest)
 
 
+def libnnr(rest: list[str]) -> None:
+    """Build libnnr, nnrdec and the amalgamation into build/; `-- VARIANT...` for others (tools/libnnr.py)."""
+    make_environment("dev")
+    run(PYTHON, "-m", "tools.codegen", "--check")
+    run(PYTHON, "-m", "tools.libnnr", *rest)
+
+
 def fuzzers() -> list[str]:
     """Build the C++ fuzzers where Clang can, and say which options find them."""
     source = 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
@@ -207,6 +214,7 @@ TASKS: dict[str, Callable[[list[str]], None]] = {
     "stubs": stubs,
     "peer": peer,
     "sanitize": sanitize,
+    "libnnr": libnnr,
     "fuzz": fuzz,
     "bench": bench,
     "curves": curves,

@@ -30,6 +30,7 @@ set_target_properties(nnr PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INL
                       VERSION 0.1.0 SOVERSION 0)
 
 add_executable(nnrdec ${NNR_ROOT}/programs/nnrdec.cpp ${NNR_ROOT}/programs/tensor_files.cpp)
+target_compile_features(nnrdec PRIVATE cxx_std_20)
 target_link_libraries(nnrdec PRIVATE nnr)
 
 # For -Os builds: no kernels for particular processors, and no unwind tables.
@@ -67,5 +68,6 @@ option(NNR_BUILD_LIBRARY_TESTS "Build what the tests of libnnr run" OFF)
 if(NNR_BUILD_LIBRARY_TESTS)
   add_executable(nnr_callables ${NNR_ROOT}/tests/nnr_callables.cpp ${NNR_ROOT}/syntax/callables.cpp ${NNR_ROOT}/syntax/parser.cpp
                                ${NNR_ROOT}/syntax/generated/elements.cpp)
+  target_compile_features(nnr_callables PRIVATE cxx_std_20)
   target_include_directories(nnr_callables PRIVATE ${NNR_ROOT}/include ${NNR_ROOT}/syntax)
 endif()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write native/syntax/generated from the syntax tables, or check that it is current.
 
-    python -m tools.codegen [--check]
+python -m tools.codegen [--check]
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def _elements_source(parsers: ParserWriter) -> str:
 
 def _units_header() -> str:
     lines = [
-        _NOTICE + "// One struct for each syntax table. `has_NAME` says whether a conditional element is in the stream.",
+        _NOTICE
+        + "// One struct for each syntax table. `has_NAME` says whether a conditional element is in the stream.",
         "#pragma once\n",
         "#include <cstdint>",
         "#include <span>\n",

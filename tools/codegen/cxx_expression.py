@@ -71,7 +71,9 @@ def _translated(node: ast.expr) -> str:
         case ast.Compare(left=left, ops=[ast.In()], comparators=[ast.Tuple(elts=values)]):
             text = _operand(left)
             return "(" + " || ".join(f"{text} == {_operand(value)}" for value in values) + ")"
-        case ast.Compare(left=left, ops=ops, comparators=comparators) if all(type(op) in _COMPARISONS for op in ops):
+        case ast.Compare(left=left, ops=ops, comparators=comparators) if all(
+            type(op) in _COMPARISONS for op in ops
+        ):
             sides = [left, *comparators]
             parts = [
                 f"{_side(before)} {_COMPARISONS[type(op)]} {_side(after)}"

@@ -180,7 +180,9 @@ class ParserWriter:
         refusal = "NNR_UNSUPPORTED" if element.refusal is UnsupportedBitstream else "NNR_MALFORMED"
         if element.allowed is not None:
             wrong = _outside(element.allowed, place)
-            self._emit(f'if ({wrong}) return p.refuse({refusal}, "the format allows {_allowed_text(element)}");')
+            self._emit(
+                f'if ({wrong}) return p.refuse({refusal}, "the format allows {_allowed_text(element)}");'
+            )
         if element.rule is not None:
             rule = cxx_condition(element.rule)
             self._emit(f'if (!({rule})) return p.refuse({refusal}, "{element.rule} does not hold");')

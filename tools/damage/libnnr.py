@@ -33,8 +33,8 @@ LIMIT_NAMES = (
     "expansion_floor_bytes",
     "max_updates_kept",
 )
-_ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_RELEASE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+RELEASE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class CLimits(ctypes.Structure):
@@ -118,6 +118,14 @@ class Library:
             getattr(self.c, f"nnr_decoder_{name}").argtypes = [pointer]
         self.c.nnr_decoder_open.argtypes = [pointer, ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(CError)]
         self.c.nnr_decoder_next.argtypes = [pointer, ctypes.POINTER(CError)]
+        self.c.nnr_decode.argtypes = [
+            ctypes.c_char_p,
+            ctypes.c_size_t,
+            pointer,
+            pointer,
+            ctypes.POINTER(CError),
+        ]
+        self.c.nnr_model_free.argtypes = [pointer]
         self.c.nnr_decoder_read.argtypes = [pointer, ctypes.c_int, pointer, ctypes.POINTER(CError)]
 
     def limited_options(self) -> COptions:
@@ -173,8 +181,8 @@ def _content(tensor: CTensor, array: np.ndarray) -> bytes:
         return head + array.tobytes()
     if tensor.type:
         return head + 2 * array.tobytes()
-    step = np.float32(tensor.step_size)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        step = np.float32(tensor.step_size)
         if tensor.codebook:
             book = np.array(tensor.codebook[: tensor.codebook_size], np.int32)
             values = (book[array + tensor.codebook_zero] * np.float64(step)).astype(np.float32)
