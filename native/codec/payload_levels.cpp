@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <new>
 
 #include "nnr/dequantizer.hpp"
 #include "nnr/fast_source.hpp"
@@ -13,6 +14,47 @@
 namespace nnr {
 
 namespace {
+
+// All contexts there can be, in place: nothing is set before it is used.
+class ContextArray {
+ public:
+  void reserve(std::size_t) {}
+  void resize(std::size_t size) {
+    for (; size_ < size; ++size_) new (data() + size_) FastContext();
+  }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] FastContext* data() { return reinterpret_cast<FastContext*>(storage_); }
+  [[nodiscard]] FastContext& operator[](std::size_t i) { return data()[i]; }
+  [[nodiscard]] const FastContext& operator[](std::size_t i) const { return reinterpret_cast<const FastContext*>(storage_)[i]; }
+  [[nodiscard]] FastContext* begin() { return data(); }
+  [[nodiscard]] FastContext* end() { return data() + size_; }
+
+ private:
+  alignas(FastContext) unsigned char storage_[ContextLayout::kMaxCount * sizeof(FastContext)];
+  std::size_t size_ = 0;
+};
+
+// Stands where TensorSideData has a list that a decoder does not need.
+template <class T>
+struct Discard {
+  void push_back(const T&) {}
+};
+
+// TensorSideData with the flags of rows in memory of the caller's.
+struct LeanSideData {
+  struct Flags {
+    std::uint8_t* data = nullptr;
+    void resize(std::uint64_t) {}
+    [[nodiscard]] std::uint8_t& operator[](std::uint64_t i) { return data[i]; }
+    [[nodiscard]] std::uint8_t operator[](std::uint64_t i) const { return data[i]; }
+  };
+  std::int32_t qp_value = 0;
+  bool history_enabled = false;
+  bool row_skip_enabled = false;
+  Flags row_skip_flags;
+  Discard<std::uint8_t> initialisations;
+  Discard<BlockRowStart> block_row_starts;
+};
 
 struct OutcomeText {
   nnr_status status;
@@ -60,13 +102,14 @@ Fault fault_of(Outcome outcome, std::uint64_t position, std::span<const std::uin
 }  // namespace
 
 Fault decode_levels_of(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
-                       std::span<std::int32_t* const> levels, std::int32_t* qp_values) {
-  FastSource source{payload};
+                       std::span<std::int32_t* const> levels, std::int32_t* qp_values, std::uint8_t* row_flags) {
+  BasicFastSource<ContextArray> source{payload};
   if (!starts_in_range(source))
     return fault_of(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange, source.bits_read(), payload);
   for (std::size_t i = 0; i < codings.size(); ++i) {
-    TensorSideData side;
-    TensorDecoder decoder(source, codings[i]);
+    LeanSideData side;
+    side.row_skip_flags.data = row_flags;
+    TensorDecoder<BasicFastSource<ContextArray>, LeanSideData> decoder(source, codings[i]);
     const Outcome outcome = decoder.decode(levels[i], side);
     if (outcome != Outcome::kOk) return fault_of(outcome, source.bits_read(), payload);
     qp_values[i] = side.qp_value;

@@ -35,6 +35,8 @@ Fault StreamDecoder::decode_codeword(nnr_content content, void* const* buffers) 
   auto* const qp_values = arena_.make<std::int32_t>(count);
   // Levels that the caller does not take.
   Buffer<std::int32_t> own[9];
+  Buffer<std::uint8_t> row_flags;
+  std::uint64_t n_row_flags = 0;
   if (codings == nullptr || levels == nullptr || qp_values == nullptr) return {NNR_MEMORY, NNR_STAGE_NONE, 0, "", "", "out of memory"};
   for (std::size_t i = 0; i < count; ++i) {
     const TensorPlan& plan = data_.tensors[i];
@@ -57,13 +59,15 @@ Fault StreamDecoder::decode_codeword(nnr_content content, void* const* buffers) 
       coding.base = header.temporal_context_modeling_flag != 0 ? previous_[i].levels : nullptr;
       coding.history = previous_[i].history;
     }
+    if (coding.has_row_skip_flag()) n_row_flags = coding.rows > n_row_flags ? coding.rows : n_row_flags;
     levels[i] = buffers == nullptr ? nullptr : static_cast<std::int32_t*>(buffers[plan.name_index]);
     if (levels[i] == nullptr) {
       if (!own[i].allocate(options_.allocator, plan.n_elements)) return {NNR_MEMORY, NNR_STAGE_NONE, 0, "", "", "out of memory"};
       levels[i] = own[i].data();
     }
   }
-  Fault fault = decode_levels_of(payload_, {codings, count}, {levels, count}, qp_values);
+  if (!row_flags.allocate(options_.allocator, n_row_flags)) return {NNR_MEMORY, NNR_STAGE_NONE, 0, "", "", "out of memory"};
+  Fault fault = decode_levels_of(payload_, {codings, count}, {levels, count}, qp_values, row_flags.data());
   if (fault.status != NNR_OK) {
     fault.bit_offset += 8 * (span_.end - payload_.size());
     return fault;

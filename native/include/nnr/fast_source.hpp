@@ -14,9 +14,11 @@
 
 namespace nnr {
 
-class FastSource {
+// Contexts is a list that grows: a vector, or one without allocation.
+template <class Contexts>
+class BasicFastSource {
  public:
-  explicit FastSource(std::span<const std::uint8_t> payload) : begin_(payload.data()), engine_(payload) { contexts_.reserve(kUsual); }
+  explicit BasicFastSource(std::span<const std::uint8_t> payload) : begin_(payload.data()), engine_(payload) { contexts_.reserve(kUsual); }
 
   // Goes on from an entry point within the payload, with contexts as they start.
   void enter(std::uint64_t position, std::uint32_t offset) {
@@ -55,7 +57,9 @@ class FastSource {
 
   const std::uint8_t* begin_;
   FastEngine engine_;
-  std::vector<FastContext> contexts_;  // up to the last one initialised; the others are never read
+  Contexts contexts_;  // up to the last one initialised; the others are never read
 };
+
+using FastSource = BasicFastSource<std::vector<FastContext>>;
 
 }  // namespace nnr

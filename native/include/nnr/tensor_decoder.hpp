@@ -37,14 +37,15 @@ struct TensorSideData {
   std::vector<BlockRowStart> block_row_starts;   // the first one's position is what the others' deltas start from
 };
 
-template <class Source>
+// Side has the members of TensorSideData, and may keep less of what they are given.
+template <class Source, class Side = TensorSideData>
 class TensorDecoder {
  public:
   TensorDecoder(Source& source, const TensorCoding& coding)
       : source_(source), coding_(coding), layout_(coding.unary_length) {}
 
   // Everything from qp_value to the last level. `levels` holds coding.size() values and is fully written on success.
-  Outcome decode(std::int32_t* levels, TensorSideData& side) {
+  Outcome decode(std::int32_t* levels, Side& side) {
     if (const Outcome outcome = decode_side_data(side); outcome != Outcome::kOk) return outcome;
     for (std::uint64_t block_row = 0; block_row < coding_.block_rows(); ++block_row) {
       if (block_row > 0) source_.reset_contexts();
@@ -55,13 +56,13 @@ class TensorDecoder {
   }
 
   // What comes before the levels, and the contexts as it says they start.
-  Outcome decode_side_data(TensorSideData& side) {
+  Outcome decode_side_data(Side& side) {
     read_side_data(side);
     return source_.overrun() ? Outcome::kTruncated : Outcome::kOk;
   }
 
   // A block row, the source standing where it starts with its contexts initialised, from this state of dependent quantisation.
-  Outcome decode_row_from(int state, std::uint64_t block_row, std::int32_t* levels, const TensorSideData& side) {
+  Outcome decode_row_from(int state, std::uint64_t block_row, std::int32_t* levels, const Side& side) {
     near_ = {.state = state};
     if (coding_.block_rows() > 1 && !source_.restart_range()) return rejected(Outcome::kOffsetAboveRange);
     return decode_block_row(block_row, levels, side);
@@ -73,7 +74,7 @@ class TensorDecoder {
  private:
   static constexpr std::uint64_t kCheckInterval = TensorCoding::kOverrunCheckInterval;
 
-  Outcome decode_block_row(std::uint64_t block_row, std::int32_t* levels, const TensorSideData& side) {
+  Outcome decode_block_row(std::uint64_t block_row, std::int32_t* levels, const Side& side) {
     if (coding_.block_side() == 0 && !side.row_skip_enabled)
       return decode_segment(Segment{0, 0, coding_.size()}, levels, side.history_enabled);
     Outcome outcome = Outcome::kOk;
@@ -92,7 +93,7 @@ class TensorDecoder {
   // Past the end of the codeword nothing decoded means anything: the overrun is the fault to report.
   Outcome rejected(Outcome outcome) { return source_.overrun() ? Outcome::kTruncated : outcome; }
 
-  void read_side_data(TensorSideData& side) {
+  void read_side_data(Side& side) {
     if (coding_.qp_bits > 0) {
       const std::uint32_t bins = source_.bypass_bins(coding_.qp_bits);
       const int unused = 32 - coding_.qp_bits;
