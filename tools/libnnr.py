@@ -12,11 +12,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 #: Definitions of each build that is more than the default.
 VARIANTS = {
-    "libnnr": (),
+    "libnnr": ("-DNNR_INSTALL=ON",),
     "libnnr-tests": (
         "-DBUILD_SHARED_LIBS=ON",
         "-DNNR_BUILD_EXAMPLES=ON",
         "-DNNR_BUILD_LIBRARY_TESTS=ON",
+        "-DNNR_INSTALL=ON",
     ),
     "libnnr-small": ("-DCMAKE_BUILD_TYPE=MinSizeRel", "-DNNR_SMALL=ON"),
     "libnnr-sanitize": (

@@ -71,3 +71,24 @@ if(NNR_BUILD_LIBRARY_TESTS)
   target_compile_features(nnr_callables PRIVATE cxx_std_20)
   target_include_directories(nnr_callables PRIVATE ${NNR_ROOT}/include ${NNR_ROOT}/syntax)
 endif()
+
+# Package: find_package(nnr), pkg-config nnr.
+option(NNR_INSTALL "Install the library, its headers and its package files" OFF)
+if(NNR_INSTALL)
+  include(GNUInstallDirs)
+  include(CMakePackageConfigHelpers)
+  install(TARGETS nnr EXPORT nnr-targets
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+          RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(TARGETS nnrdec RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES ${NNR_ROOT}/include/nnr.h ${NNR_ROOT}/include/nnr.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(EXPORT nnr-targets NAMESPACE nnr:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nnr)
+  configure_package_config_file(${NNR_ROOT}/cmake/nnr-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/nnr-config.cmake
+                                INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nnr)
+  write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/nnr-config-version.cmake VERSION ${PROJECT_VERSION}
+                                   COMPATIBILITY SameMinorVersion)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/nnr-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/nnr-config-version.cmake
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nnr)
+  configure_file(${NNR_ROOT}/cmake/nnr.pc.in ${CMAKE_CURRENT_BINARY_DIR}/nnr.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/nnr.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <new>
 
-#include "name_index.hpp"
+#include "hash_index.hpp"
 #include "stream_decoder.hpp"
 
 namespace {
@@ -86,8 +86,8 @@ struct nnr_model {
     tensor.name = name;
     tensor.shape = shape;
     tensor.codebook = tensor.codebook == nullptr ? nullptr : codebook;
-    const std::size_t place = index.find(tensors, name, tensor.name_bytes);
-    if (place != nnr::NameIndex::kAbsent) {
+    const std::size_t place = find(name, tensor.name_bytes);
+    if (place != nnr::HashIndex::kAbsent) {
       release_values(tensors[place]);
       tensors[place] = tensor;
       return true;
@@ -96,13 +96,20 @@ struct nnr_model {
       release_values(tensor);
       return false;
     }
-    return index.add(options.allocator, tensors);
+    const auto equal = [](std::size_t) { return false; };  // the name is new
+    return index.set(options.allocator, index.hash(name, tensor.name_bytes), tensors.size() - 1, equal);
+  }
+
+  [[nodiscard]] std::size_t find(const char* name, std::size_t n_bytes) const {
+    return index.find(index.hash(name, n_bytes), [&](std::size_t place) {
+      return tensors[place].name_bytes == n_bytes && std::memcmp(tensors[place].name, name, n_bytes) == 0;
+    });
   }
 
   nnr_options options;
   nnr::Arena arena;
   nnr::Buffer<nnr_tensor> tensors;
-  nnr::NameIndex index;
+  nnr::HashIndex index;
 };
 
 namespace {
@@ -239,8 +246,8 @@ const nnr_tensor* nnr_model_tensor(const nnr_model* model, size_t index) {
 }
 
 const nnr_tensor* nnr_model_find(const nnr_model* model, const char* name) {
-  const std::size_t place = model->index.find(model->tensors, name, std::strlen(name));
-  return place == nnr::NameIndex::kAbsent ? nullptr : &model->tensors[place];
+  const std::size_t place = model->find(name, std::strlen(name));
+  return place == nnr::HashIndex::kAbsent ? nullptr : &model->tensors[place];
 }
 
 void nnr_model_free(nnr_model* model) { destroy(model); }

@@ -20,6 +20,17 @@ T* allocate(const nnr_allocator& allocator, std::uint64_t size) {
   return static_cast<T*>(allocator.allocate(allocator.opaque, n_bytes == 0 ? 1 : n_bytes));
 }
 
+// Digests are as good as random.
+std::uint64_t first_word(const std::uint8_t* digest) {
+  std::uint64_t word;
+  std::memcpy(&word, digest, sizeof word);
+  return word;
+}
+
+Problem too_old(ElementId element) {
+  return {NNR_LIMIT, {element, 0}, "", "format 5.6", "the parent lies more than max_updates_kept updates back"};
+}
+
 // Units are told apart by their names where a parameter is remembered by digest alone.
 void hash_names(std::span<const Bytes> names, std::uint8_t digest[32]) {
   std::uint8_t chained[64] = {};
@@ -33,8 +44,14 @@ void hash_names(std::span<const Bytes> names, std::uint8_t digest[32]) {
 }  // namespace
 
 UpdateTree::~UpdateTree() {
-  for (const Node& node : nodes_) release(node.record);
-  for (const Digest& digest : digests_) release(digest.record);
+  for (const Parameter& parameter : parameters_)
+    for (Update* update = parameter.updates; update != nullptr;) {
+      Update* const next = update->next;
+      release(update->record);
+      allocator_.release(allocator_.opaque, update);
+      update = next;
+    }
+  for (const Payload& payload : payloads_) release(payload.record);
 }
 
 void UpdateTree::free_record(Record* record) {
@@ -57,34 +74,36 @@ Problem UpdateTree::find_parent(const DataUnit& unit, std::span<const Remembered
   if (!header.has_parent_node_id_type) return {};
   if (header.parent_node_id_type != ICNN_NDU_ID) {
     const bool is_256 = header.parent_node_id_type == ICNN_NDU_PL_SHA256;
-    const std::uint8_t* const bytes =
+    const HashIndex& index = is_256 ? sha256_index_ : sha512_index_;
+    const std::uint8_t* const digest =
         is_256 ? header.parent_node_payload_sha256.bytes : header.parent_node_payload_sha512.bytes;
-    const std::uint32_t n_bytes = is_256 ? 32 : 64;
-    for (const Digest& digest : digests_) {
-      if (digest.n_bytes != n_bytes || std::memcmp(digest.bytes, bytes, n_bytes) != 0) continue;
-      if (digest.record == nullptr)
-        return {NNR_LIMIT,
-                {is_256 ? ElementId::parent_node_payload_sha256 : ElementId::parent_node_payload_sha512, 0},
-                "", "format 5.6", "the parent lies more than max_updates_kept updates back"};
-      previous = digest.record->tensors;
-    }
+    const std::size_t place = index.find(index.hash(first_word(digest)), [&](std::size_t i) {
+      return is_256 ? std::memcmp(payloads_[i].sha256, digest, 32) == 0 : std::memcmp(payloads_[i].sha512, digest, 64) == 0;
+    });
+    if (place == HashIndex::kAbsent) return {};
+    const ElementId element = is_256 ? ElementId::parent_node_payload_sha256 : ElementId::parent_node_payload_sha512;
+    if (payloads_[place].record == nullptr) return too_old(element);
+    previous = payloads_[place].record->tensors;
     return {};
   }
   const std::int64_t depth = std::int64_t{header.put_node_depth} - 1;
-  bool known = false;
-  for (const Node& node : nodes_) {
-    if (node.device_id != header.parent_device_id || node.parameter_id != header.parameter_id) continue;
-    known = true;
-    if (node.depth != depth) continue;
-    previous = node.record->tensors;
+  const std::size_t place = find_parameter(header.parent_device_id, header.parameter_id);
+  if (place == HashIndex::kAbsent) return {};
+  for (const Update* update = parameters_[place].updates; update != nullptr; update = update->next) {
+    if (update->depth != depth) continue;
+    previous = update->record->tensors;
     return {};
   }
-  for (const DroppedNode& node : dropped_)
-    if (node.device_id == header.parent_device_id && node.parameter_id == header.parameter_id && depth >= 0 && depth <= node.depth)
-      return {NNR_LIMIT, {ElementId::put_node_depth, 0}, "", "format 5.6", "the parent lies more than max_updates_kept updates back"};
-  if (known && depth >= 0)
-    return {NNR_MALFORMED, {ElementId::put_node_depth, 0}, "", "format 5.6", "the unit updates one that was not sent"};
-  return {};
+  if (depth < 0) return {};
+  if (depth <= parameters_[place].dropped_depth) return too_old(ElementId::put_node_depth);
+  return {NNR_MALFORMED, {ElementId::put_node_depth, 0}, "", "format 5.6", "the unit updates one that was not sent"};
+}
+
+std::size_t UpdateTree::find_parameter(std::uint32_t device_id, std::uint32_t parameter_id) const {
+  const std::uint64_t key = std::uint64_t{device_id} << 32 | parameter_id;
+  return parameter_index_.find(parameter_index_.hash(key), [&](std::size_t i) {
+    return parameters_[i].device_id == device_id && parameters_[i].parameter_id == parameter_id;
+  });
 }
 
 UpdateTree::Record* UpdateTree::make_record(const DataUnit& unit, std::span<std::int32_t* const> levels,
@@ -127,60 +146,77 @@ UpdateTree::Record* UpdateTree::make_record(const DataUnit& unit, std::span<std:
 bool UpdateTree::remember_node(const DataUnit& unit, Record* record) {
   const std::uint32_t device_id = unit.header->device_id, parameter_id = unit.header->parameter_id;
   const std::int64_t depth = unit.header->put_node_depth;
-  std::uint64_t count = 1;
-  std::size_t shallowest = nodes_.size();
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    Node& node = nodes_[i];
-    if (node.device_id != device_id || node.parameter_id != parameter_id) continue;
-    if (node.depth == depth) {
-      release(node.record);
-      node.record = record;
-      ++record->n_references;
-      return true;
-    }
-    ++count;
-    if (shallowest == nodes_.size() || node.depth < nodes_[shallowest].depth) shallowest = i;
+  std::size_t place = find_parameter(device_id, parameter_id);
+  if (place == HashIndex::kAbsent) {
+    place = parameters_.size();
+    const std::uint64_t key = std::uint64_t{device_id} << 32 | parameter_id;
+    if (!parameters_.append(allocator_, {device_id, parameter_id, -1, nullptr, 0})) return false;
+    if (!parameter_index_.set(allocator_, parameter_index_.hash(key), place, [](std::size_t) { return false; })) return false;
   }
-  if (!nodes_.append(allocator_, {device_id, parameter_id, depth, record})) return false;
+  Parameter& parameter = parameters_[place];
+  for (Update* update = parameter.updates; update != nullptr; update = update->next) {
+    if (update->depth != depth) continue;
+    release(update->record);
+    update->record = record;
+    ++record->n_references;
+    return true;
+  }
+  auto* const update = allocate<Update>(allocator_, 1);
+  if (update == nullptr) return false;
+  *update = {depth, record, parameter.updates};
   ++record->n_references;
-  if (count <= kept_) return true;
-  if (shallowest == nodes_.size() - 1 || depth < nodes_[shallowest].depth) shallowest = nodes_.size() - 1;
-  const std::int64_t dropped = nodes_[shallowest].depth;
-  release(nodes_[shallowest].record);
-  nodes_.erase(shallowest);
-  for (DroppedNode& node : dropped_)
-    if (node.device_id == device_id && node.parameter_id == parameter_id) {
-      node.depth = std::max(node.depth, dropped);
-      return true;
-    }
-  return dropped_.append(allocator_, {device_id, parameter_id, dropped});
+  parameter.updates = update;
+  if (++parameter.n_updates <= kept_) return true;
+  Update** shallowest = &parameter.updates;
+  for (Update** link = &parameter.updates; *link != nullptr; link = &(*link)->next)
+    if ((*link)->depth < (*shallowest)->depth) shallowest = link;
+  Update* const dropped = *shallowest;
+  *shallowest = dropped->next;
+  --parameter.n_updates;
+  parameter.dropped_depth = std::max(parameter.dropped_depth, dropped->depth);
+  release(dropped->record);
+  allocator_.release(allocator_.opaque, dropped);
+  return true;
 }
 
-bool UpdateTree::remember_digest(const std::uint8_t* bytes, std::uint32_t n_bytes, const std::uint8_t* group, Record* record) {
-  // A unit replaces an earlier one under the same digest.
-  for (std::size_t i = 0; i < digests_.size(); ++i)
-    if (digests_[i].n_bytes == n_bytes && std::memcmp(digests_[i].bytes, bytes, n_bytes) == 0) {
-      release(digests_[i].record);
-      digests_.erase(i);
-      break;
-    }
-  Digest digest = {};
-  std::memcpy(digest.bytes, bytes, n_bytes);
-  digest.n_bytes = n_bytes;
-  std::memcpy(digest.group, group, sizeof digest.group);
-  digest.record = record;
-  if (!digests_.append(allocator_, digest)) return false;
+bool UpdateTree::remember_payload(const DataUnit& unit, std::span<const std::uint8_t> payload, Record* record) {
+  Payload entry = {};
+  sha256(payload, entry.sha256);
+  sha512(payload, entry.sha512);
+  entry.record = record;
+  entry.next = HashIndex::kAbsent;
+  const std::size_t place = payloads_.size();
+  if (!payloads_.append(allocator_, entry)) return false;
   ++record->n_references;
-  std::uint64_t count = 0;
-  Digest* earliest = nullptr;
-  for (Digest& candidate : digests_) {
-    if (candidate.record == nullptr || candidate.n_bytes != n_bytes || std::memcmp(candidate.group, group, 32) != 0) continue;
-    ++count;
-    if (earliest == nullptr) earliest = &candidate;
+  // A unit replaces an earlier one under the same digest.
+  const auto same_256 = [&](std::size_t i) { return std::memcmp(payloads_[i].sha256, entry.sha256, 32) == 0; };
+  const auto same_512 = [&](std::size_t i) { return std::memcmp(payloads_[i].sha512, entry.sha512, 64) == 0; };
+  if (!sha256_index_.set(allocator_, sha256_index_.hash(first_word(entry.sha256)), place, same_256)) return false;
+  if (!sha512_index_.set(allocator_, sha512_index_.hash(first_word(entry.sha512)), place, same_512)) return false;
+
+  Group group = {{}, place, place, 1};
+  hash_names(unit.names, group.names);
+  const std::uint64_t hash = group_index_.hash(first_word(group.names));
+  const std::size_t known = group_index_.find(hash, [&](std::size_t i) { return std::memcmp(groups_[i].names, group.names, 32) == 0; });
+  if (known == HashIndex::kAbsent) {
+    if (!groups_.append(allocator_, group)) return false;
+    if (!group_index_.set(allocator_, hash, groups_.size() - 1, [](std::size_t) { return false; })) return false;
+  } else {
+    payloads_[groups_[known].last].next = place;
+    groups_[known].last = place;
+    ++groups_[known].n_kept;
   }
-  if (count > kept_) {
-    release(earliest->record);
-    earliest->record = nullptr;
+  Group& kept = groups_[known == HashIndex::kAbsent ? groups_.size() - 1 : known];
+  while (kept.n_kept > kept_) {
+    Payload& oldest = payloads_[kept.first];
+    if (oldest.record != nullptr) {
+      release(oldest.record);
+      oldest.record = nullptr;
+      --kept.n_kept;
+    }
+    // The last one of a group stays its first one, though it is no longer kept.
+    if (oldest.next == HashIndex::kAbsent) break;
+    kept.first = oldest.next;
   }
   return true;
 }
@@ -189,13 +225,8 @@ bool UpdateTree::remember(const DataUnit& unit, std::span<const std::uint8_t> pa
                           std::span<const RememberedTensor> previous) {
   Record* const record = make_record(unit, levels, previous);
   if (record == nullptr) return false;
-  std::uint8_t group[32], digest[64];
-  hash_names(unit.names, group);
   bool done = !unit.header->has_device_id || remember_node(unit, record);
-  sha256(payload, digest);
-  done = done && remember_digest(digest, 32, group, record);
-  sha512(payload, digest);
-  done = done && remember_digest(digest, 64, group, record);
+  done = done && remember_payload(unit, payload, record);
   release(record);
   return done;
 }

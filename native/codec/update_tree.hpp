@@ -7,6 +7,7 @@
 #include <span>
 
 #include "data_unit.hpp"
+#include "hash_index.hpp"
 #include "memory.hpp"
 
 namespace nnr {
@@ -40,37 +41,50 @@ class UpdateTree {
     std::span<RememberedTensor> tensors;
     std::uint64_t* shapes;
   };
-  struct Node {
-    std::uint32_t device_id;
-    std::uint32_t parameter_id;
+  struct Update {
     std::int64_t depth;
     Record* record;
+    Update* next;
   };
-  // Node that is no longer kept: the deepest one of its parameter.
-  struct DroppedNode {
+  struct Parameter {
     std::uint32_t device_id;
     std::uint32_t parameter_id;
-    std::int64_t depth;
+    std::int64_t dropped_depth;  // of the deepest update that is no longer kept; -1 for none
+    Update* updates;
+    std::uint64_t n_updates;
   };
-  struct Digest {
-    std::uint8_t bytes[64];
-    std::uint32_t n_bytes;
-    std::uint8_t group[32];  // SHA-256 of the unit's names
-    Record* record;          // null when the unit is no longer kept
+  // A unit by its digests, and the next one of the same names.
+  struct Payload {
+    std::uint8_t sha256[32];
+    std::uint8_t sha512[64];
+    Record* record;  // null when the unit is no longer kept
+    std::size_t next;
+  };
+  // The kept units of the same names, in their order.
+  struct Group {
+    std::uint8_t names[32];  // digest
+    std::size_t first;
+    std::size_t last;
+    std::uint64_t n_kept;
   };
 
+  [[nodiscard]] std::size_t find_parameter(std::uint32_t device_id, std::uint32_t parameter_id) const;
   [[nodiscard]] Record* make_record(const DataUnit& unit, std::span<std::int32_t* const> levels,
                                     std::span<const RememberedTensor> previous);
   [[nodiscard]] bool remember_node(const DataUnit& unit, Record* record);
-  [[nodiscard]] bool remember_digest(const std::uint8_t* bytes, std::uint32_t n_bytes, const std::uint8_t* group, Record* record);
+  [[nodiscard]] bool remember_payload(const DataUnit& unit, std::span<const std::uint8_t> payload, Record* record);
   void free_record(Record* record);
   void release(Record* record);
 
   const nnr_allocator& allocator_;
   std::uint64_t kept_;
-  Buffer<Node> nodes_;
-  Buffer<DroppedNode> dropped_;
-  Buffer<Digest> digests_;  // in the order of their units
+  Buffer<Parameter> parameters_;
+  HashIndex parameter_index_;
+  Buffer<Payload> payloads_;
+  HashIndex sha256_index_;
+  HashIndex sha512_index_;
+  Buffer<Group> groups_;
+  HashIndex group_index_;
 };
 
 }  // namespace nnr

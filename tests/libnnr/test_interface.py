@@ -13,6 +13,7 @@ import pytest
 
 from nnr_codec import Encoder, Limits, decode
 from nnr_codec.model import Limits as ModelLimits
+from tools import libnnr
 from tools.damage.__main__ import vectors
 from tools.damage.libnnr import ALLOCATE, LIMIT_NAMES, RELEASE, CError, Library
 
@@ -153,3 +154,29 @@ def test_the_cpp_example_decodes_one_tensor(build_folder: Path, tmp_path: Path) 
     )
     values = np.array(shown.stdout.split(), np.float32)
     np.testing.assert_array_equal(values, decode(stream, limits=Limits())["b"])
+
+
+def test_an_installed_library_is_taken_by_cmake_and_by_pkg_config(build_folder: Path, tmp_path: Path) -> None:
+    """`find_package(nnr)` links the C example; `nnr.pc` names where header and library are."""
+    cmake = libnnr.tool("cmake")
+    assert cmake is not None
+    prefix, project = tmp_path / "prefix", tmp_path / "project"
+    subprocess.run([cmake, "--install", build_folder, "--prefix", prefix], check=True, capture_output=True)
+    project.mkdir()
+    example = libnnr.ROOT / "native/examples/decode.c"
+    (project / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.18)\nproject(user C)\nfind_package(nnr REQUIRED)\n"
+        f'add_executable(user "{example}")\ntarget_link_libraries(user PRIVATE nnr::nnr)\n'
+    )
+    build = tmp_path / "build"
+    configure = [cmake, "-S", project, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"]
+    for command in (configure, [cmake, "--build", build]):
+        subprocess.run(command, check=True, capture_output=True)
+    path = tmp_path / "model.nnc"
+    path.write_bytes(bytes(Encoder().encode({"a": np.ones(3, np.float32)})))
+    shown = subprocess.run([build / "user", path], capture_output=True, text=True, check=True)
+    assert shown.stdout == "a float32 3\n"
+    (package,) = prefix.rglob("nnr.pc")
+    assert "-lnnr" in package.read_text()
+    assert list(prefix.rglob("nnr.h"))
+    assert list(prefix.rglob("nnr.hpp"))
