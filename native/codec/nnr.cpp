@@ -58,6 +58,7 @@ struct nnr_decoder {
   nnr_options options;
   nnr::StreamDecoder stream;
   bool is_open = false;
+  bool is_pushed = false;  // more bytes may be pushed
 };
 
 struct nnr_model {
@@ -146,8 +147,8 @@ extern "C" {
 uint32_t nnr_version(void) { return NNR_VERSION_NUMBER; }
 
 const char* nnr_status_name(nnr_status status) {
-  static const char* const kNames[] = {"ok", "end", "truncated", "malformed", "unsupported", "limit", "memory", "argument"};
-  return status >= NNR_OK && status <= NNR_ARGUMENT ? kNames[status] : "unknown";
+  static const char* const kNames[] = {"ok", "end", "truncated", "malformed", "unsupported", "limit", "memory", "argument", "more"};
+  return status >= NNR_OK && status <= NNR_MORE ? kNames[status] : "unknown";
 }
 
 const char* nnr_stage_name(nnr_stage stage) {
@@ -189,13 +190,33 @@ nnr_status nnr_decoder_open(nnr_decoder* decoder, const void* stream, size_t str
   if (decoder == nullptr || (stream == nullptr && stream_bytes > 0)) return refuse(NNR_ARGUMENT, "no decoder or no stream", error);
   const nnr::Fault fault = decoder->stream.open({static_cast<const std::uint8_t*>(stream), stream_bytes});
   decoder->is_open = fault.status == NNR_OK;
+  decoder->is_pushed = false;
   return report(fault, 0, error);
+}
+
+nnr_status nnr_decoder_open_for_pushing(nnr_decoder* decoder, nnr_error* error) {
+  if (decoder == nullptr) return refuse(NNR_ARGUMENT, "no decoder", error);
+  decoder->is_open = decoder->is_pushed = true;
+  return report(decoder->stream.open_for_pushing(), 0, error);
+}
+
+nnr_status nnr_decoder_push(nnr_decoder* decoder, const void* bytes, size_t n_bytes, nnr_error* error) {
+  if (decoder == nullptr || !decoder->is_open || !decoder->is_pushed || (bytes == nullptr && n_bytes > 0))
+    return refuse(NNR_ARGUMENT, "no stream is open for pushing, or no bytes", error);
+  const nnr::Fault fault = decoder->stream.push({static_cast<const std::uint8_t*>(bytes), n_bytes});
+  decoder->is_open = fault.status == NNR_OK;
+  return report(fault, decoder->stream.unit_index(), error);
+}
+
+void nnr_decoder_finish(nnr_decoder* decoder) {
+  decoder->is_pushed = false;
+  decoder->stream.finish_pushing();
 }
 
 nnr_status nnr_decoder_next(nnr_decoder* decoder, nnr_error* error) {
   if (decoder == nullptr || !decoder->is_open) return refuse(NNR_ARGUMENT, "no stream is open", error);
   const nnr::Fault fault = decoder->stream.next();
-  decoder->is_open = fault.status == NNR_OK || fault.status == NNR_END;
+  decoder->is_open = fault.status == NNR_OK || fault.status == NNR_END || fault.status == NNR_MORE;
   return report(fault, decoder->stream.unit_index(), error);
 }
 

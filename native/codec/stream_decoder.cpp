@@ -16,6 +16,15 @@ Fault framing_fault(nnr_status status, std::uint64_t bit, ElementId element, con
   return {status, NNR_STAGE_FRAMING, bit, element_name(element), "format 2", text};
 }
 
+Fault empty_stream() { return {NNR_MALFORMED, NNR_STAGE_FRAMING, 0, "", "format 2", "the stream is empty"}; }
+
+// In a stream that is pushed: nothing can be said before more bytes come.
+Fault wait_for_more() {
+  Fault more;
+  more.status = NNR_MORE;
+  return more;
+}
+
 Fault no_memory() { return {NNR_MEMORY, NNR_STAGE_NONE, 0, "", "", "out of memory"}; }
 
 }  // namespace
@@ -27,19 +36,59 @@ StreamDecoder::StreamDecoder(const nnr_options& options)
       scratch_(options.allocator),
       updates_(options.allocator, options.limits.max_updates_kept) {}
 
-Fault StreamDecoder::open(std::span<const std::uint8_t> stream) {
-  stream_ = stream;
-  offset_ = n_units_ = index_ = 0;
+void StreamDecoder::reset() {
+  window_.clear();
+  stream_ = {};
+  base_ = offset_ = n_units_ = index_ = 0;
+  is_complete_ = true;
   headers_only_ = false;
   state_ = {};
   names_.clear();
   parts_.clear();
   parts_open_ = is_joined_ = can_read_ = false;
   tensors_ = {};
+}
+
+Fault StreamDecoder::open(std::span<const std::uint8_t> stream) {
+  reset();
+  stream_ = stream;
   if (stream.size() > limits_.max_stream_bytes)
     return framing_fault(NNR_LIMIT, 0, ElementId::nnr_unit_size, "the stream is larger than max_stream_bytes");
-  if (stream.empty()) return {NNR_MALFORMED, NNR_STAGE_FRAMING, 0, "", "format 2", "the stream is empty"};
+  if (stream.empty()) return empty_stream();
   return check_unit_count();
+}
+
+Fault StreamDecoder::open_for_pushing() {
+  reset();
+  is_complete_ = false;
+  return {};
+}
+
+Fault StreamDecoder::push(std::span<const std::uint8_t> octets) {
+  if (const Fault fault = read_for_updates(); fault.status != NNR_OK) return in_whole_stream(fault);
+  can_read_ = false;
+  tensors_ = {};
+  if (saturating_sum(base_ + window_.size(), octets.size()) > limits_.max_stream_bytes)
+    return framing_fault(NNR_LIMIT, 0, ElementId::nnr_unit_size, "the stream is larger than max_stream_bytes");
+  // Bytes of finished units go once they are the larger part.
+  const std::uint64_t kept = parts_open_ ? first_part_.begin : offset_;
+  if (2 * kept > window_.size()) {
+    window_.drop(static_cast<std::size_t>(kept));
+    base_ += kept;
+    offset_ -= kept;
+    first_part_.begin -= kept;
+    first_part_.end -= kept;
+    first_part_.header -= kept;
+    part_header_.begin -= kept;
+    part_header_.end -= kept;
+    for (Part& part : parts_) {
+      part.begin -= kept;
+      part.end -= kept;
+    }
+  }
+  if (!window_.append(options_.allocator, octets)) return no_memory();
+  stream_ = {window_.data(), window_.size()};
+  return {};
 }
 
 Fault StreamDecoder::check_unit_count() const {
@@ -67,6 +116,7 @@ Fault StreamDecoder::take_span(Span& span) {
   const auto fault = [&](nnr_status status, unsigned bit, const char* text) {
     return framing_fault(status, 8 * offset_ + bit, ElementId::nnr_unit_size, text);
   };
+  if (field_bytes > remaining && !is_complete_) return wait_for_more();
   if (field_bytes > remaining) return fault(NNR_TRUNCATED, 1, "the stream ends inside a unit's size field");
   std::uint64_t size = 0;
   for (std::uint64_t i = 0; i < field_bytes; ++i) size = size << 8 | at[i];
@@ -74,6 +124,7 @@ Fault StreamDecoder::take_span(Span& span) {
   if (size <= field_bytes) return fault(NNR_MALFORMED, 1, "the size is less than the unit's own header");
   if (n_units_ >= limits_.max_units) return fault(NNR_LIMIT, 0, "the stream has more than max_units units");
   if (size > limits_.max_unit_bytes) return fault(NNR_LIMIT, 0, "the unit is larger than max_unit_bytes");
+  if (size > remaining && !is_complete_) return wait_for_more();
   if (size > remaining) return fault(NNR_TRUNCATED, 1, "the unit reaches beyond the stream");
   span = {stream_.data(), offset_, offset_ + size, offset_ + field_bytes, static_cast<std::uint32_t>(at[field_bytes] >> 2)};
   offset_ += size;
@@ -132,11 +183,12 @@ Fault StreamDecoder::in_stream(Fault fault) const {
   return fault;
 }
 
-Fault StreamDecoder::next() {
-  if (can_read_ && state_.parent_signalling && !headers_only_) {
-    // Later updates may refer to it.
-    if (const Fault fault = read(NNR_LEVELS, nullptr); fault.status != NNR_OK) return fault;
-  }
+Fault StreamDecoder::read_for_updates() {
+  return can_read_ && state_.parent_signalling && !headers_only_ ? read_unit(NNR_LEVELS, nullptr) : Fault{};
+}
+
+Fault StreamDecoder::next_unit() {
+  if (const Fault fault = read_for_updates(); fault.status != NNR_OK) return fault;
   can_read_ = false;
   tensors_ = {};
   while (offset_ < stream_.size()) {
@@ -155,6 +207,8 @@ Fault StreamDecoder::next() {
     if (const Fault fault = take_unit(span, is_data); fault.status != NNR_OK) return in_stream(fault);
     if (is_data) return {};
   }
+  if (!is_complete_) return wait_for_more();
+  if (base_ == 0 && stream_.empty()) return empty_stream();
   if (parts_open_) {
     const std::uint64_t end = 8 * std::uint64_t{stream_.size()};
     return framing_fault(NNR_TRUNCATED, end, ElementId::partial_data_counter, "the stream ends before the last part of a unit");
@@ -187,8 +241,8 @@ Fault StreamDecoder::take_part(const Span& span, bool& is_last) {
   if (parts_open_ && unit_.partial_data_counter != parts_to_come_ - 1) return broken("the counter does not follow that of the part before");
   const Bytes payload = unit_.nnr_partial_unit_payload;
   const std::uint64_t payload_begin = span.end - payload.size();
-  const std::span header(span.data + span.header + 2, static_cast<std::size_t>(payload_begin - span.header - 2));
-  if (parts_open_ && !std::ranges::equal(header, part_header_)) return broken("the headers of a unit's parts differ");
+  const Part header = {span.header + 2, payload_begin};
+  if (parts_open_ && !std::ranges::equal(bytes_of(header), bytes_of(part_header_))) return broken("the headers of a unit's parts differ");
   if (!parts_open_) {
     parts_.clear();
     first_part_ = span;
@@ -207,7 +261,7 @@ Fault StreamDecoder::take_part(const Span& span, bool& is_last) {
 }
 
 Fault StreamDecoder::join_parts(Span& joined) {
-  const std::uint64_t n_behind_size = 1 + part_header_.size() + joined_payload_bytes_;
+  const std::uint64_t n_behind_size = 1 + part_header_.end - part_header_.begin + joined_payload_bytes_;
   const unsigned field_bytes = n_behind_size + 2 < 1U << 15 ? 2 : 4;
   const std::uint64_t size = n_behind_size + field_bytes;
   const nnr_allocator& allocator = options_.allocator;
@@ -221,10 +275,8 @@ Fault StreamDecoder::join_parts(Span& joined) {
   const std::uint8_t* const stream = stream_.data();
   const std::uint64_t type = first_part_.header;
   done = done && joined_.append(allocator, static_cast<std::uint8_t>(stream[type] & ~1U), type);
-  done = done && joined_.append(allocator, {stream + type + 2, part_header_.size()}, type + 2);
-  for (const Part& part : parts_)
-    done = done && joined_.append(allocator, {stream + part.payload_begin, static_cast<std::size_t>(part.payload_end - part.payload_begin)},
-                                  part.payload_begin);
+  done = done && joined_.append(allocator, bytes_of(part_header_), part_header_.begin);
+  for (const Part& part : parts_) done = done && joined_.append(allocator, bytes_of(part), part.begin);
   parts_.clear();
   if (!done) return no_memory();
   joined = {joined_.bytes().data(), 0, size, field_bytes, first_part_.type};
@@ -349,7 +401,7 @@ Fault StreamDecoder::take_data_unit(const Span& span) {
   if (state_.total_elements > limits_.max_total_elements)
     return payload_fault({NNR_LIMIT, {}, "nnr_compressed_data_unit_payload", "format 3", "the tensors have more than max_total_elements elements"},
                          NNR_STAGE_HEADER);
-  const std::uint64_t allowed = std::max(limits_.expansion_floor_bytes, saturating_product(limits_.max_expansion_ratio, stream_.size()));
+  const std::uint64_t allowed = std::max(limits_.expansion_floor_bytes, saturating_product(limits_.max_expansion_ratio, base_ + stream_.size()));
   if (saturating_product(4, state_.total_elements) > allowed)
     return fault_at(span, {NNR_LIMIT, {ElementId::tensor_dimensions, 0}, "", "format 3", "the stream expands beyond max_expansion_ratio"},
                     NNR_STAGE_HEADER);

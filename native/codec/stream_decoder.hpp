@@ -34,8 +34,11 @@ class StreamDecoder {
 
   // The functions of nnr.h, but for checks of arguments. They return the fault, whose status may be NNR_END.
   [[nodiscard]] Fault open(std::span<const std::uint8_t> stream);
-  [[nodiscard]] Fault next();
-  [[nodiscard]] Fault read(nnr_content content, void* const* buffers);
+  [[nodiscard]] Fault open_for_pushing();
+  [[nodiscard]] Fault push(std::span<const std::uint8_t> octets);
+  void finish_pushing() { is_complete_ = true; }
+  [[nodiscard]] Fault next() { return in_whole_stream(next_unit()); }
+  [[nodiscard]] Fault read(nnr_content content, void* const* buffers) { return in_whole_stream(read_unit(content, buffers)); }
   void read_headers_only() { headers_only_ = true; }
 
   // Of the current unit, in the order of its names.
@@ -57,10 +60,22 @@ class StreamDecoder {
     [[nodiscard]] bool is_part() const { return (data[header] & 1) != 0; }
   };
   struct Part {
-    std::uint64_t payload_begin;
-    std::uint64_t payload_end;
+    std::uint64_t begin;
+    std::uint64_t end;
   };
+  [[nodiscard]] std::span<const std::uint8_t> bytes_of(const Part& part) const {
+    return stream_.subspan(static_cast<std::size_t>(part.begin), static_cast<std::size_t>(part.end - part.begin));
+  }
 
+  void reset();
+  [[nodiscard]] Fault next_unit();
+  [[nodiscard]] Fault read_unit(nnr_content content, void* const* buffers);
+  // Decodes the current unit for what is remembered of it, if the caller has not.
+  [[nodiscard]] Fault read_for_updates();
+  [[nodiscard]] Fault in_whole_stream(Fault fault) const {
+    fault.bit_offset += 8 * base_;
+    return fault;
+  }
   [[nodiscard]] Fault check_unit_count() const;
   [[nodiscard]] Fault take_span(Span& span);
   [[nodiscard]] Fault check_order(const Span& span) const;
@@ -92,7 +107,11 @@ class StreamDecoder {
   Arena scratch_;  // of a parse
   UpdateTree updates_;
 
+  // The stream, or what is kept of one that is pushed: the bytes from `base_` on. Places below count from there.
   std::span<const std::uint8_t> stream_;
+  Buffer<std::uint8_t> window_;
+  std::uint64_t base_ = 0;
+  bool is_complete_ = true;  // no more bytes will come
   std::uint64_t offset_ = 0;
   std::uint64_t n_units_ = 0;
   std::uint64_t index_ = 0;
@@ -102,12 +121,12 @@ class StreamDecoder {
   Buffer<syntax::Bytes> names_;  // the reference list
 
   // Parts of a unit, while more are to come.
-  Buffer<Part> parts_;
+  Buffer<Part> parts_;  // their payloads
   Span first_part_;
   std::uint64_t first_part_index_ = 0;
   std::uint64_t joined_payload_bytes_ = 0;
   std::uint32_t parts_to_come_ = 0;
-  std::span<const std::uint8_t> part_header_;
+  Part part_header_ = {};  // behind the counter
   bool parts_open_ = false;
   JoinedUnit joined_;
   bool is_joined_ = false;  // whether the unit at work is in joined_

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// StreamDecoder::read: the payload of the current data unit.
+// StreamDecoder::read_unit: the payload of the current data unit.
 // Clause: format 3.5, 4, 5.
 #include "nnr/dequantizer.hpp"
 #include "stream_decoder.hpp"
@@ -8,7 +8,7 @@ namespace nnr {
 
 using namespace syntax;
 
-Fault StreamDecoder::read(nnr_content content, void* const* buffers) {
+Fault StreamDecoder::read_unit(nnr_content content, void* const* buffers) {
   can_read_ = false;
   const bool is_raw = data_.header->nnr_compressed_data_unit_payload_type == NNR_PT_RAW_FLOAT;
   return in_stream(is_raw ? read_raw(buffers) : decode_codeword(content, buffers));

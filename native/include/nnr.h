@@ -27,13 +27,15 @@ extern "C" {
 /* ---- Introduction ---------------------------------------------------------------------------------------------------
 
    An NNC stream holds the tensors of a neural network, entropy-coded. libnnr turns a stream in memory into tensors in
-   memory. It has three levels of use:
+   memory. It is used in four ways:
 
    1. nnr_decode() decodes a whole stream in one call and returns an nnr_model, which owns the tensors.
    2. nnr_decoder walks a stream unit by unit. nnr_decoder_next() parses the header of the next data unit, after which the
       names, shapes and sizes of its tensors are known. nnr_decoder_read() decodes the unit into buffers of the caller. A
       caller that never calls nnr_decoder_read() reads headers only; one that calls it for one unit decodes one tensor.
-   3. Streams of incremental updates are opened one after the other in the same nnr_decoder, which remembers what later
+   3. A stream that arrives in pieces is pushed into the same nnr_decoder, which hands out each data unit when it is complete
+      and keeps no more bytes than that.
+   4. Streams of incremental updates are opened one after the other in the same nnr_decoder, which remembers what later
       updates refer to.
 
    Tensors are in C order. Quantised and raw tensors are float32, integer tensors int32. Tensors come as the stream carries
@@ -68,7 +70,8 @@ typedef enum nnr_status {
   NNR_UNSUPPORTED = 4, /* allowed by the format, not implemented */
   NNR_LIMIT = 5,       /* allowed by the format, beyond nnr_limits */
   NNR_MEMORY = 6,      /* the allocator returned NULL */
-  NNR_ARGUMENT = 7     /* a call that this header forbids */
+  NNR_ARGUMENT = 7,    /* a call that this header forbids */
+  NNR_MORE = 8         /* the next data unit is not complete: push more bytes. Not an error */
 } nnr_status;
 
 typedef enum nnr_stage {
@@ -218,6 +221,25 @@ NNR_API nnr_status nnr_decoder_open(nnr_decoder* decoder, const void* stream, si
    decoder's own memory first, unless nnr_decoder_headers_only() was called. */
 NNR_API nnr_status nnr_decoder_next(nnr_decoder* decoder, nnr_error* error);
 
+/* Starts the next stream of a sequence without its bytes, which are pushed as they arrive. Then nnr_decoder_next() returns
+   NNR_MORE as long as the next data unit is not complete:
+
+       nnr_decoder_open_for_pushing(decoder, &error);
+       while ((n = receive(bytes)) > 0) {
+         status = nnr_decoder_push(decoder, bytes, n, &error);
+         while (status == NNR_OK && (status = nnr_decoder_next(decoder, &error)) == NNR_OK) take_tensors(decoder);
+         if (status != NNR_MORE) return failed(&error);
+       }
+       nnr_decoder_finish(decoder);
+       while ((status = nnr_decoder_next(decoder, &error)) == NNR_OK) take_tensors(decoder);
+
+   Only max_expansion_ratio may judge otherwise than for the whole stream: it compares with the bytes pushed so far. */
+NNR_API nnr_status nnr_decoder_open_for_pushing(nnr_decoder* decoder, nnr_error* error);
+/* Copies bytes behind those pushed before. The current unit is gone, as after nnr_decoder_next(). */
+NNR_API nnr_status nnr_decoder_push(nnr_decoder* decoder, const void* bytes, size_t n_bytes, nnr_error* error);
+/* No more bytes will come. */
+NNR_API void nnr_decoder_finish(nnr_decoder* decoder);
+
 /* Makes nnr_decoder_next() of the open stream decode nothing and check no reference to earlier updates. */
 NNR_API void nnr_decoder_headers_only(nnr_decoder* decoder);
 
@@ -232,7 +254,7 @@ NNR_API const nnr_tensor* nnr_decoder_tensor(const nnr_decoder* decoder, size_t 
    hold anything. Afterwards the tensors' step_size and qp are known. */
 NNR_API nnr_status nnr_decoder_read(nnr_decoder* decoder, nnr_content content, void* const* buffers, nnr_error* error);
 
-/* Description of the next units to come: general_profile_idc of the open stream; 0 before its start unit. */
+/* general_profile_idc of the open stream; 0 before its start unit. */
 NNR_API uint32_t nnr_decoder_profile(const nnr_decoder* decoder);
 
 #ifdef __cplusplus

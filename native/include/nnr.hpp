@@ -87,6 +87,11 @@ class Decoder {
   [[nodiscard]] nnr_status open(std::span<const std::uint8_t> stream, Error& error) {
     return nnr_decoder_open(decoder_.get(), stream.data(), stream.size(), &error);
   }
+  [[nodiscard]] nnr_status open_for_pushing(Error& error) { return nnr_decoder_open_for_pushing(decoder_.get(), &error); }
+  [[nodiscard]] nnr_status push(std::span<const std::uint8_t> bytes, Error& error) {
+    return nnr_decoder_push(decoder_.get(), bytes.data(), bytes.size(), &error);
+  }
+  void finish() { nnr_decoder_finish(decoder_.get()); }
   [[nodiscard]] nnr_status next(Error& error) { return nnr_decoder_next(decoder_.get(), &error); }
   void headers_only() { nnr_decoder_headers_only(decoder_.get()); }
   [[nodiscard]] std::size_t size() const { return nnr_decoder_size(decoder_.get()); }

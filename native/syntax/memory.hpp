@@ -39,16 +39,27 @@ class Buffer {
 
   // Appends a value, doubling the room when it is used up. False when there is no memory.
   [[nodiscard]] bool append(const nnr_allocator& allocator, const T& value) {
-    if (size_ == capacity_) {
+    return append(allocator, std::span(&value, 1));
+  }
+  [[nodiscard]] bool append(const nnr_allocator& allocator, std::span<const T> values) {
+    if (values.size() > capacity_ - size_) {
       Buffer grown;
       grown.allocator_ = &allocator;
-      if (!grown.reserve(capacity_ == 0 ? 16 : std::uint64_t{2} * capacity_)) return false;
+      const std::uint64_t doubled = capacity_ == 0 ? 16 : std::uint64_t{2} * capacity_;
+      const std::uint64_t needed = std::uint64_t{size_} + values.size();
+      if (!grown.reserve(doubled > needed ? doubled : needed)) return false;
       for (std::size_t i = 0; i < size_; ++i) grown.data_[i] = data_[i];
       grown.size_ = size_;
       swap(grown);
     }
-    data_[size_++] = value;
+    for (const T& value : values) data_[size_++] = value;
     return true;
+  }
+
+  // Removes the first `count` values.
+  void drop(std::size_t count) {
+    for (std::size_t i = count; i < size_; ++i) data_[i - count] = data_[i];
+    size_ -= count;
   }
 
   void clear() {
@@ -56,12 +67,6 @@ class Buffer {
     data_ = nullptr;
     size_ = capacity_ = 0;
   }
-  void truncate(std::size_t size) { size_ = size; }
-  void erase(std::size_t index) {
-    for (std::size_t i = index + 1; i < size_; ++i) data_[i - 1] = data_[i];
-    --size_;
-  }
-
   [[nodiscard]] T* data() { return data_; }
   [[nodiscard]] const T* data() const { return data_; }
   [[nodiscard]] std::size_t size() const { return size_; }

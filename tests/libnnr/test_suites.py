@@ -97,6 +97,19 @@ def test_damage_is_judged_as_in_python(library: Library) -> None:
     assert n_cases > 500
 
 
+@pytest.mark.parametrize("piece_bytes", [1, 7, 100])
+def test_pushed_streams_are_judged_as_whole_ones(library: Library, piece_bytes: int) -> None:
+    """Bytes as they arrive: the same tensors, the same faults at the same places, sequences and parts included."""
+    n_cases = 0
+    for position, (name, streams) in enumerate(vectors()):
+        assert library.verdict(streams, piece_bytes) == library.verdict(streams), name
+        for number in cases_of(streams, 2999, position):
+            case, what = damaged(streams, number)
+            assert library.verdict(case, piece_bytes) == library.verdict(case), f"{name}: {what}"
+            n_cases += 1
+    assert n_cases > 300
+
+
 def test_names_and_shapes_agree_with_python(build_folder: Path) -> None:
     """`nnrdec --info` reads headers only."""
     for name, (stream, *more) in vectors():

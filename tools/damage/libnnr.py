@@ -12,7 +12,7 @@ import numpy as np
 
 from tools.damage import cases
 
-_END = 1
+_END, _MORE = 1, 8
 _UNLIMITED = (1 << 64) - 1
 _RAW = 0
 _LEVELS = 1
@@ -114,9 +114,11 @@ class Library:
         self.c.nnr_decoder_tensor.restype = ctypes.POINTER(CTensor)
         self.c.nnr_decoder_tensor.argtypes = [pointer, ctypes.c_size_t]
         self.c.nnr_decoder_size.restype = ctypes.c_size_t
-        for name in ("free", "size", "headers_only"):
+        for name in ("free", "size", "headers_only", "finish"):
             getattr(self.c, f"nnr_decoder_{name}").argtypes = [pointer]
         self.c.nnr_decoder_open.argtypes = [pointer, ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(CError)]
+        self.c.nnr_decoder_open_for_pushing.argtypes = [pointer, ctypes.POINTER(CError)]
+        self.c.nnr_decoder_push.argtypes = self.c.nnr_decoder_open.argtypes
         self.c.nnr_decoder_next.argtypes = [pointer, ctypes.POINTER(CError)]
         self.c.nnr_decode.argtypes = [
             ctypes.c_char_p,
@@ -140,14 +142,17 @@ class Library:
             setattr(options.limits, name, _UNLIMITED)
         return options
 
-    def verdict(self, streams: Sequence[bytes]) -> cases.Verdict:
-        """Decode a sequence to levels and values; see `tools.damage.native.verdict`."""
+    def verdict(self, streams: Sequence[bytes], piece_bytes: int | None = None) -> cases.Verdict:
+        """Decode a sequence to levels and values; see `tools.damage.native.verdict`.
+
+        With `piece_bytes` the streams are pushed in pieces of that size.
+        """
         options, error, digest = self.limited_options(), CError(), hashlib.sha256()
         decoder = self.c.nnr_decoder_create(ctypes.byref(options))
         try:
             for stream in streams:
                 tensors: dict[str, bytes] = {}
-                if not self._decode(decoder, stream, error, tensors.__setitem__):
+                if not self._decode(decoder, stream, error, tensors.__setitem__, piece_bytes):
                     return self.c.nnr_status_name(error.status).decode(), int(error.bit_offset)
                 for _, content in sorted(tensors.items()):
                     digest.update(content)
@@ -156,22 +161,41 @@ class Library:
         return "accept", digest.hexdigest()
 
     def _decode(
-        self, decoder: int, stream: bytes, error: CError, keep: Callable[[str, bytes], object]
+        self,
+        decoder: int,
+        stream: bytes,
+        error: CError,
+        keep: Callable[[str, bytes], object],
+        piece_bytes: int | None,
     ) -> bool:
-        status = self.c.nnr_decoder_open(decoder, stream, len(stream), ctypes.byref(error))
-        while status == 0:
-            status = self.c.nnr_decoder_next(decoder, ctypes.byref(error))
+        if piece_bytes is None:
+            status = self.c.nnr_decoder_open(decoder, stream, len(stream), ctypes.byref(error))
+            return status == 0 and self._read_units(decoder, error, keep) == _END
+        self.c.nnr_decoder_open_for_pushing(decoder, ctypes.byref(error))
+        for start in range(0, len(stream), piece_bytes):
+            piece = stream[start : start + piece_bytes]
+            if self.c.nnr_decoder_push(decoder, piece, len(piece), ctypes.byref(error)) != 0:
+                return False
+            if self._read_units(decoder, error, keep) != _MORE:
+                return False
+        self.c.nnr_decoder_finish(decoder)
+        return self._read_units(decoder, error, keep) == _END
+
+    def _read_units(self, decoder: int, error: CError, keep: Callable[[str, bytes], object]) -> int:
+        """Decode the units that are there; the status that ends them."""
+        while True:
+            status = int(self.c.nnr_decoder_next(decoder, ctypes.byref(error)))
             if status != 0:
-                break
+                return status
             count = self.c.nnr_decoder_size(decoder)
             tensors = [self.c.nnr_decoder_tensor(decoder, index).contents for index in range(count)]
             arrays = [np.empty(max(1, tensor.n_elements), np.int32) for tensor in tensors]
             buffers = (ctypes.c_void_p * count)(*(array.ctypes.data for array in arrays))
-            status = self.c.nnr_decoder_read(decoder, _LEVELS, buffers, ctypes.byref(error))
-            if status == 0:
-                for tensor, array in zip(tensors, arrays, strict=True):
-                    keep(tensor.name.decode(), _content(tensor, array[: tensor.n_elements]))
-        return bool(status == _END)
+            status = int(self.c.nnr_decoder_read(decoder, _LEVELS, buffers, ctypes.byref(error)))
+            if status != 0:
+                return status
+            for tensor, array in zip(tensors, arrays, strict=True):
+                keep(tensor.name.decode(), _content(tensor, array[: tensor.n_elements]))
 
 
 def _content(tensor: CTensor, array: np.ndarray) -> bytes:
