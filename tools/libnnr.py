@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from tools.codegen.amalgamation import write
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Definitions of each build that is more than the default.
@@ -19,6 +22,7 @@ VARIANTS = {
         "-DNNR_BUILD_LIBRARY_TESTS=ON",
         "-DNNR_INSTALL=ON",
     ),
+    "libnnr-fuzz": ("-DCMAKE_CXX_COMPILER=clang++", "-DNNR_BUILD_LIBRARY_FUZZERS=ON"),
     "libnnr-small": ("-DCMAKE_BUILD_TYPE=MinSizeRel", "-DNNR_SMALL=ON"),
     "libnnr-sanitize": (
         "-DCMAKE_BUILD_TYPE=Debug",
@@ -72,22 +76,27 @@ def build(variant: str = "libnnr", *, quiet: bool = False) -> Path:
 
 
 def compile_amalgamation(folder: Path) -> Path:
-    """Write the amalgamation into a folder, compile it alone, and link nnrdec with it.
+    """Write the amalgamation into a folder, compile it alone, and link nnrdec with it, unless that is done.
 
     Returns
     -------
     Path
         The program.
     """
-    from tools.codegen.amalgamation import write
-
     write(folder)
     compiler = os.environ.get("CXX", "c++")
     program = folder / "nnrdec"
     sources = [folder / "nnr.cpp", *sorted((ROOT / "native/programs").glob("*.cpp"))]
     flags = ["-std=c++20", "-O2", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti", f"-I{folder}"]
     command = [compiler, *flags, *map(str, sources), "-o", str(program), "-lz"]
+    state = hashlib.sha256(repr(command).encode())
+    for path in [*sources, *(ROOT / "native/programs").glob("*.hpp"), folder / "nnr.h"]:
+        state.update(path.read_bytes())
+    stamp = folder / "compiled"
+    if program.exists() and stamp.exists() and stamp.read_text() == state.hexdigest():
+        return program
     subprocess.run(command, check=True)
+    stamp.write_text(state.hexdigest())
     return program
 
 
