@@ -10,6 +10,7 @@ set(NNR_DECODER_SOURCES
   ${NNR_ROOT}/codec/nnr.cpp
   ${NNR_ROOT}/codec/payload_levels.cpp
   ${NNR_ROOT}/codec/stream_decoder.cpp
+  ${NNR_ROOT}/codec/stream_parts.cpp
   ${NNR_ROOT}/codec/unit_reader.cpp
   ${NNR_ROOT}/codec/update_tree.cpp
   ${NNR_ROOT}/src/dequantizer.cpp

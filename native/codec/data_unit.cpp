@@ -53,7 +53,7 @@ bool factors_fit(std::span<const std::uint64_t> shape, std::uint64_t g_rows, std
   return rest == 0;
 }
 
-Problem out_of_memory() { return {NNR_MEMORY, {}, "", "", "out of memory"}; }
+Problem memory_problem() { return {NNR_MEMORY, {}, "", "", "out of memory"}; }
 
 // Sums the differences up from the zero value to both sides.
 bool sum_up(const syntax::Codebook& sent, Arena& arena, CodebookValues& codebook, Problem& problem, int occurrence) {
@@ -61,7 +61,7 @@ bool sum_up(const syntax::Codebook& sent, Arena& arena, CodebookValues& codebook
   const std::size_t size = n_left + 1 + sent.codebook_delta_right.size();
   auto* const values = arena.make<std::int32_t>(size);
   if (values == nullptr) {
-    problem = out_of_memory();
+    problem = memory_problem();
     return false;
   }
   const auto fits = [](std::int64_t value) { return value == static_cast<std::int32_t>(value); };
@@ -111,7 +111,7 @@ Problem read_header(const NnrCompressedDataUnitHeader& header, const nnr_limits&
 
   if (!header.has_tensor_dimensions) return {};
   auto* const shape = arena.make<std::uint64_t>(header.tensor_dimensions.size());
-  if (shape == nullptr) return out_of_memory();
+  if (shape == nullptr) return memory_problem();
   std::copy(header.tensor_dimensions.begin(), header.tensor_dimensions.end(), shape);
   unit.shape = {shape, header.tensor_dimensions.size()};
   const std::uint64_t weight = count_elements(unit.shape);
@@ -153,7 +153,7 @@ Problem plan_tensors(DataUnit& unit, Arena& arena) {
     if (!factors_fit(unit.shape, g_rows, rank))
       return {NNR_MALFORMED, {}, "g_number_of_rows", "format 3", "the factors' rows do not divide the weight"};
     auto* const shapes = arena.make<std::uint64_t>(4);
-    if (shapes == nullptr) return out_of_memory();
+    if (shapes == nullptr) return memory_problem();
     shapes[0] = g_rows;
     shapes[1] = shapes[2] = rank;
     shapes[3] = count_elements(unit.shape) / g_rows;
@@ -162,7 +162,7 @@ Problem plan_tensors(DataUnit& unit, Arena& arena) {
   }
   const std::size_t count = unit.is_block() ? unit.names.size() : 1;
   auto* const tensors = arena.make<TensorPlan>(count);
-  if (tensors == nullptr) return out_of_memory();
+  if (tensors == nullptr) return memory_problem();
   unit.tensors = {tensors, count};
   if (!unit.is_block()) {
     tensors[0].shape = unit.shape;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // StreamDecoder::read_unit: the payload of the current data unit.
 // Clause: format 3.5, 4, 5.
+#include "faults.hpp"
 #include "nnr/dequantizer.hpp"
 #include "stream_decoder.hpp"
 
@@ -37,7 +38,7 @@ Fault StreamDecoder::decode_codeword(nnr_content content, void* const* buffers) 
   Buffer<std::int32_t> own[9];
   Buffer<std::uint8_t> row_flags;
   std::uint64_t n_row_flags = 0;
-  if (codings == nullptr || levels == nullptr || qp_values == nullptr) return {NNR_MEMORY, NNR_STAGE_NONE, 0, "", "", "out of memory"};
+  if (codings == nullptr || levels == nullptr || qp_values == nullptr) return out_of_memory();
   for (std::size_t i = 0; i < count; ++i) {
     const TensorPlan& plan = data_.tensors[i];
     TensorCoding& coding = codings[i];
@@ -62,11 +63,11 @@ Fault StreamDecoder::decode_codeword(nnr_content content, void* const* buffers) 
     if (coding.has_row_skip_flag()) n_row_flags = coding.rows > n_row_flags ? coding.rows : n_row_flags;
     levels[i] = buffers == nullptr ? nullptr : static_cast<std::int32_t*>(buffers[plan.name_index]);
     if (levels[i] == nullptr) {
-      if (!own[i].allocate(options_.allocator, plan.n_elements)) return {NNR_MEMORY, NNR_STAGE_NONE, 0, "", "", "out of memory"};
+      if (!own[i].allocate(options_.allocator, plan.n_elements)) return out_of_memory();
       levels[i] = own[i].data();
     }
   }
-  if (!row_flags.allocate(options_.allocator, n_row_flags)) return {NNR_MEMORY, NNR_STAGE_NONE, 0, "", "", "out of memory"};
+  if (!row_flags.allocate(options_.allocator, n_row_flags)) return out_of_memory();
   Fault fault = decode_levels_of(payload_, {codings, count}, {levels, count}, qp_values, row_flags.data());
   if (fault.status != NNR_OK) {
     fault.bit_offset += 8 * (span_.end - payload_.size());
@@ -85,7 +86,7 @@ Fault StreamDecoder::decode_codeword(nnr_content content, void* const* buffers) 
     tensor.step_size = step_size(tensor.qp, static_cast<int>(quantisation.qp_density));
   }
   if (state_.parent_signalling && !headers_only_ && !updates_.remember(data_, payload_, {levels, count}, previous_))
-    return {NNR_MEMORY, NNR_STAGE_NONE, 0, "", "", "out of memory"};
+    return out_of_memory();
   if (content == NNR_LEVELS || is_integer || buffers == nullptr) return {};
   for (std::size_t i = 0; i < count; ++i) {
     const TensorPlan& plan = data_.tensors[i];
