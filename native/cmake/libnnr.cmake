@@ -17,8 +17,13 @@ set(NNR_DECODER_SOURCES
   ${NNR_ROOT}/src/level_kernel.cpp
   ${NNR_ROOT}/syntax/callables.cpp
   ${NNR_ROOT}/syntax/generated/elements.cpp
-  ${NNR_ROOT}/syntax/generated/units.cpp
+  ${NNR_ROOT}/syntax/generated/unit_parsers.cpp
   ${NNR_ROOT}/syntax/parser.cpp
+)
+# Builders of units: not part of the decoder.
+set(NNR_BUILDER_SOURCES
+  ${NNR_ROOT}/syntax/builder.cpp
+  ${NNR_ROOT}/syntax/generated/unit_builders.cpp
 )
 add_library(nnr ${NNR_DECODER_SOURCES})
 add_library(nnr::nnr ALIAS nnr)
@@ -67,10 +72,16 @@ endif()
 
 option(NNR_BUILD_LIBRARY_TESTS "Build what the tests of libnnr run" OFF)
 if(NNR_BUILD_LIBRARY_TESTS)
-  add_executable(nnr_callables ${NNR_ROOT}/tests/nnr_callables.cpp ${NNR_ROOT}/syntax/callables.cpp ${NNR_ROOT}/syntax/parser.cpp
-                               ${NNR_ROOT}/syntax/generated/elements.cpp)
-  target_compile_features(nnr_callables PRIVATE cxx_std_20)
-  target_include_directories(nnr_callables PRIVATE ${NNR_ROOT}/include ${NNR_ROOT}/syntax)
+  set(NNR_SYNTAX_SOURCES ${NNR_DECODER_SOURCES})
+  list(FILTER NNR_SYNTAX_SOURCES INCLUDE REGEX "/syntax/")
+  foreach(target nnr_callables nnr_rebuild)
+    add_executable(${target} ${NNR_ROOT}/tests/${target}.cpp ${NNR_SYNTAX_SOURCES} ${NNR_BUILDER_SOURCES})
+    target_compile_features(${target} PRIVATE cxx_std_20)
+    target_include_directories(${target} PRIVATE ${NNR_ROOT}/include ${NNR_ROOT}/syntax)
+    if(NOT MSVC)
+      target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wshadow)
+    endif()
+  endforeach()
 endif()
 
 # Package: find_package(nnr), pkg-config nnr.

@@ -35,9 +35,9 @@ int main() {
     t.topology_elem_id = index < 0 && std::strcmp(name, "-") != 0 ? bytes_of(name) : Bytes{};
     t.has_topology_elem_id_index = index >= 0;
     t.topology_elem_id_index = index < 0 ? 0 : static_cast<std::uint32_t>(index);
-    const char letter = low_rank_factor(p, t);
+    const char letter = low_rank_factor(names, t);
     std::printf("%c %d %lld\n", letter == 0 ? '0' : letter, check_low_rank_factor(p, t) ? 1 : 0,
-                static_cast<long long>(number_of_entry_points(p, t)));
+                static_cast<long long>(number_of_entry_points(names, t)));
   }
   return 0;
 }

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from nnr_codec.syntax.expressions import EXPRESSION_NAMES
 from nnr_codec.syntax.unit import NNR_UNIT
+from tools.codegen.builders import BuilderWriter
 from tools.codegen.layout import Layout, struct_name
 from tools.codegen.parsers import ParserWriter
+from tools.codegen.table_writer import TableWriter
 
 FOLDER = Path(__file__).resolve().parents[2] / "native/syntax/generated"
 _NOTICE = """\
@@ -28,7 +30,8 @@ def generated_files() -> dict[str, str]:
         "elements.hpp": _elements_header(parsers),
         "elements.cpp": _elements_source(parsers),
         "units.hpp": _units_header(),
-        "units.cpp": _units_source(parsers),
+        "unit_parsers.cpp": _functions_source(parsers, "../parser.hpp"),
+        "unit_builders.cpp": _functions_source(BuilderWriter(NNR_UNIT), "../builder.hpp"),
     }
 
 
@@ -88,6 +91,7 @@ def _units_header() -> str:
         "#include <span>\n",
         '#include "../values.hpp"\n',
         "namespace nnr::syntax {\n",
+        "class Builder;",
         "class Parser;\n",
     ]
     for struct in Layout(NNR_UNIT).structs.values():
@@ -106,21 +110,23 @@ def _units_header() -> str:
     lines += [
         "// Parses a whole unit. On failure the parser's fault says why, and what was parsed before is in the struct.",
         f"[[nodiscard]] bool parse_{NNR_UNIT.title}(Parser& p, {root}& t);\n",
+        "// Builds a unit as it is said to be, its size included. On failure the builder's fault says why.",
+        f"[[nodiscard]] bool build_{NNR_UNIT.title}(Builder& b, const {root}& t);\n",
         "}  // namespace nnr::syntax\n",
     ]
     return "\n".join(lines)
 
 
-def _units_source(parsers: ParserWriter) -> str:
-    public = f"parse_{NNR_UNIT.title}"
+def _functions_source(writer: TableWriter, header: str) -> str:
+    public = f"{writer.verb}_{NNR_UNIT.title}"
     lines = [
         _NOTICE + '#include "units.hpp"\n',
-        '#include "../callables.hpp"',
-        '#include "../parser.hpp"\n',
+        f'#include "{header}"',
+        '#include "../callables.hpp"\n',
         "namespace nnr::syntax {\n",
         "namespace {\n",
     ]
-    for name, body in parsers.functions.items():
+    for name, body in writer.functions.items():
         if name == public:
             lines.append("}  // namespace\n")
         lines += [*body, ""]

@@ -14,10 +14,10 @@ _PUBLIC = ("nnr.h", "nnr.hpp")
 _FOLDERS = ("syntax", "codec", "include", "syntax/generated")
 
 
-def library_sources() -> list[Path]:
-    """Return the library's source files, as cmake/libnnr.cmake lists them."""
+def library_sources(variable: str = "NNR_DECODER_SOURCES") -> list[Path]:
+    """Return the source files that a variable of cmake/libnnr.cmake lists, by default those of the decoder."""
     text = (NATIVE / "cmake/libnnr.cmake").read_text()
-    listed = text.partition("set(NNR_DECODER_SOURCES")[2].partition(")")[0]
+    listed = text.partition(f"set({variable}")[2].partition(")")[0]
     return [NATIVE / line.strip().removeprefix("${NNR_ROOT}/") for line in listed.split() if line.strip()]
 
 

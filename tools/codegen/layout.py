@@ -67,8 +67,8 @@ def bare_title(title: str) -> str:
 
 
 def function_name(table: Syntax) -> str:
-    """Return the function that parses a table."""
-    return "parse_" + re.sub(r"\W+", "_", table.title).strip("_")
+    """Return a table's title as a part of a function's name."""
+    return re.sub(r"\W+", "_", table.title).strip("_")
 
 
 def element_type(element: Element) -> str:

@@ -2,8 +2,8 @@
 // Generated from nnr_codec/syntax by `python -m tools.codegen`. Not to be edited.
 #include "units.hpp"
 
-#include "../callables.hpp"
 #include "../parser.hpp"
+#include "../callables.hpp"
 
 namespace nnr::syntax {
 
@@ -286,7 +286,7 @@ bool parse_nnr_compressed_data_unit_header(Parser& p, NnrCompressedDataUnitHeade
     if (t.scan_order > 4) return p.refuse(NNR_MALFORMED, "the format allows 0..4");
     t.has_scan_order = true;
     if (s.scan_order > 0) {
-      s.NumEntryPoints = number_of_entry_points(p, t);
+      s.NumEntryPoints = number_of_entry_points(p.reference_list, t);
       {
         const std::int64_t count = s.NumEntryPoints;
         const std::uint64_t size = count < 0 ? 0 : static_cast<std::uint64_t>(count);
