@@ -33,6 +33,7 @@ void rebuild(const Octets& stream, Counts& counts) {
     std::size_t size = static_cast<std::size_t>(stream[begin]) << 8 | stream[begin + 1];
     if ((size & 0x8000) != 0) size = (size & 0x7FFF) << 16 | static_cast<std::size_t>(stream[begin + 2]) << 8 | stream[begin + 3];
     const std::size_t end = begin + size;
+    if (size < 3 || end > stream.size()) return;
     std::vector<Bytes> references;
     for (const std::string& name : names) references.push_back({reinterpret_cast<const std::uint8_t*>(name.data()), name.size()});
     scope.NumReferences = static_cast<std::int64_t>(names.size());
