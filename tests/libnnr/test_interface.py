@@ -6,16 +6,22 @@ from __future__ import annotations
 import ctypes
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nnr_codec import Encoder, Limits, decode
+from nnr_codec.errors import BitstreamError
+from nnr_codec.model import DataUnit, DataUnitHeader, PayloadType, StartUnit
 from nnr_codec.model import Limits as ModelLimits
+from nnr_codec.syntax import SyntaxState, build_unit, iter_units
 from tools import libnnr
+from tools.damage import native
 from tools.damage.__main__ import vectors
-from tools.damage.libnnr import ALLOCATE, LIMIT_NAMES, RELEASE, CError, Library
+from tools.damage.libnnr import ALLOCATE, LIMIT_NAMES, RELEASE, SHAPE_SOURCE, CError, Library
 
 END, MEMORY, ARGUMENT = 1, 6, 7
 
@@ -180,3 +186,55 @@ def test_an_installed_library_is_taken_by_cmake_and_by_pkg_config(build_folder: 
     assert "-lnnr" in package.read_text()
     assert list(prefix.rglob("nnr.h"))
     assert list(prefix.rglob("nnr.hpp"))
+
+
+def test_shapes_from_the_caller(library: Library) -> None:
+    """A unit without dimensions asks for its shape, and is malformed where nobody knows it."""
+    profile = SyntaxState().after(StartUnit(1))
+    header = DataUnitHeader(("w",), payload_type=PayloadType.NNR_PT_RAW_FLOAT)
+    values = np.arange(6, dtype="<f4")
+    stream = build_unit(StartUnit(1), SyntaxState()) + build_unit(DataUnit(header, values.tobytes()), profile)
+    options, error = library.c.nnr_default_options(), CError()
+
+    @SHAPE_SOURCE
+    def shape_of(_: object, name: bytes, shape: Any, capacity: int) -> int:
+        assert (name, capacity >= 32) == (b"w", True)
+        shape[0], shape[1] = 2, 3
+        return 2
+
+    for source, expected in ((None, (3, b"tensor_dimensions")), (shape_of, (0, b""))):
+        options.shape_source = ctypes.cast(source, ctypes.c_void_p) if source else None
+        decoder = library.c.nnr_decoder_create(ctypes.byref(options))
+        assert library.c.nnr_decoder_open(decoder, stream, len(stream), None) == 0
+        status = library.c.nnr_decoder_next(decoder, ctypes.byref(error))
+        assert (status, error.element) == expected
+        if status == 0:
+            tensor = library.c.nnr_decoder_tensor(decoder, 0).contents
+            assert tensor.shape[: tensor.n_dimensions] == [2, 3]
+            array = np.empty(6, np.float32)
+            buffers = (ctypes.c_void_p * 1)(array.ctypes.data)
+            assert library.c.nnr_decoder_read(decoder, 0, buffers, None) == 0
+            np.testing.assert_array_equal(array, values)
+        library.c.nnr_decoder_free(decoder)
+
+
+def refers_by_index(stream: bytes) -> bool:
+    """Tell whether a stream's units name their tensors by index."""
+    try:
+        units = [unit for _, unit, _ in iter_units(stream)]
+    except BitstreamError:
+        return False
+    return any(isinstance(unit, DataUnit) and unit.header.topology_elem_id_indices for unit in units)
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_forgotten_updates_are_pythons(library: Library, kept: int) -> None:
+    """With few updates kept: the same verdict and place on every sequence of the suites."""
+    n_limited = 0
+    for name, streams in vectors():
+        # The Python decoder counts all units that refer to their names by index as updates of one parameter.
+        if len(streams) > 1 and not refers_by_index(streams[0]):
+            expected = native.verdict(streams, replace(native.LIMITS, max_updates_kept=kept))
+            assert library.verdict(streams, max_updates_kept=kept) == expected, name
+            n_limited += expected[0] == "limit"
+    assert (n_limited > 0) == (kept == 1)

@@ -35,6 +35,9 @@ LIMIT_NAMES = (
 )
 ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 RELEASE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+SHAPE_SOURCE = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint64), ctypes.c_size_t
+)
 
 
 class CLimits(ctypes.Structure):
@@ -142,12 +145,15 @@ class Library:
             setattr(options.limits, name, _UNLIMITED)
         return options
 
-    def verdict(self, streams: Sequence[bytes], piece_bytes: int | None = None) -> cases.Verdict:
+    def verdict(
+        self, streams: Sequence[bytes], piece_bytes: int | None = None, *, max_updates_kept: int = _UNLIMITED
+    ) -> cases.Verdict:
         """Decode a sequence to levels and values; see `tools.damage.native.verdict`.
 
         With `piece_bytes` the streams are pushed in pieces of that size.
         """
         options, error, digest = self.limited_options(), CError(), hashlib.sha256()
+        options.limits.max_updates_kept = max_updates_kept
         decoder = self.c.nnr_decoder_create(ctypes.byref(options))
         try:
             for stream in streams:
