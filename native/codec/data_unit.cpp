@@ -45,7 +45,7 @@ std::uint64_t count_elements(std::span<const std::uint64_t> shape) {
   return product;
 }
 
-// Whether rows and rank can make a weight of this shape. Exact for products beyond 64 bits.
+// True if rows and rank can make a weight of this shape. Exact for products beyond 64 bits.
 bool factors_fit(std::span<const std::uint64_t> shape, std::uint64_t g_rows, std::uint64_t rank) {
   if (g_rows == 0 || rank == 0) return false;
   std::uint64_t rest = 1 % g_rows;

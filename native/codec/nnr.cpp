@@ -115,7 +115,7 @@ struct nnr_model {
 
 namespace {
 
-// Decodes the current unit into values of the model's own.
+// Decodes the current unit into memory that the model takes over.
 nnr_status read_into(nnr_model& model, nnr_decoder& decoder, nnr_error* error) {
   constexpr std::size_t kMost = 9;
   void* values[kMost] = {};

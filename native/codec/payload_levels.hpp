@@ -24,7 +24,7 @@ struct Quantisation {
                                      std::span<std::int32_t* const> levels, std::int32_t* qp_values,
                                      std::uint8_t* row_flags);
 
-// Whether all levels have an entry in the codebook.
+// True if all levels have an entry in the codebook.
 [[nodiscard]] bool are_in_codebook(std::span<const std::int32_t> levels, std::span<const std::int32_t> codebook, std::uint32_t zero);
 
 // Replaces levels by float32 values in the same memory.

@@ -15,7 +15,7 @@ namespace {
 
 Fault empty_stream() { return {NNR_MALFORMED, NNR_STAGE_FRAMING, 0, "", "format 2", "the stream is empty"}; }
 
-// In a stream that is pushed: nothing can be said before more bytes come.
+// A pushed stream ends here for now.
 Fault wait_for_more() {
   Fault more;
   more.status = NNR_MORE;

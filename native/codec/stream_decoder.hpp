@@ -16,7 +16,7 @@
 
 namespace nnr {
 
-// What the units before say (format 2.5 to 2.8).
+// State that earlier units set (format 2.5 to 2.8).
 struct StreamState {
   bool started = false;
   bool has_mps = false;

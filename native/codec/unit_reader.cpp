@@ -35,7 +35,7 @@ Fault StreamDecoder::decode_codeword(nnr_content content, void* const* buffers) 
   auto* const levels = arena_.make<std::int32_t*>(count);
   auto* const qp_values = arena_.make<std::int32_t>(count);
   // Levels that the caller does not take.
-  Buffer<std::int32_t> own[9];
+  Buffer<std::int32_t> scratch[9];
   Buffer<std::uint8_t> row_flags;
   std::uint64_t n_row_flags = 0;
   if (codings == nullptr || levels == nullptr || qp_values == nullptr) return out_of_memory();
@@ -63,8 +63,8 @@ Fault StreamDecoder::decode_codeword(nnr_content content, void* const* buffers) 
     if (coding.has_row_skip_flag()) n_row_flags = coding.rows > n_row_flags ? coding.rows : n_row_flags;
     levels[i] = buffers == nullptr ? nullptr : static_cast<std::int32_t*>(buffers[plan.name_index]);
     if (levels[i] == nullptr) {
-      if (!own[i].allocate(options_.allocator, plan.n_elements)) return out_of_memory();
-      levels[i] = own[i].data();
+      if (!scratch[i].allocate(options_.allocator, plan.n_elements)) return out_of_memory();
+      levels[i] = scratch[i].data();
     }
   }
   if (!row_flags.allocate(options_.allocator, n_row_flags)) return out_of_memory();

@@ -31,7 +31,7 @@ Problem too_old(ElementId element) {
   return {NNR_LIMIT, {element, 0}, "", "format 5.6", "the parent lies more than max_updates_kept updates back"};
 }
 
-// Units are told apart by their names where a parameter is remembered by digest alone.
+// Digest of the names of a unit, which identify its parameter where it has no node.
 void hash_names(std::span<const Bytes> names, std::uint8_t digest[32]) {
   std::uint8_t chained[64] = {};
   for (const Bytes name : names) {

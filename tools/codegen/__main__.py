@@ -110,7 +110,7 @@ def _units_header() -> str:
     lines += [
         "// Parses a whole unit. On failure the parser's fault says why, and what was parsed before is in the struct.",
         f"[[nodiscard]] bool parse_{NNR_UNIT.title}(Parser& p, {root}& t);\n",
-        "// Builds a unit as it is said to be, its size included. On failure the builder's fault says why.",
+        "// Builds a unit with the size field that the struct holds. On failure the builder's fault says why.",
         f"[[nodiscard]] bool build_{NNR_UNIT.title}(Builder& b, const {root}& t);\n",
         "}  // namespace nnr::syntax\n",
     ]

@@ -113,10 +113,10 @@ class TableWriter:
             self._mark_present(member.key, optional and named)
 
     def _require_present(self, key: str, optional: bool) -> None:
-        """Emit what ``has_KEY`` says before a member."""
+        """Emit the check of ``has_KEY`` before a member."""
 
     def _mark_present(self, key: str, optional: bool) -> None:
-        """Emit what is said in ``has_KEY`` behind a member."""
+        """Emit the assignment of ``has_KEY`` behind a member."""
 
     def _group(self, member: Group) -> None:
         if isinstance(member, IfPresent):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libnnr through ctypes: what it says of a sequence of streams, in the model's words."""
+"""ctypes bindings of libnnr, with verdicts in the form of the other decoders under damage."""
 
 from __future__ import annotations
 

@@ -311,7 +311,7 @@ struct NnrUnit {
 // Parses a whole unit. On failure the parser's fault says why, and what was parsed before is in the struct.
 [[nodiscard]] bool parse_nnr_unit(Parser& p, NnrUnit& t);
 
-// Builds a unit as it is said to be, its size included. On failure the builder's fault says why.
+// Builds a unit with the size field that the struct holds. On failure the builder's fault says why.
 [[nodiscard]] bool build_nnr_unit(Builder& b, const NnrUnit& t);
 
 }  // namespace nnr::syntax
