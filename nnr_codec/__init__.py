@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         MalformedBitstream,
         NnrError,
         NotEncodable,
+        QualityWarning,
         TruncatedBitstream,
         UnsupportedBitstream,
     )
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from nnr_codec.quant import Curvature
     from nnr_codec.rate_control.quality_search import compress_to_quality
     from nnr_codec.rate_control.search_report import SearchReport
-    from nnr_codec.rate_control.targets import TargetReport, compress_to_target
+    from nnr_codec.rate_control.target_report import TargetReport
+    from nnr_codec.rate_control.targets import compress_to_target
 
 #: Module of each public name, and its name there where it differs.
 _MODULE_OF = {
@@ -60,11 +62,12 @@ _MODULE_OF = {
     "MalformedBitstream": "errors",
     "NnrError": "errors",
     "NotEncodable": "errors",
+    "QualityWarning": "errors",
     "QuantizedTensor": "codec.decode.quantized_tensor",
     "SearchReport": "rate_control.search_report",
     "StreamFile": "files.stream_file",
     "StreamSummary": "codec.stream.summary",
-    "TargetReport": "rate_control.targets",
+    "TargetReport": "rate_control.target_report",
     "TensorError": "files.verification",
     "TensorSummary": "codec.stream.summary",
     "TruncatedBitstream": "errors",
@@ -98,6 +101,7 @@ __all__ = [
     "MalformedBitstream",
     "NnrError",
     "NotEncodable",
+    "QualityWarning",
     "QuantizedTensor",
     "SearchReport",
     "StreamFile",

@@ -1,27 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The error family. It imports nothing, so every room may raise it.
+"""Error classes of the package.
 
-``NnrError`` carries where it happened in fields, not only in text: tests and tools read the fields.
+This module imports nothing from the package, so every module may raise its errors. An error holds its place in fields.
+Tests and tools read the fields, never the message text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class NnrError(Exception):
-    """Base of everything this package raises on its own account.
+    """Base class of the errors that this package raises.
 
     Parameters
     ----------
     message : str
-        What is wrong, in one sentence, without the place.
+        One sentence that states the fault, without its place.
     path : str, optional
-        Where in the syntax tree or the model: ``nnr_unit[3].tensor_dimensions[1]``, or a tensor's name.
+        Place in the syntax tree or in the model: ``nnr_unit[3].tensor_dimensions[1]``, or a tensor's name.
     bit_offset : int, optional
-        Absolute position in the stream, in bits from its first byte's most significant bit.
+        Absolute position in the stream, in bits from the most significant bit of the first byte.
     element : str, optional
-        The syntax element concerned, in the standard's spelling.
+        Syntax element at fault, in the standard's spelling.
     clause : str, optional
-        The clause of the specification that is violated.
+        Violated clause of the specification.
     """
 
     def __init__(
@@ -40,6 +44,20 @@ class NnrError(Exception):
         self.element = element
         self.clause = clause
 
+    def fill_place(
+        self,
+        *,
+        path: str | None = None,
+        bit_offset: int | None = None,
+        element: str | None = None,
+        clause: str | None = None,
+    ) -> None:
+        """Set the fields that are still None; an inner caller knows the place more precisely."""
+        self.path = path if self.path is None else self.path
+        self.bit_offset = bit_offset if self.bit_offset is None else self.bit_offset
+        self.element = element if self.element is None else self.element
+        self.clause = clause if self.clause is None else self.clause
+
     def __str__(self) -> str:
         place = []
         if self.path is not None:
@@ -51,33 +69,61 @@ class NnrError(Exception):
         return f"{self.message} [{', '.join(place)}]" if place else self.message
 
     def __reduce__(self) -> tuple[object, tuple[object, ...], dict[str, object]]:
-        # Worker processes send errors back; the default pickling would drop the keyword fields.
+        # Worker processes pickle errors. The default pickling would drop the keyword fields.
         return (type(self), (self.message,), self.__dict__)
 
 
 class BitstreamError(NnrError):
-    """The input's fault."""
+    """Fault of the input stream."""
 
 
 class TruncatedBitstream(BitstreamError):
-    """More bits are needed than exist."""
+    """The stream or unit ends before a syntax element is complete."""
 
 
 class MalformedBitstream(BitstreamError):
-    """A value or a combination of values that the format forbids."""
+    """The format forbids a value or a combination of values in the stream."""
 
 
 class UnsupportedBitstream(BitstreamError):
-    """Allowed by the format but not implemented here; the message names the feature."""
+    """The stream uses a feature of the format that this package does not implement; the message names it."""
 
 
 class LimitExceeded(BitstreamError):
-    """Allowed by the format but beyond the caller's ``Limits``."""
+    """The stream is valid but exceeds the caller's ``Limits``."""
 
 
 class NotEncodable(NnrError):
-    """The caller's model or options cannot be represented in a stream."""
+    """The format cannot represent the caller's model or options."""
 
 
 class InternalError(NnrError):
-    """An invariant of ours broke: a bug of this package, whatever the input."""
+    """A bug in this package: an invariant does not hold."""
+
+
+class QualityWarning(UserWarning):
+    """A step, size or error that the caller asked for loses parts of a tensor that the default would keep."""
+
+
+@contextmanager
+def error_place(
+    *,
+    path: str | None = None,
+    bit_offset: int | None = None,
+    element: str | None = None,
+    clause: str | None = None,
+) -> Iterator[None]:
+    """Complete the place of errors raised in the block, as `NnrError.fill_place` does.
+
+    Examples
+    --------
+    >>> with error_place(path="nnr_unit[3]", bit_offset=96):
+    ...     raise MalformedBitstream("the stream ends inside a unit", path="nnr_unit[3].payload")
+    Traceback (most recent call last):
+    nnr_codec.errors.MalformedBitstream: the stream ends inside a unit [nnr_unit[3].payload, bit 96]
+    """
+    try:
+        yield
+    except NnrError as error:
+        error.fill_place(path=path, bit_offset=bit_offset, element=element, clause=clause)
+        raise

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hypothesis profiles: a quick one by default, a long one for `tools/dev.py fuzz`."""
+"""Hypothesis profiles: `default`, and `fuzz` for long runs."""
 
 from hypothesis import settings
 
-# No deadline: the machines that run this are shared, and a slow moment is no defect.
+# No deadline: tests run side by side on shared machines.
 settings.register_profile("default", deadline=None)
 settings.register_profile("fuzz", deadline=None, max_examples=5000)
 settings.load_profile("default")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the peer's streams and the real models are, for tests that need them."""
+"""Folder of the peer's streams and of real models, for tests that need them."""
 
 import json
 import os
@@ -17,6 +17,6 @@ needs_shared = pytest.mark.skipif(
 
 
 def peer_streams() -> list[dict[str, Any]]:
-    """Return the index of the peer's streams; empty when they are not here."""
+    """Index of the peer's streams; empty if they are missing."""
     index = VECTORS / "index.json"
     return json.loads(index.read_text()) if index.exists() else []

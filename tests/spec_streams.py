@@ -9,16 +9,12 @@ and strict, not that it is the right one; the shared vectors and the native deco
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-if str(REPOSITORY) not in sys.path:
-    sys.path.insert(0, str(REPOSITORY))
-
 from spec import model
 from spec.model.arithmetic import Context
 from spec.model.tables import RANGE_LPS

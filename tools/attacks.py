@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Few bytes that claim much, and what it costs to refuse them: ``python -m tools.attacks``.
+"""Cost of rejecting short streams that claim huge sizes: ``python -m tools.attacks``.
 
-Each stream is decoded in a process of its own: the time of the call, and how far the call alone raised the peak of the
-resident memory above that of the imported package. Exit code 1 when one is accepted or costs more than is promised.
+Every stream is decoded in its own process, which measures the time of the call and the growth of the peak resident
+memory over the imported package. The exit code is 1 if a stream is accepted or exceeds the promised cost.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-for _folder in (ROOT, ROOT / "conformance"):
-    sys.path.insert(0, str(_folder))
-
 SECONDS, MIB = 0.05, 50
 
 _CHILD = """
@@ -24,47 +21,47 @@ import json, resource, sys, time
 import nnr_codec
 stream = sys.stdin.buffer.read()
 small = nnr_codec.encode({"w": [[1.0, 2.0]]})
-nnr_codec.decode(small)  # whatever is loaded at the first call
+nnr_codec.decode(small)  # load everything that the first call loads
 def resident():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before, started, cpu = resident(), time.perf_counter(), time.process_time()
 try:
     nnr_codec.decode(stream)
-    said = "accepted"
+    outcome = "accepted"
 except nnr_codec.BitstreamError as error:
-    said = f"{type(error).__name__} at bit {error.bit_offset}"
+    outcome = f"{type(error).__name__} at bit {error.bit_offset}"
 cpu, seconds = time.process_time() - cpu, time.perf_counter() - started
-print(json.dumps([said, seconds, cpu, (resident() - before) / 1024]))
+print(json.dumps([outcome, seconds, cpu, (resident() - before) / 1024]))
 """
 
 
 def _elements() -> bytes:
-    from tools.vectors import draft
-    from tools.vectors.plain import one
+    from conformance.generators import draft
+    from conformance.generators.plain import one
 
     return one(draft.data_unit("w", (1 << 30, 1 << 30), bytes(range(1, 160)), profile=0))
 
 
 def _units() -> bytes:
-    from tools.vectors import draft
+    from conformance.generators import draft
 
     return bytes(draft.write_stream([draft.start(0)])) + bytes([0, 3, 40 << 2]) * 1_000_000
 
 
 def _bomb() -> bytes:
-    from tools.vectors import draft
-    from tools.vectors.resource_cases import _topology_stream, deflate_bomb
+    from conformance.generators import draft
+    from conformance.generators.resource_cases import deflate_bomb, topology_stream
 
-    return _topology_stream(draft.topology(deflate_bomb((1 << 28) // 258 + 2), 3, 1))
+    return topology_stream(draft.topology(deflate_bomb((1 << 28) // 258 + 2), 3, 1))
 
 
 def _codebook() -> bytes:
-    from tools.vectors.resource_cases import _counted
+    from conformance.generators.resource_cases import stream_with_count
 
-    return _counted("codebook_size")
+    return stream_with_count("codebook_size")
 
 
-#: What is claimed, and the stream.
+#: Claim of the stream, and function that writes it.
 ATTACKS: dict[str, Callable[[], bytes]] = {
     "2^60 elements": _elements,
     "10^6 units": _units,
@@ -74,24 +71,30 @@ ATTACKS: dict[str, Callable[[], bytes]] = {
 
 
 def measure(stream: bytes) -> tuple[str, float, float, float]:
-    """Return what the decoder said, seconds, seconds of processor time, and MiB."""
+    """Decode a stream in a new process.
+
+    Returns
+    -------
+    tuple
+        Outcome, wall-clock seconds, processor seconds, and growth of the peak memory in MiB.
+    """
     child = subprocess.run(
         [sys.executable, "-c", _CHILD], input=stream, capture_output=True, cwd=ROOT, check=True
     )
-    said, seconds, cpu, mib = json.loads(child.stdout)
-    return said, seconds, cpu, mib
+    outcome, seconds, cpu, mib = json.loads(child.stdout)
+    return outcome, seconds, cpu, mib
 
 
 def main() -> int:
-    """Print a table."""
+    """Print a table of all attacks; exit code 1 if one exceeds its bounds."""
     print("| claim | stream | answer | time | processor time | memory |\n|---|---:|---|---:|---:|---:|")
     missed = False
     for claim, make in ATTACKS.items():
         stream = make()
-        said, seconds, cpu, mib = measure(stream)
-        missed = missed or said == "accepted" or cpu > SECONDS or mib > MIB
+        outcome, seconds, cpu, mib = measure(stream)
+        missed = missed or outcome == "accepted" or cpu > SECONDS or mib > MIB
         print(
-            f"| {claim} | {len(stream):,} bytes | {said} | {1000 * seconds:.1f} ms | {1000 * cpu:.1f} ms | {mib:.1f} MiB |"
+            f"| {claim} | {len(stream):,} bytes | {outcome} | {1000 * seconds:.1f} ms | {1000 * cpu:.1f} ms | {mib:.1f} MiB |"
         )
     return int(missed)
 

@@ -1,11 +1,10 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Hold the inspector to its promises on any streams: `python tools/check_inspector.py DIR_OR_FILE...`.
+"""Checks of the inspector on any streams: ``python -m tools.check_inspector DIR_OR_FILE...``.
 
-For each .nnc or .nnr file: the ledger adds up exactly to the file's size; the fractional bits of every
-payload agree with its length within 0.1 %, stop bit and padding aside; dump, JSON and build give the same
-bytes. Streams named `x_0.nnc`, `x_1.nnc`, ... are a series of updates. Prints a line per failure and the
-totals; exit code 1 for failures.
+For every .nnc or .nnr file, the ledger must add up exactly to the file size; the fractional bits of every payload must
+agree with its length within 0.1 %, without stop bit and padding; dumping to JSON and building must restore the bytes.
+Streams named ``x_0.nnc``, ``x_1.nnc``, ... are a series of updates. The program prints one line per failure and the
+totals; the exit code is 1 on failures.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from pathlib import Path
 from nnr_codec.inspect import Summary, Survey, UnitReport, build_stream, records_of, summarize
 from nnr_codec.inspect.views.document import dump_json, dump_json_lines
 
+#: Largest share by which fractional bits may differ from the length of a payload.
 AGREEMENT = 0.001
 
 
@@ -32,16 +32,16 @@ def streams(places: list[str]) -> Iterator[Path]:
 
 
 def earlier(path: Path) -> list[bytes]:
-    """Return the streams before this one in its series."""
+    """Read the earlier streams of the series of a stream."""
     match = re.fullmatch(r"(.*_)(\d+)", path.stem)
     if match is None:
         return []
     before = [path.with_name(f"{match[1]}{number}{path.suffix}") for number in range(int(match[2]))]
-    return [one.read_bytes() for one in before if one.exists()]
+    return [file.read_bytes() for file in before if file.exists()]
 
 
 def problems(path: Path, totals: dict[str, float]) -> Iterator[str]:
-    """Yield what does not hold for a stream."""
+    """Yield the failed checks of a stream."""
     octets = path.read_bytes()
     after = earlier(path)
     survey = Survey(octets, after=after)
@@ -72,7 +72,7 @@ def problems(path: Path, totals: dict[str, float]) -> Iterator[str]:
 
 
 def main(places: list[str]) -> int:
-    """Check everything."""
+    """Check all streams; returns the exit code."""
     totals = dict.fromkeys(("worst", "payloads", "as syntax", "units", "faults", "bytes"), 0.0)
     count = failures = 0
     for path in streams(places):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The one task runner: `python3 tools/dev.py TASK...` from a clean clone, with Python and a C++ compiler.
+"""Task runner of the project: `python3 tools/dev.py TASK...`, from a clean clone with Python and a C++ compiler.
 
-Inside an active virtual environment it uses that one; otherwise it makes `.venv`. Each task prints what it
-runs. Arguments after `--` go to the last task's program: `tools/dev.py test -- -k safetensors`.
+It uses the active virtual environment, or else creates `.venv`. A task prints its commands. Arguments after `--` go to
+the program of the last task: `tools/dev.py test -- -k safetensors`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,13 +25,17 @@ VENV = Path(sys.prefix) if IN_VENV else ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 BUILD_TOOLS = ["scikit-build-core>=0.11", "nanobind>=3", "cmake>=3.26", "ninja>=1.11"]
-#: Where C++ objects stay between builds.
+#: Folder of the C++ objects, kept between builds.
 BUILD_DIR = "build/{wheel_tag}"
+#: Two workers that take tests from each other: files differ too much in time to be the unit of distribution.
+PARALLEL = ["-n", "2", "--dist", "worksteal"]
+#: Compiler warnings are errors in development; a user's compiler may have others.
+WERROR = ["--config-settings", "cmake.define.NNR_WERROR=ON"]
 CHECKED = ["nnr_codec", "conformance", "spec", "tests", "tools"]
 
 
 class TaskError(Exception):
-    """A task failed; the message says which command."""
+    """Failed task; the message names the command."""
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
@@ -48,7 +53,7 @@ def present(*names: str) -> list[str]:
 
 
 def make_environment(extras: str) -> None:
-    """Make the environment and install the package into it, unless done for this very pyproject.toml."""
+    """Create the environment and install the package, unless done for the current pyproject.toml."""
     stamp = VENV / f"nnr-setup-{extras or 'run'}"
     state = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == state:
@@ -57,46 +62,75 @@ def make_environment(extras: str) -> None:
         run(sys.executable, "-m", "venv", VENV)
     # Without isolation, so that a rebuild finds the same tools and compiles only what changed.
     run(PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=23.1", *BUILD_TOOLS)
-    install(f".[{extras}]" if extras else ".")
+    install(f".[{extras}]" if extras else ".", *(WERROR if extras else []))
     stamp.write_text(state)
 
 
 def install(what: str, *options: str) -> None:
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", *options]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", *options]
     run(*pip, "--config-settings", f"build-dir={BUILD_DIR}", "--editable", what)
 
 
 def setup(rest: list[str]) -> None:
-    """Make .venv with everything for development."""
+    """Create .venv with everything for development."""
     make_environment("dev")
     del rest
 
 
 def demo(rest: list[str]) -> None:
-    """Make .venv for use only and run `nnr demo`."""
+    """Create .venv for use only, and run `nnr demo`."""
     make_environment("")
     run(BIN / "nnr", "demo", *rest)
 
 
 def build(rest: list[str]) -> None:
-    """Compile the native module anew where its sources changed."""
+    """Compile the native module incrementally."""
     make_environment("dev")
-    install(".", "--no-deps", *rest)
+    install(".", "--no-deps", *WERROR, *rest)
 
 
 def format_(rest: list[str]) -> None:
     """Format and apply safe fixes."""
     make_environment("dev")
+    run(BIN / "clang-format", "-i", *native_sources())
     run(BIN / "ruff", "format", *present(*CHECKED), *rest)
     run(BIN / "ruff", "check", "--fix", *present(*CHECKED), *rest)
 
 
 def lint(rest: list[str]) -> None:
-    """Run ruff and the import contracts."""
+    """Run ruff, the import contracts, clang-format and clang-tidy."""
     make_environment("dev")
     run(BIN / "ruff", "format", "--check", *present(*CHECKED), *rest)
     run(BIN / "ruff", "check", *present(*CHECKED), *rest)
     run(BIN / "lint-imports", "--no-cache")
+    run(BIN / "clang-format", "--dry-run", "-Werror", *native_sources())
+    tidy()
+
+
+def native_sources(*folders: str) -> list[Path]:
+    """Return the C++ files of some folders of native/, or of all."""
+    roots = [ROOT / "native" / folder for folder in folders] or [ROOT / "native"]
+    return sorted(path.relative_to(ROOT) for root in roots for path in root.rglob("*.[ch]pp"))
+
+
+def tidy() -> None:
+    """Run clang-tidy over the core and its tests, one process per processor."""
+    sources = [path for path in native_sources("src", "tests") if path.suffix == ".cpp"]
+    command = [str(BIN / "clang-tidy"), "--quiet"]
+    flags = ["--", "-std=c++20", "-Inative/include"]
+    print("$", shlex.join([*command, "native/src/*.cpp", "native/tests/*.cpp"]), flush=True)
+
+    def check_one(source: Path) -> subprocess.CompletedProcess[str]:
+        words = [*command, str(source), *flags]
+        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        failures = [result for result in pool.map(check_one, sources) if result.returncode != 0]
+    # The standard error of clang-tidy counts the warnings of system headers; it matters only without findings.
+    for result in failures:
+        print(result.stdout or result.stderr, file=sys.stderr)
+    if failures:
+        raise TaskError(f"clang-tidy: findings in {len(failures)} of {len(sources)} sources")
 
 
 def type_(rest: list[str]) -> None:
@@ -106,40 +140,50 @@ def type_(rest: list[str]) -> None:
 
 
 def stubs(rest: list[str]) -> None:
-    """Write the native module's type stub anew."""
+    """Regenerate the type stub of the native module."""
     make_environment("dev")
-    run(PYTHON, "-m", "nanobind.stubgen", "-m", "nnr_codec._native", "-o", "nnr_codec/_native.pyi", *rest)
     stub = ROOT / "nnr_codec/_native.pyi"
+    run(PYTHON, "-m", "nanobind.stubgen", "-q", "-m", "nnr_codec._native", "-o", stub, *rest)
     stub.write_text(f"# SPDX-License-Identifier: Apache-2.0\n{stub.read_text()}")
 
 
 def peer(rest: list[str]) -> None:
-    """Make the environment with NNCodec that differential tests use."""
+    """Create the environment of NNCodec, which the differential tests use."""
     make_environment("dev")
-    run(PYTHON, "tools/peer/environment.py", *rest)
+    run(PYTHON, "-m", "conformance.peers.environment", *rest)
 
 
 def test(rest: list[str]) -> None:
-    """Run pytest."""
+    """Run pytest on two processes; `-- -n 0` uses one, as benchmarks and debuggers need."""
     make_environment("dev")
-    run(PYTHON, "-m", "pytest", *rest)
+    run(PYTHON, "-m", "pytest", *PARALLEL, *rest)
 
 
-def native(folder: str, *definitions: str, targets: tuple[str, ...] = ()) -> Path:
-    """Configure and compile native/ by itself, or some targets of it."""
+def compile_native(folder: str, *definitions: str, targets: tuple[str, ...] = ()) -> Path:
+    """Configure and compile native/ without its Python module, or some targets of it."""
     make_environment("dev")
     cmake, out = BIN / "cmake", ROOT / "build" / folder
-    tools = [f"-DCMAKE_MAKE_PROGRAM={BIN / 'ninja'}", f"-DPython_EXECUTABLE={PYTHON}"]
-    run(cmake, "-S", "native", "-B", out, "-G", "Ninja", *tools, *definitions)
+    options = [f"-DCMAKE_MAKE_PROGRAM={BIN / 'ninja'}", "-DNNR_BUILD_BINDINGS=OFF", "-DNNR_WERROR=ON"]
+    run(cmake, "-S", "native", "-B", out, "-G", "Ninja", *options, *definitions)
     run(cmake, "--build", out, *(["--target", *targets] if targets else []))
     return out
 
 
+def native_tests(folder: str, *definitions: str, rest: list[str]) -> None:
+    """Build and run the C++ tests with assertions, over the core and over the portable core."""
+    out = compile_native(folder, "-DCMAKE_BUILD_TYPE=Debug", "-DNNR_BUILD_TESTS=ON", *definitions)
+    run(BIN / "ctest", "--test-dir", out, "--output-on-failure", "--no-tests=error", *rest)
+
+
+def native(rest: list[str]) -> None:
+    """Build and run the C++ tests, plain and with NNR_PORTABLE."""
+    native_tests("native", rest=rest)
+
+
 def sanitize(rest: list[str]) -> None:
     """The C++ tests under the address and undefined-behaviour sanitizers."""
-    flags = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Werror"
-    out = native("sanitize", "-DCMAKE_BUILD_TYPE=Debug", "-DNNR_BUILD_TESTS=ON", f"-DCMAKE_CXX_FLAGS={flags}")
-    run(BIN / "ctest", "--test-dir", out, "--output-on-failure", "--no-tests=error", *rest)
+    flags = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+    native_tests("sanitize", f"-DCMAKE_CXX_FLAGS={flags}", rest=rest)
 
 
 def libnnr(rest: list[str]) -> None:
@@ -161,26 +205,26 @@ def fuzzers() -> list[str]:
         return []
     options = ["-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_BUILD_TYPE=Release", "-DNNR_BUILD_FUZZERS=ON"]
     targets = tuple(path.stem for path in sorted((ROOT / "native/fuzz").glob("fuzz_*.cpp")))
-    out = native("fuzz", *options, targets=targets)
+    out = compile_native("fuzz", *options, targets=targets)
     return ["--binaries", str(out)]
 
 
 def fuzz(rest: list[str]) -> None:
-    """Fuzz: `-- TARGET... --seconds N`, by default every target for a minute (C++ ones need clang++)."""
+    """Run the fuzzers: `-- TARGET... --seconds N`, by default every target for a minute (C++ ones need clang++)."""
     make_environment("dev")
     run(PYTHON, "-m", "tools.fuzz", *fuzzers(), *rest)
 
 
 def bench(rest: list[str]) -> None:
-    """Every figure of speed in one run, beside NNCodec and beside the limits; `-- --help` for its options."""
-    engine = native("bench", "-DCMAKE_BUILD_TYPE=Release", "-DNNR_BUILD_BENCH=ON") / "engine_bench"
+    """Run the speed benchmark against NNCodec; `-- --help` for its options."""
+    engine = compile_native("bench", "-DCMAKE_BUILD_TYPE=Release", "-DNNR_BUILD_BENCH=ON") / "engine_bench"
     run(PYTHON, "-m", "tools.bench.speed", "--engine", engine, *rest)
 
 
 def curves(rest: list[str]) -> None:
-    """Rate-distortion curves against the Shannon bound and NNCodec; `-- --help` for its options."""
+    """Measure rate-distortion curves against the Shannon bound and NNCodec; `-- --help` for its options."""
     make_environment("dev")
-    run(PYTHON, "-m", "tools.curves", *rest)
+    run(PYTHON, "-m", "tools.research.curves", *rest)
 
 
 def docs(rest: list[str]) -> None:
@@ -190,13 +234,14 @@ def docs(rest: list[str]) -> None:
 
 
 def check(rest: list[str]) -> None:
-    """Everything a change must pass."""
+    """Run all gates that a change must pass."""
     make_environment("dev")
     build([])
     lint([])
     type_([])
-    if (ROOT / "tools/peer/environment.py").exists():
-        peer([])
+    native([])
+    peer([])
+    docs([])
     fuzz(["--seconds", "3"])
     test(["--benchmark-skip", *rest])
 
@@ -212,6 +257,7 @@ TASKS: dict[str, Callable[[list[str]], None]] = {
     "build": build,
     "test": test,
     "stubs": stubs,
+    "native": native,
     "peer": peer,
     "sanitize": sanitize,
     "libnnr": libnnr,
@@ -232,7 +278,7 @@ def main(arguments: list[str]) -> int:
         for name, task in TASKS.items():
             print(f"  {name:10}{task.__doc__}")
         return 0 if names in (["-h"], ["--help"], ["help"]) else 2
-    if sys.version_info < (3, 10):  # noqa: UP036 - the package wants it, but this file starts on older ones
+    if sys.version_info < (3, 10):  # noqa: UP036 - this file starts on older versions too
         print(f"Python 3.10 or newer is needed, this is {sys.version.split()[0]}", file=sys.stderr)
         return 1
     for name in names:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train the small network that `nnr demo` compresses, and set its test digits aside.
+"""Training of the small network that `nnr demo` compresses.
 
-Run once, with torch installed and ``sklearn/datasets/data/digits.csv.gz`` taken from scikit-learn's wheel:
+Run once, with torch installed and ``sklearn/datasets/data/digits.csv.gz`` from the wheel of scikit-learn:
 
-    python tools/make_demo_model.py digits.csv.gz
+    python -m tools.make_demo_model digits.csv.gz
 
-Training is seeded and single-threaded; another version of torch gives slightly other weights.
+Training is seeded and single-threaded; another version of torch gives slightly different weights.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ EPOCHS = 60
 
 
 def network() -> nn.Sequential:
+    """Create the untrained network."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1),
         nn.ReLU(),
@@ -40,12 +41,13 @@ def network() -> nn.Sequential:
 
 
 def shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Move each batch by at most one pixel, so that the network learns shapes and not places."""
+    """Shift a batch by at most one pixel per dimension, as augmentation."""
     down, right = (int(v) for v in torch.randint(-1, 2, (2,), generator=generator))
     return torch.roll(images, (down, right), (2, 3))
 
 
 def main() -> None:
+    """Train the network and write it with the held-out digits."""
     torch.set_num_threads(1)
     torch.manual_seed(17)
     rows = np.loadtxt(sys.argv[1], delimiter=",").astype(np.uint8)

@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write a large valid stream: `python tools/make_large_stream.py OUT [--gigabytes 1] [--unit-megabytes 4]`.
+"""Generator of large valid streams: ``python -m tools.make_large_stream OUT [--gigabytes 1] [--unit-megabytes 4]``.
 
-One tensor is encoded once and sent again and again under other names, so that a gigabyte takes seconds. For
-trying whatever must not depend on a stream's size.
+One tensor is encoded once and repeated under other names, so that a gigabyte takes seconds. The streams test that time
+and memory do not grow with the size of a stream.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from nnr_codec.syntax import build_unit, iter_units
 
 
 def write_large_stream(path: Path, size_bytes: int, unit_bytes: int) -> int:
-    """Write about ``size_bytes``; return how many units carry data."""
+    """Write a stream of about ``size_bytes``, and return its number of data units."""
     rows = max(1, unit_bytes // 1024)
     weights = np.random.default_rng(0).standard_normal((rows, 1024)).astype(np.float32)
     seed = nnr_codec.encode({"layer": weights}, dependent=False)
@@ -40,7 +39,7 @@ def write_large_stream(path: Path, size_bytes: int, unit_bytes: int) -> int:
 
 
 def main() -> None:
-    """Parse the arguments and write."""
+    """Parse the command line and write the stream."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path)
     parser.add_argument("--gigabytes", type=float, default=1.0)

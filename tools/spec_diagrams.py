@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Write the diagrams of ``spec/diagrams`` from the specification's model: ``python -m tools.spec_diagrams``.
 
@@ -16,10 +15,6 @@ from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
 from spec.model.contexts import (
     GREATER,
     SIGN,
@@ -32,6 +27,7 @@ from spec.model.contexts import (
 from spec.model.scan import count_block_rows, segments_of_block_row
 from spec.model.tables import NEXT_STATE
 
+ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "spec" / "diagrams"
 # Dark strokes on an opaque light panel: legible whatever the page's background.
 _INK, _GREY, _PANEL, _BLUE, _ORANGE = "#1b1f24", "#57606a", "#ffffff", "#0b5cad", "#b3470e"

@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write the syntax tables of ``spec/*.md`` from the construct declarations: ``python tools/spec_tables.py``.
+"""Write the syntax tables of ``spec/*.md`` from the construct declarations: ``python -m tools.spec_tables``.
 
 A table is written between ``<!-- syntax:NAME -->`` and ``<!-- /syntax -->``. With ``--check`` nothing is written, and the
 exit code is 1 when a page differs or names an unknown table, or a table is on no page.
@@ -15,14 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 from nnr_codec.model import NnrUnitType, TopologyStorageFormat
 from nnr_codec.syntax import NNR_UNIT
 from nnr_codec.syntax.element import Element
 from nnr_codec.syntax.expressions import Expression
 from nnr_codec.syntax.grammar import Choice, Derived, IfPresent, Repeat, Syntax
+
+ROOT = Path(__file__).resolve().parents[1]
 
 PAGES = ROOT / "spec"
 _REGION = re.compile(r"(<!-- syntax:(\S+) -->\n)(.*?)(<!-- /syntax -->)", re.DOTALL)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conformance checker for decoders of ISO/IEC 15938-17 (NNC) bitstreams.
 
-It knows nothing of the format: a decoder is judged by the suites' expectations alone.
+The checker does not parse the format. It compares a decoder's results with the expectations of the suites.
 """
 
 from importlib import import_module
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nnr_conformance.suite import Suite, find_suites
     from nnr_conformance.verdict import Verdict
 
-# Loaded on first use: every decoder in Python starts with this package, and wants very little of it.
+# Lazy imports: every Python decoder under test starts with this package and needs little of it.
 _HOMES = {
     "Adapter": "adapter",
     "Answer": "answer",

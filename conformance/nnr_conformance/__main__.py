@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run as ``python -m nnr_conformance``."""
+"""Entry point of ``python -m nnr_conformance``."""
 
 import sys
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An adapter: the few lines of JSON that put a decoder under test."""
+"""Adapters: JSON descriptions of decoders under test."""
 
 from __future__ import annotations
 
@@ -13,65 +13,73 @@ from typing import Literal
 from nnr_conformance.decoders import Claims, CommandDecoder, Decoder, JsonlDecoder
 from nnr_conformance.errors import UsageError
 from nnr_conformance.features import FEATURES
-from nnr_conformance.host import launch
+from nnr_conformance.json_schema import json_field, load_json
 from nnr_conformance.output import EXTENSIONS
-from nnr_conformance.record import item, load_record
-
-_REPOSITORY = Path(__file__).resolve().parents[2]
+from nnr_conformance.python_child import launch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter:
-    """How to reach a decoder."""
+    """Access to a decoder under test."""
 
-    format: Literal["nnr-conformance-adapter/1"] = item(
-        "The format of this file.", default="nnr-conformance-adapter/1"
+    format: Literal["nnr-conformance-adapter/1"] = json_field(
+        "Name and version of the file format.", default="nnr-conformance-adapter/1"
     )
-    name: str = item("Name of the decoder in reports.", pattern=r"\S")
-    version: str = item("Its version; a handshake may tell it instead.", default="")
-    kind: Literal["command", "jsonl", "python"] = item("The way in.")
-    command: tuple[str, ...] = item(
+    name: str = json_field("Name of the decoder in reports.", pattern=r"\S")
+    version: str = json_field("Version of the decoder; a handshake may report it instead.", default="")
+    kind: Literal["command", "jsonl", "python"] = json_field("Kind of interface.")
+    command: tuple[str, ...] = json_field(
         "command: arguments with {input} {output}, or {inputs} {outputs} or {output_dir}; "
         "jsonl: the child's arguments.",
         default=(),
     )
-    callable: str = item("python: `package.module:function` or `file.py:function`.", default="")
-    arguments: tuple[str, ...] = item(
-        "python: when there are any, the function is called with them to make the decode function.",
+    callable: str = json_field("python: `package.module:function` or `file.py:function`.", default="")
+    arguments: tuple[str, ...] = json_field(
+        "python: arguments of a factory; with any, the callable is called with them and returns the decode function.",
         default=(),
     )
-    python: str = item("python: the interpreter that has the decoder, 3.10 or later, with NumPy.", default="")
-    output: Literal["npz", "safetensors", "hashes"] = item(
-        "What it writes; decides the extension.", default="npz"
+    python: str = json_field(
+        "python: the interpreter that has the decoder, 3.10 or later, with NumPy.", default=""
     )
-    environment: dict[str, str] = item("Environment variables to set.", default=None)
-    profiles: tuple[int, ...] = item("Profiles that it claims.", default=(0, 1), minimum=0)
-    without: tuple[str, ...] = item(
-        "Registered features that it does not claim.", default=(), choices=tuple(FEATURES)
+    output: Literal["npz", "safetensors", "hashes"] = json_field(
+        "Output format; sets the extension of output files.", default="npz"
+    )
+    environment: dict[str, str] = json_field("Environment variables to set.", default=None)
+    profiles: tuple[int, ...] = json_field(
+        "Claimed profiles (general_profile_idc).", default=(0, 1), minimum=0
+    )
+    without: tuple[str, ...] = json_field(
+        "Registered features that the decoder does not claim.", default=(), choices=tuple(FEATURES)
     )
 
     def build(self) -> Decoder:
-        """The decoder, not yet started."""
+        """Create the decoder without starting it."""
         claims = Claims(name=self.name, version=self.version, profiles=self.profiles, without=self.without)
         environment = self.environment or {}
         if self.kind == "command":
             return CommandDecoder(self.command, claims, environment)
         if self.kind == "jsonl":
             return JsonlDecoder(self.command, claims, environment)
-        argv = launch("nnr_conformance.host", self.callable, *self.arguments, python=self.python or None)
+        argv = launch(
+            "nnr_conformance.python_child", self.callable, *self.arguments, python=self.python or None
+        )
+        file, _, _ = self.callable.rpartition(":")
+        if file.endswith(".py"):
+            # Modules beside the file are importable, as they are when Python runs the file itself.
+            environment = {**_with_search_path(Path(file).parent.absolute()), **environment}
         return JsonlDecoder(argv, claims, environment)
 
     @property
     def extension(self) -> str:
-        """What its output files end in."""
+        """File extension of the output, with its dot."""
         return EXTENSIONS[self.output]
 
 
 def _nncodec() -> Adapter:
-    root = Path(os.environ.get("NNR_PEER_VENV") or _REPOSITORY / ".venv-peer")
+    root = Path(os.environ.get("NNR_PEER_VENV") or ".venv-peer").absolute()
     python = root / "bin" / "python"
     if not python.exists():
-        hint = "make it with tools/peer/environment.py, or name another in NNR_PEER_VENV"
+        hint = "`python -m conformance.peers.environment` makes it; NNR_PEER_VENV names another folder"
         raise UsageError(f"nncodec: no environment in {root}; {hint}")
     return Adapter(
         name="nncodec", kind="python", callable="nnr_conformance.adapters.nncodec:decode", python=str(python)
@@ -83,28 +91,39 @@ def _native() -> Adapter:
 
 
 def _model() -> Adapter:
-    # spec/ is a folder of the clone and not of the wheel.
-    path = os.pathsep.join(filter(None, [str(_REPOSITORY), os.environ.get("PYTHONPATH")]))
+    # spec/ belongs to the source tree and not to the wheel.
+    if not Path("spec", "model").is_dir():
+        raise UsageError("model: no folder spec/model here; run from the root of the source tree")
     return Adapter(
         name="model",
         kind="python",
         callable="nnr_conformance.adapters.model:decode",
-        environment={"PYTHONPATH": path},
+        environment=_with_search_path(Path.cwd()),
     )
 
 
+def _with_search_path(folder: Path) -> dict[str, str]:
+    """Environment in which Python finds the modules of a folder first."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))}
+
+
 SHIPPED: dict[str, Callable[[], Adapter]] = {"native": _native, "model": _model, "nncodec": _nncodec}
-"""``broken:FAULT`` and ``broken:FAULT@BASE`` come beside these."""
+"""Adapters with a fixed name; ``broken:FAULT`` and ``broken:FAULT@BASE`` are resolved separately."""
 
 
 def resolve_adapter(spec: str) -> Adapter:
-    """Turn what ``--decoder`` was given into an adapter.
+    """Resolve the argument of ``--decoder`` to an adapter.
 
     Parameters
     ----------
     spec : str
         A shipped name; ``broken:FAULT``; a path to an adapter file; ``cmd:``, ``jsonl:`` or ``python:``
         followed by a command line or a callable.
+
+    Raises
+    ------
+    UsageError
+        If the specification names no adapter, or the adapter's decoder is not installed.
     """
     head, colon, rest = spec.partition(":")
     if spec in SHIPPED:
@@ -125,8 +144,8 @@ def resolve_adapter(spec: str) -> Adapter:
 
 
 def load_adapter(path: Path) -> Adapter:
-    """Read an adapter file; a program or module beside it is named relative to it, with ``./``."""
-    adapter = load_record(Adapter, path)
+    """Read an adapter file; paths that begin with ``./`` are relative to its folder."""
+    adapter = load_json(Adapter, path)
     folder = path.resolve().parent
     command = tuple(str(folder / part) if part.startswith("./") else part for part in adapter.command)
     if adapter.kind == "python" and not adapter.callable:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a decoder says about one stream, whichever way it came in."""
+"""A decoder's answer about one stream, independent of its interface."""
 
 from __future__ import annotations
 
@@ -8,63 +8,63 @@ from typing import Any, Literal
 
 from nnr_conformance.arrays import Array, digest
 from nnr_conformance.expectation import SHA256, ErrorClass, Stage
-from nnr_conformance.record import item
+from nnr_conformance.json_schema import json_field
 
 REPORT_FORMAT: Literal["nnr-conformance-report/1"] = "nnr-conformance-report/1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class HashedTensor:
-    """A tensor told by its digest."""
+class TensorDigest:
+    """Digest of a tensor."""
 
-    dtype: str = item("NumPy type name; levels are int32.", default="int32")
-    shape: tuple[int, ...] = item("Its dimensions.", minimum=0)
-    sha256: str = item("SHA-256 of the little-endian bytes in C order.", pattern=SHA256)
+    dtype: str = json_field("NumPy type name; levels are int32.", default="int32")
+    shape: tuple[int, ...] = json_field("Dimensions.", minimum=0)
+    sha256: str = json_field("SHA-256 of the little-endian bytes in C order.", pattern=SHA256)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundBytes:
-    """A byte string told by its digest."""
+class BytesDigest:
+    """Digest of a byte string."""
 
-    size_bytes: int = item("Its length.", minimum=0)
-    sha256: str = item("SHA-256 of its bytes.", pattern=SHA256)
+    size_bytes: int = json_field("Length in bytes.", minimum=0)
+    sha256: str = json_field("SHA-256 of its bytes.", pattern=SHA256)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The optional JSON document about one stream; for a decoder that only hashes, its whole output."""
+    """Optional JSON document about one stream; the whole output of a decoder that only hashes."""
 
-    format: Literal["nnr-conformance-report/1"] = item("The format of this file.")
-    tensors: dict[str, HashedTensor] = item("Values by tensor name.", default=None)
-    levels: dict[str, HashedTensor] = item("Levels by tensor name.", default=None)
-    units: tuple[dict[str, int], ...] | None = item(
+    format: Literal["nnr-conformance-report/1"] = json_field("Name and version of the file format.")
+    tensors: dict[str, TensorDigest] = json_field("Values by tensor name.", default=None)
+    levels: dict[str, TensorDigest] = json_field("Levels by tensor name.", default=None)
+    units: tuple[dict[str, int], ...] | None = json_field(
         "Units in order: nnr_unit_type, byte_offset, nnr_unit_size.", default=None
     )
-    arithmetic: dict[str, dict[str, Any]] = item(
+    arithmetic: dict[str, dict[str, Any]] = json_field(
         "By tensor name, after its last bin: range, offset, bit_offset, contexts_sha256.", default=None
     )
-    topology: tuple[FoundBytes, ...] | None = item(
+    topology: tuple[BytesDigest, ...] | None = json_field(
         "topology_data of each topology unit, in order.", default=None
     )
-    reencode: FoundBytes | None = item("The stream built again from its parsed form.", default=None)
+    reencode: BytesDigest | None = json_field("Stream rebuilt from its parsed form.", default=None)
 
 
 @dataclass
 class Answer:
-    """One decoded stream. Only what is there is scored; the values have to be.
+    """One decoded stream. Values are mandatory; other layers are scored when present.
 
     Parameters
     ----------
     values : dict of str to array
-        The reconstructed tensors as the stream carries them.
+        Reconstructed tensors as the stream carries them.
     levels : dict of str to int32 array
-        The integer levels.
+        Integer levels.
     bits : dict of str to uint32 array
-        The bit of the stream at which each level begins; only ``explain`` reads it.
+        Bit of the stream at which each level begins; shown by ``explain`` only.
     report : Report, optional
-        Everything that is not an array.
+        Layers that are not arrays.
     trace : str, optional
-        The syntax trace, in the contract's line format.
+        Syntax trace in the line format of the contract.
     """
 
     values: dict[str, Array] = field(default_factory=dict)
@@ -73,33 +73,33 @@ class Answer:
     report: Report | None = None
     trace: str | None = None
 
-    def hashed_values(self) -> dict[str, HashedTensor]:
-        """Dtype, shape and digest of every value tensor, from the arrays or else from the report."""
-        told = dict(self.report.tensors or {}) if self.report else {}
-        return told | {name: hashed(array) for name, array in self.values.items()}
+    def hashed_values(self) -> dict[str, TensorDigest]:
+        """Digest every value tensor, from its array or else from the report."""
+        digests = dict(self.report.tensors or {}) if self.report else {}
+        return digests | {name: tensor_digest(array) for name, array in self.values.items()}
 
-    def hashed_levels(self) -> dict[str, HashedTensor]:
-        """The same of the levels."""
-        told = dict(self.report.levels or {}) if self.report else {}
-        return told | {name: hashed(array) for name, array in self.levels.items()}
+    def hashed_levels(self) -> dict[str, TensorDigest]:
+        """Digest every level tensor, from its array or else from the report."""
+        digests = dict(self.report.levels or {}) if self.report else {}
+        return digests | {name: tensor_digest(array) for name, array in self.levels.items()}
 
 
-def hashed(array: Array) -> HashedTensor:
-    """Describe an array as a report would."""
-    return HashedTensor(dtype=array.dtype.name, shape=array.shape, sha256=digest(array))
+def tensor_digest(array: Array) -> TensorDigest:
+    """Digest an array as a report does."""
+    return TensorDigest(dtype=array.dtype.name, shape=array.shape, sha256=digest(array))
 
 
 class Rejected(Exception):
-    """A Python decoder raises it for a stream that it rejects.
+    """Rejection of a stream; raised by Python decoders.
 
     Parameters
     ----------
     error_class : {"truncated", "malformed", "unsupported", "limit"}, optional
-        What kind of fault; not told, not scored.
+        Class of the fault; None is not scored.
     bit_offset : int, optional
-        Position in the stream, in bits from its first byte's most significant bit.
+        Position of the fault in bits; bit 0 is the most significant bit of the first byte.
     stage : str, optional
-        Where decoding stopped, as the contract names the stages.
+        Stage of decoding that failed.
     stream : int, optional
         Index of the stream at fault in a sequence.
     """
@@ -121,14 +121,14 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Rejection:
-    """What a decoder tells about why it rejects."""
+    """Details of a rejection as reported by a decoder."""
 
-    error_class: ErrorClass | None = item("The kind of fault.", key="class", default=None)
-    bit_offset: int | None = item("Position in the stream.", default=None, minimum=0)
-    stage: Stage | None = item("Where decoding stopped.", default=None)
-    stream: int | None = item("Index of the stream at fault.", default=None, minimum=0)
-    message: str = item("For people.", default="")
+    error_class: ErrorClass | None = json_field("Class of the fault.", key="class", default=None)
+    bit_offset: int | None = json_field("Position of the fault in bits.", default=None, minimum=0)
+    stage: Stage | None = json_field("Stage of decoding that failed.", default=None)
+    stream: int | None = json_field("Index of the stream at fault.", default=None, minimum=0)
+    message: str = json_field("Text for people.", default="")
 
 
 class Unsupported(Exception):
-    """A Python decoder raises it for a stream that needs a feature it does not have."""
+    """Missing feature that a stream needs; raised by Python decoders."""

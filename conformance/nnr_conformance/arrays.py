@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays and their digests, as the contract defines them."""
+"""Array files and digests as the contract defines them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Array = NDArray[Any]
 
 
 def digest(array: Array) -> str:
-    """SHA-256 of the elements' little-endian bytes in C order; shape and dtype are compared apart."""
+    """SHA-256 of the elements as little-endian bytes in C order; it covers neither shape nor dtype."""
     little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
     return hashlib.sha256(little.tobytes()).hexdigest()
 
 
 def load_arrays(path: Path) -> dict[str, Array]:
-    """Read an NPZ file under its own entry names.
+    """Read an NPZ file with its exact entry names.
 
-    NumPy's loader is not asked for names, because it would strip a ``.npy`` that is part of a tensor's name.
+    NumPy's loader strips a ``.npy`` that is part of a tensor's name, so the archive is read directly.
     """
     arrays: dict[str, Array] = {}
     with zipfile.ZipFile(path) as archive:
@@ -36,9 +36,9 @@ def load_arrays(path: Path) -> dict[str, Array]:
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Array], *, compress: bool = False) -> None:
-    """Write an NPZ file, the same bytes for the same arrays: no time stamps, entries in the given order.
+    """Write an NPZ file reproducibly: no time stamps, entries in the order of the mapping.
 
-    Unlike ``numpy.savez`` it takes any name, ``file`` included.
+    Unlike ``numpy.savez``, it accepts every name, ``file`` included.
     """
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with zipfile.ZipFile(path, "w", method) as archive:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Known failures, two-sided: a failure that is not listed differs, and so does a pass that is."""
+"""Baselines of known failures. They are two-sided: an unlisted failure and a listed pass both differ."""
 
 from __future__ import annotations
 
@@ -7,36 +7,38 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nnr_conformance.record import item
+from nnr_conformance.json_schema import json_field
 from nnr_conformance.result import Result
 from nnr_conformance.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFailure:
-    """What is known of one vector."""
+    """Known failure of one vector."""
 
-    verdict: str = item("The verdict with its brackets: `FAIL(values)`.", pattern=r"^[A-Z_]+(\([^)]*\))?$")
-    reason: str = item("Why; a link to the decoder's own report.", default="")
+    verdict: str = json_field(
+        "Verdict with its detail in brackets: `FAIL(values)`.", pattern=r"^[A-Z_]+(\([^)]*\))?$"
+    )
+    reason: str = json_field("Reason, such as a link to a bug report.", default="")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """The known failures of one decoder."""
+    """Known failures of one decoder."""
 
-    format: Literal["nnr-conformance-baseline/1"] = item(
-        "The format of this file.", default="nnr-conformance-baseline/1"
+    format: Literal["nnr-conformance-baseline/1"] = json_field(
+        "Name and version of the file format.", default="nnr-conformance-baseline/1"
     )
-    decoder: str = item("Whose they are.")
-    failures: dict[str, KnownFailure] = item("By vector id.")
+    decoder: str = json_field("Name of the decoder.")
+    failures: dict[str, KnownFailure] = json_field("Failures by vector id.")
 
     def apply(self, results: Sequence[Result], known_ids: Collection[str]) -> tuple[list[Result], list[str]]:
-        """Rename the verdicts that the baseline speaks of, and list the departures from it.
+        """Mark the verdicts that the baseline covers as XFAIL or XPASS, and list the departures from it.
 
         Parameters
         ----------
         known_ids : collection of str
-            Ids of all vectors of the suites, run or not: an entry for none of them is stale.
+            Ids of all vectors of the suites, run or not; an entry with another id is stale.
         """
         applied: list[Result] = []
         departures: list[str] = []
@@ -63,7 +65,7 @@ class Baseline:
 
 
 def baseline_of(decoder: str, results: Sequence[Result], previous: Baseline | None = None) -> Baseline:
-    """The baseline that these results, as run and without one applied, agree with; reasons are kept."""
+    """Create the baseline that matches the results of a run without baseline; reasons of ``previous`` are kept."""
     reasons = {name: known.reason for name, known in previous.failures.items()} if previous else {}
     failures = {
         result.vector: KnownFailure(verdict=result.label, reason=reasons.get(result.vector, ""))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``python -m nnr_conformance``, and ``nnr conformance``."""
+"""Command line of ``python -m nnr_conformance`` and ``nnr conformance``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nnr_conformance.cli_options import add_limits, add_selection, limits_of, se
 from nnr_conformance.coverage import load_coverage, render_coverage
 from nnr_conformance.errors import ConformanceError, UsageError
 from nnr_conformance.explain import explain
+from nnr_conformance.json_schema import load_json, save_json
 from nnr_conformance.lint import lint
-from nnr_conformance.record import load_record, save_record
 from nnr_conformance.reports import REPORTS
 from nnr_conformance.result import Log, Result, load_log
 from nnr_conformance.runner import Plan, run
@@ -39,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command and return its exit code."""
     parser = _make_parser()
     try:
         options = parser.parse_args(argv)
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
-        # Quiet under `| head`; the interpreter's last flush must not complain either.
+        # `| head` closed the pipe: stay quiet, also in the interpreter's last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
 
@@ -67,14 +67,18 @@ def _make_parser() -> _Parser:
     command = commands.add_parser("run", help="run decoders on vectors", epilog=_EPILOG)
     add_selection(command)
     add_limits(command)
-    command.add_argument("--decoder", "-d", action="append", metavar="D", help="may be given several times")
-    command.add_argument("--jobs", "-j", type=int, default=os.cpu_count() or 1, help="vectors at once")
     command.add_argument(
-        "--repeats", type=int, default=1, help="runs of each vector; those that differ are FLAKY"
+        "--decoder", "-d", action="append", metavar="D", help="decoder under test; repeatable"
     )
-    command.add_argument("--baseline", type=Path, metavar="FILE", help="known failures, two-sided")
     command.add_argument(
-        "--write-baseline", type=Path, metavar="FILE", help="write what is found as the baseline"
+        "--jobs", "-j", type=int, default=os.cpu_count() or 1, help="number of vectors run in parallel"
+    )
+    command.add_argument("--repeats", type=int, default=1, help="runs per vector; differing runs are FLAKY")
+    command.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="file of known failures; an unexpected pass differs too"
+    )
+    command.add_argument(
+        "--write-baseline", type=Path, metavar="FILE", help="write the failures of this run as the baseline"
     )
     command.add_argument("--log", type=Path, metavar="FILE", help="write the JSON-lines log")
     command.add_argument(
@@ -84,7 +88,7 @@ def _make_parser() -> _Parser:
     command.set_defaults(run=_run)
 
     command = commands.add_parser(
-        "report", help="render logs, such as those of shards or of several decoders"
+        "report", help="render one or several logs, for example of shards or of several decoders"
     )
     command.add_argument("logs", nargs="+", type=Path)
     command.add_argument(
@@ -92,45 +96,47 @@ def _make_parser() -> _Parser:
     )
     command.set_defaults(run=_report)
 
-    command = commands.add_parser("list", help="list vectors, or check the suites themselves")
+    command = commands.add_parser("list", help="list vectors, or check the suites")
     add_selection(command)
     command.add_argument(
         "--check", action="store_true", help="check files, hashes and rules; exit 1 on a fault"
     )
     command.add_argument(
-        "--elements", type=Path, help="with --check: file with the grammar's elements, one a line"
+        "--elements",
+        type=Path,
+        help="with --check: file that lists the syntax elements of the grammar, one per line",
     )
     command.set_defaults(run=_list)
 
-    command = commands.add_parser("explain", help="the first divergence of a decoder on one vector")
+    command = commands.add_parser("explain", help="show the first divergence of a decoder on one vector")
     command.add_argument("id")
     command.add_argument("--suites", type=Path, metavar="DIR")
     command.add_argument("--decoder", "-d", default="native", metavar="D")
     command.add_argument(
-        "--against", metavar="D", help="a decoder to compare with where only hashes are stored"
+        "--against", metavar="D", help="decoder whose arrays replace expectations that are stored as hashes"
     )
     add_limits(command)
     command.set_defaults(run=_explain)
 
-    command = commands.add_parser("coverage", help="what the vectors exercise")
-    command.add_argument("--file", type=Path, help="default: coverage.json beside the suites' folder")
+    command = commands.add_parser("coverage", help="show how much of the format the vectors exercise")
+    command.add_argument("--file", type=Path, help="default: coverage.json beside the folder of the suites")
     command.add_argument("--suites", type=Path, metavar="DIR")
     command.add_argument(
-        "--floor", type=float, default=0.0, metavar="PERCENT", help="exit 1 when a group is below"
+        "--floor", type=float, default=0.0, metavar="PERCENT", help="exit 1 when a group is below this"
     )
-    command.add_argument("--missing", action="store_true", help="list what is not covered")
+    command.add_argument("--missing", action="store_true", help="list uncovered items")
     command.set_defaults(run=_coverage)
 
-    command = commands.add_parser("adapter", help="make an adapter, or list the shipped ones")
+    command = commands.add_parser("adapter", help="create an adapter, or list the shipped ones")
     actions = command.add_subparsers(required=True, metavar="ACTION", parser_class=_Parser)
     action = actions.add_parser("new", help="write the files of a new adapter")
     action.add_argument("name")
     action.add_argument("--kind", choices=("command", "jsonl", "python"), default="command")
     action.add_argument("--folder", type=Path, default=Path())
     action.set_defaults(run=_adapter_new)
-    actions.add_parser("list", help="the shipped adapters and faults").set_defaults(run=_adapter_list)
+    actions.add_parser("list", help="list the shipped adapters and faults").set_defaults(run=_adapter_list)
 
-    commands.add_parser("selftest", help="run every broken decoder").set_defaults(run=_selftest)
+    commands.add_parser("selftest", help="run the deliberately broken decoders").set_defaults(run=_selftest)
     return parser
 
 
@@ -138,12 +144,12 @@ def _run(options: argparse.Namespace) -> int:
     suites = find_suites(options.suites, tuple(options.suite))
     selection = selection_of(options)
     reports = [_parse_report(report) for report in options.report] or [("terminal", None)]
-    baseline = load_record(Baseline, options.baseline) if options.baseline else None
+    baseline = load_json(Baseline, options.baseline) if options.baseline else None
     specs: list[str] = options.decoder or ["native"]
     if len(specs) > 1 and (baseline or options.write_baseline):
-        raise UsageError("a baseline is of one decoder")
+        raise UsageError("a baseline belongs to one decoder: pass --decoder once")
     if options.jobs < 1 or options.repeats < 1:
-        raise UsageError("--jobs and --repeats are at least 1")
+        raise UsageError("--jobs and --repeats must be at least 1")
     vectors = selection.choose(suites)
     logs: list[Log] = []
     for spec in specs:
@@ -155,14 +161,14 @@ def _run(options: argparse.Namespace) -> int:
             jobs=options.jobs,
             repeats=options.repeats,
             baseline=None if options.write_baseline else baseline,
-            selection=selection.describe(),
+            selection=selection.expression(),
             decoder=spec,
             folder=str(options.suites or ""),
         )
         logs.append(run(plan, None if options.quiet else _Progress(len(vectors))))
     if options.write_baseline:
-        previous = load_record(Baseline, options.write_baseline) if options.write_baseline.is_file() else None
-        save_record(baseline_of(logs[0].run.claims.name, logs[0].results, previous), options.write_baseline)
+        previous = load_json(Baseline, options.write_baseline) if options.write_baseline.is_file() else None
+        save_json(baseline_of(logs[0].run.claims.name, logs[0].results, previous), options.write_baseline)
     if options.log:
         reports.append(("log", options.log))
     for kind, path in reports:
@@ -171,7 +177,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 class _Progress:
-    """A line on stderr that counts up; on a terminal only."""
+    """Progress line on stderr; written to terminals only."""
 
     def __init__(self, total: int) -> None:
         self._total, self._done, self._shown = total, 0, sys.stderr.isatty()
@@ -191,7 +197,7 @@ class _Progress:
 def _parse_report(text: str) -> tuple[str, Path | None]:
     kind, equals, path = text.partition("=")
     if kind not in REPORTS:
-        raise UsageError(f"no report {kind!r}; there is {', '.join(REPORTS)}")
+        raise UsageError(f"unknown report {kind!r}; known: {', '.join(REPORTS)}")
     return kind, Path(path) if equals else None
 
 
@@ -228,17 +234,17 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    found = [(s, v) for s in find_suites(options.suites) for v in s.manifest.vectors if v.id == options.id]
-    if not found:
+    matches = [(s, v) for s in find_suites(options.suites) for v in s.manifest.vectors if v.id == options.id]
+    if not matches:
         raise UsageError(f"no vector {options.id!r}")
-    suite, vector = found[0]
+    suite, vector = matches[0]
     against = resolve_adapter(options.against) if options.against else None
-    told = explain(
+    explanation = explain(
         resolve_adapter(options.decoder), suite, vector, limits_of(options), options.decoder, against,
         str(options.suites or ""),
     )  # fmt: skip
-    _write(told.text, None)
-    return 0 if told.passes else 1
+    _write(explanation.text, None)
+    return 0 if explanation.passes else 1
 
 
 def _coverage(options: argparse.Namespace) -> int:

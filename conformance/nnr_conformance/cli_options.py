@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that several commands share: which vectors, and what a decoder may spend."""
+"""Command-line options shared by several commands: selection of vectors and limits."""
 
 from __future__ import annotations
 
@@ -14,13 +14,30 @@ from nnr_conformance.vector import SIZE_CLASSES
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Which vectors."""
-    parser.add_argument("ids", nargs="*", metavar="ID", help="ids or globs over them")
-    parser.add_argument("--suites", type=Path, metavar="DIR", help="where the suites are")
-    parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="core, extended, ...")
+    """Add the options that select vectors."""
+    parser.add_argument("ids", nargs="*", metavar="ID", help="vector ids or globs")
+    parser.add_argument(
+        "--suites",
+        type=Path,
+        metavar="DIR",
+        help="folder of the suites; default: $NNR_SUITES, else conformance/suites",
+    )
+    parser.add_argument(
+        "--suite",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="core, extended, invalid or resource; repeatable",
+    )
     parser.add_argument("--feature", action="append", default=[], metavar="NAME")
-    parser.add_argument("--clause", action="append", default=[], metavar="5.3", help="with its subclauses")
-    parser.add_argument("--element", action="append", default=[], metavar="NAME", help="a syntax element")
+    parser.add_argument(
+        "--clause",
+        action="append",
+        default=[],
+        metavar="5.3",
+        help="clause of the specification, with its subclauses",
+    )
+    parser.add_argument("--element", action="append", default=[], metavar="NAME", help="syntax element")
     parser.add_argument("--profile", action="append", default=[], type=int, choices=(0, 1))
     parser.add_argument("--requirement", default="", choices=("shall", "should"))
     parser.add_argument("--max-size", default="", choices=SIZE_CLASSES)
@@ -28,9 +45,9 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def selection_of(options: argparse.Namespace) -> Selection:
-    """The selection that the options ask for."""
+    """Create the selection that the options describe."""
     if unknown := [name for name in options.feature if name not in FEATURES]:
-        raise UsageError(f"no feature {unknown[0]!r}; there is {', '.join(FEATURES)}")
+        raise UsageError(f"unknown feature {unknown[0]!r}; known: {', '.join(FEATURES)}")
     return Selection(
         ids=tuple(options.ids),
         features=tuple(options.feature),
@@ -44,25 +61,37 @@ def selection_of(options: argparse.Namespace) -> Selection:
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    """What a decoder may spend on a vector."""
+    """Add the options that limit a decoder."""
     parser.add_argument(
-        "--seconds", type=float, default=Limits.seconds, help="per vector; a vector may ask for less"
+        "--seconds",
+        type=float,
+        default=Limits.seconds,
+        help="wall-clock seconds per vector; a vector may have a lower bound",
     )
     parser.add_argument(
-        "--cpu-seconds", type=float, default=None, help="CPU time of all the decoder's processes"
+        "--cpu-seconds",
+        type=float,
+        default=None,
+        help="CPU seconds per vector, over all processes of the decoder",
     )
     parser.add_argument(
-        "--memory-mib", type=int, default=Limits.memory_bytes >> 20, help="of all its processes"
+        "--memory-mib",
+        type=int,
+        default=Limits.memory_bytes >> 20,
+        help="resident memory of all processes of the decoder",
     )
     parser.add_argument(
-        "--time-scale", type=float, default=1.0, help="multiplies the vectors' own time bounds"
+        "--time-scale",
+        type=float,
+        default=1.0,
+        help="factor on the time bounds of vectors, for slow machines",
     )
 
 
 def limits_of(options: argparse.Namespace) -> Limits:
-    """The limits that the options ask for."""
+    """Create the limits that the options describe."""
     if min(options.seconds, options.memory_mib, options.time_scale) <= 0:
-        raise UsageError("limits are positive")
+        raise UsageError("limits must be positive")
     return Limits(
         seconds=options.seconds,
         memory_bytes=options.memory_mib << 20,

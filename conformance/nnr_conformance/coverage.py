@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coverage: what the vectors exercise, counted by whoever generates them and stored beside the suites."""
+"""Coverage of the format by the vectors; counted by the generators and stored beside the suites."""
 
 from __future__ import annotations
 
@@ -8,58 +8,62 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nnr_conformance.record import item, load_record
+from nnr_conformance.json_schema import json_field, load_json
 from nnr_conformance.suite import Suite
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoverageItem:
-    """One thing that can be covered."""
+    """One coverable item."""
 
-    id: str = item("What: `cabac_unary_length_minus1=0`, `context[17].bin1`.", pattern=r"\S")
-    covered_by: tuple[str, ...] = item("Ids of the vectors that reach it; a few are enough.", default=())
-    count: int | None = item("How often they reach it in all.", default=None, minimum=0)
-    reachable: bool = item("Whether any stream can reach it.", default=True)
-    reason: str = item("Why it is not reachable, or not covered.", default="")
+    id: str = json_field(
+        "Name of the item: `cabac_unary_length_minus1=0`, `context[17].bin1`.", pattern=r"\S"
+    )
+    covered_by: tuple[str, ...] = json_field("Ids of some of the vectors that reach the item.", default=())
+    count: int | None = json_field(
+        "Number of times that all vectors together reach the item.", default=None, minimum=0
+    )
+    reachable: bool = json_field("False if no stream can reach the item.", default=True)
+    reason: str = json_field("Reason for an item that is not reachable or not covered.", default="")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoverageGroup:
-    """Things of one kind."""
+    """Coverable items of one kind."""
 
-    name: str = item(
+    name: str = json_field(
         "Name: syntax-elements, grammar-branches, contexts, initialisations, escapes.", pattern=r"\S"
     )
-    title: str = item("One line.", default="")
-    items: tuple[CoverageItem, ...] = item("The things.", min_items=1)
+    title: str = json_field("One-line title.", default="")
+    items: tuple[CoverageItem, ...] = json_field("Items of the group.", min_items=1)
 
     @property
     def n_reachable(self) -> int:
-        """How many can be reached."""
+        """Number of reachable items."""
         return sum(part.reachable for part in self.items)
 
     @property
     def n_covered(self) -> int:
-        """How many of those are."""
+        """Number of reachable items that are covered."""
         return sum(part.reachable and bool(part.covered_by) for part in self.items)
 
     @property
     def percent(self) -> float:
-        """Covered of what is reachable."""
+        """Share of the reachable items that is covered, in percent."""
         return 100.0 * self.n_covered / self.n_reachable if self.n_reachable else 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """All groups, and the suites in which they were counted."""
+    """Coverage counts with the suites that they belong to."""
 
-    format: Literal["nnr-conformance-coverage/1"] = item("The format of this file.")
-    suites: dict[str, str] = item("SHA-256 of each suite's manifest when it was counted.")
-    tool: str = item("The program that counted.", default="")
-    groups: tuple[CoverageGroup, ...] = item("The groups.", min_items=1)
+    format: Literal["nnr-conformance-coverage/1"] = json_field("Name and version of the file format.")
+    suites: dict[str, str] = json_field("SHA-256 of the manifest of every suite at the time of counting.")
+    tool: str = json_field("Program that counted.", default="")
+    groups: tuple[CoverageGroup, ...] = json_field("Groups of items.", min_items=1)
 
     def faults(self, suites: Sequence[Suite]) -> list[str]:
-        """What makes the counts worthless: other suites, unknown vectors, excuses without a reason."""
+        """Faults that invalidate the counts: changed suites, unknown vectors, unreachable items without a reason."""
         faults = []
         present = {suite.name: suite.manifest_sha256() for suite in suites}
         for name, sha256 in self.suites.items():
@@ -85,19 +89,19 @@ class Coverage:
 
 
 def load_coverage(path: Path) -> Coverage:
-    """Read ``conformance/coverage.json``."""
-    return load_record(Coverage, path)
+    """Read a coverage file."""
+    return load_json(Coverage, path)
 
 
 def render_coverage(coverage: Coverage, *, missing: bool = False) -> str:
-    """A line for each group; with ``missing``, what it lacks."""
+    """One line per group; with ``missing``, also its uncovered items."""
     width = max(len(group.name) for group in coverage.groups)
     lines = []
     for group in coverage.groups:
-        out = len(group.items) - group.n_reachable
-        beyond = f", {out} not reachable" if out else ""
+        n_unreachable = len(group.items) - group.n_reachable
+        suffix = f", {n_unreachable} not reachable" if n_unreachable else ""
         lines.append(
-            f"{group.name:{width}}  {group.percent:6.2f} %  {group.n_covered}/{group.n_reachable}{beyond}"
+            f"{group.name:{width}}  {group.percent:6.2f} %  {group.n_covered}/{group.n_reachable}{suffix}"
         )
         if missing:
             for part in group.items:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the checker raises on its own account; each class knows the exit code it ends in."""
+"""Errors of the checker itself, each with the exit code that it leads to."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import ClassVar
 
 
 class ConformanceError(Exception):
-    """Base of the checker's own failures: never the fault of the decoder under test."""
+    """Base of the checker's failures; a fault of the decoder under test is a verdict instead."""
 
     exit_code: ClassVar[int] = 3
 
 
 class UsageError(ConformanceError):
-    """The command line, or a file named on it, asks for something that does not exist."""
+    """Invalid command line, or a missing file or name on it."""
 
     exit_code = 4
 
 
-class RecordError(ConformanceError):
-    """A JSON file departs from its schema; ``path`` says where, in JSONPath-like spelling."""
+class SchemaError(ConformanceError):
+    """Departure of a JSON file from its schema; ``path`` locates it in the spelling of JSONPath."""
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(f"{path}: {message}")
@@ -28,12 +28,12 @@ class RecordError(ConformanceError):
 
 
 class SuiteError(ConformanceError):
-    """A suite is damaged: a file is missing, or its SHA-256 is not the manifest's."""
+    """Damaged suite: a missing file, or a SHA-256 that differs from the manifest."""
 
 
 class StartError(ConformanceError):
-    """The decoder under test cannot be started, or does not shake hands."""
+    """Decoder under test that cannot be started or sends no handshake."""
 
 
 class RunnerError(ConformanceError):
-    """The runner itself broke, so its verdicts cannot be trusted."""
+    """Failure of the runner, whose verdicts are then invalid."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``explain``: one vector, one decoder, the first divergence with everything that is known around it."""
+"""Command ``explain``: the first divergence of a decoder on one vector, with its surroundings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nnr_conformance import kernel
+from nnr_conformance import os_process
 from nnr_conformance.adapter import Adapter
 from nnr_conformance.arrays import Array
 from nnr_conformance.divergence import Divergence, differing, first_difference
 from nnr_conformance.judge import judge
-from nnr_conformance.lane import observe
 from nnr_conformance.layers import Comparison
 from nnr_conformance.limits import Limits
 from nnr_conformance.observation import Observation
@@ -24,13 +23,14 @@ from nnr_conformance.reports.terminal import clean
 from nnr_conformance.suite import Suite
 from nnr_conformance.vector import Vector
 from nnr_conformance.verdict import Verdict
+from nnr_conformance.worker import observe
 
 _AROUND = 3
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The text, and whether the decoder passes."""
+    """Text of an explanation, verdict and divergence."""
 
     text: str
     passes: bool
@@ -38,8 +38,8 @@ class Explanation:
 
 
 def run_once(adapter: Adapter, suite: Suite, vector: Vector, limits: Limits) -> Observation:
-    """Run one vector here, without a lane; nothing is left behind."""
-    kernel.adopt_orphans()
+    """Run one vector in this process, without a worker, and remove everything afterwards."""
+    os_process.adopt_orphans()
     decoder = adapter.build()
     with tempfile.TemporaryDirectory(prefix="nnr_conformance.") as folder:
         try:
@@ -54,16 +54,16 @@ def explain(
     adapter: Adapter, suite: Suite, vector: Vector, limits: Limits, spec: str, against: Adapter | None = None,
     folder: str = "",
 ) -> Explanation:  # fmt: skip
-    """Run a vector and say where the decoder goes wrong first.
+    """Run a vector and explain the first divergence.
 
     Parameters
     ----------
     spec : str
-        What the decoder was given as, for the command that reproduces it.
+        Argument of ``--decoder``, for the command that reproduces the divergence.
     against : Adapter, optional
-        A decoder to compare with where the suite stores hashes only.
+        Decoder to compare with where the suite stores hashes only.
     folder : str, optional
-        What was given as ``--suites``.
+        Argument of ``--suites``.
     """
     seen = run_once(adapter, suite, vector, limits)
     judgement = judge(suite, vector, seen)
@@ -93,7 +93,7 @@ def explain(
         for option, value in (("--suites", folder), ("--decoder", spec))
         if value
     )
-    lines.append(f"  again      python -m nnr_conformance explain {vector.id}{rest}")
+    lines.append(f"  reproduce  python -m nnr_conformance explain {vector.id}{rest}")
     lines += [f"  stream {k}   {suite.path(file)}" for k, file in enumerate(vector.streams)]
     return Explanation("\n".join(lines) + "\n", judgement.verdict is Verdict.PASS, divergence)
 
@@ -108,21 +108,21 @@ def _expected_error(vector: Vector) -> str:
 
 
 def _locate(divergence: Divergence, seen: Observation, other: Observation) -> Divergence | None:
-    """Find the element with another decoder's arrays."""
+    """Locate the first differing element in the arrays of another decoder."""
     if divergence.stream is None or divergence.tensor is None or divergence.layer not in ("levels", "values"):
         return None
     if max(len(seen.answers), len(other.answers)) <= divergence.stream or not other.answers:
         return None
-    here, there = seen.answers[divergence.stream], other.answers[divergence.stream]
-    found: Array | None = getattr(here, divergence.layer).get(divergence.tensor)
-    wanted: Array | None = getattr(there, divergence.layer).get(divergence.tensor)
-    if found is None or wanted is None or found.shape != wanted.shape or found.dtype != wanted.dtype:
+    answer, reference = seen.answers[divergence.stream], other.answers[divergence.stream]
+    actual: Array | None = getattr(answer, divergence.layer).get(divergence.tensor)
+    wanted: Array | None = getattr(reference, divergence.layer).get(divergence.tensor)
+    if actual is None or wanted is None or actual.shape != wanted.shape or actual.dtype != wanted.dtype:
         return None
     located = first_difference(
-        wanted, found, layer=divergence.layer, bits=there.bits.get(divergence.tensor),
+        wanted, actual, layer=divergence.layer, bits=reference.bits.get(divergence.tensor),
         stream=divergence.stream, unit=divergence.unit, tensor=divergence.tensor,
     )  # fmt: skip
-    return located and replace(located, message="the first element that differs from the other decoder's")
+    return located and replace(located, message="the first element that differs from the other decoder")
 
 
 def _spell(comparison: Comparison, divergence: Divergence) -> list[str]:
@@ -144,31 +144,31 @@ def _spell(comparison: Comparison, divergence: Divergence) -> list[str]:
     ]
     for title, value, code in (
         ("expected", divergence.expected, divergence.expected_hex),
-        ("found", divergence.found, divergence.found_hex),
+        ("actual", divergence.actual, divergence.actual_hex),
     ):
         if value is not None:
             lines.append(f"  {title:10} {clean(value)}" + (f"   0x{code}" if code else ""))
     if divergence.n_different is not None:
-        lines.append(f"  in all     {divergence.n_different} of {divergence.n_elements} elements differ")
+        lines.append(f"  total      {divergence.n_different} of {divergence.n_elements} elements differ")
     return lines + _around(comparison, divergence)
 
 
 def _around(comparison: Comparison, divergence: Divergence) -> list[str]:
-    """A few elements before and behind the divergence, in C order."""
+    """Elements around the divergence, in C order."""
     if divergence.index is None or divergence.stream is None or divergence.tensor is None:
         return []
     kind = divergence.layer.removesuffix("s")
     stored = comparison.arrays.get(f"{divergence.stream}/{kind}:{divergence.tensor}")
     answer = comparison.answers[divergence.stream]
-    found = (answer.values if kind == "value" else answer.levels).get(divergence.tensor)
-    if stored is None or found is None:
+    actual = (answer.values if kind == "value" else answer.levels).get(divergence.tensor)
+    if stored is None or actual is None:
         return []
     at = int(np.ravel_multi_index(divergence.index, stored.shape)) if divergence.index else 0
     near = slice(max(0, at - _AROUND), at + _AROUND + 1)
-    unequal = differing(stored, found)[near]
+    unequal = differing(stored, actual)[near]
     rows = [
         f"{title} "
         + " ".join(f"{'>' if bad else ''}{value!s}" for value, bad in zip(row, unequal, strict=True))
-        for title, row in (("expected", stored.reshape(-1)[near]), ("found   ", found.reshape(-1)[near]))
+        for title, row in (("expected", stored.reshape(-1)[near]), ("actual  ", actual.reshape(-1)[near]))
     ]
     return [f"  around     {rows[0]}", f"             {rows[1]}"]

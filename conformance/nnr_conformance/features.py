@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The registered features: the columns of every report, and what a decoder may say it does not support."""
+"""Registered features: rows of the reports, and the names by which a decoder limits its claims."""
 
 from __future__ import annotations
 

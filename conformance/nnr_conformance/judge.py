@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what was seen to a verdict: the only place that decides."""
+"""Verdicts: the only module that judges an observation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nnr_conformance.suite import Suite
 from nnr_conformance.vector import Vector
 from nnr_conformance.verdict import Verdict
 
-# In the order in which a decoder goes wrong: the first layer that differs is the one to look at.
+# In decoding order: an error in one layer usually spoils the later ones.
 _LAYERS: tuple[tuple[str, Callable[[Comparison], tuple[Shown, Divergence | None]]], ...] = (
     ("units", compare_units),
     ("trace", compare_traces),
@@ -46,14 +46,14 @@ _BROKEN = {
 
 @dataclass
 class Judgement:
-    """A verdict with its reason.
+    """Verdict with its reason.
 
     Parameters
     ----------
     at : str
-        What goes in brackets: the layer of a FAIL, the signal of a CRASH.
+        Detail in brackets: the layer of a FAIL, the signal of a CRASH.
     layers : dict of str to {"pass", "fail", "not shown"}
-        The score of every layer that the vector states.
+        Score of every layer that the vector states.
     """
 
     verdict: Verdict
@@ -72,7 +72,7 @@ def judge(suite: Suite, vector: Vector, seen: Observation) -> Judgement:
         return Judgement(_BROKEN[seen.status], seen.at, seen.detail)
     judgement = _judge_answer(suite, vector, seen)
     if seen.n_orphans and judgement.verdict is Verdict.PASS:
-        detail = f"left {seen.n_orphans} process{'es' if seen.n_orphans > 1 else ''} behind"
+        detail = f"{seen.n_orphans} process{'es' if seen.n_orphans > 1 else ''} outlived the answer"
         return Judgement(Verdict.FAIL, "process", detail, judgement.layers)
     return judgement
 
@@ -97,31 +97,35 @@ def _judge_answer(suite: Suite, vector: Vector, seen: Observation) -> Judgement:
 
 
 def _judge_rejection(vector: Vector, seen: Observation) -> Judgement:
-    told, expect = seen.rejection, vector.expect.error
+    rejection, expect = seen.rejection, vector.expect.error
     layers = {"verdict": "pass"}
     if expect is None:
         return Judgement(Verdict.PASS, "", "", layers)
     checks: dict[str, tuple[Any, Callable[[Any], bool], str]] = {
-        "class": (told and told.error_class, lambda x: x in expect.classes, " or ".join(expect.classes)),
-        "stage": (told and told.stage, lambda x: x == expect.stage, expect.stage),
-        "stream": (told and told.stream, lambda x: x == expect.stream, str(expect.stream)),
+        "class": (
+            rejection and rejection.error_class,
+            lambda x: x in expect.classes,
+            " or ".join(expect.classes),
+        ),
+        "stage": (rejection and rejection.stage, lambda x: x == expect.stage, expect.stage),
+        "stream": (rejection and rejection.stream, lambda x: x == expect.stream, str(expect.stream)),
         "bit": (
-            None if told is None or expect.bits is None else told.bit_offset,
+            None if rejection is None or expect.bits is None else rejection.bit_offset,
             lambda x: expect.bits is not None and expect.bits[0] <= x <= expect.bits[1],
             f"within {list(expect.bits or ())}",
         ),
     }
     wrong: Divergence | None = None
-    for name, (found, accept, wanted) in checks.items():
-        fine = found is None or accept(found)
-        layers[f"error.{name}"] = "not shown" if found is None else "pass" if fine else "fail"
+    for name, (actual, accept, wanted) in checks.items():
+        fine = actual is None or accept(actual)
+        layers[f"error.{name}"] = "not shown" if actual is None else "pass" if fine else "fail"
         if not fine and wrong is None:
             wrong = Divergence(layer="error", message=f"the {name} of the rejection differs", path=name,
                                stream=expect.stream, bit=expect.bits[0] if expect.bits else None,
-                               expected=wanted, found=str(found))  # fmt: skip
+                               expected=wanted, actual=str(actual))  # fmt: skip
     if wrong is None:
         return Judgement(Verdict.PASS, "", "", layers)
-    detail = f"{wrong.path}: expected {wrong.expected}, found {wrong.found}"
+    detail = f"{wrong.path}: expected {wrong.expected}, actual {wrong.actual}"
     return Judgement(Verdict.WRONG_ERROR, str(wrong.path), detail, layers, wrong)
 
 
@@ -140,11 +144,11 @@ def _judge_layers(suite: Suite, vector: Vector, seen: Observation) -> Judgement:
         first = first or divergence
     if first is None:
         return Judgement(Verdict.PASS, "", "", layers)
-    return Judgement(Verdict.FAIL, first.layer, describe(first), layers, first)
+    return Judgement(Verdict.FAIL, first.layer, describe_divergence(first), layers, first)
 
 
-def describe(divergence: Divergence) -> str:
-    """One line about a divergence."""
+def describe_divergence(divergence: Divergence) -> str:
+    """Describe a divergence in one line."""
     place = []
     if divergence.tensor is not None:
         place.append(divergence.tensor + ("" if divergence.index is None else str(list(divergence.index))))
@@ -152,8 +156,8 @@ def describe(divergence: Divergence) -> str:
         place.append(divergence.path)
     if divergence.bit is not None:
         place.append(f"bit {divergence.bit}")
-    where = " at ".join(place)
-    text = f"{where}: {divergence.message}" if where else divergence.message
+    location = " at ".join(place)
+    text = f"{location}: {divergence.message}" if location else divergence.message
     if divergence.expected is not None:
-        text += f": expected {divergence.expected}, found {divergence.found}"
+        text += f": expected {divergence.expected}, actual {divergence.actual}"
     return text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One comparison per layer of a decoded vector; each gives its first divergence, or None."""
+"""Comparison of a decoded vector with its expectation, one function per layer."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from nnr_conformance.answer import Answer, HashedTensor
+from nnr_conformance.answer import Answer, TensorDigest
 from nnr_conformance.arrays import Array, load_arrays
 from nnr_conformance.divergence import Divergence, differing, first_difference
 from nnr_conformance.expectation import ExpectedLevels, ExpectedValues
-from nnr_conformance.record import write_record
+from nnr_conformance.json_schema import to_json
 from nnr_conformance.suite import Suite
 from nnr_conformance.vector import Vector
 
 
 @dataclass
 class Comparison:
-    """A vector's expectation beside the answers of a decoder, one per stream."""
+    """Expectation of a vector and the answers of a decoder, one per stream."""
 
     suite: Suite
     vector: Vector
@@ -28,7 +28,7 @@ class Comparison:
 
     @property
     def arrays(self) -> Mapping[str, Array]:
-        """The stored arrays, read when the first difference asks for them."""
+        """Stored arrays of the vector, read on first use."""
         if self._arrays is None:
             stored = self.vector.expect.arrays
             if stored is not None:
@@ -40,11 +40,11 @@ class Comparison:
 _MAX_LINE = 80
 
 Shown = bool
-"""Whether the decoder gave anything to score; a layer that is not shown is not scored."""
+"""True if the decoder answered the layer; otherwise the layer is not scored."""
 
 
 def compare_units(comparison: Comparison) -> tuple[Shown, Divergence | None]:
-    """Unit types, places and sizes."""
+    """Compare unit types, offsets and sizes."""
     shown = False
     for stream, (expected, answer) in enumerate(
         zip(comparison.vector.expect.units or (), comparison.answers, strict=True)
@@ -52,17 +52,17 @@ def compare_units(comparison: Comparison) -> tuple[Shown, Divergence | None]:
         if answer.report is None or answer.report.units is None:
             continue
         shown = True
-        wanted = [write_record(unit) for unit in expected]
-        for unit, (want, found) in enumerate(zip_longest(wanted, answer.report.units)):
+        wanted = [to_json(unit) for unit in expected]
+        for unit, (want, actual) in enumerate(zip_longest(wanted, answer.report.units)):
             if divergence := _compare_fields(
-                want, found, "units", f"nnr_unit[{unit}]", stream=stream, unit=unit
+                want, actual, "units", f"nnr_unit[{unit}]", stream=stream, unit=unit
             ):
                 return shown, divergence
     return shown, None
 
 
 def compare_traces(comparison: Comparison) -> tuple[Shown, Divergence | None]:
-    """Syntax traces, line by line."""
+    """Compare syntax traces line by line."""
     shown = False
     for stream, (file, answer) in enumerate(
         zip(comparison.vector.expect.traces or (), comparison.answers, strict=True)
@@ -71,9 +71,9 @@ def compare_traces(comparison: Comparison) -> tuple[Shown, Divergence | None]:
             continue
         shown = True
         wanted = comparison.suite.read(file).decode("utf-8").splitlines()
-        for want, found in zip_longest(wanted, answer.trace.splitlines()):
-            if want != found:
-                bit, _, element, *_ = f"{want or found}\t\t\t".split("\t")
+        for want, actual in zip_longest(wanted, answer.trace.splitlines()):
+            if want != actual:
+                bit, _, element, *_ = f"{want or actual}\t\t\t".split("\t")
                 return shown, Divergence(
                     layer="trace",
                     message="the first line that differs",
@@ -81,13 +81,13 @@ def compare_traces(comparison: Comparison) -> tuple[Shown, Divergence | None]:
                     path=element,
                     bit=int(bit) if bit.isdigit() else None,
                     expected=_line(want),
-                    found=_line(found),
+                    actual=_line(actual),
                 )
     return shown, None
 
 
 def compare_arithmetic(comparison: Comparison) -> tuple[Shown, Divergence | None]:
-    """The arithmetic decoder's registers after each tensor, as far as both tell them."""
+    """Compare the state of the arithmetic decoder after every tensor, in the fields that both sides have."""
     shown = False
     for state in comparison.vector.expect.arithmetic or ():
         report = comparison.answers[state.stream].report
@@ -95,17 +95,17 @@ def compare_arithmetic(comparison: Comparison) -> tuple[Shown, Divergence | None
             continue
         shown = True
         place = {"stream": state.stream, "unit": state.unit, "tensor": state.tensor}
-        found = report.arithmetic.get(state.tensor)
-        if found is None:
-            return shown, Divergence(layer="arithmetic", message="no state for the tensor", **place)  # type: ignore[arg-type]  # mixed
-        wanted = {k: v for k, v in write_record(state).items() if k in found and k not in place}
-        if divergence := _compare_fields(wanted, found, "arithmetic", "state", **place):
+        actual = report.arithmetic.get(state.tensor)
+        if actual is None:
+            return shown, Divergence(layer="arithmetic", message="no state for the tensor", **place)  # type: ignore[arg-type]  # int and str values
+        wanted = {k: v for k, v in to_json(state).items() if k in actual and k not in place}
+        if divergence := _compare_fields(wanted, actual, "arithmetic", "state", **place):
             return shown, divergence
     return shown, None
 
 
 def compare_topology(comparison: Comparison) -> tuple[Shown, Divergence | None]:
-    """The bytes of every topology unit."""
+    """Compare the bytes of every topology unit."""
     expect = comparison.vector.expect.topology or ()
     shown = False
     for stream, answer in enumerate(comparison.answers):
@@ -113,19 +113,19 @@ def compare_topology(comparison: Comparison) -> tuple[Shown, Divergence | None]:
             continue
         shown = True
         wanted = [part for part in expect if part.stream == stream]
-        for number, (want, found) in enumerate(zip_longest(wanted, answer.report.topology)):
+        for number, (want, actual) in enumerate(zip_longest(wanted, answer.report.topology)):
             fields = None if want is None else {"size_bytes": want.size_bytes, "sha256": want.sha256}
-            told = None if found is None else write_record(found)
+            digest = None if actual is None else to_json(actual)
             unit = None if want is None else want.unit
             if divergence := _compare_fields(
-                fields, told, "topology", f"topology[{number}]", stream=stream, unit=unit
+                fields, digest, "topology", f"topology[{number}]", stream=stream, unit=unit
             ):
                 return shown, divergence
     return shown, None
 
 
 def compare_reencode(comparison: Comparison) -> tuple[Shown, Divergence | None]:
-    """The streams built again."""
+    """Compare the rebuilt streams."""
     shown = False
     for stream, (sha256, answer) in enumerate(
         zip(comparison.vector.expect.reencode or (), comparison.answers, strict=True)
@@ -133,14 +133,14 @@ def compare_reencode(comparison: Comparison) -> tuple[Shown, Divergence | None]:
         if answer.report is None or answer.report.reencode is None:
             continue
         shown = True
-        found = {"sha256": answer.report.reencode.sha256}
-        if divergence := _compare_fields({"sha256": sha256}, found, "reencode", "stream", stream=stream):
+        actual = {"sha256": answer.report.reencode.sha256}
+        if divergence := _compare_fields({"sha256": sha256}, actual, "reencode", "stream", stream=stream):
             return shown, divergence
     return shown, None
 
 
 def compare_levels(comparison: Comparison) -> tuple[Shown, Divergence | None]:
-    """The integer levels of every tensor, where any are given."""
+    """Compare the levels of every tensor, if the answers hold any."""
     shown = any(answer.hashed_levels() for answer in comparison.answers)
     if not shown:
         return False, None
@@ -151,7 +151,7 @@ def compare_levels(comparison: Comparison) -> tuple[Shown, Divergence | None]:
 
 
 def compare_values(comparison: Comparison) -> tuple[Shown, Divergence | None]:
-    """The reconstructed tensors: mandatory, and no others beside them."""
+    """Compare the reconstructed tensors; all are mandatory, and no others may be present."""
     expected = comparison.vector.expect.values or ()
     return True, _compare_tensors(
         comparison, "value", expected, lambda answer: (answer.hashed_values(), answer.values)
@@ -159,22 +159,22 @@ def compare_values(comparison: Comparison) -> tuple[Shown, Divergence | None]:
 
 
 def _line(line: str | None) -> str:
-    """A trace's line for people."""
+    """Shorten a trace line for people."""
     if line is None:
         return "the end"
-    told = line.replace("\t", " ")
-    return told if len(told) <= _MAX_LINE else f"{told[:_MAX_LINE]}…"
+    text = line.replace("\t", " ")
+    return text if len(text) <= _MAX_LINE else f"{text[:_MAX_LINE]}…"
 
 
-def _compare_fields(want: Any, found: Any, layer: str, path: str, **place: Any) -> Divergence | None:
-    if want is None or found is None:
-        missing = "is missing" if found is None else "is not expected"
+def _compare_fields(want: Any, actual: Any, layer: str, path: str, **place: Any) -> Divergence | None:
+    if want is None or actual is None:
+        missing = "is missing" if actual is None else "is not expected"
         return Divergence(layer=layer, message=f"{path} {missing}", path=path, **place)
     for key, value in want.items():
-        if found.get(key) != value:
+        if actual.get(key) != value:
             return Divergence(
                 layer=layer, message="the first field that differs", path=f"{path}.{key}",
-                expected=str(value), found=str(found.get(key)), **place,
+                expected=str(value), actual=str(actual.get(key)), **place,
             )  # fmt: skip
     return None
 
@@ -183,17 +183,17 @@ def _compare_tensors(
     comparison: Comparison,
     kind: str,
     expected: Sequence[ExpectedLevels] | Sequence[ExpectedValues],
-    given: Callable[[Answer], tuple[dict[str, HashedTensor], dict[str, Array]]],
+    tensors_of: Callable[[Answer], tuple[dict[str, TensorDigest], dict[str, Array]]],
 ) -> Divergence | None:
-    told = [given(answer) for answer in comparison.answers]
+    answered = [tensors_of(answer) for answer in comparison.answers]
     for entry in expected:
-        hashed, arrays = told[entry.stream]
+        hashed, arrays = answered[entry.stream]
         divergence = _compare_tensor(
             comparison, kind, entry, hashed.get(entry.tensor), arrays.get(entry.tensor)
         )
         if divergence is not None:
             return divergence
-    for stream, (hashed, _) in enumerate(told):
+    for stream, (hashed, _) in enumerate(answered):
         wanted = {entry.tensor for entry in expected if entry.stream == stream}
         for name in hashed:
             if name not in wanted:
@@ -206,25 +206,27 @@ def _compare_tensor(
     comparison: Comparison,
     kind: str,
     entry: ExpectedLevels | ExpectedValues,
-    found: HashedTensor | None,
+    actual: TensorDigest | None,
     array: Array | None,
 ) -> Divergence | None:
     layer = f"{kind}s"
     place: dict[str, Any] = {"stream": entry.stream, "unit": entry.unit, "tensor": entry.tensor}
-    if found is None:
+    if actual is None:
         return Divergence(layer=layer, message="the tensor is missing", **place)
-    for name, want, given in _attributes(entry, found):
-        if want != given:
+    for name, want, value in _attributes(entry, actual):
+        if want != value:
             return Divergence(layer=layer, message=f"the {name} differs", path=name,
-                              expected=str(want), found=str(given), **place)  # fmt: skip
-    if found.sha256 == entry.sha256:
+                              expected=str(want), actual=str(value), **place)  # fmt: skip
+    if actual.sha256 == entry.sha256:
         return None
     tolerance = entry.tolerance if isinstance(entry, ExpectedValues) else None
     stored = comparison.arrays.get(f"{entry.stream}/{kind}:{entry.tensor}")
     if stored is None or array is None:
-        lacking = "the decoder gives hashes only" if array is None else "the suite stores no array of it"
+        lacking = (
+            "the decoder answers with hashes only" if array is None else "the suite stores no array of it"
+        )
         return Divergence(layer=layer, message=f"the SHA-256 differs ({lacking})",
-                          expected=entry.sha256, found=found.sha256, **place)  # fmt: skip
+                          expected=entry.sha256, actual=actual.sha256, **place)  # fmt: skip
     if tolerance is not None and not differing(stored, array, tolerance).any():
         return None
     bits = comparison.arrays.get(f"{entry.stream}/bit:{entry.tensor}")
@@ -234,7 +236,7 @@ def _compare_tensor(
 
 
 def _attributes(
-    entry: ExpectedLevels | ExpectedValues, found: HashedTensor
+    entry: ExpectedLevels | ExpectedValues, actual: TensorDigest
 ) -> Iterator[tuple[str, Any, Any]]:
-    yield "dtype", entry.dtype if isinstance(entry, ExpectedValues) else "int32", found.dtype
-    yield "shape", entry.shape, found.shape
+    yield "dtype", entry.dtype if isinstance(entry, ExpectedValues) else "int32", actual.dtype
+    yield "shape", entry.shape, actual.shape

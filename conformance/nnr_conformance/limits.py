@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a decoder may spend on one vector."""
+"""Limits of time, memory and output per vector."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from nnr_conformance.vector import Vector
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one run; a vector's own bounds tighten them.
+    """Limits of one run; the bounds of a vector tighten them.
 
     Parameters
     ----------
     seconds : float
-        Wall-clock time.
+        Wall-clock time in seconds.
     cpu_seconds : float, optional
-        CPU time of all the decoder's processes together; for a busy machine, with generous ``seconds``.
+        CPU time of all processes of the decoder, in seconds. On a busy machine it replaces ``seconds``, which is then generous.
     memory_bytes : int
-        Resident memory of all the decoder's processes together.
+        Resident memory of all processes of the decoder, in bytes.
     output_bytes : int
-        Length of any one file that the decoder writes, its terminal output included.
+        Length of every file that the decoder writes, terminal output included.
     time_scale : float
-        Multiplies a vector's own time bound, for slow decoders and slow machines.
+        Factor on the time bounds of vectors, for slow decoders and slow machines.
     """
 
     seconds: float = 60.0
@@ -33,7 +33,7 @@ class Limits:
     cpu_seconds: float | None = None
 
     def of(self, vector: Vector) -> Limits:
-        """The limits that hold for one vector."""
+        """Limits of one vector."""
         if vector.bounds is None:
             return self
         return replace(

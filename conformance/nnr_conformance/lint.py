@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the schema cannot say: the rules between the fields of a suite, and between it and its files."""
+"""Rules of a suite beyond its JSON Schema: relations between fields, and between the manifest and its files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from nnr_conformance.vector import Vector, size_class
 def lint(
     suites: Sequence[Suite], elements: Collection[str] | None = None, among: Sequence[Suite] | None = None
 ) -> list[str]:
-    """Every fault of the suites, as sentences; none when they are sound.
+    """Check suites and list their faults as sentences.
 
     Parameters
     ----------
     among : sequence of Suite, optional
-        All suites, where only some are checked: a vector's parent may be in another one.
+        All suites, if only some are checked; the parent of a vector may be in another suite.
     elements : collection of str, optional
-        The syntax elements of the grammar; with it, an unknown element is a fault.
+        Syntax elements of the grammar; other elements are then faults.
     """
     faults: list[str] = []
     known: dict[str, Vector] = {}

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest: one JSON file per suite, the declaration behind ``schema/manifest.schema.json``."""
+"""Manifest: the JSON file of a suite, declared for ``schema/manifest.schema.json``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from nnr_conformance.record import item
+from nnr_conformance.json_schema import json_field
 from nnr_conformance.vector import Vector
 
 MANIFEST_FORMAT: Literal["nnr-conformance-manifest/1"] = "nnr-conformance-manifest/1"
@@ -15,14 +15,16 @@ SEMVER = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$"
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A conformance suite: what it is for, its version and its vectors."""
+    """Conformance suite: title, version and vectors."""
 
-    schema: str = item("For editors.", key="$schema", default="../../schema/manifest.schema.json")
-    format: Literal["nnr-conformance-manifest/1"] = item("The format of this file.")
-    suite: str = item("Name of the suite and of its folder.", pattern=r"^[a-z][a-z0-9-]*$")
-    version: str = item(
+    schema: str = json_field(
+        "Schema of this file, for editors.", key="$schema", default="../../schema/manifest.schema.json"
+    )
+    format: Literal["nnr-conformance-manifest/1"] = json_field("Name and version of the file format.")
+    suite: str = json_field("Name of the suite and of its folder.", pattern=r"^[a-z][a-z0-9-]*$")
+    version: str = json_field(
         "Semantic version: a changed or removed expectation is major, new vectors minor, wording a patch.",
         pattern=SEMVER,
     )
-    title: str = item("One line.", pattern=r"\S")
-    vectors: tuple[Vector, ...] = item("The cases.")
+    title: str = json_field("One-line title.", pattern=r"\S")
+    vectors: tuple[Vector, ...] = json_field("Vectors of the suite.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was seen of one decoder on one vector, before anything is judged."""
+"""Observed behaviour of a decoder on one vector, before it is judged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nnr_conformance.answer import Answer, Rejection
 
 
 class Status(Enum):
-    """How the decoder came back, or did not."""
+    """Outcome of one run."""
 
     DECODED = "decoded"
     REJECTED = "rejected"
@@ -28,9 +28,9 @@ class Observation:
     Parameters
     ----------
     at : str
-        The signal or exit code of a crash, the layer (``output``, ``protocol``) of a broken contract.
+        Signal or exit code of a crash; layer (``output``, ``protocol``) of a broken contract.
     n_orphans : int
-        Processes that outlived the answer; they are dead by now.
+        Number of processes that outlived the answer and were killed.
     """
 
     status: Status
@@ -44,10 +44,10 @@ class Observation:
     n_orphans: int = 0
 
     def fingerprint(self) -> object:
-        """Equal for two runs that said the same."""
-        said = [
-            sorted((name, told.sha256, told.shape) for name, told in tensors.items())
+        """Value that is equal for runs with equal answers."""
+        digests = [
+            sorted((name, digest.sha256, digest.shape) for name, digest in tensors.items())
             for answer in self.answers
             for tensors in (answer.hashed_values(), answer.hashed_levels())
         ]
-        return self.status, self.at, said, self.rejection and self.rejection.error_class
+        return self.status, self.at, digests, self.rejection and self.rejection.error_class

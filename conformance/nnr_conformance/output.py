@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading what a decoder wrote for one stream: NPZ, safetensors or a report, told apart by content."""
+"""Output files of a decoder: NPZ, safetensors or a report, recognised by content."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from nnr_conformance.answer import Answer, Report
 from nnr_conformance.arrays import Array, load_arrays
-from nnr_conformance.errors import RecordError
-from nnr_conformance.record import read_record
+from nnr_conformance.errors import SchemaError
+from nnr_conformance.json_schema import from_json
 from nnr_conformance.safetensors import parse_safetensors
 
 EXTENSIONS = {"npz": ".npz", "safetensors": ".safetensors", "hashes": ".json"}
 
 
 class OutputError(Exception):
-    """The decoder said that it decoded, but what it wrote cannot be read."""
+    """Missing or unreadable output of a decoder that reported success."""
 
 
 def read_output(path: Path) -> Answer:
-    """Read an output file, and the report (``path`` + ``.json``) and trace (``path`` + ``.trace``) beside it.
+    """Read an output file with the report (``path`` + ``.json``) and the trace (``path`` + ``.trace``) beside it.
 
     Raises
     ------
@@ -38,14 +38,14 @@ def read_output(path: Path) -> Answer:
         trace = path.with_name(path.name + ".trace")
         if trace.is_file():
             answer.trace = trace.read_text(encoding="utf-8")
-    except (ValueError, KeyError, RecordError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, SchemaError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise OutputError(f"{path.name}: {error}") from error
     return answer
 
 
 def parse_report(text: str) -> Report:
-    """Parse a report; raises `RecordError` or ValueError."""
-    return read_record(Report, json.loads(text), "report")
+    """Parse a report; raises `SchemaError` or ValueError."""
+    return from_json(Report, json.loads(text), "report")
 
 
 def _read_main(path: Path) -> Answer:
@@ -53,7 +53,7 @@ def _read_main(path: Path) -> Answer:
         start = stream.read(9)
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return sort_arrays(load_arrays(path))
-    # A header's length is under 2**40, so three of its bytes are NUL, which JSON never holds.
+    # The safetensors header is shorter than 2**40 bytes, so the upper three bytes of its length are NUL, unlike any JSON.
     if start[5:9] == b"\0\0\0{":
         return sort_arrays(parse_safetensors(path.read_bytes()))
     if start.lstrip().startswith(b"{"):
@@ -62,7 +62,7 @@ def _read_main(path: Path) -> Answer:
 
 
 def sort_arrays(arrays: dict[str, Array]) -> Answer:
-    """Tell values, levels and bit positions apart by the prefix of their names."""
+    """Sort arrays into values, levels and bit positions by the prefix of their names."""
     answer = Answer()
     kinds = {"value": answer.values, "level": answer.levels, "bit": answer.bits}
     for key, array in arrays.items():

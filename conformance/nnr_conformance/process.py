@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A decoder's processes: started in a session of their own, watched, and killed whole.
+"""Processes of a decoder: started in their own session, watched, and killed together.
 
-One lane runs one decoder at a time and is its subreaper, so every stray descendant of the lane is the
-decoder's. No thread and no bookkeeping of process ids is needed to find it.
+A worker runs one decoder at a time and is its subreaper, so every stray descendant of the worker belongs to the
+decoder. Finding strays needs no thread and no list of process ids.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Literal
 
-from nnr_conformance import kernel
+from nnr_conformance import os_process
 from nnr_conformance.errors import StartError
 from nnr_conformance.limits import Limits
 
 _POLL_SECONDS = 0.02
 _GRACE_SECONDS = 0.25
-"""How long a finished decoder's other processes may take to finish too."""
+"""Time that the other processes of a finished decoder have to end."""
 
 End = Literal["ended", "readable", "timeout", "oom"]
 
@@ -36,12 +36,11 @@ class Process:
     Parameters
     ----------
     argv : sequence of str
-        The command.
+        Command line.
     pipes : bool
-        Whether stdin and stdout are pipes (a persistent child); if not, stdin is empty and stdout joins
-        stderr.
+        If True, stdin and stdout are pipes (persistent child); else stdin is empty and stdout joins stderr.
     stderr : Path
-        File for what it prints.
+        File for the output to stderr.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Process:
         self.peak_memory_bytes = 0
         self.cpu_seconds = 0.0
         self._stderr_path = stderr
-        started_before = set(kernel.descendants(os.getpid()))
+        started_before = set(os_process.descendants(os.getpid()))
         with stderr.open("wb") as errors:
             try:
                 self._child: subprocess.Popen[bytes] = subprocess.Popen(
@@ -77,38 +76,38 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Of the child."""
+        """Process id of the child."""
         return self._child.pid
 
     @property
     def stdin(self) -> IO[bytes]:
-        """The pipe to a persistent child."""
+        """Pipe to a persistent child."""
         assert self._child.stdin is not None
         return self._child.stdin
 
     @property
     def stdout(self) -> IO[bytes]:
-        """The pipe from a persistent child."""
+        """Pipe from a persistent child."""
         assert self._child.stdout is not None
         return self._child.stdout
 
     @property
     def returncode(self) -> int | None:
-        """The exit code, or minus the signal; None while it runs."""
+        """Exit code, or minus the signal; None while the child runs."""
         return self._child.returncode
 
     def stderr_tail(self, size: int = 4000) -> str:
-        """The end of what it wrote to stderr."""
+        """Last ``size`` bytes of stderr."""
         with contextlib.suppress(OSError), self._stderr_path.open("rb") as stream:
             stream.seek(max(0, self._stderr_path.stat().st_size - size))
             return stream.read().decode("utf-8", "replace").strip()
         return ""
 
     def begin(self) -> None:
-        """Start measuring one vector."""
-        kernel.forget_peak(self.pid)
+        """Reset the measurements for the next vector."""
+        os_process.forget_peak(self.pid)
         self.peak_memory_bytes = 0
-        self._cpu_before = kernel.usage(self._family())[1]
+        self._cpu_before = os_process.usage(self._family())[1]
 
     def wait(self, limits: Limits, *, readable: bool = False, deadline: float) -> End:
         """Watch until the child ends, its stdout can be read (``readable``), or a limit is passed.
@@ -116,7 +115,7 @@ class Process:
         Parameters
         ----------
         deadline : float
-            In the time of ``time.monotonic``.
+            Deadline in seconds of ``time.monotonic``.
         """
         with contextlib.ExitStack() as stack:
             watched: list[int] = [self.stdout.fileno()] if readable else []
@@ -141,44 +140,48 @@ class Process:
                     return "timeout"
 
     def _family(self) -> list[int]:
-        every = dict.fromkeys([self.pid, *kernel.descendants(os.getpid())])
-        return [pid for pid in every if pid not in self._spared]
+        pids = dict.fromkeys([self.pid, *os_process.descendants(os.getpid())])
+        return [pid for pid in pids if pid not in self._spared]
 
     def _measure(self) -> None:
-        resident, cpu = kernel.usage(self._family())
-        peak = kernel.peak_memory(self.pid)
+        resident, cpu = os_process.usage(self._family())
+        peak = os_process.peak_memory(self.pid)
         self.peak_memory_bytes = max(self.peak_memory_bytes, resident, peak)
         self.cpu_seconds = max(self.cpu_seconds, cpu - self._cpu_before)
 
     def _reap(self) -> bool:
-        """Collect the child if it has ended, with what it used in all."""
+        """Reap the child if it has ended, and read its total resource usage."""
         if self._child.returncode is not None:
             return True
         if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return False
-        if not kernel.HAS_PROC:
-            # While the leader is not collected its group's number cannot be anyone else's.
+        if not os_process.HAS_PROC:
+            # Until the leader is reaped, no other process group can have its number.
             self._kill_group()
         _, status, used = os.wait4(self.pid, 0)
         self._child.returncode = os.waitstatus_to_exitcode(status)
         self.cpu_seconds = max(self.cpu_seconds, used.ru_utime + used.ru_stime - self._cpu_before)
         unit = 1 if sys.platform == "darwin" else 1024
-        # A forked child starts with this process's own peak, which says nothing about the decoder.
+        # A forked child inherits this process's peak; a smaller value is not the decoder's.
         floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
         if used.ru_maxrss * unit > floor:
             self.peak_memory_bytes = max(self.peak_memory_bytes, used.ru_maxrss * unit)
         return True
 
     def strays(self) -> list[int]:
-        """Living processes of a child that has ended, or orphans of one that still runs."""
-        own = {self.pid, *kernel.descendants(self.pid)}
-        around = kernel.descendants(os.getpid())
-        return [pid for pid in around if pid not in own and pid not in self._spared and kernel.is_alive(pid)]
+        """Living processes outside the tree of the child: its orphans."""
+        family = {self.pid, *os_process.descendants(self.pid)}
+        around = os_process.descendants(os.getpid())
+        return [
+            pid
+            for pid in around
+            if pid not in family and pid not in self._spared and os_process.is_alive(pid)
+        ]
 
     def remove_strays(self) -> int:
-        """Kill what outlived the answer, after a moment of grace; returns how many processes that were."""
-        give_up = time.monotonic() + _GRACE_SECONDS
-        while (strays := self.strays()) and time.monotonic() < give_up:
+        """Kill the processes that outlive the answer and the grace period; returns their number."""
+        deadline = time.monotonic() + _GRACE_SECONDS
+        while (strays := self.strays()) and time.monotonic() < deadline:
             _collect(strays)
             time.sleep(_POLL_SECONDS / 2)
         number = len(strays)
@@ -188,7 +191,7 @@ class Process:
         return number
 
     def kill(self) -> None:
-        """Kill and collect the child and every descendant, wherever it has hidden."""
+        """Kill and reap the child and every descendant, in whatever session."""
         if self._child.returncode is None:
             self._kill_group()
             _, status, _ = os.wait4(self.pid, 0)
@@ -206,7 +209,7 @@ class Process:
 
 
 def _constrain(limits: Limits) -> None:
-    """In the child, before the decoder: no core files, no endless output."""
+    """Limit the child before it executes the decoder: no core files, bounded output files."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits.output_bytes, limits.output_bytes))
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -214,8 +217,8 @@ def _constrain(limits: Limits) -> None:
 
 
 def kill_descendants() -> None:
-    """Kill everything below this process: the last sweep before it ends."""
-    while living := [pid for pid in kernel.descendants(os.getpid()) if kernel.is_alive(pid)]:
+    """Kill every descendant of this process."""
+    while living := [pid for pid in os_process.descendants(os.getpid()) if os_process.is_alive(pid)]:
         _kill(living)
 
 
@@ -228,7 +231,7 @@ def _kill(pids: list[int]) -> None:
 
 
 def _collect(pids: list[int]) -> None:
-    """Reap adopted orphans; what is not (yet) this process's child is collected later."""
+    """Reap adopted orphans; a process that is not yet a child of this one is reaped later."""
     for pid in pids:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What both sides of the JSON lines protocol and of the command line contract agree on."""
+"""Constants of the JSON-lines protocol and of the command-line contract."""
 
 from __future__ import annotations
 

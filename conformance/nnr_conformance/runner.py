@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The runner: vectors are handed to lanes, results collected, and nothing is left behind."""
+"""Runner: distributes vectors to workers, collects results, and removes all processes and files."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from nnr_conformance.adapter import Adapter
 from nnr_conformance.baseline import Baseline
 from nnr_conformance.decoders import Claims
 from nnr_conformance.errors import ConformanceError, RunnerError, StartError, UsageError
-from nnr_conformance.host import launch
-from nnr_conformance.lane import Orders
+from nnr_conformance.json_schema import from_json, to_json
 from nnr_conformance.limits import Limits
-from nnr_conformance.record import read_record, write_record
+from nnr_conformance.python_child import launch
 from nnr_conformance.result import EndEvent, Log, Result, RunEvent, SuiteName
 from nnr_conformance.suite import Suite
 from nnr_conformance.vector import Vector
 from nnr_conformance.version import __version__
+from nnr_conformance.worker import WorkerTask
 
 EXIT_CONFORMING, EXIT_NOT_CONFORMING, EXIT_DIFFERS = 0, 1, 2
-_LANE_STOP_SECONDS = 10.0
+_WORKER_STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Plan:
     Parameters
     ----------
     vectors : sequence of (Suite, Vector)
-        What to run, in order.
+        Vectors to run, in order.
     jobs : int
-        Lanes at once, each with a decoder of its own.
+        Number of workers; every worker has its own decoder.
     selection, decoder, folder : str
-        What was asked for, for the log.
+        Arguments of the command line, for the log.
     repeats : int
-        How often each vector is run; differing runs are FLAKY.
+        Runs per vector; differing runs are FLAKY.
     """
 
     adapter: Adapter
@@ -64,23 +64,23 @@ class Plan:
 
 
 def run(plan: Plan, on_result: Callable[[Result], None] | None = None) -> Log:
-    """Run a plan to its end.
+    """Run a plan.
 
     Raises
     ------
     ConformanceError
-        If the runner, a suite or the decoder's start fails; verdicts on the decoder are never exceptions.
+        If the runner, a suite or the start of the decoder fails. Faults of the decoder are verdicts, never exceptions.
     """
     if not plan.vectors:
         raise UsageError("nothing is selected")
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    lanes = _Lanes(plan)
+    workers = _Workers(plan)
     with _signals_as_exceptions():
         try:
-            lanes.start()
-            results = lanes.collect(on_result)
+            workers.start()
+            results = workers.collect(on_result)
         finally:
-            lanes.stop()
+            workers.stop()
     departures: list[str] = []
     if plan.baseline is not None:
         known = [vector.id for suite in plan.suites for vector in suite.manifest.vectors]
@@ -92,7 +92,7 @@ def run(plan: Plan, on_result: Callable[[Result], None] | None = None) -> Log:
         event="run",
         checker=__version__,
         decoder=plan.decoder or plan.adapter.name,
-        claims=lanes.claims,
+        claims=workers.claims,
         folder=plan.folder,
         suites=tuple(
             SuiteName(name=suite.name, version=suite.manifest.version, sha256=suite.manifest_sha256(),
@@ -111,8 +111,8 @@ def run(plan: Plan, on_result: Callable[[Result], None] | None = None) -> Log:
     )
 
 
-class _Lanes:
-    """The lanes of one run and what they have still to do."""
+class _Workers:
+    """Workers of one run, with the waiting and running vectors."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -128,7 +128,7 @@ class _Lanes:
         for number in range(max(1, min(plan.jobs, len(plan.vectors)))):
             workspace = self._root / str(number)
             workspace.mkdir()
-            orders = Orders(
+            task = WorkerTask(
                 adapter=plan.adapter,
                 suites={suite.name: str(suite.folder) for suite in plan.suites},
                 workspace=str(workspace),
@@ -139,19 +139,19 @@ class _Lanes:
                 cpu_seconds=plan.limits.cpu_seconds,
                 repeats=plan.repeats,
             )
-            # In a session of its own, a lane does not get the terminal's Ctrl-C: the runner tells it to end.
+            # Own session: the terminal's Ctrl-C does not reach the worker; the runner ends it.
             child = subprocess.Popen(
-                launch("nnr_conformance.lane"),
+                launch("nnr_conformance.worker"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
             )
             self._children.append(child)
-            self._tell(child, write_record(orders))
+            self._send(child, to_json(task))
 
     def collect(self, on_result: Callable[[Result], None] | None) -> list[Result]:
-        """Serve the lanes until every vector has its result."""
+        """Serve the workers until every vector has a result."""
         with selectors.DefaultSelector() as selector:
             for number, child in enumerate(self._children):
                 assert child.stdout is not None
@@ -165,48 +165,48 @@ class _Lanes:
                         on_result(result)
         return [self._results[number] for number in sorted(self._results)]
 
-    def _serve(self, lane: int) -> Result | Claims | None:
-        """Take one line of a lane and give it its next vector; None when there is no more for it."""
-        child = self._children[lane]
+    def _serve(self, worker: int) -> Result | Claims | None:
+        """Read one line of a worker and send it the next vector; None if the worker has no more lines."""
+        child = self._children[worker]
         assert child.stdout is not None
-        # A lane says one line and then waits, so nothing is left in the buffer that `select` does not see.
+        # A worker writes one line and then waits, so the read buffer never hides a second line from `select`.
         line = child.stdout.readline()
         if not line:
-            raise RunnerError(f"lane {lane} ended unexpectedly, with exit code {child.wait()}")
+            raise RunnerError(f"worker {worker} ended unexpectedly, with exit code {child.wait()}")
         message = json.loads(line)
         if "error" in message:
             raise _error(message)
-        said: Result | Claims
+        event: Result | Claims
         if "claims" in message:
-            said = self.claims = read_record(Claims, message["claims"])
+            event = self.claims = from_json(Claims, message["claims"])
         else:
-            said = read_record(Result, message["result"])
-            self._results[self._running.pop(lane)] = said
+            event = from_json(Result, message["result"])
+            self._results[self._running.pop(worker)] = event
         if not self._waiting:
-            # Idle from here on; its decoder ends with `stop`.
-            return said
+            # The worker stays idle until `stop` ends it.
+            return event
         number, (suite, vector) = self._waiting.popleft()
-        self._running[lane] = number
-        self._tell(child, [suite.name, vector.id])
-        return said
+        self._running[worker] = number
+        self._send(child, [suite.name, vector.id])
+        return event
 
-    def _tell(self, child: subprocess.Popen[str], message: Any) -> None:
+    def _send(self, child: subprocess.Popen[str], message: Any) -> None:
         assert child.stdin is not None
         try:
             child.stdin.write(json.dumps(message) + "\n")
             child.stdin.flush()
         except BrokenPipeError:
-            # Its last words, if any, are on stdout.
+            # The worker died; its error message, if any, is on stdout.
             return
 
     def stop(self) -> None:
-        """End every lane and remove every file, whatever happened before."""
+        """End every worker and remove every file."""
         for child in self._children:
             with contextlib.suppress(ProcessLookupError):
                 child.send_signal(signal.SIGTERM)
         for child in self._children:
             try:
-                child.wait(_LANE_STOP_SECONDS)
+                child.wait(_WORKER_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
@@ -224,13 +224,13 @@ def _error(message: dict[str, Any]) -> ConformanceError:
 
 @contextlib.contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP unwind like Ctrl-C does, so that every `finally` is reached."""
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that every `finally` runs."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = {}
-    # Only the main thread may set handlers; a caller in another one keeps its own.
+    # Only the main thread may set handlers; other threads keep the existing ones.
     with contextlib.suppress(ValueError):
         for number in (signal.SIGTERM, signal.SIGHUP):
             before[number] = signal.signal(number, interrupt)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading the safetensors format, which is short enough not to need its library."""
+"""Reader of the safetensors format."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MAX_HEADER_BYTES = 100_000_000
 
 
 def parse_safetensors(content: bytes) -> dict[str, Array]:
-    """Parse a whole file.
+    """Parse a safetensors file.
 
     Raises
     ------
     ValueError
-        If it is not one, or holds a dtype that NumPy does not have.
+        If the content is malformed or holds a dtype that NumPy lacks.
     """
     if len(content) < 8:
         raise ValueError("shorter than its length field")

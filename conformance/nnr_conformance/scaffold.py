@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``adapter new``: files to start an adapter from, which run as they are and reject everything."""
+"""Command ``adapter new``: templates of adapters, which run unchanged and support no stream."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnr_conformance.adapter import Adapter
 from nnr_conformance.errors import UsageError
-from nnr_conformance.record import save_record
+from nnr_conformance.json_schema import save_json
 
 _COMMAND = """#!/bin/sh
 # {name}: called with INPUT and OUTPUT; the contract is conformance/README.md.
@@ -44,7 +44,7 @@ for line in sys.stdin:
 
 _PYTHON = '''"""{name}: a Python callable; the contract is conformance/README.md."""
 
-from nnr_conformance import Answer, Rejected, Unsupported  # noqa: F401 - for whoever fills this in
+from nnr_conformance import Answer, Rejected, Unsupported  # noqa: F401 - used once decode is written
 
 
 def decode(streams):
@@ -57,12 +57,12 @@ def decode(streams):
 
 
 def scaffold(name: str, kind: str, folder: Path) -> list[Path]:
-    """Write an adapter file and its program or module; returns their paths.
+    """Write an adapter file with its program or module, and return their paths.
 
     Raises
     ------
     UsageError
-        If the name is no file name, or a file exists.
+        If the name is not a file name, or a file exists.
     """
     if re.fullmatch(r"[A-Za-z_][\w-]*", name) is None:
         raise UsageError(f"{name!r} does not name a file: letters, digits, - and _")
@@ -79,7 +79,7 @@ def scaffold(name: str, kind: str, folder: Path) -> list[Path]:
         program, text = folder / f"{module}.py", _PYTHON
         adapter = Adapter(name=name, kind="python", callable=f"{program.name}:decode")
     else:
-        raise UsageError(f"no kind {kind!r}; there is command, jsonl and python")
+        raise UsageError(f"unknown kind {kind!r}; known: command, jsonl, python")
     description = folder / f"{name}.adapter.json"
     for path in (program, description):
         if path.exists():
@@ -87,5 +87,5 @@ def scaffold(name: str, kind: str, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     program.write_text(text.format(name=name), encoding="utf-8")
     program.chmod(0o755)
-    save_record(adapter, description)
+    save_json(adapter, description)
     return [description, program]

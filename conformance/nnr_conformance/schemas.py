@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The published JSON Schemas: renderings of the records, so that they cannot say anything else."""
+"""Published JSON Schemas, rendered from the dataclasses."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from nnr_conformance.adapter import Adapter
 from nnr_conformance.answer import Report
 from nnr_conformance.baseline import Baseline
 from nnr_conformance.coverage import Coverage
+from nnr_conformance.json_schema import schema_of
 from nnr_conformance.manifest import Manifest
-from nnr_conformance.record import json_schema
 from nnr_conformance.result import EndEvent, Result, RunEvent
 
 SCHEMAS: dict[str, tuple[type[Any], str]] = {
     "manifest": (Manifest, "NNC conformance suite"),
     "coverage": (Coverage, "Coverage of the NNC conformance suites"),
-    "report": (Report, "What a decoder tells about one stream beside its arrays"),
-    "adapter": (Adapter, "How to reach a decoder under test"),
+    "report": (Report, "Report of a decoder about one stream"),
+    "adapter": (Adapter, "Adapter of a decoder under test"),
     "baseline": (Baseline, "Known failures of a decoder"),
-    "log-run": (RunEvent, "First event of a results log"),
-    "log-result": (Result, "A vector's event of a results log"),
-    "log-end": (EndEvent, "Last event of a results log"),
+    "log-run": (RunEvent, "First event of a log"),
+    "log-result": (Result, "Result event of a log"),
+    "log-end": (EndEvent, "Last event of a log"),
 }
 
 
 def render_schemas() -> dict[str, str]:
-    """File name to text."""
+    """Render every schema: file name to text."""
     return {
-        f"{name}.schema.json": json.dumps(json_schema(cls, title), indent=1, ensure_ascii=False) + "\n"
+        f"{name}.schema.json": json.dumps(schema_of(cls, title), indent=1, ensure_ascii=False) + "\n"
         for name, (cls, title) in SCHEMAS.items()
     }
 
 
 def write_schemas(folder: Path) -> None:
-    """Write ``conformance/schema``."""
+    """Write every schema into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in render_schemas().items():
         (folder / name).write_text(text, encoding="utf-8")

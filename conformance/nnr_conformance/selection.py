@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which vectors of the suites are run."""
+"""Selection of vectors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnr_conformance.vector import SIZE_CLASSES, Vector
 
 @dataclass(frozen=True)
 class Selection:
-    """A vector is selected when it meets every criterion that is given, by any of its values.
+    """Criteria of a selection. A vector must match all non-empty criteria; any value of a criterion matches.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Selection:
     clauses : tuple of str
         A clause selects its subclauses: ``5`` selects ``5.3``.
     shard : tuple of int, optional
-        ``(i, n)``: every n-th of the selected vectors, from the i-th, counted from 1.
+        ``(i, n)``: every n-th selected vector, starting with the i-th, counted from 1.
     """
 
     ids: tuple[str, ...] = ()
@@ -36,25 +36,25 @@ class Selection:
     shard: tuple[int, int] | None = None
 
     def choose(self, suites: Sequence[Suite]) -> list[tuple[Suite, Vector]]:
-        """The selected vectors in the order of the manifests.
+        """Select vectors, in the order of the manifests.
 
         Raises
         ------
         UsageError
-            If a glob matches no vector at all: a misspelt id must not look like a success.
+            If a glob matches no vector; a misspelt id must not pass as success.
         """
-        every = [(suite, vector) for suite in suites for vector in suite.manifest.vectors]
+        candidates = [(suite, vector) for suite in suites for vector in suite.manifest.vectors]
         for glob in self.ids:
-            if not any(fnmatchcase(vector.id, glob) for _, vector in every):
+            if not any(fnmatchcase(vector.id, glob) for _, vector in candidates):
                 raise UsageError(f"no vector matches {glob!r}")
-        chosen = [(suite, vector) for suite, vector in every if self.matches(vector)]
+        chosen = [(suite, vector) for suite, vector in candidates if self.matches(vector)]
         if self.shard is not None:
             chosen = chosen[self.shard[0] - 1 :: self.shard[1]]
         return chosen
 
     def matches(self, vector: Vector) -> bool:
-        """Whether the vector meets every criterion but the shard."""
-        if self.max_size and SIZE_CLASSES.index(vector.size_class) > [*SIZE_CLASSES].index(self.max_size):  # type: ignore[arg-type]  # a choice
+        """True if the vector matches every criterion but the shard."""
+        if self.max_size and SIZE_CLASSES.index(vector.size_class) > [*SIZE_CLASSES].index(self.max_size):  # type: ignore[arg-type]  # a size class
             return False
         return (
             (not self.ids or any(fnmatchcase(vector.id, glob) for glob in self.ids))
@@ -67,11 +67,11 @@ class Selection:
             and (not self.requirement or vector.requirement == self.requirement)
         )
 
-    def describe(self) -> str:
-        """For the log; empty when everything is selected."""
-        given = [(field.name, getattr(self, field.name)) for field in fields(self)]
+    def expression(self) -> str:
+        """Text of the criteria for the log; empty if everything is selected."""
+        criteria = [(field.name, getattr(self, field.name)) for field in fields(self)]
         return "; ".join(
-            f"{name} {' '.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in given if v
+            f"{name} {' '.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in criteria if v
         )
 
 
@@ -80,7 +80,7 @@ def _within(clause: str, wanted: str) -> bool:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """``2/4`` is the second of four."""
+    """Parse a shard: ``2/4`` is the second of four."""
     index, slash, count = text.partition("/")
     if not (slash and index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
         raise UsageError(f"a shard is i/n with 1 <= i <= n, not {text!r}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checker on itself: every broken decoder has to get its own verdict, on every transport."""
+"""Self-test of the checker: every broken decoder must get its verdict, over every interface."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnr_conformance.adapter import Adapter, resolve_adapter
-from nnr_conformance.host import launch
 from nnr_conformance.limits import Limits
+from nnr_conformance.python_child import launch
 from nnr_conformance.runner import Plan, run
 from nnr_conformance.suite import Suite
 from nnr_conformance.toy_suite import write_toy_suite
@@ -18,7 +18,7 @@ from nnr_conformance.toy_suite import write_toy_suite
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, a vector that shows it, and the verdict that it has to get."""
+    """Seeded fault, vector that exposes it, and required verdict."""
 
     fault: str
     vector: str
@@ -26,7 +26,7 @@ class Case:
 
     @property
     def id(self) -> str:
-        """The vector that asks for the fault."""
+        """Id of the vector that selects the fault."""
         return f"toy/{self.fault}.{self.vector}"
 
 
@@ -64,25 +64,31 @@ CASES = (
     Case("eats-memory", "huge", "OOM"),
     Case("unsupported", "dense", "UNSUPPORTED"),
 )
-"""On both transports."""
+"""Cases for both interfaces."""
 
 JSONL_CASES = (
     Case("raises", "dense", "CRASH(IndexError)"),
     Case("babbles", "dense", "FAIL(protocol)"),
 )
-"""Where the child has to stay alive."""
+"""Cases that need a persistent child."""
 
 FLAKY_CASES = (Case("flaky", "dense", "FLAKY"), Case("none", "near", "PASS"))
-"""In repeated runs."""
+"""Cases for repeated runs."""
 
 
-def toy_adapter(kind: str, fault: str = "as-told") -> Adapter:
-    """The toy decoder with a fault, or with the one that each stream asks for, behind a transport."""
+def toy_adapter(kind: str, fault: str = "from-stream") -> Adapter:
+    """Create the toy decoder behind an interface, with a fixed fault or with the fault that each stream selects."""
     adapter = resolve_adapter(f"broken:{fault}@toy")
     if kind == "jsonl":
         return adapter
     argv = launch(
-        "nnr_conformance.once", adapter.callable, *adapter.arguments, "--", "{inputs}", "--", "{outputs}"
+        "nnr_conformance.python_command",
+        adapter.callable,
+        *adapter.arguments,
+        "--",
+        "{inputs}",
+        "--",
+        "{outputs}",
     )
     return replace(adapter, kind="command", command=tuple(argv), callable="", arguments=())
 
@@ -90,7 +96,7 @@ def toy_adapter(kind: str, fault: str = "as-told") -> Adapter:
 def run_cases(
     cases: Sequence[Case], kind: str, suite: Suite, *, repeats: int = 1, jobs: int = 2
 ) -> dict[Case, str]:
-    """The label that each case gets."""
+    """Run cases and return the label of each."""
     vectors = {vector.id: vector for vector in suite.manifest.vectors}
     chosen = [(suite, vectors[case.id]) for case in cases]
     limits = Limits(seconds=60.0, memory_bytes=400 << 20)
@@ -98,17 +104,17 @@ def run_cases(
     return {case: result.label for case, result in zip(cases, log.results, strict=True)}
 
 
-def selftest(say: Callable[[str], None]) -> int:
-    """Run every case; returns how many got another verdict than they have to."""
+def selftest(emit: Callable[[str], None]) -> int:
+    """Run every case and return the number of wrong verdicts."""
     n_wrong = 0
-    everything = {(case.fault, case.vector): None for case in (*CASES, *JSONL_CASES, *FLAKY_CASES)}
+    selected = {(case.fault, case.vector): None for case in (*CASES, *JSONL_CASES, *FLAKY_CASES)}
     with tempfile.TemporaryDirectory(prefix="nnr_conformance.") as folder:
-        suite = write_toy_suite(Path(folder) / "toy", everything)
+        suite = write_toy_suite(Path(folder) / "toy", selected)
         rounds = (("jsonl", CASES + JSONL_CASES, 1), ("jsonl", FLAKY_CASES, 2), ("command", CASES, 1))
         for kind, cases, repeats in rounds:
             for case, label in run_cases(cases, kind, suite, repeats=repeats).items():
                 n_wrong += label != case.verdict
                 mark = "ok   " if label == case.verdict else "WRONG"
-                say(f"{mark} {kind:8}{case.fault:22}{case.vector:9}{label:20}expected {case.verdict}")
-    say(f"{n_wrong} wrong")
+                emit(f"{mark} {kind:8}{case.fault:22}{case.vector:9}{label:20}expected {case.verdict}")
+    emit(f"{n_wrong} wrong")
     return n_wrong

@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A suite on disk: a manifest and the files beside it."""
+"""Suites on disk: a manifest and its files."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnr_conformance.errors import SuiteError, UsageError
 from nnr_conformance.expectation import SuiteFile
+from nnr_conformance.json_schema import load_json, save_json
 from nnr_conformance.manifest import Manifest
-from nnr_conformance.record import load_record, save_record
 from nnr_conformance.vector import Vector
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A loaded manifest with its folder.
+    """Loaded manifest with its folder.
 
     Parameters
     ----------
     folder : Path
-        Where ``manifest.json`` lies; every file of the manifest is below it.
+        Folder of ``manifest.json``; every file of the manifest is below it.
     """
 
     folder: Path
@@ -30,12 +31,12 @@ class Suite:
 
     @classmethod
     def load(cls, folder: Path) -> Suite:
-        """Read ``folder/manifest.json``; raises `RecordError` when it departs from the schema."""
-        return cls(folder.resolve(), load_record(Manifest, folder / "manifest.json"))
+        """Read ``folder/manifest.json``; raises `SchemaError` if it departs from the schema."""
+        return cls(folder.resolve(), load_json(Manifest, folder / "manifest.json"))
 
     def save(self) -> None:
-        """Write the manifest; the vectors' files are the caller's."""
-        save_record(self.manifest, self.folder / "manifest.json")
+        """Write the manifest; the caller writes the files of the vectors."""
+        save_json(self.manifest, self.folder / "manifest.json")
 
     @property
     def name(self) -> str:
@@ -43,15 +44,15 @@ class Suite:
         return self.manifest.suite
 
     def manifest_sha256(self) -> str:
-        """Names this exact suite in a report."""
+        """SHA-256 of the manifest, which identifies the suite in reports."""
         return hashlib.sha256((self.folder / "manifest.json").read_bytes()).hexdigest()
 
     def path(self, file: SuiteFile) -> Path:
-        """Where a file is."""
+        """Path of a file."""
         return self.folder / file.file
 
     def read(self, file: SuiteFile) -> bytes:
-        """The bytes of a file; raises `SuiteError` unless they are the manifest's."""
+        """Read a file; raises `SuiteError` if its size or SHA-256 differs from the manifest."""
         path = self.path(file)
         try:
             content = path.read_bytes()
@@ -63,14 +64,14 @@ class Suite:
 
 
 def suite_file(path: Path, folder: Path) -> SuiteFile:
-    """Describe a file of a suite, for whoever writes a manifest."""
+    """Create the manifest entry of a file."""
     content = path.read_bytes()
     name = path.relative_to(folder).as_posix()
     return SuiteFile(file=name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def files_of(vector: Vector) -> Iterator[SuiteFile]:
-    """Every file a vector names."""
+    """Yield every file that a vector names."""
     yield from vector.streams
     yield from vector.expect.traces or ()
     if vector.expect.arrays is not None:
@@ -78,17 +79,17 @@ def files_of(vector: Vector) -> Iterator[SuiteFile]:
 
 
 def default_suites_folder() -> Path:
-    """``conformance/suites`` of the clone that holds this package."""
-    return Path(__file__).resolve().parents[1] / "suites"
+    """Folder of the suites when the caller names none: ``$NNR_SUITES``, else ``conformance/suites`` of the working folder."""
+    return Path(os.environ.get("NNR_SUITES") or Path("conformance", "suites"))
 
 
 def find_suites(folder: Path | None = None, names: tuple[str, ...] = ()) -> list[Suite]:
-    """Load the suites below a folder, or the one that lies in it, in order of name.
+    """Load the suites below a folder, or the suite in it, sorted by name.
 
     Raises
     ------
     UsageError
-        If there is none, or one asked for by name is not there.
+        If there is no suite, or a named suite is missing.
     """
     root = default_suites_folder() if folder is None else folder
     folders = (
@@ -97,10 +98,10 @@ def find_suites(folder: Path | None = None, names: tuple[str, ...] = ()) -> list
         else sorted(p.parent for p in root.glob("*/manifest.json"))
     )
     if not folders:
-        hint = "; the vectors come with a clone of the repository, name them with --suites DIR"
+        hint = "; run from the root of the source tree, or name the folder with --suites DIR or NNR_SUITES"
         raise UsageError(f"no suite in {root}{hint if folder is None else ''}")
     suites = [Suite.load(path) for path in folders]
     known = {suite.name for suite in suites}
     if missing := [name for name in names if name not in known]:
-        raise UsageError(f"no suite named {', '.join(missing)}; there is {', '.join(sorted(known))}")
+        raise UsageError(f"no suite named {', '.join(missing)}; known: {', '.join(sorted(known))}")
     return [suite for suite in suites if not names or suite.name in names]

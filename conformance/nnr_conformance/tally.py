@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counting results: by verdict, and by feature for the matrix."""
+"""Counts of results, by verdict and by feature."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FINE = (Verdict.PASS, Verdict.XPASS)
 
 @dataclass
 class Tally:
-    """How many vectors pass, fail or were not run."""
+    """Counts of passed, failed and skipped vectors."""
 
     passed: int = 0
     failed: int = 0
@@ -36,13 +36,13 @@ class Tally:
 
     @property
     def share(self) -> str:
-        """``3/4``; a dash when nothing was run."""
+        """Passed and run vectors as ``3/4``; a dash if none was run."""
         run = self.passed + self.failed
-        return f"{self.passed}/{run}" if run else "–"  # noqa: RUF001 - a dash, not a minus
+        return f"{self.passed}/{run}" if run else "–"  # noqa: RUF001 - an en dash
 
     @property
     def state(self) -> str:
-        """``pass``, ``fail``, ``part`` or ``none``."""
+        """State of the counts: ``pass``, ``fail``, ``part`` or ``none``."""
         if not self.passed + self.failed:
             return "none"
         return "part" if self.passed and self.failed else "fail" if self.failed else "pass"
@@ -57,7 +57,7 @@ def tally(results: Iterable[Result]) -> Tally:
 
 
 def by_feature(results: Sequence[Result]) -> dict[str, Tally]:
-    """Count by feature, in the order of the register; a vector counts in each of its features."""
+    """Count results by feature, in registered order; a vector counts for each of its features."""
     counted = {name: Tally() for name in FEATURES}
     for result in results:
         for feature in result.features:
@@ -66,13 +66,13 @@ def by_feature(results: Sequence[Result]) -> dict[str, Tally]:
 
 
 def count_line(log: Log) -> str:
-    """``12 PASS, 1 FAIL``, in the order of the verdicts."""
+    """Format counts by verdict: ``12 PASS, 1 FAIL``."""
     counts = Counter(result.verdict for result in log.results)
     return ", ".join(f"{counts[v.value]} {v}" for v in Verdict if counts[v.value]) or "nothing run"
 
 
 def reproduce(log: Log, result: Result) -> str:
-    """The command that shows a result's first divergence again."""
+    """Command that explains the first divergence of a result."""
     folder = f" --suites {shlex.quote(log.run.folder)}" if log.run.folder else ""
     return (
         f"python -m nnr_conformance explain {result.vector}{folder} --decoder {shlex.quote(log.run.decoder)}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small suite of toy streams with every kind of expectation, written when it is needed."""
+"""Generated suite of toy streams with every kind of expectation, for the self-test."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _WEIGHT = [[1, -2, 3], [0, 5, -6]]
 
 
 class _Writer:
-    """Writes the files of a suite and keeps their vectors.
+    """Writer of suite files that collects the vectors.
 
     Parameters
     ----------
     fault : str
-        What the decoder is asked to do wrong in the vectors that are added; it becomes part of their ids.
+        Fault that the added vectors select; it becomes part of their ids.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -111,7 +111,7 @@ def write_toy_suite(folder: Path, faults: Iterable[tuple[str, str]] = ()) -> Sui
     Parameters
     ----------
     faults : iterable of (str, str)
-        Further vectors ``toy/FAULT.NAME``: a vector of the suite that asks the decoder for a fault.
+        Additional vectors ``toy/FAULT.NAME``: vector NAME, selecting a fault.
     """
     writer = _Writer(folder)
     for add in VECTORS.values():
@@ -235,7 +235,7 @@ def _huge(to: _Writer) -> None:
 
 
 IMPATIENT = ("hangs", "spins", "hangs-with-orphans")
-"""What hangs costs its whole bound, so these have a short one."""
+"""Faults that use up the whole time bound; their vectors have a short one."""
 
 VECTORS: dict[str, Callable[[_Writer], None]] = {
     "dense": _dense,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A vector: one or more streams, why they exist, and what a decoder owes."""
+"""Vector: one or more streams with purpose, provenance and expected result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from nnr_conformance.expectation import Expectation, SuiteFile
 from nnr_conformance.features import FEATURES
-from nnr_conformance.record import item
+from nnr_conformance.json_schema import json_field
 
 ID = r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$"
 SizeClass = Literal["tiny", "small", "medium", "large"]
@@ -17,68 +17,69 @@ SIZE_CLASSES: tuple[SizeClass, ...] = ("tiny", "small", "medium", "large")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to make the streams again, bit for bit."""
+    """Recipe that regenerates the streams bit-exactly."""
 
-    tool: str = item("The program, by its path in the repository or its name.")
-    version: str = item("Its version, where it is not this repository's.", default="")
-    seed: int | None = item("Seed of its random choices.", default=None, minimum=0)
-    options: dict[str, Any] = item("Everything else it was told.", default=None)
+    tool: str = json_field("Generator: path in the repository, or name of a program.")
+    version: str = json_field("Version of the generator, if it is not part of this repository.", default="")
+    seed: int | None = json_field("Seed of random choices.", default=None, minimum=0)
+    options: dict[str, Any] | None = json_field("Other options of the generator.", default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """What a decoder may spend on the vector."""
+    """Bounds of time and memory of the vector."""
 
-    seconds: float = item("Wall-clock seconds.", minimum=0)
-    memory_bytes: int = item("Peak resident memory of all its processes together.", minimum=1)
+    seconds: float = json_field("Wall-clock seconds.", minimum=0)
+    memory_bytes: int = json_field(
+        "Peak resident memory in bytes, over all processes of the decoder.", minimum=1
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Derivation:
-    """How an invalid vector was made from a valid one: one fault each."""
+    """Derivation of an invalid vector from a valid one by one change."""
 
-    parent: str = item("Id of the valid vector.", pattern=ID)
-    mutation: str = item("The one change, in words or as `path=value`.")
+    parent: str = json_field("Id of the valid vector.", pattern=ID)
+    mutation: str = json_field("Change, in words or as `path=value`.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vector:
-    """One permanent conformance case."""
+    """Permanent conformance case."""
 
-    id: str = item("Permanent: never reused, never renamed.", pattern=ID)
-    purpose: str = item("One sentence: what a decoder that fails here has got wrong.", pattern=r"\S.*\.$")
-    profile: Literal[0, 1] = item("general_profile_idc.")
-    features: tuple[str, ...] = item("Registered features.", choices=tuple(FEATURES), min_items=1)
-    clauses: tuple[str, ...] = item(
-        "Clauses of the specification that it exercises.", pattern=r"^[0-9A-Z]+(\.[0-9]+)*$", min_items=1
+    id: str = json_field("Permanent id: never reused, never renamed.", pattern=ID)
+    purpose: str = json_field("One sentence on the error of a decoder that fails here.", pattern=r"\S.*\.$")
+    profile: Literal[0, 1] = json_field("general_profile_idc.")
+    features: tuple[str, ...] = json_field("Registered features.", choices=tuple(FEATURES), min_items=1)
+    clauses: tuple[str, ...] = json_field(
+        "Clauses of the specification that the vector exercises.",
+        pattern=r"^[0-9A-Z]+(\.[0-9]+)*$",
+        min_items=1,
     )
-    elements: tuple[str, ...] = item(
-        "Syntax elements that it exercises, in the standard's spelling.",
+    elements: tuple[str, ...] = json_field(
+        "Syntax elements that the vector exercises, in the spelling of the standard.",
         pattern=r"^[a-z][a-z0-9_]*$",
         min_items=1,
     )
-    requirement: Literal["shall", "should"] = item("`shall` decides conformance; `should` is reported.")
-    size_class: SizeClass = item(
+    requirement: Literal["shall", "should"] = json_field("`shall` decides conformance; `should` is reported.")
+    size_class: SizeClass = json_field(
         "tiny < 1 kB <= small < 16 kB <= medium < 256 kB <= large, all streams together."
     )
-    recipe: Recipe = item("How it was made.")
-    agreed_by: tuple[str, ...] = item(
-        "The independent implementations that give this expectation.", min_items=1
+    recipe: Recipe = json_field("Recipe of the streams.")
+    agreed_by: tuple[str, ...] = json_field(
+        "Independent implementations that agree on the expectation.", min_items=1
     )
-    streams: tuple[SuiteFile, ...] = item("In decoding order; several make a sequence.", min_items=1)
-    expect: Expectation = item("What a decoder owes, in layers.")
-    derived_from: Derivation | None = item("Where an invalid vector comes from.", default=None)
-    bounds: Bounds | None = item("Time and memory bound, for resource attacks.", default=None)
-    comment: str = item("Anything a reader wants to know when it fails.", default="")
-
-    @property
-    def is_sequence(self) -> bool:
-        """Whether a decoder has to keep state over several streams."""
-        return len(self.streams) > 1
+    streams: tuple[SuiteFile, ...] = json_field(
+        "Streams in decoding order; several make a sequence.", min_items=1
+    )
+    expect: Expectation = json_field("Expected result, in layers.")
+    derived_from: Derivation | None = json_field("Derivation of an invalid vector.", default=None)
+    bounds: Bounds | None = json_field("Bounds of time and memory, for resource attacks.", default=None)
+    comment: str = json_field("Remarks for readers of a failure.", default="")
 
 
 def size_class(size_bytes: int) -> SizeClass:
-    """The class of a vector whose streams have so many bytes together."""
+    """Size class of a total number of stream bytes."""
     for limit, name in (
         (1 << 10, SIZE_CLASSES[0]),
         (16 << 10, SIZE_CLASSES[1]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdicts, and which of them count against a decoder."""
+"""Verdicts on a decoder, and their effect on conformance."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from enum import Enum
 
 
 class Verdict(str, Enum):
-    """What one vector says about one decoder."""
+    """Verdict on one decoder for one vector."""
 
     PASS = "PASS"
     FAIL = "FAIL"
-    """Decoded, but a layer differs; or nothing usable came out."""
+    """Decoded, but a layer differs or the output is unusable."""
     WRONG_ACCEPT = "WRONG_ACCEPT"
     WRONG_REJECT = "WRONG_REJECT"
     WRONG_ERROR = "WRONG_ERROR"
-    """Rejected as it should, with a wrong class, stage or place."""
+    """Rejected correctly, with a wrong class, stage, stream or bit."""
     CRASH = "CRASH"
     TIMEOUT = "TIMEOUT"
     OOM = "OOM"
     UNSUPPORTED = "UNSUPPORTED"
     SKIP = "SKIP"
-    """Not run: outside what the decoder claims."""
+    """Not run: outside the claims of the decoder."""
     XFAIL = "XFAIL"
-    """Fails as the baseline says."""
+    """Fails as listed in the baseline."""
     XPASS = "XPASS"
-    """Passes although the baseline says that it fails."""
+    """Passes, although the baseline lists a failure."""
     FLAKY = "FLAKY"
 
     def __str__(self) -> str:
         return self.value
 
 
-# A `should` may be departed from, but nothing excuses these.
+# These deny conformance for a `should` vector too.
 _NEVER_EXCUSED = {Verdict.CRASH, Verdict.TIMEOUT, Verdict.OOM, Verdict.FLAKY}
 
 
 def counts_against(verdict: Verdict, requirement: str) -> bool:
-    """Whether the verdict denies conformance.
+    """True if the verdict denies conformance.
 
-    A known failure (XFAIL) does: a baseline says what is expected, not what conforms.
+    A known failure (XFAIL) denies it: a baseline states expected failures, not conformance.
     """
     if verdict in (Verdict.PASS, Verdict.XPASS, Verdict.SKIP):
         return False

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checker's own version; suites and protocol have theirs."""
+"""Version of the checker; suites and protocol have their own."""
 
 __version__ = "1.0.0"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// How near the decoder comes to its own engine: regular bins a second of whole tensors, beside a bare loop that decodes the
-// same bins in the same contexts from a list, with no levels to make, and beside one that decodes two such codewords in turns.
-// And what the encoder's two passes over the same levels take: the search for initialisations, and the codeword.
-// One JSON object a line.
+// Throughput of the engines, one JSON object a line.
+//
+// Decoder: regular bins per second of whole tensors, beside two limits: a bare loop that decodes the same bins in the same
+// contexts from a list, without making levels, and a loop that decodes two such codewords alternately. Encoder: time of its two
+// passes over the same levels, the search for initialisations and the codeword.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -24,7 +25,7 @@ struct Bin {
   bool value;
 };
 
-// The plain source, keeping a list of its regular bins.
+// The reference source, with a list of its regular bins.
 class RecordingSource : public nnr::DecoderSource {
  public:
   using DecoderSource::DecoderSource;
@@ -48,7 +49,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// Laplacian weights as one tensor's codeword, and its regular bins alone as another's.
+// Laplacian weights as the codeword of one tensor, and the regular bins of that codeword alone as a second codeword.
 struct Sample {
   nnr::TensorCoding coding;
   nnr::EncodedPayload encoded;
@@ -92,7 +93,7 @@ Sample make_sample(double scale, bool dependent, unsigned seed) {
 
 void measure(double scale, bool dependent) {
   const Sample sample = make_sample(scale, dependent, 1);
-  // A second codeword of its own for interleaving: with the same one twice the branch predictor would know its bins already.
+  // Interleaving takes a different codeword: the same one twice would train the branch predictor on its bins.
   const Sample other = make_sample(scale, dependent, 2);
   if (!sample.ok || !other.ok) return;
   const nnr::TensorCoding& coding = sample.coding;
@@ -103,7 +104,7 @@ void measure(double scale, bool dependent) {
   std::vector<double> interleaved;
   std::vector<double> bare;
   std::vector<double> decoder;
-  std::vector<double> plain;
+  std::vector<double> reference;
   std::vector<double> search;
   std::vector<double> encoder;
   std::size_t ones = 0;
@@ -126,27 +127,27 @@ void measure(double scale, bool dependent) {
       }
     }));
     nnr::Status status;
-    nnr::TensorSideData again;
-    decoder.push_back(seconds([&] { status = nnr::decode_payload(encoded.bytes, {&coding, 1}, {&output, 1}, {&again, 1}); }));
-    nnr::TensorSideData once_more;
-    plain.push_back(
-        seconds([&] { status = nnr::decode_payload_plainly(encoded.bytes, {&coding, 1}, {&output, 1}, {&once_more, 1}); }));
+    nnr::TensorSideData side;
+    decoder.push_back(seconds([&] { status = nnr::decode_payload(encoded.bytes, {&coding, 1}, {&output, 1}, {&side, 1}); }));
+    nnr::TensorSideData reference_side;
+    reference.push_back(seconds(
+        [&] { status = nnr::decode_payload_reference(encoded.bytes, {&coding, 1}, {&output, 1}, {&reference_side, 1}); }));
     if (!status.ok()) return;
     const std::int32_t* input = levels.data();
     nnr::TensorChoices choices;
-    nnr::EncodedPayload once_again;
+    nnr::EncodedPayload encoded_again;
     search.push_back(seconds([&] { status = nnr::search_initialisations(coding, input, choices); }));
     if (!status.ok()) return;
-    encoder.push_back(seconds([&] { status = nnr::encode_payload({&coding, 1}, {&input, 1}, {&choices, 1}, once_again); }));
+    encoder.push_back(seconds([&] { status = nnr::encode_payload({&coding, 1}, {&input, 1}, {&choices, 1}, encoded_again); }));
     if (!status.ok()) return;
   }
   const auto count = static_cast<double>(bins.size());
   std::printf(
       "{\"bits_per_weight\": %.3f, \"dependent\": %s, \"bins_per_weight\": %.3f, \"bare_bins_per_second\": %.4g, "
-      "\"interleaved_bins_per_second\": %.4g, \"decoder_bins_per_second\": %.4g, \"plain_bins_per_second\": %.4g, "
+      "\"interleaved_bins_per_second\": %.4g, \"decoder_bins_per_second\": %.4g, \"reference_bins_per_second\": %.4g, "
       "\"search_ns_per_weight\": %.1f, \"encoder_ns_per_weight\": %.1f, \"ones\": %zu}\n",
-      8.0 * static_cast<double>(encoded.bytes.size()) / kSize, dependent ? "true" : "false", count / kSize,
-      count / median(bare), 2.0 * static_cast<double>(both) / median(interleaved), count / median(decoder), count / median(plain),
+      8.0 * static_cast<double>(encoded.bytes.size()) / kSize, dependent ? "true" : "false", count / kSize, count / median(bare),
+      2.0 * static_cast<double>(both) / median(interleaved), count / median(decoder), count / median(reference),
       1e9 * median(search) / kSize, 1e9 * median(encoder) / kSize, ones);
 }
 

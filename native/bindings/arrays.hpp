@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bindings share: arrays by their types, and how a status is told.
+// Types shared by the bindings: arrays of each kind, encoder options, and conversions of results.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -36,23 +36,22 @@ inline nanobind::tuple status_tuple(const nnr::Status& status) {
 
 inline nanobind::list starts_list(const std::vector<nnr::BlockRowStart>& starts) {
   nanobind::list list;
-  for (const nnr::BlockRowStart& start : starts)
-    list.append(nanobind::make_tuple(start.position, start.offset, start.state));
+  for (const nnr::BlockRowStart& start : starts) list.append(nanobind::make_tuple(start.position, start.offset, start.state));
   return list;
 }
 
-// What the encoder is asked to choose.
-struct Choices {
+// Encoder options of one tensor.
+struct EncodeOptions {
   std::int32_t qp_value = 0;
   bool history_enabled = false;
-  bool row_skip = true;
-  bool search = true;
+  bool row_skip = true;  // skip rows of zeros
+  bool search = true;    // search for the cheapest initialisations
 
-  // The stream has a place for the history flag only where it has row skipping and a parent (format 5.3).
-  [[nodiscard]] nnr::TensorChoices for_levels(const nnr::TensorCoding& coding, const std::int32_t* levels) const {
+  // The choices that follow from the options and the levels, without a search.
+  [[nodiscard]] nnr::TensorChoices choices_for(const nnr::TensorCoding& coding, const std::int32_t* levels) const {
     nnr::TensorChoices choices;
     choices.qp_value = qp_value;
-    choices.history_enabled = history_enabled && coding.has_row_skip_flag() && coding.parent_present;
+    choices.history_enabled = history_enabled && coding.has_history_flag();
     if (row_skip) choices.row_skip_flags = nnr::find_zero_rows(coding, levels);
     return choices;
   }

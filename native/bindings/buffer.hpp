@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One-dimensional arrays from Python by the buffer protocol, which NumPy's arrays, bytes and memoryviews all speak. It costs a
-// tenth of what nanobind's own ndarray takes over DLPack, and there are several arrays to each small tensor.
+// One-dimensional arrays from Python through the buffer protocol, which NumPy arrays, bytes and memoryviews support. A conversion
+// takes a tenth of the time of nanobind's ndarray, which uses DLPack, and a small tensor needs several.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -14,13 +14,13 @@
 
 namespace nnr_bindings {
 
-// Keeps its Python object's memory in place while it or a copy lives; made and destroyed with the GIL held.
+// A typed view that keeps the memory of its Python object alive. It is created and destroyed with the GIL held.
 template <class T>
 class Array {
  public:
   Array() = default;
 
-  // False, and no Python error, when the object is no aligned, C-contiguous array of one dimension and this type.
+  // Takes a buffer of one dimension. Returns false, without a Python error, unless it is aligned, C-contiguous and of this type.
   bool take(nanobind::handle source) {
     std::unique_ptr<Py_buffer> view(new Py_buffer);
     constexpr int kFlags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (std::is_const_v<T> ? 0 : PyBUF_WRITABLE);
@@ -28,9 +28,9 @@ class Array {
       PyErr_Clear();
       return false;
     }
-    view_ = std::shared_ptr<Py_buffer>(view.release(), [](Py_buffer* held) {
-      PyBuffer_Release(held);
-      delete held;
+    view_ = std::shared_ptr<Py_buffer>(view.release(), [](Py_buffer* buffer) {
+      PyBuffer_Release(buffer);
+      delete buffer;
     });
     const bool aligned = view_->len == 0 || reinterpret_cast<std::uintptr_t>(view_->buf) % alignof(T) == 0;
     return aligned && view_->ndim == 1 && view_->itemsize == sizeof(T) && has_type(view_->format);
@@ -40,7 +40,7 @@ class Array {
   [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(view_->len) / sizeof(T); }
 
  private:
-  // Codes of the struct module; an absent format means bytes.
+  // Compares format codes of the struct module; an absent format means bytes.
   static bool has_type(const char* format) {
     using Value = std::remove_const_t<T>;
     if (format == nullptr) return std::is_same_v<Value, std::uint8_t>;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// With the others of this folder all that knows Python. Arrays are checked here and in nnr_codec.entropy; the GIL is released around the work.
+// The Python module. Only the sources in bindings/ know Python. They check arrays and settings, and release the GIL during the
+// work.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
@@ -13,7 +14,6 @@
 #include <vector>
 
 #include "arrays.hpp"
-#include "batches.hpp"
 #include "nnr/dequantizer.hpp"
 #include "nnr/feedback.hpp"
 #include "nnr/payload.hpp"
@@ -22,6 +22,7 @@
 #include "nnr/rate_tables.hpp"
 #include "nnr/rdo.hpp"
 #include "probe.hpp"
+#include "tasks.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -29,28 +30,28 @@ using namespace nnr_bindings;
 
 namespace {
 
-// A tensor with the arrays its coding points to kept alive beside it.
-struct Reference {
+// A tensor's coding, and the arrays it points to.
+struct TensorInput {
   nnr::TensorCoding coding;
   std::optional<Levels> base;
   std::optional<Mask> history;
 };
 
-nnr::TensorCoding checked_coding(const Reference& reference) {
-  nnr::TensorCoding coding = reference.coding;
-  if (reference.base) {
-    require_size(reference.base->size(), coding);
-    coding.base = reference.base->data();
+nnr::TensorCoding checked_coding(const TensorInput& tensor) {
+  nnr::TensorCoding coding = tensor.coding;
+  if (tensor.base) {
+    require_size(tensor.base->size(), coding);
+    coding.base = tensor.base->data();
   }
-  if (reference.history) {
-    require_size(reference.history->size(), coding);
-    coding.history = reference.history->data();
+  if (tensor.history) {
+    require_size(tensor.history->size(), coding);
+    coding.history = tensor.history->data();
   }
   return coding;
 }
 
-nb::tuple decode_payload(const Bytes& payload, const std::vector<Reference>& tensors, const std::vector<MutableLevels>& levels,
-                         bool plainly) {
+nb::tuple decode_payload(const Bytes& payload, const std::vector<TensorInput>& tensors, const std::vector<MutableLevels>& levels,
+                         bool reference) {
   if (tensors.empty() || tensors.size() != levels.size()) throw nb::value_error("one levels array per tensor is needed");
   std::vector<nnr::TensorCoding> codings;
   std::vector<std::int32_t*> outputs;
@@ -63,20 +64,20 @@ nb::tuple decode_payload(const Bytes& payload, const std::vector<Reference>& ten
   nnr::Status status;
   {
     const nb::gil_scoped_release release;
-    const auto decode = plainly ? nnr::decode_payload_plainly : nnr::decode_payload;
+    const auto decode = reference ? nnr::decode_payload_reference : nnr::decode_payload;
     status = decode(span_of(payload), codings, outputs, side);
   }
   nb::list side_list;
-  for (const nnr::TensorSideData& s : side)
-    side_list.append(nb::make_tuple(s.qp_value, s.history_enabled, s.row_skip_enabled, bytes_of(s.row_skip_flags),
-                                    bytes_of(s.initialisations), starts_list(s.block_row_starts)));
+  for (const nnr::TensorSideData& entry : side)
+    side_list.append(nb::make_tuple(entry.qp_value, entry.history_enabled, entry.row_skip_enabled, bytes_of(entry.row_skip_flags),
+                                    bytes_of(entry.initialisations), starts_list(entry.block_row_starts)));
   return nb::make_tuple(status_tuple(status), side_list);
 }
 
-nb::tuple encode_payload(const std::vector<Reference>& tensors, const std::vector<Levels>& levels,
-                         const std::vector<Choices>& wanted) {
-  if (tensors.empty() || tensors.size() != levels.size() || tensors.size() != wanted.size())
-    throw nb::value_error("one levels array and one set of choices per tensor are needed");
+nb::tuple encode_payload(const std::vector<TensorInput>& tensors, const std::vector<Levels>& levels,
+                         const std::vector<EncodeOptions>& options) {
+  if (tensors.empty() || tensors.size() != levels.size() || tensors.size() != options.size())
+    throw nb::value_error("one levels array and one set of options per tensor are needed");
   std::vector<nnr::TensorCoding> codings;
   std::vector<const std::int32_t*> inputs;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
@@ -90,8 +91,8 @@ nb::tuple encode_payload(const std::vector<Reference>& tensors, const std::vecto
   {
     const nb::gil_scoped_release release;
     for (std::size_t i = 0; status.ok() && i < tensors.size(); ++i) {
-      choices[i] = wanted[i].for_levels(codings[i], inputs[i]);
-      if (wanted[i].search) status = nnr::search_initialisations(codings[i], inputs[i], choices[i]);
+      choices[i] = options[i].choices_for(codings[i], inputs[i]);
+      if (options[i].search) status = nnr::search_initialisations(codings[i], inputs[i], choices[i]);
       status.tensor = static_cast<std::uint32_t>(i);
     }
     if (status.ok()) status = nnr::encode_payload(codings, inputs, choices, encoded);
@@ -113,7 +114,8 @@ std::size_t quantize_uniform(const Weights& weights, double step, const MutableL
   return nnr::quantize_uniform(span_of(weights), step, levels.data());
 }
 
-std::size_t quantize_dependent(const Weights& weights, double step, const nnr::TensorCoding& coding, const MutableLevels& levels) {
+std::size_t quantize_dependent(const Weights& weights, double step, const nnr::TensorCoding& coding,
+                               const MutableLevels& levels) {
   require_size(weights.size(), coding);
   require_size(levels.size(), coding);
   const nb::gil_scoped_release release;
@@ -127,30 +129,30 @@ std::span<const std::uint8_t> checked_initialisations(const std::optional<Bytes>
   return span_of(*initialisations);
 }
 
-// Status, and the initialisations that cost least.
-nb::tuple search_initialisations(const Reference& tensor, const Levels& levels, const Choices& wanted) {
+// Returns the status and the cheapest initialisations.
+nb::tuple search_initialisations(const TensorInput& tensor, const Levels& levels, const EncodeOptions& options) {
   const nnr::TensorCoding coding = checked_coding(tensor);
   require_size(levels.size(), coding);
   nnr::TensorChoices choices;
   nnr::Status status;
   {
     const nb::gil_scoped_release release;
-    choices = wanted.for_levels(coding, levels.data());
+    choices = options.choices_for(coding, levels.data());
     status = nnr::search_initialisations(coding, levels.data(), choices);
   }
   return nb::make_tuple(status_tuple(status), bytes_of(choices.initialisations));
 }
 
-// Status, and bits spent on significance, signs, greater-than flags, escapes and side information.
-nb::tuple estimate_rate(const Reference& tensor, const Levels& levels, const Choices& wanted) {
+// Returns the status and the bits of significance, signs, greater-than flags, escapes and side information.
+nb::tuple estimate_rate(const TensorInput& tensor, const Levels& levels, const EncodeOptions& options) {
   const nnr::TensorCoding coding = checked_coding(tensor);
   require_size(levels.size(), coding);
   nnr::RateEstimate rate;
   nnr::Status status;
   {
     const nb::gil_scoped_release release;
-    nnr::TensorChoices choices = wanted.for_levels(coding, levels.data());
-    if (wanted.search) status = nnr::search_initialisations(coding, levels.data(), choices);
+    nnr::TensorChoices choices = options.choices_for(coding, levels.data());
+    if (options.search) status = nnr::search_initialisations(coding, levels.data(), choices);
     if (status.ok()) status = nnr::estimate_rate(coding, levels.data(), choices, rate);
   }
   const auto bits = [](std::int64_t cost) { return static_cast<double>(cost) / nnr::kBypassCost; };
@@ -158,16 +160,19 @@ nb::tuple estimate_rate(const Reference& tensor, const Levels& levels, const Cho
                         bits(rate.side));
 }
 
-// Bits of a next value after `values`: significance 0 and 1 (3 kinds of 8 states), signs (3 kinds of 2), magnitudes (2 signs).
+// Returns the bits of the value after `values`: significance 0 and 1 (3 kinds of 8 states), signs (3 kinds of 2), and magnitudes
+// 1 to `largest` (2 signs).
 nb::tuple cost_tables(const nnr::TensorCoding& coding, const Levels& values, const std::optional<Bytes>& initialisations,
                       int largest) {
   if (coding.codebook_size != 0 || largest < 1 || largest > 1 << 20) throw nb::value_error("setting out of range");
-  const auto inits = checked_initialisations(initialisations);
-  nnr::RateTables rates(coding, false, inits);
-  nnr::Neighbourhood near;
-  for (const std::int32_t value : span_of(values)) rates.adapt(near, value);
+  nnr::RateTables rates(coding, false, checked_initialisations(initialisations));
+  nnr::Neighbourhood neighbourhood;
+  for (const std::int32_t value : span_of(values)) rates.adapt(neighbourhood, value);
   rates.refresh(1.0);
-  std::vector<float> zero, nonzero, sign, magnitude;
+  std::vector<float> zero;
+  std::vector<float> nonzero;
+  std::vector<float> sign;
+  std::vector<float> magnitude;
   for (std::size_t kind = 0; kind <= nnr::RateTables::kAfterPositive; ++kind) {
     zero.insert(zero.end(), rates.zero[kind].begin(), rates.zero[kind].end());
     nonzero.insert(nonzero.end(), rates.nonzero[kind].begin(), rates.nonzero[kind].end());
@@ -191,8 +196,8 @@ std::vector<double> magnitude_costs(const Levels& values, const std::vector<int>
   return bits;
 }
 
-std::size_t quantize_rdo(const Weights& weights, double step, const Reference& tensor, const MutableLevels& levels, double lambda,
-                         const std::optional<Weights>& importance, const std::optional<Bytes>& initialisations,
+std::size_t quantize_rdo(const Weights& weights, double step, const TensorInput& tensor, const MutableLevels& levels,
+                         double lambda, const std::optional<Weights>& importance, const std::optional<Bytes>& initialisations,
                          bool history_enabled, bool row_skip, bool adaptive, float beam) {
   const nnr::TensorCoding coding = checked_coding(tensor);
   require_size(weights.size(), coding);
@@ -216,8 +221,8 @@ std::size_t quantize_feedback(const Weights& weights, double step, const nnr::Te
                      (!row_weights || row_weights->size() == coding.rows) && coding.codebook_size == 0 &&
                      coding.block_side() == 0;
   if (!valid) throw nb::value_error("setting out of range");
-  nnr::FeedbackSettings settings{lambda, coefficients.data(), column_weights.data(), row_weights ? row_weights->data() : nullptr,
-                                 survivors, interval};
+  nnr::FeedbackSettings settings{
+      lambda, coefficients.data(), column_weights.data(), row_weights ? row_weights->data() : nullptr, survivors, interval};
   settings.initialisations = checked_initialisations(initialisations);
   const nb::gil_scoped_release release;
   return nnr::quantize_feedback(span_of(weights), step, coding, settings, levels.data());
@@ -241,61 +246,65 @@ NB_MODULE(_native, m) {
       .value("LEVEL_IN_SKIPPED_ROW", nnr::Outcome::kLevelInSkippedRow);
 
   nb::class_<nnr::TensorCoding>(m, "TensorCoding")
-      .def("__init__",
-           [](nnr::TensorCoding* self, std::uint64_t rows, std::uint64_t width, int scan_order, int unary_length, bool dependent,
-              bool profile1, bool parent_present, int qp_bits, std::int64_t codebook_size, std::int64_t codebook_zero) {
-             const bool valid = scan_order >= 0 && scan_order <= 4 && unary_length >= 1 && unary_length <= 256 && qp_bits >= 0 &&
-                                qp_bits <= 32 && codebook_size >= 0 && codebook_size <= INT32_MAX && codebook_zero >= 0 &&
-                                codebook_zero < (codebook_size > 0 ? codebook_size : 1) &&
-                                (width == 0 || rows <= (std::uint64_t{1} << 62) / width);
-             if (!valid) throw nb::value_error("tensor coding out of range");
-             new (self) nnr::TensorCoding{rows,     width,          scan_order, unary_length,  dependent,
-                                          profile1, parent_present, qp_bits,    codebook_size, codebook_zero};
-           },
-           nb::kw_only(), "rows"_a, "width"_a, "scan_order"_a = 0, "unary_length"_a = 10, "dependent"_a = false,
-           "profile1"_a = true, "parent_present"_a = false, "qp_bits"_a = 0, "codebook_size"_a = 0, "codebook_zero"_a = 0)
+      .def(
+          "__init__",
+          [](nnr::TensorCoding* self, std::uint64_t rows, std::uint64_t width, int scan_order, int unary_length, bool dependent,
+             bool profile1, bool parent_present, int qp_bits, std::int64_t codebook_size, std::int64_t codebook_zero) {
+            const bool valid = scan_order >= 0 && scan_order <= 4 && unary_length >= 1 && unary_length <= 256 && qp_bits >= 0 &&
+                               qp_bits <= 32 && codebook_size >= 0 && codebook_size <= INT32_MAX && codebook_zero >= 0 &&
+                               codebook_zero < (codebook_size > 0 ? codebook_size : 1) &&
+                               (width == 0 || rows <= (std::uint64_t{1} << 62) / width);
+            if (!valid) throw nb::value_error("tensor coding out of range");
+            new (self) nnr::TensorCoding{rows,     width,          scan_order, unary_length,  dependent,
+                                         profile1, parent_present, qp_bits,    codebook_size, codebook_zero};
+          },
+          nb::kw_only(), "rows"_a, "width"_a, "scan_order"_a = 0, "unary_length"_a = 10, "dependent"_a = false,
+          "profile1"_a = true, "parent_present"_a = false, "qp_bits"_a = 0, "codebook_size"_a = 0, "codebook_zero"_a = 0)
       .def_prop_ro("size", &nnr::TensorCoding::size)
       .def_ro("rows", &nnr::TensorCoding::rows)
       .def_ro("width", &nnr::TensorCoding::width)
       .def_ro("dependent", &nnr::TensorCoding::dependent);
 
-  nb::class_<Reference>(m, "Tensor")
-      .def("__init__",
-           [](Reference* self, const nnr::TensorCoding& coding, std::optional<Levels> base, std::optional<Mask> history) {
-             new (self) Reference{coding, std::move(base), std::move(history)};
-           },
-           "coding"_a, "base"_a = nb::none(), "history"_a = nb::none());
+  nb::class_<TensorInput>(m, "Tensor")
+      .def(
+          "__init__",
+          [](TensorInput* self, const nnr::TensorCoding& coding, std::optional<Levels> base, std::optional<Mask> history) {
+            new (self) TensorInput{coding, std::move(base), std::move(history)};
+          },
+          "coding"_a, "base"_a = nb::none(), "history"_a = nb::none());
 
   nb::class_<nnr::Quantization>(m, "Quantization")
-      .def("__init__",
-           [](nnr::Quantization* self, int qp_density, std::int32_t quantization_parameter) {
-             if (qp_density < 0 || qp_density > 7) throw nb::value_error("qp_density is 0..7");
-             new (self) nnr::Quantization{qp_density, quantization_parameter};
-           },
-           "qp_density"_a, "quantization_parameter"_a);
+      .def(
+          "__init__",
+          [](nnr::Quantization* self, int qp_density, std::int32_t quantization_parameter) {
+            if (qp_density < 0 || qp_density > 7) throw nb::value_error("qp_density is 0..7");
+            new (self) nnr::Quantization{qp_density, quantization_parameter};
+          },
+          "qp_density"_a, "quantization_parameter"_a);
 
-  nb::class_<Choices>(m, "Choices")
-      .def("__init__",
-           [](Choices* self, std::int32_t qp_value, bool history_enabled, bool row_skip, bool search) {
-             new (self) Choices{qp_value, history_enabled, row_skip, search};
-           },
-           nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true);
+  nb::class_<EncodeOptions>(m, "EncodeOptions")
+      .def(
+          "__init__",
+          [](EncodeOptions* self, std::int32_t qp_value, bool history_enabled, bool row_skip, bool search) {
+            new (self) EncodeOptions{qp_value, history_enabled, row_skip, search};
+          },
+          nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true);
 
-  m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a, "plainly"_a = false);
+  m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a, "reference"_a = false);
   m.def("step_size", &nnr::step_size, "qp"_a, "qp_density"_a);
   m.def("dequantize", &dequantize, "levels"_a, "step"_a, "values"_a);
-  m.def("encode_payload", &encode_payload, "tensors"_a, "levels"_a, "choices"_a);
+  m.def("encode_payload", &encode_payload, "tensors"_a, "levels"_a, "options"_a);
   m.def("quantize_uniform", &quantize_uniform, "weights"_a, "step"_a, "levels"_a);
   m.def("quantize_dependent", &quantize_dependent, "weights"_a, "step"_a, "coding"_a, "levels"_a);
-  m.def("search_initialisations", &search_initialisations, "tensor"_a, "levels"_a, "choices"_a);
-  m.def("estimate_rate", &estimate_rate, "tensor"_a, "levels"_a, "choices"_a);
+  m.def("search_initialisations", &search_initialisations, "tensor"_a, "levels"_a, "options"_a);
+  m.def("estimate_rate", &estimate_rate, "tensor"_a, "levels"_a, "options"_a);
   m.def("cost_tables", &cost_tables, "coding"_a, "values"_a, "initialisations"_a, "largest"_a);
   m.def("magnitude_costs", &magnitude_costs, "values"_a, "candidates"_a);
   m.def("quantize_rdo", &quantize_rdo, "weights"_a, "step"_a, "tensor"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
         "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,
         "adaptive"_a = true, "beam"_a = nnr::RdoSettings{}.beam);
   register_probe(m);
-  register_batches(m);
+  register_tasks(m);
   m.def("quantize_feedback", &quantize_feedback, "weights"_a, "step"_a, "coding"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
         "coefficients"_a, "column_weights"_a, "row_weights"_a = nb::none(), "initialisations"_a = nb::none(), "survivors"_a = 1,
         "interval"_a = 32);

@@ -21,23 +21,23 @@ namespace {
 template <class T>
 using Array = nnr_bindings::Array<T>;
 
-nb::tuple price_tuple(const nnr::Price& price) { return nb::make_tuple(price.bins, price.ones, price.bits); }
+nb::tuple tally_tuple(const nnr::BinTally& tally) { return nb::make_tuple(tally.bins, tally.ones, tally.bits); }
 
 nb::object probe_tuple(const nnr::TensorProbe& probe, const nnr::TensorSideData& side) {
   nb::list contexts;
   for (std::size_t i = 0; i < probe.contexts.size(); ++i)
     if (probe.contexts[i].bins != 0) {
-      const nnr::Price& price = probe.contexts[i];
-      contexts.append(nb::make_tuple(i, price.bins, price.ones, price.bits, probe.final_states[i]));
+      const nnr::BinTally& tally = probe.contexts[i];
+      contexts.append(nb::make_tuple(i, tally.bins, tally.ones, tally.bits, probe.final_states[i]));
     }
   nb::list bypass;
-  for (const nnr::Price& price : probe.bypass) bypass.append(price_tuple(price));
+  for (const nnr::BinTally& tally : probe.bypass) bypass.append(tally_tuple(tally));
   return nb::make_tuple(contexts, bypass, probe.begin_bit, probe.end_bit, side.qp_value, side.history_enabled,
                         side.row_skip_enabled, nb::bytes(side.row_skip_flags.data(), side.row_skip_flags.size()),
                         nb::bytes(side.initialisations.data(), side.initialisations.size()), side.block_row_starts.size());
 }
 
-// Rows x width of `codings` bound the arrays; base and history are None or one value per position.
+// `bases` and `histories` hold None or an array of rows * width elements for each tensor.
 nb::tuple probe_payload(const Array<const std::uint8_t>& payload, std::vector<nnr::TensorCoding> codings,
                         const std::vector<std::optional<Array<const std::int32_t>>>& bases,
                         const std::vector<std::optional<Array<const std::uint8_t>>>& histories,
@@ -65,8 +65,7 @@ nb::tuple probe_payload(const Array<const std::uint8_t>& payload, std::vector<nn
   nb::list tensors;
   for (std::size_t i = 0; i < probes.size(); ++i) tensors.append(probe_tuple(probes[i], side[i]));
   nb::object watch = nb::none();
-  if (watched.found)
-    watch = nb::make_tuple(watched.tensor, watched.context, static_cast<int>(watched.element), watched.level);
+  if (watched.reached) watch = nb::make_tuple(watched.tensor, watched.context, static_cast<int>(watched.element), watched.level);
   return nb::make_tuple(nb::make_tuple(status.outcome, status.bit_position, status.tensor), tensors, watch);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The probe's part of the Python module.
+// The bit accounting of the Python module: probe_payload.
 #pragma once
 
 #include <nanobind/nanobind.h>

@@ -42,7 +42,7 @@ target_link_libraries(nnrdec PRIVATE nnr)
 # For -Os builds: no kernels for particular processors, and no unwind tables.
 option(NNR_SMALL "Prefer a small library to a fast one" OFF)
 if(NNR_SMALL)
-  target_compile_definitions(nnr PRIVATE NNR_SMALL)
+  target_compile_definitions(nnr PRIVATE NNR_PORTABLE)
   target_compile_options(nnr PRIVATE -fno-asynchronous-unwind-tables -fno-unwind-tables)
   target_compile_options(nnrdec PRIVATE -fno-asynchronous-unwind-tables -fno-unwind-tables)
 endif()

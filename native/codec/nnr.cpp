@@ -159,7 +159,7 @@ const char* nnr_stage_name(nnr_stage stage) {
 nnr_limits nnr_default_limits(void) {
   nnr_limits limits = {};
   limits.max_stream_bytes = UINT64_C(1) << 40;
-  limits.max_units = UINT64_C(1) << 17;
+  limits.max_units = UINT64_C(1) << 19;
   limits.max_unit_bytes = (UINT64_C(1) << 31) - 1;
   limits.max_tensor_elements = UINT64_C(1) << 35;
   limits.max_total_elements = UINT64_C(1) << 38;
@@ -167,7 +167,7 @@ nnr_limits nnr_default_limits(void) {
   limits.max_names = UINT64_C(1) << 16;
   limits.max_name_bytes = UINT64_C(1) << 12;
   limits.max_codebook_size = UINT64_C(1) << 16;
-  limits.max_topology_bytes = UINT64_C(1) << 22;
+  limits.max_topology_bytes = UINT64_C(1) << 24;
   limits.max_expansion_ratio = UINT64_C(1) << 20;
   limits.expansion_floor_bytes = UINT64_C(1) << 28;
   limits.max_updates_kept = 8;

@@ -15,23 +15,24 @@ namespace nnr {
 
 namespace {
 
-// All contexts there can be, in place: nothing is set before it is used.
-class ContextArray {
+// ContextBank with room for all contexts in place; nothing is set before it is used.
+class FixedContextBank {
  public:
-  void reserve(std::size_t) {}
-  void resize(std::size_t size) {
-    for (; size_ < size; ++size_) new (data() + size_) FastContext();
+  explicit FixedContextBank(std::size_t) {}
+
+  [[nodiscard]] FastContext& operator[](int index) { return begin()[index]; }
+  [[nodiscard]] FastContext* begin() { return reinterpret_cast<FastContext*>(storage_); }
+  void initialise(int context, int initialisation) {
+    for (; size_ <= context; ++size_) new (begin() + size_) FastContext();
+    begin()[context].initialise(initialisation);
   }
-  [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] FastContext* data() { return reinterpret_cast<FastContext*>(storage_); }
-  [[nodiscard]] FastContext& operator[](std::size_t i) { return data()[i]; }
-  [[nodiscard]] const FastContext& operator[](std::size_t i) const { return reinterpret_cast<const FastContext*>(storage_)[i]; }
-  [[nodiscard]] FastContext* begin() { return data(); }
-  [[nodiscard]] FastContext* end() { return data() + size_; }
+  void reset() {
+    for (int i = 0; i < size_; ++i) begin()[i].reset();
+  }
 
  private:
   alignas(FastContext) unsigned char storage_[ContextLayout::kMaxCount * sizeof(FastContext)];
-  std::size_t size_ = 0;
+  int size_ = 0;
 };
 
 // Stands where TensorSideData has a list that a decoder does not need.
@@ -103,13 +104,13 @@ Fault fault_of(Outcome outcome, std::uint64_t position, std::span<const std::uin
 
 Fault decode_levels_of(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                        std::span<std::int32_t* const> levels, std::int32_t* qp_values, std::uint8_t* row_flags) {
-  BasicFastSource<ContextArray> source{payload};
-  if (!starts_in_range(source))
+  BasicFastSource<FixedContextBank> source{payload};
+  if (!offset_in_range(source))
     return fault_of(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange, source.bits_read(), payload);
   for (std::size_t i = 0; i < codings.size(); ++i) {
     LeanSideData side;
     side.row_skip_flags.data = row_flags;
-    TensorDecoder<BasicFastSource<ContextArray>, LeanSideData> decoder(source, codings[i]);
+    TensorDecoder<BasicFastSource<FixedContextBank>, LeanSideData> decoder(source, codings[i]);
     const Outcome outcome = decoder.decode(levels[i], side);
     if (outcome != Outcome::kOk) return fault_of(outcome, source.bits_read(), payload);
     qp_values[i] = side.qp_value;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What quantisers ask before anything is coded: tables of costs from contexts that have seen any values, and the costs of
-// magnitudes under each unary length.
+// Fuzz target: the cost tables of quantisers after any values, and the costs of magnitudes under each unary length.
 #include <algorithm>
 #include <cmath>
 
@@ -8,32 +7,21 @@
 #include "nnr/rate_estimate.hpp"
 #include "nnr/rate_tables.hpp"
 
-namespace {
-
-std::int32_t take_value(fuzz::Input& input) {
-  const std::uint8_t head = input.byte();
-  if (head < 96) return 0;
-  if (head < 224) return static_cast<std::int32_t>(head) - 160;
-  return input.word<std::int32_t>() >> (head & 31U);
-}
-
-}  // namespace
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   fuzz::Input input(bytes, size);
   const fuzz::Tensor tensor = fuzz::take_tensor(input, /*codebooks=*/false);
   std::vector<int> candidates(input.number(1, 3));
   for (int& candidate : candidates) candidate = 1 + input.byte() % 20;
   std::vector<std::int32_t> values;
-  while (!input.empty() && values.size() < 64) values.push_back(take_value(input));
+  while (!input.empty() && values.size() < 64) values.push_back(fuzz::take_level(input));
 
   for (const std::int64_t cost : nnr::magnitude_costs(values, candidates)) fuzz::require(cost >= 0, "costs are not negative");
 
   nnr::RateTables rates(tensor.coding, false, {});
-  nnr::Neighbourhood near;
+  nnr::Neighbourhood neighbourhood;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    near.base = tensor.base.empty() ? 0 : tensor.base[i % tensor.base.size()];
-    rates.adapt(near, values[i]);
+    neighbourhood.base = tensor.base.empty() ? 0 : tensor.base[i % tensor.base.size()];
+    rates.adapt(neighbourhood, values[i]);
   }
   rates.refresh(1.0);
   const auto finite = [](float cost) { return std::isfinite(cost) && cost >= 0; };

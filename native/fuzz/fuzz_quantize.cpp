@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any weights, not-a-number included, through each quantiser: a weight that cannot be quantised is named, and levels come out
-// that the encoder can code and that lie where they may.
+// Fuzz target: any weights, NaN included, through each quantiser. Weights out of range are reported; other weights give levels
+// near them that the encoder can code.
 #include <algorithm>
 #include <cmath>
 
@@ -12,7 +12,7 @@
 
 namespace {
 
-// Mostly near zero, where quantisers choose; now and then any float there is.
+// A weight: mostly near zero, where quantisers choose; sometimes any float.
 float take_weight(fuzz::Input& input) {
   const std::uint8_t head = input.byte();
   if (head >= 250) return input.word<float>();
@@ -41,14 +41,14 @@ std::size_t by_rdo(fuzz::Input& input, const std::vector<float>& weights, double
                    std::int32_t* levels) {
   nnr::RdoSettings settings;
   settings.lambda = take_lambda(input);
-  const std::uint8_t wanted = input.byte();
-  settings.adaptive = (wanted & 8) == 0;
-  settings.history_enabled = (wanted & 1) != 0 && coding.parent_present && coding.has_row_skip_flag();
-  settings.row_skip = (wanted & 2) != 0;
+  const std::uint8_t flags = input.byte();
+  settings.adaptive = (flags & 8) == 0;
+  settings.history_enabled = (flags & 1) != 0 && coding.parent_present && coding.has_row_skip_flag();
+  settings.row_skip = (flags & 2) != 0;
   std::vector<float> importance;
-  if ((wanted & 4) != 0) {
+  if ((flags & 4) != 0) {
     importance.resize(weights.size());
-    for (std::size_t i = 0; i < importance.size(); ++i) importance[i] = static_cast<float>((i * wanted) % 5) * 0.5F;
+    for (std::size_t i = 0; i < importance.size(); ++i) importance[i] = static_cast<float>((i * flags) % 5) * 0.5F;
     settings.importance = importance.data();
   }
   std::vector<std::uint8_t> initialisations;
@@ -90,7 +90,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   const double step = take_step(input);
   std::vector<std::int32_t> levels(coding.size());
   std::vector<float> weights(coding.size());
-  // The settings come before the weights, which use up what is left.
+  // Settings take the next 8 bytes, weights the rest.
   const std::span<const std::uint8_t> rest = input.rest();
   fuzz::Input settings(rest.data(), std::min<std::size_t>(rest.size(), 8));
   fuzz::Input values(rest.data() + std::min<std::size_t>(rest.size(), 8), rest.size() - std::min<std::size_t>(rest.size(), 8));
@@ -98,13 +98,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     if (values.empty()) break;
     weight = take_weight(values);
   }
-  const std::size_t done = kind == 0   ? nnr::quantize_uniform(weights, step, levels.data())
-                           : kind == 1 ? nnr::quantize_dependent(weights, step, coding, levels.data())
-                           : kind == 2 ? by_rdo(settings, weights, step, coding, levels.data())
-                                       : by_feedback(settings, weights, step, coding, levels.data());
-  fuzz::require(done <= weights.size(), "the weight at fault is one of them");
-  if (done != weights.size()) {
-    fuzz::require(!(std::abs(weights[done]) <= 16.0 * step), "only what is large or no number cannot be quantised");
+  const std::size_t n_quantized = kind == 0   ? nnr::quantize_uniform(weights, step, levels.data())
+                                  : kind == 1 ? nnr::quantize_dependent(weights, step, coding, levels.data())
+                                  : kind == 2 ? by_rdo(settings, weights, step, coding, levels.data())
+                                              : by_feedback(settings, weights, step, coding, levels.data());
+  fuzz::require(n_quantized <= weights.size(), "the reported weight exists");
+  if (n_quantized != weights.size()) {
+    fuzz::require(!(std::abs(weights[n_quantized]) <= 16.0 * step), "only large weights and NaN are out of range");
     return 0;
   }
   if (kind <= 1)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What fuzz targets make of their bytes: first choices, one byte or two each, then whatever is left. Bytes that are missing are
-// zeros, so that every input means something.
+// Parsing of fuzz inputs: choices of one or two bytes, then the rest as data. Missing bytes read as zeros, so that every input is
+// valid.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@
 
 namespace fuzz {
 
-// A property that does not hold is a crash, in every build.
+// Checks a property. A violation aborts, in every build.
 inline void require(bool holds, const char* what) {
   if (holds) return;
   std::fprintf(stderr, "property violated: %s\n", what);
@@ -33,9 +33,9 @@ class Input {
     return value;
   }
   bool flag() { return (byte() & 1) != 0; }
-  // least..least + count - 1, mostly the byte itself.
+  // A number in least..least + count - 1, from one byte.
   std::uint64_t number(std::uint64_t least, std::uint64_t count) { return least + byte() % count; }
-  // 4 bytes as they stand: any bit pattern.
+  // The next 4 bytes, as any bit pattern.
   template <class T>
   T word() {
     static_assert(sizeof(T) == 4);
@@ -52,20 +52,20 @@ class Input {
   std::span<const std::uint8_t> rest_;
 };
 
-// A tensor's coding, and the arrays it points to at exactly their size, so that a read beside them is seen.
+// A tensor's coding, and the arrays that it points to, allocated at their exact size so that sanitizers see a read outside.
 struct Tensor {
   nnr::TensorCoding coding;
   std::vector<std::int32_t> base;
   std::vector<std::uint8_t> history;
 };
 
-// Mostly a handful of levels, so that there are many executions a second; now and then enough for several block rows.
+// A dimension: mostly small, for many executions per second; sometimes enough for several block rows.
 inline std::uint64_t take_dimension(Input& input) {
   const std::uint8_t head = input.byte();
   return head < 240 ? 1 + head % 6 : 9 + head % 12;
 }
 
-// Shapes of every kind: one row, one column, several block rows. 9 bytes at most.
+// A tensor of any shape: one row, one column, several block rows. It takes at most 9 bytes.
 inline Tensor take_tensor(Input& input, bool codebooks = true) {
   Tensor tensor;
   nnr::TensorCoding& coding = tensor.coding;
@@ -87,8 +87,7 @@ inline Tensor take_tensor(Input& input, bool codebooks = true) {
   const std::uint8_t pattern = (kinds & 128) != 0 ? input.byte() : 0;
   if ((kinds & 64) != 0) {
     tensor.base.resize(coding.size());
-    for (std::size_t i = 0; i < tensor.base.size(); ++i)
-      tensor.base[i] = static_cast<std::int32_t>((i * (pattern | 1U)) % 7) - 3;
+    for (std::size_t i = 0; i < tensor.base.size(); ++i) tensor.base[i] = static_cast<std::int32_t>((i * (pattern | 1U)) % 7) - 3;
     coding.base = tensor.base.data();
   }
   if ((kinds & 128) != 0) {
@@ -97,6 +96,14 @@ inline Tensor take_tensor(Input& input, bool codebooks = true) {
     coding.history = tensor.history.data();
   }
   return tensor;
+}
+
+// A level of any size: mostly 0 or small, sometimes of as many bits as the byte says.
+inline std::int32_t take_level(Input& input) {
+  const std::uint8_t head = input.byte();
+  if (head < 96) return 0;
+  if (head < 224) return static_cast<std::int32_t>(head) - 160;
+  return input.word<std::int32_t>() >> (head & 31U);
 }
 
 }  // namespace fuzz

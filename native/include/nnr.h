@@ -106,7 +106,7 @@ NNR_API const char* nnr_stage_name(nnr_stage stage);
 /* Bounds on what a stream may cost, checked before anything is allocated. */
 typedef struct nnr_limits {
   uint64_t max_stream_bytes;      /* whole stream; 2^40 */
-  uint64_t max_units;             /* units of a stream; 2^17 */
+  uint64_t max_units;             /* units of a stream; 2^19 */
   uint64_t max_unit_bytes;        /* one unit, joined from its parts; 2^31 - 1 */
   uint64_t max_tensor_elements;   /* elements of one tensor; 2^35 */
   uint64_t max_total_elements;    /* elements of all tensors of a stream; 2^38 */
@@ -114,7 +114,7 @@ typedef struct nnr_limits {
   uint64_t max_names;             /* names in one list; 2^16 */
   uint64_t max_name_bytes;        /* bytes of one name or text; 2^12 */
   uint64_t max_codebook_size;     /* entries of a codebook; 2^16 */
-  uint64_t max_topology_bytes;    /* topology or quantisation data after inflation; 2^22 */
+  uint64_t max_topology_bytes;    /* topology or quantisation data after inflation; 2^24 */
   uint64_t max_expansion_ratio;   /* decoded bytes, 4 per element, for each byte of the stream; 2^20 */
   uint64_t expansion_floor_bytes; /* decoded size below which the ratio is not checked; 2^28 */
   uint64_t max_updates_kept;      /* remembered updates of one parameter; 8 */

@@ -7,8 +7,8 @@ namespace nnr {
 
 namespace {
 
-#if defined(__x86_64__) && defined(__GNUC__)
-[[gnu::target("bmi,bmi2,lzcnt"), gnu::flatten]] void encode_run_bmi(ArithmeticEncoder& engine, FastContext* contexts,
+#if NNR_X86_KERNELS
+[[gnu::target("bmi,bmi2,lzcnt"), gnu::flatten]] void encode_run_bmi2(ArithmeticEncoder& engine, FastContext* contexts,
                                                                      std::span<const BinEntry> run) {
   engine.encode_run(contexts, run);
 }
@@ -17,9 +17,9 @@ namespace {
 }  // namespace
 
 void encode_run(ArithmeticEncoder& engine, FastContext* contexts, std::span<const BinEntry> run) {
-#if defined(__x86_64__) && defined(__GNUC__)
-  static const bool bmi = has_bmi();
-  if (bmi) return encode_run_bmi(engine, contexts, run);
+#if NNR_X86_KERNELS
+  static const bool bmi2 = has_bmi2();
+  if (bmi2) return encode_run_bmi2(engine, contexts, run);
 #endif
   engine.encode_run(contexts, run);
 }

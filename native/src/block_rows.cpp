@@ -3,28 +3,30 @@
 
 #include <algorithm>
 
+#include "nnr/dependent_quantization.hpp"
 #include "nnr/payload.hpp"
 #include "nnr/tables.hpp"
 
 namespace nnr {
 
-BlockRows::BlockRows(std::span<const std::uint8_t> payload, const TensorCoding& coding, std::span<const BlockRowStart> entry_points,
-                     std::uint64_t piece_levels)
+BlockRows::BlockRows(std::span<const std::uint8_t> payload, const TensorCoding& coding,
+                     std::span<const BlockRowStart> entry_points, std::uint64_t piece_levels)
     : payload_(payload), coding_(coding), source_(payload) {
   const std::uint64_t rows = coding.block_rows();
-  if (rows < 2 || entry_points.size() != rows - 1 || !starts_in_range(source_)) return;
-  if (TensorDecoder(source_, coding_).decode_side_data(side_) != Outcome::kOk || source_.offset() > 255) return;
-  const std::uint64_t first = source_.bits_read() - FastEngine::kOffsetBits;
+  if (rows < 2 || entry_points.size() != rows - 1 || !offset_in_range(source_)) return;
+  if (TensorDecoder(source_, coding_).decode_side_data(side_) != Outcome::kOk || source_.offset() >= kRestartRange) return;
+  const std::uint64_t first_position = source_.bits_read() - kRangeBits;
   const std::uint64_t end = std::uint64_t{8} * payload.size();
-  starts_.push_back({first, source_.offset(), 0});
+  starts_.push_back({first_position, source_.offset(), 0});
   for (const BlockRowStart& point : entry_points) {
-    starts_.push_back({first + point.position, point.offset, point.state});
-    const bool inside = point.position < end && starts_.back().position + FastEngine::kOffsetBits <= end;
-    if (!inside || point.offset > 255 || point.state < 0 || point.state >= (coding.dependent ? kTrellisStates : 1)) return;
+    starts_.push_back({first_position + point.position, point.offset, point.state});
+    const bool inside = point.position < end && starts_.back().position + kRangeBits <= end;
+    if (!inside || point.offset >= kRestartRange || point.state < 0 || point.state >= (coding.dependent ? kTrellisStates : 1))
+      return;
   }
   const std::uint64_t levels_of_row = coding.block_side() * coding.width;
   rows_of_piece_ = static_cast<std::size_t>(std::max<std::uint64_t>(1, piece_levels / levels_of_row));
-  right_.resize((starts_.size() + rows_of_piece_ - 1) / rows_of_piece_);
+  verified_.resize((starts_.size() + rows_of_piece_ - 1) / rows_of_piece_);
 }
 
 std::size_t BlockRows::end_of(std::size_t piece) const { return std::min((piece + 1) * rows_of_piece_, starts_.size()); }
@@ -39,23 +41,23 @@ std::span<std::int32_t> BlockRows::levels_of(std::size_t piece, std::int32_t* le
 bool BlockRows::decode(std::size_t piece, std::int32_t* levels) {
   FastSource source = source_;
   for (std::size_t row = piece * rows_of_piece_; row < end_of(piece); ++row) {
-    source.enter(starts_[row].position, starts_[row].offset);
+    source.seek(starts_[row].position, starts_[row].offset);
     TensorDecoder decoder(source, coding_);
-    if (decoder.decode_row_from(starts_[row].state, row, levels, side_) != Outcome::kOk) return false;
+    if (decoder.decode_block_row(starts_[row].state, row, levels, side_) != Outcome::kOk) return false;
     if (row + 1 == starts_.size()) {
       if (finish_decoding(source, payload_) != Outcome::kOk) return false;
     } else {
       const BlockRowStart& next = starts_[row + 1];
-      if (source.bits_read() - FastEngine::kOffsetBits != next.position || source.offset() != next.offset) return false;
-      if (coding_.dependent && decoder.state() != next.state) return false;
+      const int state = coding_.dependent ? decoder.state() : next.state;
+      if (BlockRowStart{source.bits_read() - kRangeBits, source.offset(), state} != next) return false;
     }
   }
-  right_[piece] = 1;
+  verified_[piece] = 1;
   return true;
 }
 
-bool BlockRows::are_right() const {
-  return count() > 0 && std::all_of(right_.begin(), right_.end(), [](std::uint8_t right) { return right != 0; });
+bool BlockRows::all_verified() const {
+  return count() > 0 && std::all_of(verified_.begin(), verified_.end(), [](std::uint8_t verified) { return verified != 0; });
 }
 
 }  // namespace nnr

@@ -12,7 +12,7 @@ double step_size(std::int64_t qp, int qp_density) {
   const std::int64_t k = std::int64_t{1} << qp_density;
   const std::int64_t doublings = qp >> qp_density;
   if (doublings > 1023) return std::numeric_limits<double>::infinity();
-  // Far below the smallest number; the exponent must fit an int.
+  // Below the least subnormal. The exponent must fit an int.
   if (doublings < -2000) return 0.0;
   return std::ldexp(static_cast<double>(k + (qp & (k - 1))), static_cast<int>(doublings) - qp_density);
 }

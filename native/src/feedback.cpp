@@ -3,24 +3,28 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <vector>
 
+#include "nnr/dependent_quantization.hpp"
 #include "nnr/quantizer.hpp"
 #include "nnr/rate_tables.hpp"
-#include "nnr/tables.hpp"
 
 namespace nnr {
 
 namespace {
 
 constexpr float kUnreachable = std::numeric_limits<float>::infinity();
-// Corrections are bounded by this many steps, far beyond any use and far within 32 bits.
-constexpr double kLargest = 1 << 29;
+// Bound of a corrected weight, in steps: far beyond any use, and far within 32 bits.
+constexpr double kMaxTarget = 1 << 29;
+constexpr int kMaxSurvivors = 16;
 
-// In lanes, so that the order of summation is fixed and a compiler may still use vectors.
+// Dot product in eight lanes: the order of summation is fixed, and compilers may still use vectors.
 float dot(const float* a, const float* b, std::size_t n) {
   std::array<float, 8> lanes{};
   std::size_t i = 0;
@@ -34,14 +38,14 @@ float dot(const float* a, const float* b, std::size_t n) {
 struct Survivor {
   float cost = kUnreachable;
   std::uint8_t state = 0;
-  RateTables::Kind kind = RateTables::kAfterZero;  // of the value before
-  std::size_t slot = 0;                            // where its values and errors are
+  RateTables::Kind kind = RateTables::kAfterZero;  // by the value before
+  std::size_t slot = 0;                            // of its values and errors
 };
 
 struct Candidate {
   float cost = kUnreachable;
   std::size_t parent = 0;
-  std::int32_t value = 0;  // as coded
+  std::int32_t value = 0;  // coded value
   std::int32_t level = 0;  // in steps
 };
 
@@ -64,7 +68,7 @@ class FeedbackSearch {
     rates_.refresh(settings.lambda);
   }
 
-  // Writes coded values of all weights.
+  // Writes the coded values of all weights.
   void run(std::int32_t* output) {
     for (std::uint64_t n = 0; n < weights_.size(); ++n) {
       if (n % width_ == 0) begin_row(n);
@@ -86,6 +90,7 @@ class FeedbackSearch {
     row_weight_ = settings_.row_weights != nullptr ? settings_.row_weights[n / width_] : 1.0F;
   }
 
+  // Extends all survivors by one weight.
   void extend(std::uint64_t n) {
     const std::size_t column = n - row_begin_;
     const std::size_t place = n - decided_;
@@ -96,12 +101,12 @@ class FeedbackSearch {
     for (std::size_t m = 0; m < survivors_.size(); ++m) {
       const Survivor& survivor = survivors_[m];
       const double target = targets_[column] + dot(errors(survivor.slot) + first, coefficients, place - first);
-      propose(m, survivor, std::clamp(target, -kLargest, kLargest), weight);
+      propose(m, survivor, std::clamp(target, -kMaxTarget, kMaxTarget), weight);
     }
     adopt(n, place);
   }
 
-  // Offers the values worth considering after one survivor: zero, and the nearest of each parity on either side.
+  // Offers the candidates after one survivor: zero, and the nearest value of each parity on either side of the target.
   void propose(std::size_t parent, const Survivor& survivor, double target, float weight) {
     const bool negative = std::signbit(target);
     const double x = std::abs(target);
@@ -109,11 +114,11 @@ class FeedbackSearch {
     offer(survivor.state, {to_zero + weight * static_cast<float>(x * x), parent, 0, 0});
     const float to_nonzero =
         survivor.cost + rates_.nonzero[survivor.kind][survivor.state] + rates_.sign[survivor.kind][negative ? 1 : 0];
-    const int quantiser = kDependent ? survivor.state & 1 : 0;
-    const double scaled = kDependent ? 0.5 * (x + quantiser) : x;
+    const int quantizer = kDependent ? quantizer_of(survivor.state) : 0;
+    const double scaled = kDependent ? 0.5 * (x + quantizer) : x;
     const auto floor = static_cast<std::int64_t>(scaled);
     for (std::int64_t q = std::max<std::int64_t>(floor - (kDependent ? 1 : 0), 1); q <= floor + (kDependent ? 2 : 1); ++q) {
-      const std::int64_t magnitude = kDependent ? 2 * q - quantiser : q;
+      const std::int64_t magnitude = kDependent ? magnitude_to_level(q, quantizer) : q;
       const auto error = static_cast<float>(x - static_cast<double>(magnitude));
       const float cost = to_nonzero + weight * error * error + rates_.magnitude(q, negative);
       offer(survivor.state, {cost, parent, static_cast<std::int32_t>(negative ? -q : q),
@@ -121,43 +126,42 @@ class FeedbackSearch {
     }
   }
 
-  // Keeps the cheapest candidates for the state that a value leads to.
+  // Inserts a candidate into the sorted list of the state that it leads to, if it is among the cheapest there.
   void offer(std::uint8_t state, const Candidate& candidate) {
-    const std::size_t next = kDependent ? kNextState[state][candidate.value & 1] : 0;
-    Candidate* const best = candidates_.data() + next * per_state_;
+    const auto next = static_cast<std::size_t>(kDependent ? next_state(state, candidate.value) : 0);
+    Candidate* const kept = candidates_.data() + next * per_state_;
     std::size_t place = used_[next];
     if (place == per_state_) {
-      if (!(candidate.cost < best[place - 1].cost)) return;
+      if (!(candidate.cost < kept[place - 1].cost)) return;
       --place;
     } else {
       ++used_[next];
     }
-    for (; place > 0 && candidate.cost < best[place - 1].cost; --place) best[place] = best[place - 1];
-    best[place] = candidate;
+    for (; place > 0 && candidate.cost < kept[place - 1].cost; --place) kept[place] = kept[place - 1];
+    kept[place] = candidate;
   }
 
-  // Makes the candidates kept the survivors. A parent's slot passes to its first child; the others get copies.
+  // Makes the kept candidates the survivors. The first child of a parent inherits its slot; other children get copies.
   void adopt(std::uint64_t n, std::size_t place) {
     next_.clear();
-    std::array<std::uint8_t, 256> taken{};  // by slot
+    std::array<std::uint8_t, 2 * kTrellisStates * kMaxSurvivors> taken{};  // by slot
     const auto exact = weights_[n] * inverse_;
     for (const bool inherits : {true, false}) {
       for (std::size_t state = 0; state < kStates; ++state)
         for (std::size_t i = 0; i < used_[state]; ++i) {
           Candidate& candidate = candidates_[state * per_state_ + i];
-          const std::size_t old = survivors_[candidate.parent].slot;
+          const std::size_t parent_slot = survivors_[candidate.parent].slot;
           if (inherits) {
-            // Marked 1 while the slot's own child has not been written.
-            if (taken[old] != 0) continue;
-            taken[old] = 1;
-            add(candidate, state, old);
+            if (taken[parent_slot] != 0) continue;
+            taken[parent_slot] = 1;
+            add(candidate, state, parent_slot);
             candidate.cost = kUnreachable;
           } else if (candidate.cost != kUnreachable) {
             std::size_t slot = 0;
             while (taken[slot] != 0) ++slot;
             taken[slot] = 1;
-            std::memcpy(errors(slot), errors(old), place * sizeof(float));
-            std::memcpy(values(slot), values(old), place * sizeof(std::int32_t));
+            std::memcpy(errors(slot), errors(parent_slot), place * sizeof(float));
+            std::memcpy(values(slot), values(parent_slot), place * sizeof(std::int32_t));
             add(candidate, state, slot);
           }
         }
@@ -178,27 +182,27 @@ class FeedbackSearch {
     added_.push_back(candidate);
   }
 
-  // Settles the oldest `count` open weights by the cheapest survivor, drops those that disagree, adapts the contexts, and
-  // takes the settled errors into the targets of the rest of the row, `end` being the next weight.
+  // Decides the first `count` undecided weights by the cheapest survivor, drops the survivors that disagree, adapts the contexts,
+  // and adds the decided errors to the targets of the rest of the row. `end` is the next weight.
   void decide(std::uint64_t end, std::size_t count, std::int32_t* output) {
-    const auto best = *std::min_element(survivors_.begin(), survivors_.end(),
-                                        [](const Survivor& a, const Survivor& b) { return a.cost < b.cost; });
-    const std::int32_t* chosen = values(best.slot);
+    const auto cheapest = *std::min_element(survivors_.begin(), survivors_.end(),
+                                            [](const Survivor& a, const Survivor& b) { return a.cost < b.cost; });
+    const std::int32_t* chosen = values(cheapest.slot);
     std::erase_if(survivors_, [&](const Survivor& other) { return !std::equal(chosen, chosen + count, values(other.slot)); });
     for (std::size_t i = 0; i < count; ++i) {
       output[decided_ + i] = chosen[i];
-      rates_.adapt(near_, chosen[i]);
+      rates_.adapt(neighbourhood_, chosen[i]);
     }
     rates_.refresh(settings_.lambda);
     if (row_begin_ < decided_ + count) {
       const std::size_t first = row_begin_ > decided_ ? row_begin_ - decided_ : 0;
       const std::size_t from = decided_ + first - row_begin_;
       for (std::size_t i = end - row_begin_; i < width_; ++i)
-        targets_[i] += dot(errors(best.slot) + first, settings_.coefficients + i * width_ + from, count - first);
+        targets_[i] += dot(errors(cheapest.slot) + first, settings_.coefficients + i * width_ + from, count - first);
     }
     const std::size_t open = end - decided_ - count;
     for (Survivor& survivor : survivors_) {
-      survivor.cost -= best.cost;
+      survivor.cost -= cheapest.cost;
       std::memmove(errors(survivor.slot), errors(survivor.slot) + count, open * sizeof(float));
       std::memmove(values(survivor.slot), values(survivor.slot) + count, open * sizeof(std::int32_t));
     }
@@ -212,42 +216,36 @@ class FeedbackSearch {
   const std::size_t interval_;
   const std::size_t per_state_;
   RateTables rates_;
-  Neighbourhood near_;
+  Neighbourhood neighbourhood_;
 
   std::uint64_t row_begin_ = 0;
-  std::uint64_t decided_ = 0;  // weights settled
+  std::uint64_t decided_ = 0;  // number of decided weights
   float row_weight_ = 1;
-  std::vector<float> targets_;  // [width] the row in steps, corrected by the errors settled so far
-  std::vector<float> errors_;   // [slot][2 * interval] of the open weights, in steps, uncorrected
-  std::vector<std::int32_t> values_;  // likewise, as coded
+  std::vector<float> targets_;        // [width] the row in steps, corrected by the errors decided so far
+  std::vector<float> errors_;         // [slot][2 * interval] errors of the undecided weights, in steps, uncorrected
+  std::vector<std::int32_t> values_;  // [slot][2 * interval] coded values of the undecided weights
   std::vector<Survivor> survivors_;
   std::vector<Survivor> next_;
   std::vector<Candidate> candidates_;  // [state][survivor]
-  std::vector<Candidate> added_;       // what each of next_ adds to its slot
-  std::vector<std::size_t> used_;      // [state] candidates kept
+  std::vector<Candidate> added_;       // [survivor] the candidate that next_ adds to its slot
+  std::vector<std::size_t> used_;      // [state] number of candidates kept
 };
 
 template <bool kDependent>
 void quantize(std::span<const float> weights, double step, const TensorCoding& coding, const FeedbackSettings& settings,
               std::int32_t* values) {
   FeedbackSearch<kDependent>(weights, step, coding, settings).run(values);
-  if constexpr (kDependent) {
-    int state = 0;
-    for (std::uint64_t i = 0; i < coding.size(); ++i) {
-      const std::int32_t value = values[i];
-      values[i] = 2 * value - ((state & 1) != 0 ? (value > 0) - (value < 0) : 0);
-      state = kNextState[state][value & 1];
-    }
-  }
+  if constexpr (kDependent) values_to_levels({values, coding.size()});
 }
 
 }  // namespace
 
 std::size_t quantize_feedback(std::span<const float> weights, double step, const TensorCoding& coding,
                               const FeedbackSettings& settings, std::int32_t* levels) {
-  const double bound = std::min(kMaxLevel * step, kLargest * step);
-  const auto bad = std::find_if(weights.begin(), weights.end(), [&](float w) { return !(std::abs(w) <= bound); });
-  if (bad != weights.end()) return static_cast<std::size_t>(bad - weights.begin());
+  assert(weights.size() == coding.size() && coding.codebook_size == 0 && coding.base == nullptr && coding.block_side() == 0);
+  assert(settings.survivors >= 1 && settings.survivors <= kMaxSurvivors && settings.interval >= 8);
+  const std::size_t position = find_out_of_range(weights, step, std::min(kMaxLevel, kMaxTarget));
+  if (position != weights.size()) return position;
   (coding.dependent ? quantize<true> : quantize<false>)(weights, step, coding, settings, levels);
   return weights.size();
 }

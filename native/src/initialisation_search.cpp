@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of the nine initialisations each context model should start from, by running all nine over the bins the context
-// will see. The bins do not depend on the initialisations, so one pass over the levels serves all contexts.
+// Exhaustive search for the cheapest initialisation of every context. Bins do not depend on initialisations, so one pass over the
+// levels collects the bins of all contexts, and each context runs its nine models over its own bins.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -8,22 +8,23 @@
 #include <vector>
 
 #include "nnr/bin_run.hpp"
-#include "nnr/candidate_courses.hpp"
+#include "nnr/initialisation_costs.hpp"
 #include "nnr/inline.hpp"
 #include "nnr/payload.hpp"
 #include "nnr/rate.hpp"
+#include "nnr/tensor_encoder.hpp"
 
 namespace nnr {
 
 namespace {
 
-// A Sink that sorts bins by context, and tries those of each from every initialisation.
+// A Sink that collects bins by context, and codes them from every initialisation in batches.
 class TrialSink {
  public:
   explicit TrialSink(int context_count) : trials_(static_cast<std::size_t>(context_count)), counts_(trials_.size()) {}
 
-  void take(std::span<const BinEntry> run) {
-    // In registers: a store of a byte might change anything else.
+  void put_run(std::span<const BinEntry> run) {
+    // Local copies, because the stores of bytes in add() may alias the members.
     Trial* const trials = trials_.data();
     std::uint32_t* const counts = counts_.data();
     for_each_bin(
@@ -38,14 +39,14 @@ class TrialSink {
   void bypass_bins(std::uint32_t, int) {}
   void restart_range() {}
   void initialise(int, int) {}
-  // Contexts start anew, costs go on.
+  // Contexts return to their initial states; costs accumulate.
   void reset_contexts() {
     run_all();
     for (Trial& trial : trials_)
-      if (trial.used) trial.courses.restart();
+      if (trial.used) trial.costs.restart();
   }
 
-  // Runs the bins that wait, those of two contexts at once where both have some.
+  // Codes all pending bins, in pairs of contexts with similar counts.
   void run_all() {
     std::vector<std::size_t> order;
     for (std::size_t context = 0; context < trials_.size(); ++context)
@@ -55,30 +56,31 @@ class TrialSink {
     for (const std::size_t context : order) run(context);
   }
 
-  // What one context's bins have cost from initialisation i, once all are run; nothing where there were none.
+  // After run_all(): whether a context had bins, and their cost from initialisation i.
   [[nodiscard]] bool used(int context) const { return trials_[static_cast<std::size_t>(context)].used; }
   [[nodiscard]] std::uint64_t cost(int context, std::size_t i) const {
-    return trials_[static_cast<std::size_t>(context)].courses.cost[i];
+    return trials_[static_cast<std::size_t>(context)].costs.cost[i];
   }
 
  private:
-  static constexpr std::uint32_t kBatch = 256;
-  static_assert(2 * kBatch <= CandidateCourses::kMostBins);
+  static constexpr std::size_t kBatch = 256;
+  static_assert(2 * kBatch <= InitialisationCosts::kMaxBins);
   static constexpr std::size_t kNone = SIZE_MAX;
 
   struct Trial {
-    Trial() {}  // leaves the bins as they are: setting them takes longer than a small tensor
-    std::array<std::uint8_t, 2 * kBatch> bins;  // the first of them, as many as counts_ says, wait to be run
-    CandidateCourses courses;
+    Trial() {}  // leaves `bins` uninitialised: setting them takes longer than coding a small tensor
+    std::array<std::uint8_t, 2 * kBatch> bins;  // the first counts_[context] of them are pending
+    InitialisationCosts costs;
     bool used = false;
   };
 
   NNR_INLINE void add(Trial& trial, std::uint32_t& count, std::size_t context, std::size_t bin) {
     trial.bins[count] = static_cast<std::uint8_t>(bin);
-    if (++count % kBatch == 0) [[unlikely]] batch_is_full(context);
+    if (++count % kBatch == 0) [[unlikely]]
+      batch_is_full(context);
   }
 
-  // Two contexts are run at once; one whose batch is full waits for another, until a second batch is full.
+  // Contexts run in pairs. One with a full batch waits for a partner until its second batch is full.
   void batch_is_full(std::size_t context) {
     if (waiting_ == kNone) {
       waiting_ = context;
@@ -90,10 +92,10 @@ class TrialSink {
     }
   }
 
-  // The first `count` bins of two contexts.
+  // Codes the first `count` pending bins of two contexts.
   void run_both(std::size_t first, std::size_t second, std::uint32_t count) {
-    CandidateCourses::follow_two(trials_[first].courses, trials_[first].bins.data(), trials_[second].courses,
-                                 trials_[second].bins.data(), count);
+    InitialisationCosts::run_pair(trials_[first].costs, trials_[first].bins.data(), trials_[second].costs,
+                                  trials_[second].bins.data(), count);
     for (const std::size_t context : {first, second}) {
       Trial& trial = trials_[context];
       trial.used = true;
@@ -105,14 +107,14 @@ class TrialSink {
   void run(std::size_t context) {
     if (waiting_ == context) waiting_ = kNone;
     if (counts_[context] == 0) return;
-    trials_[context].courses.follow(trials_[context].bins.data(), counts_[context]);
+    trials_[context].costs.run(trials_[context].bins.data(), counts_[context]);
     trials_[context].used = true;
     counts_[context] = 0;
   }
 
   std::vector<Trial> trials_;
   std::vector<std::uint32_t> counts_;
-  std::size_t waiting_ = kNone;
+  std::size_t waiting_ = kNone;  // context with a full batch and no partner
 };
 
 }  // namespace
@@ -127,23 +129,23 @@ Status search_initialisations(const TensorCoding& coding, const std::int32_t* le
   if (outcome != Outcome::kOk) return {outcome, failed_at, 0};
 
   sink.run_all();
-  // The flag's own context adapts to the choices made before, so they are made in coding order.
+  // The context of the parameter flag adapts to earlier choices, so the choices are made in coding order.
   ContextModel flag;
   flag.initialise(0);
   for_each_initialised_context(coding, coding.base != nullptr, choices.history_enabled, [&](int index) {
-    std::size_t best = 0;
+    std::size_t cheapest = 0;
     if (sink.used(index)) {
-      std::uint64_t best_cost = sink.cost(index, 0) + bin_cost(flag, false);
+      std::uint64_t least_cost = sink.cost(index, 0) + bin_cost(flag, false);
       for (std::size_t i = 1; i < kInitialisationCount; ++i) {
-        const std::uint64_t cost = sink.cost(index, i) + bin_cost(flag, true) + 3 * kBypassCost;
-        if (cost < best_cost) {
-          best_cost = cost;
-          best = i;
+        const std::uint64_t cost = sink.cost(index, i) + bin_cost(flag, true) + std::uint64_t{3} * kBypassCost;
+        if (cost < least_cost) {
+          least_cost = cost;
+          cheapest = i;
         }
       }
     }
-    flag.update(best != 0);
-    choices.initialisations.push_back(static_cast<std::uint8_t>(best));
+    flag.update(cheapest != 0);
+    choices.initialisations.push_back(static_cast<std::uint8_t>(cheapest));
   });
   return {};
 }

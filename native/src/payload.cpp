@@ -2,10 +2,11 @@
 #include "nnr/payload.hpp"
 
 #include <algorithm>
-#include <memory>
+#include <cassert>
 
 #include "nnr/arithmetic_encoder.hpp"
 #include "nnr/decoder_source.hpp"
+#include "nnr/dependent_quantization.hpp"
 #include "nnr/encoder_sink.hpp"
 #include "nnr/fast_source.hpp"
 
@@ -16,10 +17,11 @@ namespace {
 template <class Source>
 Status decode_from(Source& source, std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                    std::span<std::int32_t* const> levels, std::span<TensorSideData> side) {
+  assert(!codings.empty() && levels.size() == codings.size() && side.size() == codings.size());
   const auto status = [&](Outcome outcome, std::size_t tensor) {
     return Status{outcome, source.bits_read(), static_cast<std::uint32_t>(tensor)};
   };
-  if (!starts_in_range(source)) return status(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange, 0);
+  if (!offset_in_range(source)) return status(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange, 0);
   for (std::size_t i = 0; i < codings.size(); ++i) {
     TensorDecoder decoder(source, codings[i]);
     if (const Outcome outcome = decoder.decode(levels[i], side[i]); outcome != Outcome::kOk) return status(outcome, i);
@@ -35,14 +37,16 @@ Status decode_payload(std::span<const std::uint8_t> payload, std::span<const Ten
   return decode_from(source, payload, codings, levels, side);
 }
 
-Status decode_payload_plainly(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
-                              std::span<std::int32_t* const> levels, std::span<TensorSideData> side) {
+Status decode_payload_reference(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
+                                std::span<std::int32_t* const> levels, std::span<TensorSideData> side) {
   DecoderSource source{ArithmeticDecoder(payload)};
   return decode_from(source, payload, codings, levels, side);
 }
 
 Status encode_payload(std::span<const TensorCoding> codings, std::span<const std::int32_t* const> levels,
                       std::span<const TensorChoices> choices, EncodedPayload& encoded) {
+  assert(!codings.empty() && levels.size() == codings.size() && choices.size() == codings.size());
+  constexpr std::uint32_t kOffsetMask = (1U << kRangeBits) - 1;
   EncoderSink sink;
   std::vector<std::vector<std::uint32_t>> lows(codings.size());
   encoded.block_row_starts.assign(codings.size(), {});
@@ -56,30 +60,30 @@ Status encode_payload(std::span<const TensorCoding> codings, std::span<const std
     if (outcome != Outcome::kOk) return {outcome, failed_at, static_cast<std::uint32_t>(i)};
   }
   encoded.bytes = sink.finish();
-  // What a decoder's offset is at each start depends on bits that follow it: the distance of the codeword from low.
-  const auto nine_bits_at = [&](std::uint64_t position) {
+  // A decoder's offset at each start is the distance of the codeword from low, and depends on the bits that follow the start.
+  const auto offset_bits_at = [&](std::uint64_t position) {
     std::uint32_t bits = 0;
     for (std::uint64_t byte = position >> 3; byte < (position >> 3) + 3; ++byte)
       bits = bits << 8 | (byte < encoded.bytes.size() ? encoded.bytes[byte] : 0U);
-    return bits >> (15 - (position & 7)) & 0x1FFU;
+    return bits >> (24 - kRangeBits - (position & 7)) & kOffsetMask;
   };
   for (std::size_t i = 0; i < codings.size(); ++i)
     for (std::size_t j = 0; j < lows[i].size(); ++j) {
       BlockRowStart& start = encoded.block_row_starts[i][j];
-      start.offset = (nine_bits_at(start.position) - lows[i][j]) & 0x1FFU;
+      start.offset = (offset_bits_at(start.position) - lows[i][j]) & kOffsetMask;
     }
   return {};
 }
 
 std::vector<std::uint8_t> find_zero_rows(const TensorCoding& coding, const std::int32_t* levels) {
-  // In block scans a skipped row moves the trellis by its whole width at each of its segments, where coding it moves it by
-  // the segment's length. The two agree when both are multiples of the longest cycle, 4.
-  if (!coding.has_row_skip_flag() || (coding.dependent && coding.block_side() > 0 && coding.width % 4 != 0)) return {};
+  // In block scans a skipped row advances the state by its whole width at each of its segments, but coding it advances the state
+  // by the segment's length. They agree when both are multiples of kZeroCycle.
+  if (!coding.has_row_skip_flag() || (coding.dependent && coding.block_side() > 0 && coding.width % kZeroCycle != 0)) return {};
   std::vector<std::uint8_t> flags(coding.rows);
   bool any = false;
   for (std::uint64_t row = 0; row < coding.rows; ++row) {
     const std::int32_t* begin = levels + row * coding.width;
-    flags[row] = std::all_of(begin, begin + coding.width, [](std::int32_t v) { return v == 0; });
+    flags[row] = std::all_of(begin, begin + coding.width, [](std::int32_t level) { return level == 0; }) ? 1 : 0;
     any = any || flags[row] != 0;
   }
   if (!any) flags.clear();

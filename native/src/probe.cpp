@@ -9,7 +9,7 @@ namespace nnr {
 
 namespace {
 
-// log2 of each range the engine can have, and of each part of one.
+// log2 of every range and every part of one, by its value.
 const std::array<double, 512>& log2_of() {
   static const std::array<double, 512> table = [] {
     std::array<double, 512> t{};
@@ -29,7 +29,7 @@ void ProbeSource::begin_tensor(const TensorCoding& coding, std::uint32_t index, 
   layout_ = ContextLayout(coding.unary_length);
   probe.contexts.assign(static_cast<std::size_t>(layout_.count()), {});
   probe.begin_bit = engine_.bits_read();
-  parent_present_ = coding.parent_present;
+  has_history_flag_ = coding.has_history_flag();
   bypass_flags_ = 0;
   last_context_ = -1;
   tensor_ = index;
@@ -39,30 +39,29 @@ void ProbeSource::begin_tensor(const TensorCoding& coding, std::uint32_t index, 
 void ProbeSource::end_tensor() {
   probe_->end_bit = engine_.bits_read();
   probe_->final_states.clear();
-  for (int i = 0; i < layout_.count(); ++i)
-    probe_->final_states.push_back(static_cast<std::int16_t>(contexts_[static_cast<unsigned>(i)].state()));
+  for (int i = 0; i < layout_.count(); ++i) probe_->final_states.push_back(static_cast<std::int16_t>(contexts_[i].state()));
 }
 
 bool ProbeSource::regular(int context) {
-  ContextModel& model = contexts_[static_cast<unsigned>(context)];
+  ContextModel& model = contexts_[context];
   const std::uint32_t range = engine_.range();
-  const std::uint32_t lps = kRangeLps[(range & 0xE0U) + ContextModel::lps_column(model.state())];
-  const bool likely = model.state() >= 0;
+  const std::uint32_t lps = ContextModel::lps_range(range, model.state());
+  const bool more_probable = model.state() >= 0;
   const bool bin = engine_.decode(model);
-  const std::uint32_t taken = bin == likely ? range - lps : lps;
-  charge(probe_->contexts[static_cast<unsigned>(context)], bin, log2_of()[range] - log2_of()[taken]);
+  const std::uint32_t kept = bin == more_probable ? range - lps : lps;
+  record(probe_->contexts[static_cast<unsigned>(context)], bin, log2_of()[range] - log2_of()[kept]);
   last_context_ = context;
   if (context < ContextLayout::kSign) ++levels_;
-  if (!watched_.found) watch(context, ProbedElement::kTerminate);
+  if (!watched_.reached) watch(context, ProbedElement::kTerminate);
   return bin;
 }
 
 bool ProbeSource::bypass() {
   const bool bin = engine_.decode_bypass();
-  const bool history = parent_present_ && bypass_flags_++ == 0;
+  const bool history = has_history_flag_ && bypass_flags_++ == 0;
   const ProbedElement element = history ? ProbedElement::kHistoryFlag : ProbedElement::kRowSkipEnabled;
-  charge(price(element), bin, 1.0);
-  if (!watched_.found) watch(-1, element);
+  record(tally(element), bin, 1.0);
+  if (!watched_.reached) watch(-1, element);
   return bin;
 }
 
@@ -77,8 +76,8 @@ std::uint32_t ProbeSource::bypass_bins(int count) {
   for (int i = 0; i < count; ++i) {
     const bool bin = engine_.decode_bypass();
     bins = 2 * bins + (bin ? 1U : 0U);
-    charge(price(element), bin, 1.0);
-    if (!watched_.found) watch(-1, element);
+    record(tally(element), bin, 1.0);
+    if (!watched_.reached) watch(-1, element);
   }
   return bins;
 }
@@ -86,19 +85,19 @@ std::uint32_t ProbeSource::bypass_bins(int count) {
 bool ProbeSource::terminate() {
   const std::uint32_t range = engine_.range();
   const bool bin = engine_.decode_terminate();
-  charge(price(ProbedElement::kTerminate), bin, log2_of()[range] - log2_of()[bin ? 2 : range - 2]);
-  if (!watched_.found) watch(-1, ProbedElement::kTerminate);
+  record(tally(ProbedElement::kTerminate), bin, log2_of()[range] - log2_of()[bin ? 2 : range - 2]);
+  if (!watched_.reached) watch(-1, ProbedElement::kTerminate);
   return bin;
 }
 
 bool ProbeSource::restart_range() {
-  charge(price(ProbedElement::kRangeRestart), false, log2_of()[engine_.range()] - log2_of()[256]);
+  record(tally(ProbedElement::kRangeRestart), false, log2_of()[engine_.range()] - log2_of()[kRestartRange]);
   return engine_.restart_range();
 }
 
-void ProbeSource::charge(Price& account, bool bin, double cost) {
-  // Zeros that are only imagined behind the codeword's end cost nothing.
-  if (!engine_.overrun()) account.add(bin, cost);
+void ProbeSource::record(BinTally& tally, bool bin, double cost) {
+  // Bins past the end of the codeword cost nothing.
+  if (!engine_.overrun()) tally.add(bin, cost);
 }
 
 void ProbeSource::watch(int context, ProbedElement element) {
@@ -111,25 +110,24 @@ Status probe_payload(std::span<const std::uint8_t> payload, std::span<const Tens
                      std::uint64_t watch_bit, WatchedBin& watched) {
   ProbeSource source(payload, watch_bit);
   probes.assign(codings.size(), {});
-  std::size_t begun = 0;
-  const auto ended = [&](Outcome outcome) {
+  std::size_t n_started = 0;
+  const auto finished = [&](Outcome outcome) {
     watched = source.watched();
     const std::uint64_t position = source.bits_read();
-    const std::size_t last = begun == 0 ? 0 : begun - 1;
-    probes.resize(begun);
+    const std::size_t last = n_started == 0 ? 0 : n_started - 1;
+    probes.resize(n_started);
     return Status{outcome, position, static_cast<std::uint32_t>(last)};
   };
-  // As decode_payload: no encoder writes these, and no decoder goes on behind them.
-  if (source.offset() >= 510) return ended(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange);
-  for (; begun < codings.size();) {
-    source.begin_tensor(codings[begun], static_cast<std::uint32_t>(begun), probes[begun]);
-    TensorDecoder decoder(source, codings[begun]);
-    const Outcome outcome = decoder.decode(levels[begun], side[begun]);
+  if (!offset_in_range(source)) return finished(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange);
+  while (n_started < codings.size()) {
+    source.begin_tensor(codings[n_started], static_cast<std::uint32_t>(n_started), probes[n_started]);
+    TensorDecoder decoder(source, codings[n_started]);
+    const Outcome outcome = decoder.decode(levels[n_started], side[n_started]);
     source.end_tensor();
-    ++begun;
-    if (outcome != Outcome::kOk) return ended(outcome);
+    ++n_started;
+    if (outcome != Outcome::kOk) return finished(outcome);
   }
-  return ended(finish_decoding(source, payload));
+  return finished(finish_decoding(source, payload));
 }
 
 }  // namespace nnr

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdlib>
+
+#include "nnr/context_bank.hpp"
+#include "nnr/level_bins.hpp"
 
 namespace nnr {
 
@@ -13,24 +15,21 @@ namespace {
 // A Sink that adds up costs.
 class CountingSink {
  public:
-  CountingSink(const ContextLayout& layout, RateEstimate& estimate)
-      : layout_(layout), estimate_(estimate), contexts_(static_cast<std::size_t>(layout.count())) {}
+  CountingSink(const ContextLayout& layout, RateEstimate& estimate) : layout_(layout), estimate_(estimate) {}
 
   void regular(int index, bool bin) {
-    ContextModel& context = contexts_[static_cast<std::size_t>(index)];
+    ContextModel& context = contexts_[index];
     slot(index) += bin_cost(context, bin);
     context.update(bin);
   }
-  // Before the first level bypass bins are side information, after it they belong to escapes.
+  // Bypass bins before the first level are side information; later ones belong to escapes.
   void bypass(bool) { estimate_.side += kBypassCost; }
   void bypass_bins(std::uint32_t, int count) {
     (in_levels_ ? estimate_.escape : estimate_.side) += std::int64_t{count} * kBypassCost;
   }
   void restart_range() {}
-  void initialise(int index, int initialisation) { contexts_[static_cast<std::size_t>(index)].initialise(initialisation); }
-  void reset_contexts() {
-    for (ContextModel& context : contexts_) context.reset();
-  }
+  void initialise(int index, int initialisation) { contexts_.initialise(index, initialisation); }
+  void reset_contexts() { contexts_.reset(); }
 
  private:
   std::int64_t& slot(int index) {
@@ -45,7 +44,7 @@ class CountingSink {
 
   const ContextLayout& layout_;
   RateEstimate& estimate_;
-  std::vector<ContextModel> contexts_;
+  ContextBank<ContextModel> contexts_{0};
   bool in_levels_ = false;
 };
 
@@ -62,26 +61,26 @@ Status estimate_rate(const TensorCoding& coding, const std::int32_t* levels, con
 }
 
 std::vector<std::int64_t> magnitude_costs(std::span<const std::int32_t> values, std::span<const int> candidates) {
-  // The start that greater-than flags and prefixes mostly get, a slow one that expects more ones than zeros.
-  constexpr int kStart = 4;
-  // A context in use is announced by about this much: a flag, and three bins when it does not start as all do.
-  constexpr std::int64_t kAnnouncement = kBypassCost / 2;
+  // The initialisation that greater-than flags and prefixes mostly get: a slow one that expects more ones than zeros.
+  constexpr int kInitialisation = 4;
+  // Approximate cost of signalling a context's initialisation: a flag, and three bins for an initialisation other than 0.
+  constexpr std::int64_t kSignalling = kBypassCost / 2;
   const int longest = candidates.empty() ? 0 : *std::max_element(candidates.begin(), candidates.end());
-  struct Counted {
+  struct PricedContext {
     ContextModel context;
-    std::int64_t cost = kAnnouncement;
+    std::int64_t cost = kSignalling;
 
     void add(bool bin) {
       cost += bin_cost(context, bin);
       context.update(bin);
     }
   };
-  Counted fresh;
-  fresh.context.initialise(kStart);
-  std::vector<std::array<Counted, 2>> flags(static_cast<std::size_t>(longest), {fresh, fresh});
-  std::vector<std::array<Counted, ContextLayout::kPrefixCount>> prefixes(candidates.size());
+  PricedContext fresh;
+  fresh.context.initialise(kInitialisation);
+  std::vector<std::array<PricedContext, 2>> flags(static_cast<std::size_t>(longest), {fresh, fresh});
+  std::vector<std::array<PricedContext, ContextLayout::kPrefixCount>> prefixes(candidates.size());
   for (auto& prefix : prefixes) prefix.fill(fresh);
-  std::vector<std::int64_t> costs(candidates.size(), ContextLayout::kPrefixCount * kAnnouncement);
+  std::vector<std::int64_t> costs(candidates.size(), ContextLayout::kPrefixCount * kSignalling);
 
   for (const std::int32_t value : values) {
     if (value == 0) continue;
@@ -91,7 +90,7 @@ std::vector<std::int64_t> magnitude_costs(std::span<const std::int32_t> values, 
       flags[static_cast<std::size_t>(j)][negative].add(magnitude > j + 1);
     for (std::size_t i = 0; i < candidates.size(); ++i) {
       if (magnitude <= candidates[i]) continue;
-      const int k = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(magnitude - candidates[i]))) - 1;
+      const int k = prefix_length(magnitude, candidates[i]);
       for (int j = 0; j < k; ++j) prefixes[i][static_cast<std::size_t>(j)].add(true);
       if (k < ContextLayout::kPrefixCount) prefixes[i][static_cast<std::size_t>(k)].add(false);
       costs[i] += std::int64_t{k} * kBypassCost;
@@ -99,8 +98,8 @@ std::vector<std::int64_t> magnitude_costs(std::span<const std::int32_t> values, 
   }
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     for (int j = 0; j < candidates[i]; ++j)
-      for (const Counted& flag : flags[static_cast<std::size_t>(j)]) costs[i] += flag.cost;
-    for (const Counted& prefix : prefixes[i]) costs[i] += prefix.cost - kAnnouncement;
+      for (const PricedContext& flag : flags[static_cast<std::size_t>(j)]) costs[i] += flag.cost;
+    for (const PricedContext& prefix : prefixes[i]) costs[i] += prefix.cost - kSignalling;
   }
   return costs;
 }

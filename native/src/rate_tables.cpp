@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nnr/rate_tables.hpp"
 
-#include <algorithm>
+#include <cstddef>
 
 namespace nnr {
 
@@ -21,11 +21,11 @@ RateTables::RateTables(const TensorCoding& coding, bool history_enabled, std::sp
   });
 }
 
-void RateTables::adapt(Neighbourhood& near, std::int64_t value) {
-  for_each_level_bin(layout_, near, value,
+void RateTables::adapt(Neighbourhood& neighbourhood, std::int64_t value) {
+  for_each_level_bin(layout_, neighbourhood, value,
                      [&](LevelBin, int context, bool bin) { contexts_[static_cast<std::size_t>(context)].update(bin); });
-  near.previous = value;
-  if (dependent_) near.state = kNextState[near.state][value & 1];
+  neighbourhood.previous = value;
+  if (dependent_) neighbourhood.state = next_state(neighbourhood.state, value);
 }
 
 void RateTables::fill(Unary& flags, int first_context) const {
@@ -56,7 +56,7 @@ void RateTables::refresh(double weight) {
       nonzero[static_cast<std::size_t>(kind)][static_cast<std::size_t>(state)] = cost(context, true);
     }
   for (std::size_t kind = 0; kind < sign.size(); ++kind) {
-    // The base's sign contexts lie behind those of the level before.
+    // The sign contexts beside a base follow those of the level before.
     sign[kind][0] = cost(ContextLayout::kSign + static_cast<int>(kind), false);
     sign[kind][1] = cost(ContextLayout::kSign + static_cast<int>(kind), true);
   }

@@ -2,29 +2,29 @@
 #include "nnr/rdo.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "nnr/dependent_quantization.hpp"
 #include "nnr/quantizer.hpp"
 #include "nnr/rdo_trellis.hpp"
 #include "nnr/scan.hpp"
-#include "nnr/tables.hpp"
 
 namespace nnr {
 
 namespace {
 
+// A copy of an array in coding order; empty for a null array.
 template <class T>
 std::vector<T> in_coding_order(const T* values, const TensorCoding& coding) {
   std::vector<T> ordered;
   if (values == nullptr) return ordered;
   ordered.reserve(coding.size());
-  for (std::uint64_t block_row = 0; block_row < coding.block_rows(); ++block_row)
-    for_each_segment(coding, block_row, [&](const Segment& segment) {
-      ordered.insert(ordered.end(), values + segment.begin, values + segment.begin + segment.length);
-      return true;
-    });
+  for_each_segment_of_tensor(coding, [&](const Segment& segment) {
+    ordered.insert(ordered.end(), values + segment.begin, values + segment.begin + segment.length);
+  });
   return ordered;
 }
 
@@ -32,23 +32,15 @@ template <bool kDependent>
 void quantize(const OrderedTensor& tensor, double step, const TensorCoding& coding, const RdoSettings& settings,
               std::int32_t* values) {
   RdoTrellis<kDependent>(tensor, step, coding, settings).run(values);
-  if constexpr (kDependent) {
-    int state = 0;
-    for (std::uint64_t i = 0; i < coding.size(); ++i) {
-      const std::int32_t value = values[i];
-      values[i] = 2 * value - ((state & 1) != 0 ? (value > 0) - (value < 0) : 0);
-      state = kNextState[state][value & 1];
-    }
-  }
+  if constexpr (kDependent) values_to_levels({values, coding.size()});
 }
 
 }  // namespace
 
 std::size_t quantize_rdo(std::span<const float> weights, double step, const TensorCoding& coding, const RdoSettings& settings,
                          std::int32_t* levels) {
-  const double bound = kMaxLevel * step;
-  const auto bad = std::find_if(weights.begin(), weights.end(), [&](float w) { return !(std::abs(w) <= bound); });
-  if (bad != weights.end()) return static_cast<std::size_t>(bad - weights.begin());
+  assert(weights.size() == coding.size() && coding.codebook_size == 0 && settings.lambda >= 0 && settings.beam > 0);
+  if (const std::size_t position = find_out_of_range(weights, step); position != weights.size()) return position;
 
   const auto run = coding.dependent ? quantize<true> : quantize<false>;
   if (coding.block_side() == 0) {
@@ -64,12 +56,10 @@ std::size_t quantize_rdo(std::span<const float> weights, double step, const Tens
   run({ordered_weights.data(), pointer(ordered_importance), pointer(ordered_base), pointer(ordered_history)}, step, coding,
       settings, ordered_levels.data());
   auto next = ordered_levels.cbegin();
-  for (std::uint64_t block_row = 0; block_row < coding.block_rows(); ++block_row)
-    for_each_segment(coding, block_row, [&](const Segment& segment) {
-      std::copy_n(next, segment.length, levels + segment.begin);
-      next += static_cast<std::ptrdiff_t>(segment.length);
-      return true;
-    });
+  for_each_segment_of_tensor(coding, [&](const Segment& segment) {
+    std::copy_n(next, segment.length, levels + segment.begin);
+    next += static_cast<std::ptrdiff_t>(segment.length);
+  });
   return weights.size();
 }
 

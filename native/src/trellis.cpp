@@ -1,36 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nnr/trellis.hpp"
-#include "nnr/processor.hpp"
 
 #include <cmath>
 #include <limits>
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#include "nnr/processor.hpp"
+
+#if NNR_X86_KERNELS
 #include <immintrin.h>
-#define NNR_HAS_AVX2_TRELLIS 1
 #endif
 
 namespace nnr {
 
 namespace {
 
-#if defined(NNR_HAS_AVX2_TRELLIS)
+#if NNR_X86_KERNELS
 
-// What the shuffles below take for granted: even states are reached from even ones or 3 and 7, odd ones likewise.
-constexpr bool leads(int to, Branch first, Branch second) {
-  const auto& incoming = kIncoming[static_cast<std::size_t>(to)];
-  return incoming[0].state == first.state && incoming[0].parity == first.parity && incoming[1].state == second.state &&
-         incoming[1].parity == second.parity;
+// The incoming branches that the shuffles below assume.
+constexpr bool leads(std::size_t to, Branch first, Branch second) {
+  return kIncoming[to][0] == first && kIncoming[to][1] == second;
 }
 static_assert(leads(0, {0, 0}, {4, 1}) && leads(2, {0, 1}, {4, 0}) && leads(4, {3, 1}, {7, 0}) && leads(6, {3, 0}, {7, 1}));
 static_assert(leads(1, {2, 0}, {6, 1}) && leads(3, {2, 1}, {6, 0}) && leads(5, {1, 1}, {5, 0}) && leads(7, {1, 0}, {5, 1}));
 
-[[gnu::target("avx2")]] void follow_by_vectors(std::array<double, kTrellisStates>& costs, const float* weights, std::size_t count,
-                                               double inverse, std::uint8_t* decisions) {
-  // Sets in the order 0 1 3 2, whose distortions are what the branches to 0 2 4 6 take; swapped in pairs, to 3 1 7 5.
+[[gnu::target("avx2")]] void run_avx2(std::array<double, kTrellisStates>& costs, const float* weights, std::size_t count,
+                                      double inverse, std::uint8_t* decisions) {
+  // Sets in the order 0 1 3 2: their distortions belong to the first branches into states 0 2 4 6 and, swapped in pairs, 3 1 7 5.
   const __m256d offsets = _mm256_setr_pd(kSetOffsets[0], kSetOffsets[1], kSetOffsets[3], kSetOffsets[2]);
   const __m256d rounder = _mm256_set1_pd(kRounder);
-  const __m256d nearer_zero = _mm256_setr_pd(kNearerZero[0], kNearerZero[1], kNearerZero[3], kNearerZero[2]);
+  const __m256d zero_thresholds = _mm256_setr_pd(kZeroThresholds[0], kZeroThresholds[1], kZeroThresholds[3], kZeroThresholds[2]);
   const __m256d sign = _mm256_set1_pd(-0.0);
   __m256d low = _mm256_setr_pd(costs[0], costs[2], costs[3], costs[1]);
   __m256d high = _mm256_setr_pd(costs[4], costs[6], costs[7], costs[5]);
@@ -39,12 +37,12 @@ static_assert(leads(1, {2, 0}, {6, 1}) && leads(3, {2, 1}, {6, 0}) && leads(5, {
     const __m256d scaled = _mm256_mul_pd(_mm256_sub_pd(x, offsets), _mm256_set1_pd(0.25));
     const __m256d rounded = _mm256_sub_pd(_mm256_add_pd(scaled, rounder), rounder);
     const __m256d grid = _mm256_max_pd(_mm256_add_pd(_mm256_mul_pd(rounded, _mm256_set1_pd(4.0)), offsets), offsets);
-    const __m256d magnitude = _mm256_andnot_pd(_mm256_cmp_pd(x, nearer_zero, _CMP_LT_OQ), grid);
+    const __m256d magnitude = _mm256_andnot_pd(_mm256_cmp_pd(x, zero_thresholds, _CMP_LT_OQ), grid);
     const __m256d error = _mm256_sub_pd(x, magnitude);
     const __m256d straight = _mm256_mul_pd(error, error);
     const __m256d swapped = _mm256_permute_pd(straight, 0b0101);
 
-    // To 0 2 4 6 from 0 0 3 3 or 4 4 7 7, and to 3 1 7 5 from 2 2 1 1 or 6 6 5 5.
+    // Into states 0 2 4 6 from 0 0 3 3 or 4 4 7 7, and into 3 1 7 5 from 2 2 1 1 or 6 6 5 5.
     const __m256d even_first = _mm256_add_pd(_mm256_permute_pd(low, 0b0000), straight);
     const __m256d even_second = _mm256_add_pd(_mm256_permute_pd(high, 0b0000), swapped);
     const __m256d odd_first = _mm256_add_pd(_mm256_permute_pd(low, 0b1111), swapped);
@@ -73,7 +71,7 @@ Trellis::Trellis() {
   costs[0] = 0;
 }
 
-void Trellis::follow_plainly(const float* weights, std::size_t count, double inverse, std::uint8_t* decisions) {
+void Trellis::run_reference(const float* weights, std::size_t count, double inverse, std::uint8_t* decisions) {
   for (std::size_t n = 0; n < count; ++n) {
     const double x = std::abs(static_cast<double>(weights[n]) * inverse);
     std::array<double, 4> distortion;
@@ -96,12 +94,12 @@ void Trellis::follow_plainly(const float* weights, std::size_t count, double inv
   }
 }
 
-void Trellis::follow(const float* weights, std::size_t count, double inverse, std::uint8_t* decisions) {
-#if defined(NNR_HAS_AVX2_TRELLIS)
-  static const bool by_vectors = has_avx2();
-  if (by_vectors) return follow_by_vectors(costs, weights, count, inverse, decisions);
+void Trellis::run(const float* weights, std::size_t count, double inverse, std::uint8_t* decisions) {
+#if NNR_X86_KERNELS
+  static const bool avx2 = has_avx2();
+  if (avx2) return run_avx2(costs, weights, count, inverse, decisions);
 #endif
-  follow_plainly(weights, count, inverse, decisions);
+  run_reference(weights, count, inverse, decisions);
 }
 
 }  // namespace nnr

@@ -16,7 +16,7 @@ namespace {
 
 long process_id() {
 #ifdef _WIN32
-  return 0;  // processes are not forked there
+  return 0;  // there is no fork
 #else
   return static_cast<long>(getpid());
 #endif
@@ -27,8 +27,8 @@ long process_id() {
 WorkQueue::WorkQueue(int threads) : process_(process_id()) {
   try {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { serve(); });
-  } catch (const std::system_error&) {
-    // The system gives no more. What is done does not depend on their number.
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
+    // The system allows no more threads. Results do not depend on their number.
   }
 }
 
@@ -37,69 +37,69 @@ bool WorkQueue::is_forked() const { return process_id() != process_; }
 WorkQueue::~WorkQueue() {
   if (is_forked()) {
     for (std::thread& thread : threads_) thread.detach();
-    // A condition that threads wait at, which are gone, cannot be destroyed.
-    static_cast<void>(meeting_.release());
+    // Leaked: destroying a condition variable that the parent's threads wait on is undefined.
+    static_cast<void>(sync_.release());
     return;
   }
   {
-    const std::lock_guard lock(meeting_->mutex);
+    const std::scoped_lock lock(sync_->mutex);
     stopping_ = true;
   }
-  meeting_->more.notify_all();
+  sync_->available.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
-void WorkQueue::start(Work& work) {
-  if (work.count == 0) return;
+void WorkQueue::start(Job& job) {
+  if (job.count == 0) return;
   {
-    const std::lock_guard lock(meeting_->mutex);
-    waiting_.push_back(&work);
+    const std::scoped_lock lock(sync_->mutex);
+    waiting_.push_back(&job);
   }
-  if (work.count == 1)
-    meeting_->more.notify_one();
+  if (job.count == 1)
+    sync_->available.notify_one();
   else
-    meeting_->more.notify_all();
+    sync_->available.notify_all();
 }
 
-void WorkQueue::finish(Work& work) {
-  if (is_forked()) throw std::runtime_error("work begun before a fork is done in the process that began it");
-  std::unique_lock lock(meeting_->mutex);
-  while (work.done < work.count)
-    if (!do_next(lock, &work)) meeting_->less.wait(lock, [&] { return work.done == work.count || !waiting_.empty(); });
-  if (work.fault) std::rethrow_exception(std::exchange(work.fault, nullptr));
+void WorkQueue::wait(Job& job) {
+  if (is_forked()) throw std::runtime_error("a job started before a fork finishes only in the process that started it");
+  std::unique_lock lock(sync_->mutex);
+  while (job.n_done < job.count)
+    if (!run_next(lock, &job)) sync_->finished.wait(lock, [&] { return job.n_done == job.count || !waiting_.empty(); });
+  if (job.fault) std::rethrow_exception(std::exchange(job.fault, nullptr));
 }
 
-void WorkQueue::abandon(Work& work) {
+void WorkQueue::cancel(Job& job) {
   if (is_forked()) return;
-  std::unique_lock lock(meeting_->mutex);
-  waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), &work), waiting_.end());
-  meeting_->less.wait(lock, [&] { return work.done == work.begun; });
+  std::unique_lock lock(sync_->mutex);
+  waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), &job), waiting_.end());
+  sync_->finished.wait(lock, [&] { return job.n_done == job.n_started; });
 }
 
 void WorkQueue::serve() {
-  std::unique_lock lock(meeting_->mutex);
+  std::unique_lock lock(sync_->mutex);
   while (!stopping_)
-    if (!do_next(lock)) meeting_->more.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+    if (!run_next(lock)) sync_->available.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
 }
 
-bool WorkQueue::do_next(std::unique_lock<std::mutex>& lock, Work* own) {
+bool WorkQueue::run_next(std::unique_lock<std::mutex>& lock, Job* preferred) {
   if (waiting_.empty()) return false;
-  auto next = own == nullptr ? waiting_.end() : std::find(waiting_.begin(), waiting_.end(), own);
+  auto next = preferred == nullptr ? waiting_.end() : std::find(waiting_.begin(), waiting_.end(), preferred);
   if (next == waiting_.end())
-    next = std::max_element(waiting_.begin(), waiting_.end(), [](const Work* a, const Work* b) { return a->size < b->size; });
-  Work& work = **next;
-  const std::size_t i = work.begun++;
-  if (work.begun == work.count) waiting_.erase(next);
+    next = std::max_element(waiting_.begin(), waiting_.end(), [](const Job* a, const Job* b) { return a->size < b->size; });
+  Job& job = **next;
+  const std::size_t i = job.n_started++;
+  if (job.n_started == job.count) waiting_.erase(next);
   lock.unlock();
   std::exception_ptr fault;
   try {
-    work.piece(i);
+    job.piece(i);
   } catch (...) {
     fault = std::current_exception();
   }
   lock.lock();
-  if (!work.fault) work.fault = std::move(fault);
-  if (++work.done == work.begun) meeting_->less.notify_all();
+  if (!job.fault) job.fault = std::move(fault);
+  if (++job.n_done == job.n_started) sync_->finished.notify_all();
   return true;
 }
 

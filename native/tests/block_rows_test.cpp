@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Block rows decoded from their entry points against the whole decoded straight through.
+// Comparison of decoding from entry points, in pieces, with the encoded levels; and detection of wrong entry points.
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
 #include <random>
 #include <vector>
 
+#include "expect.hpp"
 #include "nnr/block_rows.hpp"
 #include "nnr/payload.hpp"
 #include "nnr/quantizer.hpp"
 
 namespace {
 
-int failures = 0;
-
-void expect(bool holds, const char* what, std::size_t at) {
-  if (holds) return;
-  if (++failures <= 20) std::fprintf(stderr, "failed: %s at %zu\n", what, at);
-}
+using test::expect;
 
 struct Sample {
   nnr::TensorCoding coding;
@@ -32,9 +27,9 @@ Sample make_sample(std::uint64_t rows, std::uint64_t width, int scan_order, bool
   if (codebook) sample.coding.codebook_size = 33;
   if (codebook) sample.coding.codebook_zero = 16;
   std::mt19937 random(static_cast<unsigned>(rows + width));
-  std::normal_distribution<float> any(0, 2);
+  std::normal_distribution<float> normal(0, 2);
   std::vector<float> weights(sample.coding.size());
-  for (float& weight : weights) weight = std::clamp(any(random), -8.0F, 8.0F);
+  for (float& weight : weights) weight = std::clamp(normal(random), -8.0F, 8.0F);
   std::fill_n(weights.begin(), width, 0.0F);  // a row to skip
   sample.levels.resize(weights.size());
   if (dependent)
@@ -54,24 +49,24 @@ Sample make_sample(std::uint64_t rows, std::uint64_t width, int scan_order, bool
   return sample;
 }
 
-// Decodes from the last row to the first and returns whether all are right.
+// Decodes the pieces from the last to the first. Returns whether all were verified.
 bool decode(const Sample& sample, const std::vector<nnr::BlockRowStart>& points, std::vector<std::int32_t>& levels,
             std::uint64_t piece_levels = 100) {
   nnr::BlockRows rows(sample.payload, sample.coding, points, piece_levels);
   for (std::size_t row = rows.count(); row-- > 0;) rows.decode(row, levels.data());
-  return rows.are_right();
+  return rows.all_verified();
 }
 
-void test(const Sample& sample) {
+void test_sample(const Sample& sample) {
   std::vector<std::int32_t> levels(sample.levels.size());
-  expect(sample.points.empty() || decode(sample, sample.points, levels), "rows are right", sample.points.size());
+  expect(sample.points.empty() || decode(sample, sample.points, levels), "rows verified", sample.points.size());
   expect(sample.points.empty() || levels == sample.levels, "levels", sample.points.size());
   for (const std::uint64_t piece_levels : {std::uint64_t{1}, std::uint64_t{5000}}) {
     std::fill(levels.begin(), levels.end(), -1);
     expect(sample.points.empty() || decode(sample, sample.points, levels, piece_levels), "pieces of another size", piece_levels);
     expect(sample.points.empty() || levels == sample.levels, "levels in pieces", piece_levels);
   }
-  // One thing wrong with one entry point.
+  // One fault in one entry point.
   std::mt19937 random(5);
   for (std::size_t i = 0; i < sample.points.size(); ++i)
     for (int what = 0; what < 3; ++what) {
@@ -79,7 +74,7 @@ void test(const Sample& sample) {
       if (what == 0) wrong[i].position += random() % 2 != 0 ? std::uint64_t{1} << random() % 63 : 0 - std::uint64_t{random()};
       if (what == 1) wrong[i].offset ^= 1U << random() % 9;
       if (what == 2) wrong[i].state ^= 1 << random() % 4;
-      expect(!decode(sample, wrong, levels), "a wrong entry point is found", i);
+      expect(!decode(sample, wrong, levels), "detection of a wrong entry point", i);
     }
   if (!sample.points.empty()) {
     std::vector<nnr::BlockRowStart> few = sample.points;
@@ -88,14 +83,14 @@ void test(const Sample& sample) {
   }
 }
 
-// No encoder starts a codeword with 510 or 511, and decoding straight through refuses it.
-void test_refused() {
+// No encoder starts a codeword with an offset of 510 or 511, and decoders reject it.
+void test_offset_out_of_range() {
   Sample sample = make_sample(40, 9, 1, false, false);
-  for (const std::uint8_t second : {0x00, 0x80}) {
+  for (const std::uint8_t second : {std::uint8_t{0x00}, std::uint8_t{0x80}}) {
     sample.payload[0] = 0xFF;
     sample.payload[1] = second;
     std::vector<std::int32_t> levels(sample.levels.size());
-    expect(!decode(sample, sample.points, levels), "an offset that no range holds", second);
+    expect(!decode(sample, sample.points, levels), "an offset out of range", second);
   }
 }
 
@@ -106,8 +101,7 @@ int main() {
     for (int scan_order = 1; scan_order <= 4; ++scan_order)
       for (const std::uint64_t rows : {2U, 8U, 9U, 64U, 131U})
         for (const std::uint64_t width : {2U, 7U, 64U, 100U})
-          for (const bool codebook : {false, true}) test(make_sample(rows, width, scan_order, dependent, codebook));
-  test_refused();
-  if (failures == 0) std::puts("block rows: all tests passed");
-  return failures == 0 ? 0 : 1;
+          for (const bool codebook : {false, true}) test_sample(make_sample(rows, width, scan_order, dependent, codebook));
+  test_offset_out_of_range();
+  return test::report("block rows");
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bits in and out: the only Python of this package that shifts bits."""
+"""Bit reader and bit writer: the only Python code of this package that shifts bits."""
 
 from nnr_codec.bitio.reader import BitReader
 from nnr_codec.bitio.writer import BitWriter

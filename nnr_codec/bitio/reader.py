@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bit reader: a window over a buffer, bounded on both sides, that always knows where it stands."""
+"""Bit reader over a bounded range of a buffer, with absolute bit positions."""
 
 from __future__ import annotations
 
@@ -10,26 +10,31 @@ from nnr_codec.errors import MalformedBitstream, TruncatedBitstream
 if TYPE_CHECKING:
     from mmap import mmap
 
-# How much is looked at together. A shift of so short an integer costs little more than one of 64 bits.
+# Bits cached in one Python integer. Shifting 512 bits costs little more than shifting 64.
 _WINDOW_BITS = 512
 
 
 class BitReader:
-    """Reads big-endian bit fields from any buffer, an ``mmap`` included, without copying it.
+    """Reader of big-endian bit fields; the buffer, such as an ``mmap``, is not copied.
 
     Parameters
     ----------
     buffer : bytes-like
-        The whole stream; positions are absolute in it.
+        The whole stream. All positions are absolute in it.
     start_bit : int
-        Where reading starts, in bits.
+        First bit to read.
     end_bit : int, optional
-        Where it must stop, in bits; the buffer's end when not given. Nothing at or after it is ever read.
+        End of the range, exclusive; the end of the buffer by default. No bit at or after it is read.
 
     Attributes
     ----------
     bit_offset : int
-        The absolute position. Only reading moves it.
+        Absolute position of the next bit. Only reading moves it.
+
+    Raises
+    ------
+    ValueError
+        The range is not inside the buffer.
     """
 
     __slots__ = ("_view", "_window", "_window_end", "bit_offset", "end_bit")
@@ -45,27 +50,27 @@ class BitReader:
             raise ValueError(f"bits {start_bit}..{end_bit} are not inside a buffer of {size} bits")
         self.bit_offset = start_bit
         self.end_bit = end_bit
-        # The bits from somewhere at or before the position up to _window_end, as one integer.
+        # Cached bits as one integer. They end at _window_end and start at or before bit_offset.
         self._window = 0
         self._window_end = start_bit
 
     @property
-    def bits_left(self) -> int:
-        """How many bits remain before ``end_bit``."""
+    def remaining_bits(self) -> int:
+        """Number of bits before ``end_bit``."""
         return self.end_bit - self.bit_offset
 
     @property
     def aligned(self) -> bool:
-        """Whether the position is a byte boundary."""
+        """True if the position is a byte boundary."""
         return self.bit_offset & 7 == 0
 
     def read_bits(self, n_bits: int) -> int:
-        """Read ``n_bits`` bits, first bit most significant.
+        """Read ``n_bits`` bits as an unsigned integer, most significant bit first.
 
         Raises
         ------
         TruncatedBitstream
-            When fewer remain; the position stays where it was.
+            Fewer bits remain. The position does not change.
         """
         end = self.bit_offset + n_bits
         if end > self._window_end:
@@ -76,7 +81,13 @@ class BitReader:
         return self._window >> (self._window_end - end) & ((1 << n_bits) - 1)
 
     def read_bit(self) -> int:
-        """Read one bit."""
+        """Read one bit.
+
+        Raises
+        ------
+        TruncatedBitstream
+            No bit remains.
+        """
         end = self.bit_offset + 1
         if end > self._window_end:
             self._look_ahead(1)
@@ -93,28 +104,33 @@ class BitReader:
         order : int
             The ``k`` of ``ue(k)``.
         maximum : int
-            The largest value accepted. It bounds the prefix, so that no input makes this loop for long.
+            Largest accepted value. It also bounds the length of the prefix.
+
+        Returns
+        -------
+        int
+            Value, 0..maximum.
 
         Raises
         ------
         TruncatedBitstream
-            When the code does not end before ``end_bit``.
+            The code does not end before ``end_bit``.
         MalformedBitstream
-            When the value is beyond ``maximum``.
+            The value exceeds ``maximum``.
 
         Notes
         -----
-        With z leading zeros the value is ``2^k * (2^z - 1) + u(k + z)``, which is one less
-        ``2^k`` than the ``k + z + 1`` bits that start with the prefix's 1.
+        A code with z leading zeros has the value ``2^k * (2^z - 1) + u(k + z)``. This equals the last ``k + z + 1`` bits of
+        the code, which start with a 1, minus ``2^k``.
 
         Clause: format 1
         """
         start = self.bit_offset
-        longest = 2 * maximum.bit_length() + 2
-        if start + longest > self._window_end:
-            self._look_ahead(longest)
-        n_seen = self._window_end - start
-        zeros = n_seen - (self._window & ((1 << n_seen) - 1)).bit_length()
+        max_code_bits = 2 * maximum.bit_length() + 2
+        if start + max_code_bits > self._window_end:
+            self._look_ahead(max_code_bits)
+        n_cached = self._window_end - start
+        zeros = n_cached - (self._window & ((1 << n_cached) - 1)).bit_length()
         if zeros + order > maximum.bit_length():
             self._beyond(order, maximum)
         end = start + 2 * zeros + order + 1
@@ -128,11 +144,11 @@ class BitReader:
         return value
 
     def _look_ahead(self, n_bits: int) -> None:
-        """Load the window from the position on, with ``n_bits`` at least where there are so many."""
-        first = self.bit_offset >> 3
-        end = min(8 * first + max(_WINDOW_BITS, n_bits + 8), self.end_bit)
-        last = (end + 7) >> 3
-        self._window = int.from_bytes(self._view[first:last], "big") >> (8 * last - end)
+        """Cache at least ``n_bits`` bits from the position on, or all remaining bits if they are fewer."""
+        start_byte = self.bit_offset >> 3
+        end = min(8 * start_byte + max(_WINDOW_BITS, n_bits + 8), self.end_bit)
+        end_byte = (end + 7) >> 3
+        self._window = int.from_bytes(self._view[start_byte:end_byte], "big") >> (8 * end_byte - end)
         self._window_end = end
 
     def _beyond(self, order: int, maximum: int) -> NoReturn:
@@ -143,14 +159,14 @@ class BitReader:
         )
 
     def read_bytes(self, n_bytes: int) -> memoryview:
-        """Take ``n_bytes`` whole bytes as a view of the buffer.
+        """Read ``n_bytes`` whole bytes as a view of the buffer.
 
         Raises
         ------
         TruncatedBitstream
-            When fewer remain.
+            Fewer bytes remain.
         ValueError
-            When the position is not a byte boundary.
+            The position is not a byte boundary.
         """
         start = self._byte_position()
         if self.bit_offset + 8 * n_bytes > self.end_bit:
@@ -159,19 +175,19 @@ class BitReader:
         return self._view[start : start + n_bytes]
 
     def read_until_zero(self, max_bytes: int) -> bytes | None:
-        """Take the bytes before the next zero byte and pass over it.
+        """Read the bytes before the next zero byte, and skip the zero byte.
 
         Returns
         -------
         bytes or None
-            None when more than ``max_bytes`` come first.
+            None if more than ``max_bytes`` bytes precede the zero byte.
 
         Raises
         ------
         TruncatedBitstream
-            When there is no zero byte before ``end_bit``.
+            There is no zero byte before ``end_bit``.
         ValueError
-            When the position is not a byte boundary.
+            The position is not a byte boundary.
         """
         start = self._byte_position()
         end = self.end_bit >> 3
@@ -195,5 +211,5 @@ class BitReader:
 
     def _truncated(self, needed: int) -> NoReturn:
         raise TruncatedBitstream(
-            f"{needed} bits are needed and {self.bits_left} are left", bit_offset=self.bit_offset
+            f"{needed} bits are needed and {self.remaining_bits} remain", bit_offset=self.bit_offset
         )

@@ -1,43 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bit writer: whole bytes go to a bytearray, at most seven bits wait."""
+"""Bit writer into a growing byte buffer."""
 
 from __future__ import annotations
 
 
 class BitWriter:
-    """Writes big-endian bit fields. What cannot be represented raises ``ValueError`` and writes nothing."""
+    """Writer of big-endian bit fields.
+
+    A value that does not fit its field raises ``ValueError``, and nothing is written.
+    """
 
     __slots__ = ("_bytes", "_n_pending", "_pending")
 
     def __init__(self) -> None:
         self._bytes = bytearray()
-        self._pending = 0  # the last bits, fewer than 8, not yet in _bytes
+        self._pending = 0  # the last _n_pending bits, 0..7 of them, not yet in _bytes
         self._n_pending = 0
 
     @property
     def bit_length(self) -> int:
-        """How many bits were written."""
+        """Number of bits written."""
         return 8 * len(self._bytes) + self._n_pending
 
     @property
     def aligned(self) -> bool:
-        """Whether the position is a byte boundary."""
+        """True if the position is a byte boundary."""
         return self._n_pending == 0
 
     def write_bits(self, value: int, n_bits: int) -> None:
-        """Write ``value`` as ``n_bits`` bits, most significant first."""
+        """Write ``value`` as ``n_bits`` bits, most significant bit first.
+
+        Raises
+        ------
+        ValueError
+            The value is negative or needs more bits.
+        """
         if n_bits < 0 or value < 0 or value >> n_bits:
             raise ValueError(f"{value} does not fit {n_bits} bits")
         pending = self._pending << n_bits | value
         n_pending = self._n_pending + n_bits
-        rest = n_pending & 7
+        n_kept = n_pending & 7
         if n_pending > 7:
-            self._bytes += (pending >> rest).to_bytes(n_pending >> 3, "big")
-        self._pending = pending & ((1 << rest) - 1)
-        self._n_pending = rest
+            self._bytes += (pending >> n_kept).to_bytes(n_pending >> 3, "big")
+        self._pending = pending & ((1 << n_kept) - 1)
+        self._n_pending = n_kept
 
     def write_exp_golomb(self, value: int, order: int) -> None:
         """Write an unsigned Exp-Golomb code.
+
+        Raises
+        ------
+        ValueError
+            The value is negative.
 
         Clause: format 1
         """
@@ -48,18 +62,24 @@ class BitWriter:
         self.write_bits(shifted, 2 * n_bits - order - 1)
 
     def write_bytes(self, content: bytes | bytearray | memoryview) -> None:
-        """Write whole bytes; the position must be a byte boundary."""
+        """Write whole bytes.
+
+        Raises
+        ------
+        ValueError
+            The position is not a byte boundary.
+        """
         if self._n_pending:
             raise ValueError(f"bit {self.bit_length} is not a byte boundary")
         self._bytes += content
 
     def to_bytes(self) -> bytes:
-        """Return everything written.
+        """Return all bytes written.
 
         Raises
         ------
         ValueError
-            When it does not end on a byte boundary: padding is the syntax's business.
+            The position is not a byte boundary. Callers write padding explicitly, as a syntax element.
         """
         if self._n_pending:
             raise ValueError(f"{self.bit_length} bits are not whole bytes")

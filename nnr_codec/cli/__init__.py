@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``nnr``. Importing this imports nothing else; each command loads what it needs when it runs."""
+"""Command line interface ``nnr``. Each command imports its dependencies when it runs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Without the program's name; by default the process's own.
+        Arguments without the program name; by default those of the process.
 
     Returns
     -------
     int
-        0 success, 1 error, 2 wrong usage, 130 interrupted, 141 the reader of the output went away. A command
-        may return others of its own.
+        0 success, 1 error, 2 wrong usage, 130 interrupted, 141 broken pipe. Some commands define further codes.
     """
     from nnr_codec.cli.app import run
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m nnr_codec.cli`` is ``nnr``."""
+"""Entry point of ``python -m nnr_codec.cli``."""
 
 import sys
 

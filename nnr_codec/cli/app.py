@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of commands, and how whatever goes wrong in one becomes a line and an exit code."""
+"""Table of commands, signal handling, and translation of errors to messages and exit codes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from nnr_codec._version import __version__
 from nnr_codec.cli.terminal import printable
 from nnr_codec.errors import InternalError, NnrError
 
-#: Name, module with a click command called ``command``, a line of help. A new command is a module and a row.
+#: Module (with a click command named ``command``) and help line of each command. A new command is a module and a row.
 COMMANDS: dict[str, tuple[str, str]] = {
     "encode": ("nnr_codec.cli.encode", "Compress a model file to an NNR stream."),
-    "compress": ("nnr_codec.cli.compress", "Search the smallest stream that keeps a score of yours."),
+    "compress": ("nnr_codec.cli.compress", "Search the smallest stream that keeps your model's score."),
     "decode": ("nnr_codec.cli.decode", "Decompress an NNR stream to a model file."),
     "info": ("nnr_codec.cli.info", "Show a stream's units and tensors, from headers only."),
     "dump": ("nnr_codec.cli.dump", "Show every bit of a stream, and what the bits are spent on."),
@@ -37,20 +37,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-#: What a program killed by SIGPIPE shows its shell (the signal has no name on every system).
+#: 128 + SIGPIPE, as a shell reports it. Some systems do not define the signal.
 EXIT_BROKEN_PIPE = 141
 
 
-#: Signals that end the process with nothing left behind, besides that of Ctrl-C.
+#: Signals, besides SIGINT, that end the process after unfinished files are removed.
 _STOPPING_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class ReaderGone(Exception):
-    """The reader of standard output has closed it, as ``head`` does."""
+    """Standard output is a pipe whose reader has closed it, as ``head`` does."""
 
 
 class _Stopped(BaseException):
-    """A signal asked the process to end."""
+    """A signal ends the process."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__(exit_code)
@@ -58,10 +58,10 @@ class _Stopped(BaseException):
 
 
 class LazyGroup(click.Group):
-    """Commands by name, imported when they run: ``nnr --help`` imports none of them."""
+    """Command group whose commands are imported when they run; ``nnr --help`` imports none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of the table, which is the order of use."""
+        """Return the names in the order of the table."""
         del ctx
         return list(COMMANDS)
 
@@ -76,7 +76,7 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; click would end the process itself when a pipe breaks."""
+        """Run the command. A broken pipe raises `ReaderGone`, because click would end the process."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -85,7 +85,7 @@ class LazyGroup(click.Group):
         return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table's own lines of help."""
+        """Write the help lines of the table."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
@@ -103,10 +103,10 @@ def nnr() -> None:
 
 
 def run(arguments: Sequence[str] | None) -> int:
-    """Run the command line and translate every outcome to an exit code.
+    """Run the command line and return its exit code.
 
-    The command runs in a thread of its own while the main thread waits for signals: Python handles a signal in the main
-    thread between two instructions, and one call of the native core may take minutes.
+    The command runs in a second thread, and the main thread waits for signals. Python handles signals in the main thread
+    between two bytecode instructions, and one call of the native core may take minutes.
     """
     if threading.current_thread() is not threading.main_thread():
         return _run(arguments)
@@ -134,12 +134,12 @@ def run(arguments: Sequence[str] | None) -> int:
 
 
 def _end(exit_code: int) -> NoReturn:
-    """End the process at once: the native core may still be at work, and what it writes is removed."""
+    """End the process immediately, although the native core may still run. Unfinished files are removed."""
     from nnr_codec.frameworks.atomic import discard_unfinished
 
     discard_unfinished()
     if sys.stderr.isatty():
-        # A progress bar hides the cursor.
+        # Show the cursor again, which a progress bar hides.
         sys.stderr.write("\x1b[?25h\r\x1b[K")
     sys.stderr.flush()
     os._exit(exit_code)
@@ -157,24 +157,24 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 2
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "nnr"
-        return _complain(f"{command}: {error.format_message()} (see {command} --help)", 2)
+        return _fail(f"{command}: {error.format_message()} (see {command} --help)", 2)
     except click.ClickException as error:
-        return _complain(f"nnr: {error.format_message()}", 1)
+        return _fail(f"nnr: {error.format_message()}", 1)
     except ReaderGone:
-        # Python flushes once more at exit; that must not fail again.
+        # Python flushes standard output again at exit. With the null device this cannot fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except FileExistsError as error:
-        return _complain(f"nnr: {error.filename}: exists already; --force overwrites it", 1)
+        return _fail(f"nnr: {error.filename}: exists already; --force overwrites it", 1)
     except OSError as error:
         place = f"{error.filename}: " if error.filename is not None else ""
-        return _complain(f"nnr: {place}{error.strerror or error}", 1)
+        return _fail(f"nnr: {place}{error.strerror or error}", 1)
     except InternalError as error:
         return _bug(error)
     except NnrError as error:
-        return _complain(f"nnr: {error}", 1)
+        return _fail(f"nnr: {error}", 1)
     except MemoryError:
-        return _complain("nnr: not enough memory", 1)
+        return _fail("nnr: not enough memory", 1)
     except Exception as error:
         return _bug(error)
     return result if isinstance(result, int) else 0
@@ -184,14 +184,14 @@ def _bug(error: Exception) -> int:
     if os.environ.get("NNR_DEBUG"):
         raise error
     kind = type(error).__name__
-    return _complain(
-        f"nnr: a bug in nnr_codec: {kind}: {error} (NNR_DEBUG=1 shows where; please report it)", 1
+    return _fail(
+        f"nnr: a bug in nnr_codec: {kind}: {error} (please report it; NNR_DEBUG=1 shows the traceback)", 1
     )
 
 
-def _complain(line: str, code: int) -> int:
+def _fail(line: str, exit_code: int) -> int:
     click.echo(printable(line), err=True)
-    return code
+    return exit_code
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -35,44 +35,46 @@ Tensors = dict[str, npt.NDArray[Any]]
     "--evaluate",
     required=True,
     metavar="SCRIPT.py:FUNCTION",
-    help="Takes the decoded model, returns a number.",
+    help="Function that takes the decoded model and returns its score.",
 )
 @click.option(
     "--max-drop",
     required=True,
     metavar="NUMBER|SHARE%",
-    help="Loss allowed: in the score's unit, or a share of it.",
+    help="Largest loss of score: in its unit, or in percent of the original score.",
 )
 @click.option("--lower-is-better", is_flag=True, help="The score is a loss or an error.")
 @click.option(
     "--as-file",
     metavar="SUFFIX",
-    help="Give the function a model file's path; .safetensors, .npz, .pt, .onnx.",
+    help="Pass the path of a model file to the function: .safetensors, .npz, .pt or .onnx.",
+)
+@click.option("--importance", metavar="NPZ", help="Weights of squared errors, as one array per tensor name.")
+@click.option(
+    "--journal", metavar="FILE", help="File of evaluated points, to resume a search; by default OUT.journal."
 )
 @click.option(
-    "--importance", metavar="NPZ", help="Arrays by tensor name: what squared errors of weights are worth."
+    "--max-evaluations",
+    type=click.IntRange(1),
+    default=60,
+    show_default=True,
+    help="Largest number of points.",
 )
+@click.option("--plot", metavar="FILE", help="Plot size against score to a file; needs matplotlib.")
 @click.option(
-    "--journal", metavar="FILE", help="Where points are noted, to be resumed from; by default OUT.journal."
-)
-@click.option(
-    "--max-evaluations", type=click.IntRange(1), default=60, show_default=True, help="Points to try at most."
-)
-@click.option("--plot", metavar="FILE", help="Draw size against score; needs matplotlib.")
-@click.option(
-    "--effort", type=click.Choice(["fast", "medium", "slow", "best"]), help="How hard each encoding tries."
+    "--effort", type=click.Choice(["fast", "medium", "slow", "best"]), help="Time spent per encoding."
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(
     source: str, target: str | None, evaluate: str, max_drop: str, lower_is_better: bool, as_file: str | None,
     importance: str | None, journal: str | None, max_evaluations: int, plot: str | None, effort: str | None, force: bool,
     quiet: bool,
 ) -> None:  # fmt: skip
-    """Search the smallest stream whose decoded model scores as well as you ask.
+    """Search the smallest stream whose decoded model keeps its score within --max-drop.
 
-    Steps, their division between tensors, and what a bit is worth are searched. Interrupt it at any time: the same command
-    goes on where it was.
+    The search varies the step sizes, their ratios between tensors, and lambda. You can interrupt it at any time: the same
+    command continues from the journal.
     """
     from nnr_codec.codec.encode.config import EncoderConfig
     from nnr_codec.rate_control.quality_search import compress_to_quality
@@ -82,9 +84,9 @@ def command(
     refuse_same_file(source, target)
     refuse_model_as_stream(target)
     score = _with_file(load_function(evaluate), as_file, source) if as_file else load_function(evaluate)
-    worth = _read_importance(importance) if importance else None
+    importance_by_name = _read_importance(importance) if importance else None
 
-    def say(point: Point, report: SearchReport) -> None:
+    def print_point(point: Point, report: SearchReport) -> None:
         verdict = "keeps" if report.passes(point.score) else "fails"
         note(f"{size(point.size_bytes):>8}  {point.score:.6g}  {verdict}  {point.purpose}", quiet=quiet)
 
@@ -96,13 +98,15 @@ def command(
                 score,
                 max_drop=max_drop,
                 higher_is_better=not lower_is_better,
-                importance=worth,
+                importance=importance_by_name,
                 config=EncoderConfig() if effort is None else EncoderConfig(effort=effort),
                 journal=journal or f"{target}.journal",
                 max_evaluations=max_evaluations,
-                on_point=say,
+                on_point=print_point,
                 kind=model.kind,
                 metadata=Origin.of(model).to_metadata(),
+                topology=model.topology(),
+                attachments=model.attachments,
                 dtypes={name: model.dtype_of(name) for name in tensors},
             )
         except ValueError as error:
@@ -122,31 +126,31 @@ def command(
 
 
 def load_function(name: str) -> Callable[[Any], float]:
-    """Load ``path/to/script.py:function``.
+    """Load the function named by ``path/to/script.py:function``.
 
     Raises
     ------
     click.UsageError
-        There is no such script or function.
+        The script or the function does not exist.
     """
     path, _, function = name.rpartition(":")
     if not path or not os.path.isfile(path):
         raise click.UsageError(f"{name!r} is not SCRIPT.py:FUNCTION with a script that exists")
     spec = importlib.util.spec_from_file_location("nnr_evaluation", path)
     if spec is None or spec.loader is None:
-        raise click.UsageError(f"{path} is no Python file")
+        raise click.UsageError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    # As with `python script.py`, the script finds the modules beside it.
+    # The script can import modules in its folder, as with `python script.py`.
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     spec.loader.exec_module(module)
-    found = getattr(module, function, None)
-    if not callable(found):
+    evaluate = getattr(module, function, None)
+    if not callable(evaluate):
         raise click.UsageError(f"{path} has no function {function!r}")
 
     def checked(model: Any) -> float:
-        score = float(found(model))
+        score = float(evaluate(model))
         if score != score:
-            raise NotEncodable("the evaluation function returned no number (NaN)", path=name)
+            raise NotEncodable("the evaluation function returned NaN", path=name)
         return score
 
     return checked
@@ -155,7 +159,7 @@ def load_function(name: str) -> Callable[[Any], float]:
 def _with_file(score: Callable[[Any], float], suffix: str, source: str) -> Callable[[Tensors], float]:
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
     if kind_of_path(f"model{suffix}") is None:
-        raise click.UsageError(f"--as-file {suffix}: no known kind of model file")
+        raise click.UsageError(f"--as-file {suffix}: unknown kind of model file")
 
     def evaluate(tensors: Tensors) -> float:
         with temporary_folder() as folder:

@@ -12,7 +12,7 @@ from nnr_codec.model import Limits
 
 
 def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """Read a size.
+    """Parse a size such as 5GB or 500MB.
 
     >>> _bytes(None, None, "1.5GB")
     1500000000
@@ -46,14 +46,14 @@ def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int
 @click.option("--only", multiple=True, metavar="NAME", help="Decode this tensor only; repeatable.")
 @click.option(
     "--kind",
-    type=click.Choice(["safetensors", "npz", "pytorch", "onnx"]),
-    help="Kind of OUT, whatever its name.",
+    type=click.Choice(["safetensors", "npz", "pytorch", "onnx", "gguf", "keras", "h5"]),
+    help="Kind of OUT, regardless of its name.",
 )
 @click.option("--dtype", metavar="TYPE", help="Store all floats as float16, bfloat16, float32 or float64.")
 @click.option("--template", metavar="FILE", help="For ONNX: the model whose weights are replaced.")
 @click.option(
     "--shard-size", "shard_bytes", metavar="SIZE", callback=_bytes,
-    help="Write safetensors files of at most this size (5GB, 500MB), and an index beside them.",
+    help="Write safetensors files of at most this size (5GB, 500MB) and an index.",
 )  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), help="Decoding threads; by default one for each core.")
 @limit_option
@@ -76,11 +76,11 @@ def command(
 ) -> None:
     """Decompress an NNR stream to a model file.
 
-    The name of OUT says its kind: .safetensors, .npz, .pt or .onnx; .safetensors.index.json is a set of files. Without it,
-    the kind of file that the stream was made from comes back, with its types and metadata. - is standard input or output.
+    The suffix of OUT selects its kind: .safetensors, .npz, .pt or .onnx; .safetensors.index.json is a set of files. By
+    default OUT has the kind of the encoded file, with its data types and metadata. - is standard input or output.
 
-    safetensors and NPZ are written tensor by tensor and need memory for a few of the largest tensors; .pt and
-    .onnx for the whole model.
+    safetensors and NPZ files are written tensor by tensor and need memory for a few of the largest tensors. .pt and .onnx
+    files need memory for the whole model.
     """
     from nnr_codec.files.decoding import decode_file
 

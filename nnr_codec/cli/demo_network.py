@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's network, run with NumPy alone, so that the demo needs no framework.
+"""Inference of the demo network with NumPy only, so that the demo needs no framework.
 
 Shapes: N images of H x W pixels, C channels, K outputs.
 """
@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 
 def accuracy(tensors: Mapping[str, Array], images: Array, labels: Array) -> float:
-    """Share of the images that the network reads right.
+    """Return the fraction of images that the network classifies correctly.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def accuracy(tensors: Mapping[str, Array], images: Array, labels: Array) -> floa
 
 
 def _convolve(x: Array, weight: Array, bias: Array) -> Array:
-    """Correlate x[N, C, H, W] with weight[K, C, 3, 3] at every place, zeros around the border."""
+    """Return the 3 x 3 convolution of x[N, C, H, W] with weight[K, C, 3, 3], with zero padding of 1."""
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     patches = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], axis=(2, 3))
     result: Array = np.tensordot(patches, weight, axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)

@@ -10,7 +10,6 @@ import click
 from nnr_codec.cli.inspection import (
     EXIT_MALFORMED,
     Inspection,
-    atomic_file,
     check_readable,
     opened_streams,
     paint_for,
@@ -35,7 +34,7 @@ FORMATS = ("text", "json", "jsonl", "csv", "markdown")
     "  nnr dump model.nnr --path 'nnr_unit[3].tensor_dimensions'\n"
     "  nnr dump model.nnr --json | nnr dump --build - -o same.nnr\n"
     "  nnr dump model.nnr --set 'nnr_unit[3].scan_order=9' -o invalid.nnr\n\n"
-    "Exit code: 0 sound, 1 malformed, 3 wrong usage or unreadable file.",
+    "Exit code: 0 well-formed, 1 malformed, 3 wrong usage or unreadable file.",
 )
 @click.argument("source", metavar="FILE")
 @click.option("-v", "--view", type=click.Choice(VIEWS), help="View; summary by default.")
@@ -118,6 +117,7 @@ def command(
 
 
 def _build(source: str, edits: tuple[str, ...], output: str | None, limits: Limits, *, is_dump: bool) -> None:
+    from nnr_codec.frameworks.atomic import replacing
     from nnr_codec.inspect import Survey, UnitBuilder, build_stream, records_of, unit_record
 
     if output is None and sys.stdout.isatty():
@@ -135,6 +135,6 @@ def _build(source: str, edits: tuple[str, ...], output: str | None, limits: Limi
             for octets in list(pieces):
                 sys.stdout.buffer.write(octets)
             return
-        with atomic_file(output) as file:
+        with replacing(output, overwrite=True) as file:
             for octets in pieces:
                 file.write(octets)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,9 +14,10 @@ from nnr_codec.cli.streams import input_operand, output_operand
 from nnr_codec.cli.terminal import note, printable, progress, size, table
 
 if TYPE_CHECKING:
+    from nnr_codec.codec.encode.config import EncoderConfig
     from nnr_codec.files.encoding import EncodeReport
     from nnr_codec.files.verification import TensorError
-    from nnr_codec.rate_control.targets import TargetReport
+    from nnr_codec.rate_control.target_report import TargetReport
 
 #: Tensors that ``--verify`` lists, those with the largest errors.
 _LISTED_TENSORS = 20
@@ -68,12 +71,32 @@ def _pattern_and_qp(
     help="Apply --max-error to each tensor (biases and norms may get a smaller one).",
 )
 @click.option("--verify", is_flag=True, help="Decode OUT and report the error of each tensor.")
-@click.option("--checksum", is_flag=True, default=None, help="Close the stream with a SHA-256 of itself.")
+@click.option("--checksum", is_flag=True, default=None, help="Append a SHA-256 of the stream.")
+@click.option(
+    "--exact", multiple=True, metavar="PATTERN", help="Code matching tensors without any loss; repeatable."
+)
+@click.option(
+    "--keep", multiple=True, metavar="PATTERN", help="Leave matching tensors as they are stored; repeatable."
+)
+@click.option("--recipe", metavar="FILE", help="Options of an earlier run; those given here replace them.")
+@click.option("--save-recipe", metavar="FILE", help="Write the options of this run for a later one.")
+@click.option(
+    "--peer-compatible",
+    is_flag=True,
+    default=None,
+    help="Carry what is no number in a form that NNCodec skips.",
+)
+@click.option(
+    "--short-names",
+    is_flag=True,
+    default=None,
+    help="Number the tensors and carry their names deflated; other decoders show numbers.",
+)
 @click.option("--qp", type=int, help="Quantisation parameter: step size 2^(QP/4); larger is coarser.")
 @click.option("--qp-1d", type=int, help="The same for vectors (biases, norms).")
 @click.option(
     "--qp-for", "qp_by_name", multiple=True, metavar="PATTERN=QP", callback=_pattern_and_qp,
-    help="The same for tensors whose name matches; repeatable, the first match counts.",
+    help="The same for tensors whose name matches; repeatable, the first match applies.",
 )  # fmt: skip
 @click.option(
     "--qp-density", type=click.IntRange(0, 7), help="Steps per doubling of the step size, as a power of 2."
@@ -81,7 +104,7 @@ def _pattern_and_qp(
 @click.option(
     "--bit-depth",
     type=click.IntRange(2, 16),
-    help="Choose the step of each tensor so that levels have at most so many bits.",
+    help="Choose the step of each tensor so that levels have at most this many bits.",
 )
 @click.option(
     "--dependent/--no-dependent", default=None, help="Dependent quantisation: smaller, slower to encode."
@@ -106,6 +129,9 @@ def _pattern_and_qp(
     type=click.IntRange(0, 1),
     help="0: first edition of the standard; 1: second.",
 )
+@click.option("--key", metavar="KEY", help="Entry of a PyTorch checkpoint that is the model; '.' for all.")
+@click.option("--optimizer", is_flag=True, help="Encode a PyTorch checkpoint's optimizer state too.")
+@click.option("--dequantize", is_flag=True, help="Encode the values of a GGUF file, not its blocks.")
 @click.option("--threads", type=click.IntRange(1), help="Encoding threads; by default one for each core.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it is a stream.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -117,6 +143,11 @@ def command(
     max_error: float | None,
     per_tensor: bool,
     verify: bool,
+    recipe: str | None,
+    save_recipe: str | None,
+    key: str | None,
+    optimizer: bool,
+    dequantize: bool,
     threads: int | None,
     force: bool,
     quiet: bool,
@@ -124,33 +155,38 @@ def command(
 ) -> None:
     """Compress a model file to an NNR stream.
 
-    IN is a safetensors file, an NPZ archive, a PyTorch checkpoint, an ONNX model, a folder with one, the index of a sharded
-    set, or - for standard input. OUT is IN with the suffix .nnr by default, or - for standard output.
+    IN is a safetensors, NPZ, PyTorch, ONNX, GGUF or Keras file, a folder with one, the index of a sharded set, or - for
+    standard input. OUT is IN with the suffix .nnr by default, or - for standard output.
     """
     if per_tensor and max_error is None:
-        raise click.UsageError("--per-tensor goes with --max-error")
+        raise click.UsageError("--per-tensor requires --max-error")
     targets = [value for value in (target_ratio, target_bits, max_error) if value is not None]
     if len(targets) > 1:
-        raise click.UsageError("one of --target-ratio, --target-bits and --max-error at a time")
+        raise click.UsageError("--target-ratio, --target-bits and --max-error exclude each other")
     if not all(map(math.isfinite, targets)):
-        raise click.UsageError("a target is a finite number")
-    config_options = {name: value for name, value in options.items() if value is not None}
+        raise click.UsageError("a target must be a finite number")
+    # Options that were not given are None, or () where they may be repeated.
+    config_options = {name: value for name, value in options.items() if value not in (None, ())}
     if config_options.get("codebook"):
-        # A codebook excludes dependent quantisation, and it was asked for.
+        # A codebook excludes dependent quantisation, which is on by default.
         config_options.setdefault("dependent", False)
 
     from nnr_codec.codec.encode.config import EncoderConfig
     from nnr_codec.files.encoding import encode_file
+    from nnr_codec.frameworks.atomic import replacing
 
     try:
-        config = EncoderConfig(**config_options)
-    except ValueError as error:
+        config = EncoderConfig(**config_options) if recipe is None else _with_recipe(recipe, config_options)
+    except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from None
     with progress("encoding", quiet=quiet) as on_tensor:
         report = encode_file(
             input_operand(source),
             output_operand(target, source),
             config,
+            key=key,
+            optimizer=optimizer,
+            dequantize=dequantize,
             target_ratio=target_ratio,
             target_bits=target_bits,
             max_error=max_error,
@@ -160,14 +196,37 @@ def command(
             threads=threads,
             progress=on_tensor,
         )
+    if save_recipe is not None:
+        with replacing(save_recipe, overwrite=force) as file:
+            file.write(json.dumps(config.to_recipe(), indent=2).encode() + b"\n")
     _print_report(report, per_tensor=per_tensor, quiet=quiet)
+
+
+def _with_recipe(path: str, options: dict[str, Any]) -> EncoderConfig:
+    """Return the options of a recipe file, replaced by those of the command line.
+
+    Raises
+    ------
+    ValueError
+        The file is no recipe.
+    """
+    from nnr_codec.codec.encode.config import EncoderConfig
+
+    with open(path, encoding="utf-8") as file:
+        try:
+            recipe = json.load(file)
+        except ValueError:
+            raise ValueError(f"{path} is no recipe: it is not JSON") from None
+    return replace(EncoderConfig.from_recipe(recipe), **options)
 
 
 def _print_report(report: EncodeReport, *, per_tensor: bool, quiet: bool) -> None:
     name = report.path or "standard output"
     if report.not_encoded:
         note(f"nnr: not tensors of the model, not encoded: {', '.join(report.not_encoded)}", quiet=quiet)
-    if report.target is not None and not report.target.met:
+    for sentence in report.notes:
+        note(f"nnr: {sentence}", quiet=quiet)
+    if report.target is not None and report.target.exceeded:
         note(f"{name}: {missed_target(report.target, per_tensor=per_tensor)}", quiet=quiet)
     if not quiet:
         for line in _error_lines(report.errors):
@@ -180,7 +239,7 @@ def _print_report(report: EncodeReport, *, per_tensor: bool, quiet: bool) -> Non
 
 
 def _times(ratio: float) -> str:
-    """Describe a ratio of sizes.
+    """Format a ratio of sizes.
 
     >>> _times(6.5), _times(0.5)
     ('6.5 times smaller', '2.0 times larger')
@@ -189,7 +248,7 @@ def _times(ratio: float) -> str:
 
 
 def missed_target(report: TargetReport, *, per_tensor: bool) -> str:
-    """Describe a target that was out of reach."""
+    """Return the message for a target that is out of reach."""
     asked, reached = f"{report.asked:.4g}", f"{report.reached:.4g}"
     if report.target == "ratio":
         return f"target ratio {asked} is out of reach; the nearest is {reached}"

@@ -86,7 +86,9 @@ def write_lines(lines: Iterable[str], output: str | None) -> None:
             encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
             sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         return
-    with atomic_file(output) as file:
+    from nnr_codec.frameworks.atomic import replacing
+
+    with replacing(output, overwrite=True) as file:
         for line in lines:
             file.write((line + "\n").encode("utf-8", "backslashreplace"))
 
@@ -106,7 +108,7 @@ def atomic_file(path: str) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def opened_streams(paths: Sequence[str], limits: Limits | None = None) -> Iterator[list[memoryview]]:
-    """Map files, or read standard input for ``-``."""
+    """Memory-map files; ``-`` reads standard input."""
     from nnr_codec.codec.stream.input import opened
 
     with contextlib.ExitStack() as stack:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options about what a stream may cost, the same for every command that reads one."""
+"""Option ``--limit`` of the commands that read streams."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _limits(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> Limits:
-    """Read limits: ``none`` first or alone lifts all, ``NAME=none`` one.
+    """Parse limits: ``none`` removes all bounds, ``NAME=none`` removes one.
 
     >>> _limits(None, None, ("max_units=10", "max_seconds=0.5")).max_units
     10
@@ -31,8 +31,8 @@ def _limits(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) 
         name, _, value = text.partition("=")
         name = name.replace("-", "_")
         if name not in {field.name for field in fields(Limits)}:
-            known = ", ".join(field.name for field in fields(Limits))
-            raise click.BadParameter(f"{name!r} is no limit; there are {known}")
+            names = ", ".join(field.name for field in fields(Limits))
+            raise click.BadParameter(f"{name!r} is not a limit; limits are {names}")
         try:
             number = None if value == "none" else float(value) if name == "max_seconds" else int(value)
         except ValueError:
@@ -40,16 +40,16 @@ def _limits(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) 
         if number is None and name == "expansion_floor_bytes":
             number = 0
         if number is not None and not number >= 0:
-            raise click.BadParameter(f"{name} is not negative")
+            raise click.BadParameter(f"{name} must not be negative")
         changed: dict[str, Any] = {name: number}
         limits = replace(limits, **changed)
     return limits
 
 
 def limit_option(command: F) -> F:
-    """Give a command the option ``--limit``, which it receives as ``limits``."""
+    """Add the option ``--limit`` to a command, which receives it as ``limits``."""
     return click.option(
         "--limit", "limits", multiple=True, metavar="NAME=VALUE", callback=_limits,
-        help="What a stream may cost, such as max_seconds=2 or max_total_elements=1000000; NAME=none lifts one, none all. "
-        "Repeatable; docs/threat-model.md lists them.",
+        help="Resource limit such as max_seconds=2 or max_total_elements=1000000; NAME=none removes one bound, none removes "
+        "all. Repeatable; docs/threat-model.md lists the limits.",
     )(command)  # fmt: skip

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from typing import BinaryIO
 
-#: /dev/stdout is among them because it may be a regular file, which would count as one that exists already.
+#: /dev/stdout is included because it may be a redirected regular file, which would count as an existing file.
 _INPUTS = frozenset({"-", "/dev/stdin"})
 _OUTPUTS = frozenset({"-", "/dev/stdout"})
 
@@ -17,7 +17,7 @@ def input_operand(operand: str) -> str | BinaryIO:
 
 
 def output_operand(operand: str | None, input_name: str) -> str | BinaryIO | None:
-    """Return a path, or standard output for ``-`` and where the input is standard input and no output is named."""
+    """Return a path, or standard output for ``-``. Standard output is the default if the input is standard input."""
     if operand is None and input_name in _INPUTS:
         return sys.stdout.buffer
     return sys.stdout.buffer if operand in _OUTPUTS else operand

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands share in talking to a person."""
+"""Text formatting, tables and progress bars of the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 
 def printable(text: str) -> str:
-    r"""Show control characters as escapes: a name from a file must not drive the terminal.
+    r"""Escape control characters, so that a name from a file cannot control the terminal.
 
     >>> printable("a\x1b[31m\nb")
     'a\\x1b[31m\\nb'
@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 
 
 def size(n_bytes: float) -> str:
-    """Write a number of bytes with three digits or so.
+    """Format a number of bytes with about three significant digits.
 
     >>> size(999), size(340968), size(2.5e9)
     ('999 B', '341 kB', '2.5 GB')
@@ -35,14 +35,14 @@ def size(n_bytes: float) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterator[str]:
-    """Lay out columns; the last one keeps its length.
+    """Yield the lines of a table with aligned columns.
 
     Parameters
     ----------
     header : sequence of str
     rows : sequence of sequence of str
     right : sequence of bool
-        Which columns are aligned to the right.
+        True for columns that are aligned to the right.
     """
     widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
@@ -56,7 +56,7 @@ def _ignore(name: str, done: int, total: int) -> None:
 
 @contextlib.contextmanager
 def progress(title: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Show a progress bar on stderr while it is a terminal.
+    """Show a progress bar on stderr, if stderr is a terminal.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def progress(title: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], N
     Yields
     ------
     callable of (str, int, int)
-        To be called after each tensor with its name, the bytes done, and the bytes of all.
+        Call it after each tensor with the tensor's name, the bytes done and the total bytes.
     """
     if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield _ignore
@@ -86,6 +86,6 @@ def progress(title: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], N
 
 
 def note(line: str, *, quiet: bool = False) -> None:
-    """Say something on stderr."""
+    """Print a line on stderr."""
     if not quiet:
         print(printable(line), file=sys.stderr)

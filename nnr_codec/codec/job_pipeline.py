@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs done elsewhere, with their results in order and few tensors in memory."""
+"""Order-preserving job pipeline with bounded memory."""
 
 from __future__ import annotations
 
@@ -13,69 +13,76 @@ Result = TypeVar("Result")
 _Done = TypeVar("_Done", covariant=True)
 
 
-class Begun(Protocol[_Done]):
-    """What a submitted job is until its result is taken; a `concurrent.futures.Future` is one."""
+class Task(Protocol[_Done]):
+    """Submitted job, such as a `concurrent.futures.Future`."""
 
     def result(self) -> _Done:
         """Wait for the result, or raise the job's error."""
 
     def cancel(self) -> object:
-        """Give the job up."""
+        """Cancel the job if it has not started."""
 
 
-#: Tensors that together are no larger than this may always be in flight: a wait costs more than their memory.
+#: Total elements that may always be in flight. Waiting would cost more than their memory.
 ALWAYS_ELEMENTS = 1 << 23
-#: Jobs in flight for each worker, however small: nobody is to wait while a large tensor holds up the order, as the embeddings
-#: at the head of a language model do.
+#: Largest number of jobs in flight per worker. Workers must not run out of jobs while a large tensor, such as the embedding at
+#: the start of a language model, delays the results in order.
 _JOBS_PER_WORKER = 64
-_MOST_JOBS = 1024
+_MAX_JOBS = 1024
 
 
-#: More would help nobody; results do not depend on their number.
-_MOST_THREADS = 256
+#: Largest number of threads. Results do not depend on the number of threads.
+_MAX_THREADS = 256
 
 
 def checked_threads(threads: int | None) -> int:
-    """Return how many threads to use, 1 unless it is said.
+    """Return the number of threads to use; 1 by default.
 
     Raises
     ------
     ValueError
-        Fewer than one.
+        The number is less than 1.
 
+    Examples
+    --------
     >>> checked_threads(None), checked_threads(10**6)
     (1, 256)
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be 1 or more, not {threads}")
-    return min(threads or 1, _MOST_THREADS)
+    return min(threads or 1, _MAX_THREADS)
 
 
 def in_order(
-    submit: Callable[[Job], Begun[Result]],
+    submit: Callable[[Job], Task[Result]],
     jobs: Iterator[tuple[Ticket, int, Job]],
     workers: int,
 ) -> Iterator[tuple[Ticket, Result]]:
-    """Do jobs side by side and yield the results in the jobs' order.
+    """Run jobs concurrently and yield their results in order.
 
-    The tensors in flight are together no larger than `workers` times the largest of them, or
-    `ALWAYS_ELEMENTS`: memory is bounded by a few of a model's largest tensors, whatever the model.
+    The total size of the tensors in flight is at most `workers` times the largest of them, or `ALWAYS_ELEMENTS`. Memory
+    therefore does not grow with the model.
 
     Parameters
     ----------
     submit : callable
-        Begins a job elsewhere.
+        Starts a job and returns its task.
     jobs : iterator of (ticket, n_elements, job)
-        Pulled when there is room. The ticket stays here and comes back with the result; the job is not kept.
+        Advanced when a job can be submitted. The ticket is returned with the result. The job is not kept.
     workers : int
 
     Yields
     ------
     (ticket, result)
+
+    Raises
+    ------
+    Exception
+        The error of a job, or of `jobs`, after the results of all earlier jobs.
     """
-    pending: deque[tuple[Ticket, int, Begun[Result]]] = deque()
-    most_jobs = min(_JOBS_PER_WORKER * workers, _MOST_JOBS)
-    total = 0  # elements pending
+    pending: deque[tuple[Ticket, int, Task[Result]]] = deque()
+    max_jobs = min(_JOBS_PER_WORKER * workers, _MAX_JOBS)
+    total = 0  # elements in flight
     fault: Exception | None = None
     try:
         while True:
@@ -84,11 +91,11 @@ def in_order(
             except StopIteration:
                 break
             except Exception as error:
-                # It comes out behind what precedes it, as if the jobs had been done one by one.
+                # Raised after the results of earlier jobs, as in sequential execution.
                 fault = error
                 break
             while pending and (
-                len(pending) >= most_jobs or _too_large(pending, total + n_elements, n_elements, workers)
+                len(pending) >= max_jobs or _too_large(pending, total + n_elements, n_elements, workers)
             ):
                 total -= pending[0][1]
                 yield _take(pending)
@@ -100,18 +107,18 @@ def in_order(
         if fault is not None:
             raise fault
     finally:
-        # From the last one on: while one is waited for, its threads would take up those behind it.
-        for _, _, begun in reversed(pending):
-            begun.cancel()
+        # In reverse order: while one task is awaited, its threads would start later tasks.
+        for _, _, task in reversed(pending):
+            task.cancel()
 
 
-def _take(pending: deque[tuple[Ticket, int, Begun[Result]]]) -> tuple[Ticket, Result]:
-    ticket, _, begun = pending.popleft()
-    return ticket, begun.result()
+def _take(pending: deque[tuple[Ticket, int, Task[Result]]]) -> tuple[Ticket, Result]:
+    ticket, _, task = pending.popleft()
+    return ticket, task.result()
 
 
 def _too_large(
-    pending: deque[tuple[Ticket, int, Begun[Result]]], total: int, n_elements: int, workers: int
+    pending: deque[tuple[Ticket, int, Task[Result]]], total: int, n_elements: int, workers: int
 ) -> bool:
-    # In this order: the second takes time.
+    # The cheap condition comes first; the second iterates over all tasks.
     return total > ALWAYS_ELEMENTS and total > workers * max(n_elements, *(n for _, n, _ in pending))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python face of the native coder: whole tensors in, whole tensors out, errors with their place."""
+"""Python interface of the native entropy coder, one call per payload or batch of payloads."""
 
 from nnr_codec._native import Outcome, Quantization, TensorCoding, Workers
 from nnr_codec.entropy import rate
@@ -7,9 +7,9 @@ from nnr_codec.entropy.payload import (
     BlockRowStart,
     DecodedPayload,
     DecodedTensor,
-    DecodingPayloads,
+    DecodeTask,
     EncodedPayload,
-    EncodingWeights,
+    EncodeTask,
     PayloadToDecode,
     TensorToDecode,
     TensorToEncode,
@@ -19,11 +19,11 @@ from nnr_codec.entropy.payload import (
 
 __all__ = [
     "BlockRowStart",
+    "DecodeTask",
     "DecodedPayload",
     "DecodedTensor",
-    "DecodingPayloads",
+    "EncodeTask",
     "EncodedPayload",
-    "EncodingWeights",
     "Outcome",
     "PayloadToDecode",
     "Quantization",

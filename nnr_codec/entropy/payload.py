@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Payloads of data units: one arithmetic codeword that holds the levels of one tensor or several."""
+"""Payloads of data units: arithmetic codewords of the levels of one or several tensors.
+
+Shapes: rows, width of the tensor's coding; width is the product of the dimensions after the first.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from nnr_codec.errors import BitstreamError, MalformedBitstream, NotEncodable, T
 
 _Outcome = _native.Outcome
 
-# Error class, what is wrong, the clause it breaks.
+# Error class, message and violated clause.
 _DECODING_FAULTS: dict[_native.Outcome, tuple[type[BitstreamError], str, str]] = {
     _Outcome.TRUNCATED: (TruncatedBitstream, "the codeword needs more bits than its unit has", "format 5.1"),
     _Outcome.LEVEL_OVERFLOW: (MalformedBitstream, "a level does not fit 32 bits", "format 5.3"),
@@ -31,42 +34,73 @@ _DECODING_FAULTS: dict[_native.Outcome, tuple[type[BitstreamError], str, str]] =
 }
 
 _ENCODING_FAULTS = {
-    _Outcome.PARITY_MISMATCH: "dependent quantisation cannot reach this level from the state it is in",
-    _Outcome.NOT_IN_CODEBOOK: "this level lies outside the codebook",
-    _Outcome.LEVEL_IN_SKIPPED_ROW: "this level is not zero and its row is skipped",
+    _Outcome.PARITY_MISMATCH: "the state of dependent quantisation does not allow this level",
+    _Outcome.NOT_IN_CODEBOOK: "the level lies outside the codebook",
+    _Outcome.LEVEL_IN_SKIPPED_ROW: "the level is not zero, but its row is skipped",
 }
 
 
 class BlockRowStart(NamedTuple):
-    """Where a block row starts in a codeword.
+    """Position and decoder state at the start of a block row.
+
+    Attributes
+    ----------
+    position : int
+        Bits of the codeword that the decoder has read, minus 9.
+    offset : int
+        Offset of the arithmetic decoder, 0..255.
+    state : int
+        State of dependent quantisation, 0..7.
 
     Clause: format 5.5.
     """
 
-    position: int  # bits read less 9, from the codeword's first bit
-    offset: int  # the arithmetic decoder's, below 256
-    state: int  # of dependent quantisation, 0..7
+    position: int
+    offset: int
+    state: int
 
 
 @dataclass(frozen=True)
 class TensorToDecode:
-    """What is known of a tensor before its payload is read."""
+    """Decoder input for one tensor.
+
+    Attributes
+    ----------
+    coding : TensorCoding
+    base : int32[rows * width], optional
+        Levels of the previous update.
+    history : uint8[rows * width], optional
+        1 where the level of any earlier update is not 0.
+    """
 
     coding: _native.TensorCoding
-    base: NDArray[np.int32] | None = None  # [rows * width] levels of the previous update
-    history: NDArray[np.uint8] | None = None  # [rows * width] 1 where any earlier update was not zero
+    base: NDArray[np.int32] | None = None
+    history: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
 class DecodedTensor:
-    """A tensor's levels and what its payload said besides them."""
+    """Levels and side information decoded from a payload.
 
-    levels: NDArray[np.int32]  # [rows * width], row-major, after the mapping of dependent quantisation
+    Attributes
+    ----------
+    levels : int32[rows * width]
+        Row-major, after the mapping of dependent quantisation.
+    qp_value : int
+    history_enabled, row_skip_enabled : bool
+    row_skip_flags : bytes
+        One flag per row; empty if row skipping is off.
+    initialisations : bytes
+        Initialisation 0..8 of each coded context flag, in coding order.
+    block_row_starts : tuple of BlockRowStart
+    """
+
+    levels: NDArray[np.int32]
     qp_value: int
     history_enabled: bool
     row_skip_enabled: bool
     row_skip_flags: bytes
-    initialisations: bytes  # 0..8 per coded flag, in coding order
+    initialisations: bytes
     block_row_starts: tuple[BlockRowStart, ...]
 
 
@@ -75,13 +109,18 @@ class PayloadToDecode(NamedTuple):
 
     Attributes
     ----------
+    payload : bytes-like
+    codings : sequence of TensorCoding
+        In coding order.
     quantization : Quantization or None
-        Turns levels into values, in their own memory; None leaves them levels. Not for tensors with a codebook.
-    bit_offset, path
-        The payload's place in the stream, for errors.
+        Dequantises levels to float32 values in place; None returns levels. Tensors with a codebook need None.
+    bit_offset : int
+        Position of the payload in the stream, in bits, for errors.
+    path : str or None
+        Syntax path of the unit, for errors.
     entry_points : sequence of (position, offset, state)
-        Of one tensor's block rows but the first, as its header says, positions from where the first one starts. They let threads
-        share the tensor; what is decoded does not depend on them.
+        Entry points in the header of a unit of one tensor: all block rows except the first, with positions relative to the
+        start of the first. Threads use them to share the tensor. The result does not depend on them.
     """
 
     payload: bytes | memoryview
@@ -93,21 +132,43 @@ class PayloadToDecode(NamedTuple):
 
 
 class DecodedPayload(NamedTuple):
-    """What a batch gives of one payload: per tensor, in coding order, its array and its ``qp_value``."""
+    """Result for one payload of a batch, with one entry per tensor in coding order.
 
-    arrays: list[NDArray[Any]]  # int32[rows * width] levels, or the float32 values made of them
+    Attributes
+    ----------
+    arrays : list of int32[rows * width] or float32[rows * width]
+        Levels, or dequantised values.
+    qp_values : list of int
+    """
+
+    arrays: list[NDArray[Any]]
     qp_values: list[int]
 
 
 @dataclass(frozen=True)
 class TensorToEncode:
-    """A tensor's levels and the encoder's choices for it."""
+    """Encoder input for one tensor: levels and coding options.
+
+    Attributes
+    ----------
+    coding : TensorCoding
+    levels : int32[rows * width]
+        As in `DecodedTensor`.
+    qp_value : int
+    history_enabled : bool
+    row_skip : bool
+        Skip rows of zeros if there are any and the tensor allows it.
+    search_initialisations : bool
+        Search the cheapest initialisation of each context; False sends the default.
+    base, history
+        As in `TensorToDecode`.
+    """
 
     coding: _native.TensorCoding
-    levels: NDArray[np.int32]  # [rows * width], row-major, as in DecodedTensor
+    levels: NDArray[np.int32]
     qp_value: int = 0
     history_enabled: bool = False
-    row_skip: bool = True  # skip rows of zeros, if there are any and the tensor can
+    row_skip: bool = True
     search_initialisations: bool = True
     base: NDArray[np.int32] | None = None
     history: NDArray[np.uint8] | None = None
@@ -115,7 +176,7 @@ class TensorToEncode:
 
 @dataclass(frozen=True)
 class EncodedPayload:
-    """A codeword, and per tensor where its block rows start (empty with one block row)."""
+    """Codeword and, per tensor, the starts of its block rows (empty for a tensor of one block row)."""
 
     payload: bytes
     block_row_starts: tuple[tuple[BlockRowStart, ...], ...]
@@ -133,20 +194,24 @@ def decode_payload(
     Parameters
     ----------
     payload : bytes-like
-        The codeword, ending with its unit.
+        Codeword, from its first bit to the end of the unit.
     tensors : sequence of TensorToDecode
         In coding order.
     bit_offset : int
-        Where the payload starts in the stream, for error messages.
+        Position of the payload in the stream, in bits, for errors.
     path : str, optional
-        Syntax path of the unit, likewise.
+        Syntax path of the unit, for errors.
+
+    Returns
+    -------
+    list of DecodedTensor
 
     Raises
     ------
     TruncatedBitstream
-        The codeword needs more bits than there are.
+        The codeword needs more bits than the payload has.
     MalformedBitstream
-        A level that cannot be, or a codeword that does not end with its unit.
+        A level is out of range, or the codeword does not end with its unit.
 
     Clause: format 3 (payload), 5.
     """
@@ -163,14 +228,16 @@ def decode_payload(
     ]
 
 
-class DecodingPayloads:
-    """The payloads of several units that build on no others, decoded by threads or where the result is asked for.
+class DecodeTask:
+    """A decode task: the payloads of several units that depend on no others.
+
+    It runs on the threads of `workers`, or in `result` without them.
 
     Parameters
     ----------
     jobs : sequence of PayloadToDecode
     workers : Workers, optional
-        Threads that begin at once, and need no interpreter lock.
+        Threads that start at once and run without the interpreter lock.
 
     Clause: format 3 (payload), 4, 5.
     """
@@ -178,54 +245,57 @@ class DecodingPayloads:
     def __init__(self, jobs: Sequence[PayloadToDecode], workers: _native.Workers | None = None) -> None:
         self._jobs = jobs
         self._arrays = [[np.empty(coding.size, np.int32) for coding in job.codings] for job in jobs]
-        self._begun = _native.DecodingPayloads(
+        self._task = _native.DecodeTask(
             [
-                (job.payload, job.codings, own, job.quantization, job.entry_points)
-                for job, own in zip(jobs, self._arrays, strict=True)
+                (job.payload, job.codings, arrays, job.quantization, job.entry_points)
+                for job, arrays in zip(jobs, self._arrays, strict=True)
             ],
             workers,
         )
 
     def cancel(self) -> None:
-        """Give up what is not begun, and wait for what is."""
-        self._begun.cancel()
+        """Drop the pieces that have not started, and wait for the others."""
+        self._task.cancel()
 
     @property
-    def in_rows(self) -> tuple[int, int]:
-        """How many payloads threads shared, and how many of them had wrong entry points: known after `result`."""
-        return self._begun.in_rows
+    def block_row_counts(self) -> tuple[int, int]:
+        """Payloads decoded from entry points, and those whose entry points were wrong; valid after `result`."""
+        return self._task.block_row_counts
 
     def result(self) -> list[DecodedPayload | BitstreamError]:
-        """Return per job what was decoded, or the error that `decode_payload` would raise."""
+        """Return for each job its arrays, or the error that `decode_payload` would raise."""
         results: list[DecodedPayload | BitstreamError] = []
-        told = self._begun.result()
-        for job, own, (status, qp_values) in zip(self._jobs, self._arrays, told, strict=True):
+        outcomes = self._task.result()
+        for job, arrays, (status, qp_values) in zip(self._jobs, self._arrays, outcomes, strict=True):
             if status is not None:
                 results.append(decoding_fault(status, job.payload, job.bit_offset, job.path))
             else:
-                values = own if job.quantization is None else [array.view(np.float32) for array in own]
-                results.append(DecodedPayload(values, qp_values))
+                if job.quantization is not None:
+                    arrays = [array.view(np.float32) for array in arrays]
+                results.append(DecodedPayload(arrays, qp_values))
         return results
 
 
 def decoding_fault(
     status: tuple[_native.Outcome, int, int], payload: bytes | memoryview, bit_offset: int, path: str | None
 ) -> BitstreamError:
-    """Turn the core's answer about a codeword that does not decode into an error."""
+    """Return the error for the status of a codeword that does not decode."""
     outcome, position, index = status
     error, message, clause = _DECODING_FAULTS[outcome]
-    # Bits past the end do not exist; the fault is at the first of them.
+    # The core may stop past the end; the first missing bit is the place of the fault.
     position = min(position, 8 * len(payload))
     if outcome == _Outcome.BAD_STOP_BIT:
         position = _wrong_bit(payload, position)
     elif outcome == _Outcome.TRAILING_BYTES:
-        position = (position + 7) & ~7  # behind the padding
+        position = (position + 7) & ~7  # the first byte after the padding
     place = f"{path}.tensor[{index}]" if path is not None else f"tensor[{index}]"
     return error(message, path=place, bit_offset=bit_offset + position, element="payload", clause=clause)
 
 
 def _wrong_bit(payload: bytes | memoryview, position: int) -> int:
-    """Return the bit at fault where a codeword ends: the stop bit, which was the last one read, or one behind it.
+    """Return the position of the wrong bit at the end of a codeword.
+
+    The last bit read is the stop bit, a 1. Zeros follow it up to the byte boundary.
 
     Clause: format 5.1
     """
@@ -236,8 +306,10 @@ def _wrong_bit(payload: bytes | memoryview, position: int) -> int:
     return (position - 1 | 7) - (tail & ~stop).bit_length() + 1
 
 
-class EncodingWeights:
-    """One tensor's weights to levels of dependent quantisation and a codeword, by threads or where the result is asked for.
+class EncodeTask:
+    """An encode task: dependent quantisation of one tensor's weights, and the codeword of its levels.
+
+    It runs on a thread of `workers`, or in `result` without them.
 
     Parameters
     ----------
@@ -252,7 +324,7 @@ class EncodingWeights:
     levels : int32[rows * width], optional
         Receives the levels.
     workers : Workers, optional
-        Threads that begin at once, and need no interpreter lock.
+        Threads that start at once and run without the interpreter lock.
 
     Clause: format 3 (payload), 4, 5.
     """
@@ -269,22 +341,22 @@ class EncodingWeights:
         levels: NDArray[np.int32] | None = None,
         workers: _native.Workers | None = None,
     ) -> None:
-        choices = _native.Choices(qp_value=qp_value, row_skip=row_skip, search=search_initialisations)
-        self._begun = _native.EncodingWeights(weights, step, coding, choices, levels, workers)
+        options = _native.EncodeOptions(qp_value=qp_value, row_skip=row_skip, search=search_initialisations)
+        self._task = _native.EncodeTask(weights, step, coding, options, levels, workers)
 
     def cancel(self) -> None:
-        """Give up what is not begun, and wait for what is."""
-        self._begun.cancel()
+        """Drop the pieces that have not started, and wait for the others."""
+        self._task.cancel()
 
     def result(self) -> tuple[int, EncodedPayload]:
-        """Return how many weights could be quantised, and the codeword if all could.
+        """Return the number of quantised weights, and the codeword if it is all of them.
 
         Raises
         ------
         NotEncodable
             Levels that the coding cannot express.
         """
-        n_quantized, status, payload, starts = self._begun.result()
+        n_quantized, status, payload, starts = self._task.result()
         raise_unless_encodable(status)
         return n_quantized, EncodedPayload(payload, (tuple(BlockRowStart(*s) for s in starts),))
 
@@ -295,13 +367,13 @@ def encode_payload(tensors: Sequence[TensorToEncode]) -> EncodedPayload:
     Raises
     ------
     NotEncodable
-        Levels that the coding cannot express; ``path`` says which.
+        The coding cannot represent a level; ``path`` names the tensor and the level.
 
     Clause: format 3 (payload), 5.
     """
     native = [_native.Tensor(t.coding, t.base, t.history) for t in tensors]
-    choices = [
-        _native.Choices(
+    options = [
+        _native.EncodeOptions(
             qp_value=t.qp_value,
             history_enabled=t.history_enabled,
             row_skip=t.row_skip,
@@ -309,13 +381,13 @@ def encode_payload(tensors: Sequence[TensorToEncode]) -> EncodedPayload:
         )
         for t in tensors
     ]
-    status, payload, starts = _native.encode_payload(native, [t.levels for t in tensors], choices)
+    status, payload, starts = _native.encode_payload(native, [t.levels for t in tensors], options)
     raise_unless_encodable(status)
     return EncodedPayload(payload, tuple(tuple(BlockRowStart(*s) for s in tensor) for tensor in starts))
 
 
 def raise_unless_encodable(status: tuple[_native.Outcome, int, int]) -> None:
-    """Turn the core's answer about levels that cannot be coded into an error."""
+    """Raise `NotEncodable` for the status of levels that the coding cannot represent."""
     outcome, failed_at, index = status
     if outcome != _Outcome.OK:
         raise NotEncodable(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Payloads decoded with the price of every bin kept: what the inspector's accounts are made of."""
+"""Decoding of payloads with the cost of every bin, for the inspector."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnr_codec._native import Outcome
 from nnr_codec.entropy.payload import TensorToDecode, decoding_fault
 from nnr_codec.errors import BitstreamError
 
-#: What bins outside the context models are for, in the native module's order.
+#: Syntax elements of bypass bins, in the order of the native module.
 BYPASS_ELEMENTS = (
     "qp_value",
     "hist_dep_sig_prob_enabled_flag",
@@ -29,7 +29,17 @@ BYPASS_ELEMENTS = (
 
 @dataclass(frozen=True)
 class ContextUse:
-    """What one context model was used for in one tensor.
+    """Bins of one tensor that one context model codes.
+
+    Attributes
+    ----------
+    index : int
+        Index of the context model.
+    n_bins, n_ones : int
+    bits : float
+        Sum over the bins of -log2 of the fraction of the range that the bin keeps.
+    final_state : int
+        S after the tensor; positive if 1 is the more probable symbol.
 
     Clause: format 5.2
     """
@@ -37,12 +47,12 @@ class ContextUse:
     index: int
     n_bins: int
     n_ones: int
-    bits: float  # sum of -log2 of the share of the range that each bin left
-    final_state: int  # S behind the tensor; positive where 1 is the more probable symbol
+    bits: float
+    final_state: int
 
 
 class Price(NamedTuple):
-    """Bins and what they cost, in bits."""
+    """Number of bins and their cost in bits."""
 
     n_bins: int
     n_ones: int
@@ -51,13 +61,13 @@ class Price(NamedTuple):
 
 @dataclass(frozen=True)
 class ProbedTensor:
-    """One tensor's share of a codeword."""
+    """One tensor of a probed codeword."""
 
     levels: NDArray[np.int32]  # [rows * width], row-major, after the mapping of dependent quantisation
-    contexts: tuple[ContextUse, ...]  # those in use
+    contexts: tuple[ContextUse, ...]  # only contexts that coded a bin
     bypass: dict[str, Price]  # by BYPASS_ELEMENTS
-    begin_bit: int  # bits of the codeword read before it and behind it
-    end_bit: int
+    begin_bit: int  # bits of the codeword read before the tensor
+    end_bit: int  # bits of the codeword read up to the end of the tensor
     qp_value: int
     history_enabled: bool
     row_skip_enabled: bool
@@ -73,28 +83,40 @@ class ProbedTensor:
 
 @dataclass(frozen=True)
 class WatchedBin:
-    """The first bin for which the decoder had to read past a bit."""
+    """Bin whose decoding consumes a watched bit.
+
+    Attributes
+    ----------
+    tensor : int
+        Index of the tensor in the payload.
+    context : int
+        Index of the context model; -1 for a bypass bin.
+    element : str
+        Syntax element of a bypass bin, one of BYPASS_ELEMENTS.
+    level : int
+        Number of levels of the tensor up to and including the current one, without skipped rows.
+    """
 
     tensor: int
-    context: int  # -1 outside the context models; then `element` says what the bin is for
+    context: int
     element: str
-    level: int  # how many levels of the tensor were begun, skipped rows not counted
+    level: int
 
 
 @dataclass(frozen=True)
 class ProbedPayload:
-    """A codeword's accounts, as far as it could be read.
+    """Costs of a codeword, up to its end or its fault.
 
     Attributes
     ----------
     tensors : tuple of ProbedTensor
-        Those that were begun; the levels of the last one are undefined where ``fault`` is set.
+        Tensors whose decoding started. If ``fault`` is set, the levels of the last tensor are undefined.
     bits_read : int
-        Up to and including the stop bit, or up to the fault.
+        Bits up to and including the stop bit, or up to the fault.
     outcome : Outcome
-        ``OK``, or what ended decoding.
+        ``OK``, or the reason why decoding ended.
     fault : BitstreamError or None
-        What `decode_payload` would raise.
+        The error that `decode_payload` raises.
     """
 
     tensors: tuple[ProbedTensor, ...]
@@ -112,14 +134,18 @@ def probe_payload(
     path: str | None = None,
     watch_bit: int | None = None,
 ) -> ProbedPayload:
-    """Decode a codeword and say what each of its parts cost. A fault is part of the result, not raised.
+    """Decode a codeword and return the cost of each of its parts. A fault is returned, not raised.
 
     Parameters
     ----------
     payload, tensors, bit_offset, path
         As in `decode_payload`.
     watch_bit : int, optional
-        A bit of the payload whose bin is wanted.
+        Bit of the payload; the result's ``watched`` is its bin.
+
+    Returns
+    -------
+    ProbedPayload
 
     Clause: format 5
     """

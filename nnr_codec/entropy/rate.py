@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What levels cost, without producing a stream: for encoders and for people who write quantisers of their own.
+"""Rate estimation without encoding, for encoders and for quantisers outside this package.
 
-A quantiser of your own asks what levels would take, and what the next value would cost after those already chosen:
+A quantiser needs the number of bits of levels, and the cost of the next value after the values chosen so far:
 
 >>> import numpy as np
 >>> from nnr_codec import rate
@@ -12,8 +12,8 @@ A quantiser of your own asks what levels would take, and what the next value wou
 >>> bits = [rate.estimate_bits(levels, coding).total / weights.size for levels in (rounded, shrunk)]
 >>> [f"{b:.1f}" for b in bits]
 ['3.5', '3.3']
->>> after = rate.cost_tables(shrunk[:50], coding, largest=4)
->>> [f"{b:.1f}" for b in after.nonzero[0] + after.sign[0, 0] + after.magnitude[0]]
+>>> costs = rate.cost_tables(shrunk[:50], coding, largest=4)
+>>> [f"{b:.1f}" for b in costs.nonzero[0] + costs.sign[0, 0] + costs.magnitude[0]]
 ['2.7', '3.6', '4.5', '5.6']
 """
 
@@ -44,32 +44,47 @@ __all__ = [
 
 @dataclass(frozen=True)
 class RateEstimate:
-    """Bits of one tensor by what they are spent on."""
+    """Bits of one tensor by syntax element.
+
+    Attributes
+    ----------
+    significance : float
+        Significance flags.
+    sign : float
+        Sign flags.
+    greater : float
+        Greater-than flags.
+    escape : float
+        Exp-Golomb suffixes of magnitudes beyond the unary length.
+    side : float
+        Quantisation parameter, row-skip flags and initialisations.
+    """
 
     significance: float
     sign: float
-    greater: float  # greater-than flags
-    escape: float  # magnitudes beyond the unary length
-    side: float  # quantisation parameter, row-skip flags, initialisations
+    greater: float
+    escape: float
+    side: float
 
     @property
     def total(self) -> float:
-        """All of them; the end of the codeword adds 1 to 2 bytes."""
+        """Sum of all bits. The end of the codeword adds 1 to 2 bytes."""
         return self.significance + self.sign + self.greater + self.escape + self.side
 
 
 @dataclass(frozen=True)
 class CostTables:
-    """Bits of a next value, the contexts being as some levels left them.
+    """Costs in bits of the next value, with the contexts in the state after some levels.
 
     Attributes
     ----------
-    zero, nonzero : float32[3, states]
-        Of the significance bin, by the value before (zero, negative, positive) and the state (8 with dependent quantisation).
+    zero, nonzero : float32[3, n_states]
+        Cost of the significance bin, by previous value (zero, negative, positive) and state. ``n_states`` is 8 with dependent
+        quantisation and 1 without.
     sign : float32[3, 2]
-        By the value before and the sign (positive, negative).
+        Cost of the sign bin, by previous value and sign (positive, negative).
     magnitude : float32[2, largest]
-        Of magnitude ``1 + index`` once sign is known, by sign.
+        Cost of magnitude ``1 + index``, by sign.
 
     Clause: format 5.2
     """
@@ -80,57 +95,88 @@ class CostTables:
     magnitude: NDArray[np.float32]
 
 
-def _native_tensor(tensor: TensorToEncode) -> tuple[_native.Tensor, _native.Choices]:
-    choices = _native.Choices(
+def _native_tensor(tensor: TensorToEncode) -> tuple[_native.Tensor, _native.EncodeOptions]:
+    options = _native.EncodeOptions(
         qp_value=tensor.qp_value,
         history_enabled=tensor.history_enabled,
         row_skip=tensor.row_skip,
         search=tensor.search_initialisations,
     )
-    return _native.Tensor(tensor.coding, tensor.base, tensor.history), choices
+    return _native.Tensor(tensor.coding, tensor.base, tensor.history), options
 
 
 def estimate(tensor: TensorToEncode) -> RateEstimate:
-    """Return the bits that `nnr_codec.entropy.encode_payload` would spend on a tensor.
+    """Return the bits that `nnr_codec.entropy.encode_payload` spends on a tensor.
 
     Raises
     ------
     NotEncodable
-        Levels that the coding cannot express.
+        The coding cannot represent a level.
 
     Clause: format 5.3
     """
-    native, choices = _native_tensor(tensor)
-    status, *bits = _native.estimate_rate(native, tensor.levels, choices)
+    native, options = _native_tensor(tensor)
+    status, *bits = _native.estimate_rate(native, tensor.levels, options)
     raise_unless_encodable(status)
     return RateEstimate(*bits)
 
 
 def estimate_bits(levels: NDArray[np.int32], coding: TensorCoding, *, search: bool = True) -> RateEstimate:
-    """Return the bits of levels under a coding; `search` says whether initialisations are chosen for them.
+    """Return the bits of levels under a coding.
 
     Parameters
     ----------
-    levels : int32[...]
-        As many as the coding's rows times width; with dependent quantisation after the mapping of format 5.4.
+    levels : int32[rows, width] or any shape of the same size
+        With dependent quantisation, after the mapping of format 5.4.
+    coding : TensorCoding
+    search : bool
+        Search the cheapest initialisations of the contexts.
+
+    Returns
+    -------
+    RateEstimate
+
+    Raises
+    ------
+    NotEncodable
+        The coding cannot represent a level.
+
+    Clause: format 5.3
     """
     flat = np.require(levels, np.int32, ["C", "A"]).reshape(-1)
     return estimate(TensorToEncode(coding, flat, search_initialisations=search))
 
 
 def search_initialisations(tensor: TensorToEncode) -> bytes:
-    """Return the cheapest initialisation, 0..8, of each context the stream announces, in its order.
+    """Return the cheapest initialisation, 0..8, of each context whose initialisation is coded, in coding order.
+
+    Raises
+    ------
+    NotEncodable
+        The coding cannot represent a level.
 
     Clause: format 5.3
     """
-    native, choices = _native_tensor(tensor)
-    status, initialisations = _native.search_initialisations(native, tensor.levels, choices)
+    native, options = _native_tensor(tensor)
+    status, initialisations = _native.search_initialisations(native, tensor.levels, options)
     raise_unless_encodable(status)
     return bytes(initialisations)
 
 
 def coded_values(levels: NDArray[np.int32], dependent: bool) -> NDArray[np.int32]:
-    """Return what the bins say of levels: with dependent quantisation, the values before the mapping of format 5.4."""
+    """Return the values that the bins code: with dependent quantisation, levels before the mapping of format 5.4.
+
+    Parameters
+    ----------
+    levels : int32[...]
+    dependent : bool
+
+    Returns
+    -------
+    int32[...]
+
+    Clause: format 5.4
+    """
     if not dependent:
         return levels
     values: NDArray[np.int32] = np.sign(levels) * ((np.abs(levels) + 1) >> 1)
@@ -138,7 +184,21 @@ def coded_values(levels: NDArray[np.int32], dependent: bool) -> NDArray[np.int32
 
 
 def unary_length_costs(values: NDArray[np.int32], candidates: Sequence[int]) -> list[float]:
-    """Return the bits of the magnitudes of coded values for each unary length; for comparison among themselves.
+    """Return the bits of the magnitudes of coded values for each candidate unary length.
+
+    The result compares candidates with each other; it is not a total.
+
+    Parameters
+    ----------
+    values : int32[...]
+        From `coded_values`.
+    candidates : sequence of int
+        Unary lengths, 1..256.
+
+    Returns
+    -------
+    list of float
+        Bits, one entry per candidate.
 
     Clause: format 5.3
     """
@@ -152,14 +212,16 @@ def cost_tables(
     initialisations: bytes | None = None,
     largest: int = 64,
 ) -> CostTables:
-    """Return the costs of a next value after `levels`, which may be empty: then as a tensor starts.
+    """Return the costs of the next value after `levels`.
 
     Parameters
     ----------
     levels : int32[n]
-        The first levels of a tensor, row by row.
+        Leading levels of a tensor in row-major order; empty for the costs at the start of a tensor.
     coding : TensorCoding
-        Its unary length and whether it is dependent count, its size does not.
+        Unary length and dependent quantisation are used; the size is not.
+    initialisations : bytes, optional
+        Initialisations of the contexts, from `search_initialisations`.
     largest : int
         Largest magnitude in the table.
 
@@ -170,14 +232,14 @@ def cost_tables(
     Clause: format 5.2
     """
     values = coded_values(np.require(levels, np.int32, ["C", "A"]).reshape(-1), coding.dependent)
-    given = None if initialisations is None else np.frombuffer(initialisations, np.uint8)
-    states = 8 if coding.dependent else 1
+    initial = None if initialisations is None else np.frombuffer(initialisations, np.uint8)
+    n_states = 8 if coding.dependent else 1
     zero, nonzero, sign, magnitude = (
-        np.array(table, np.float32) for table in _native.cost_tables(coding, values, given, largest)
+        np.array(table, np.float32) for table in _native.cost_tables(coding, values, initial, largest)
     )
     return CostTables(
-        zero.reshape(3, -1)[:, :states],
-        nonzero.reshape(3, -1)[:, :states],
+        zero.reshape(3, -1)[:, :n_states],
+        nonzero.reshape(3, -1)[:, :n_states],
         sign.reshape(3, 2),
         magnitude.reshape(2, -1),
     )

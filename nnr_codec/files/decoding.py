@@ -29,6 +29,7 @@ from nnr_codec.frameworks import (
     Origin,
     TensorDescription,
     kind_of_path,
+    save_folder,
     save_model,
     save_shards,
     shards_by_size,
@@ -39,7 +40,15 @@ from nnr_codec.model.data_types import DATA_TYPES, TAG_OF_NAME
 
 NamedTensor = tuple[str, NDArray[Any]]
 
-_SUFFIX_OF_KIND = {"safetensors": ".safetensors", "npz": ".npz", "pytorch": ".pt", "onnx": ".onnx"}
+_SUFFIX_OF_KIND = {
+    "safetensors": ".safetensors",
+    "npz": ".npz",
+    "pytorch": ".pt",
+    "onnx": ".onnx",
+    "gguf": ".gguf",
+    "keras": ".keras",
+    "h5": ".h5",
+}
 #: Size of the shards that Hugging Face's tools write by default.
 _USUAL_SHARD_BYTES = 5_000_000_000
 #: Tags of real types, which a wanted output type replaces.
@@ -94,7 +103,8 @@ def decode_file(
     ----------
     stream : path-like or binary file
     model : path-like or binary file, optional
-        The name says the kind; ``*.safetensors.index.json`` is a sharded set. By default the stream's name with the suffix of
+        The name says the kind; ``*.safetensors.index.json`` is a sharded set, and a folder or a name that ends with "/" gets
+        ``model.safetensors`` and the attachments. By default the stream's name with the suffix of
         the kind it was made from.
     kind : str, optional
         Kind of the model file, instead of what its name or the stream says: "safetensors", "npz", "pytorch" or "onnx".
@@ -169,7 +179,17 @@ def decode_file(
         tensors, descriptions, aliases = _tensors(stream_path, summary, origin, names, reading, progress)
         if tag is not None:
             descriptions = {name: _retyped(d, tag) for name, d in descriptions.items()}
-        if destination.in_shards:
+        if destination.is_folder:
+            save_folder(
+                destination.path,
+                tensors,
+                descriptions,
+                shards=origin.shard_numbers(len(descriptions)) if shard_bytes is None else None,
+                metadata=origin.metadata,
+                attachments=summary.attachments,
+                overwrite=overwrite,
+            )
+        elif destination.in_shards:
             numbers = origin.shard_numbers(len(descriptions)) if shard_bytes is None else None
             if numbers is None:
                 numbers = shards_by_size(descriptions, shard_bytes or _USUAL_SHARD_BYTES)
@@ -187,10 +207,10 @@ def decode_file(
                 tensors,
                 kind=destination.kind,
                 metadata=origin.metadata,
-                shapes={name: description.shape for name, description in descriptions.items()},
-                dtypes={name: description.dtype for name, description in descriptions.items()},
+                descriptions=descriptions,
+                attachments=summary.attachments,
                 tied=aliases,
-                template=template if template is not None else origin.topology,
+                template=template if template is not None else summary.topology,
                 overwrite=overwrite,
             )
     size_bytes = sum(description.size_bytes for description in descriptions.values())
@@ -208,6 +228,11 @@ class _Destination:
     kind: str
     path: str
     in_shards: bool
+
+    @property
+    def is_folder(self) -> bool:
+        """True for a folder to write weights, configuration and tokenizer into."""
+        return self.path.endswith(("/", os.sep)) or os.path.isdir(self.path)
 
     @classmethod
     def choose(
@@ -233,8 +258,9 @@ class _Destination:
         if path is None:
             if not isinstance(stream, str | os.PathLike):
                 raise TypeError("a stream from a file object needs a name or a file for the model")
-            path = os.path.splitext(os.fspath(stream))[0] + _SUFFIX_OF_KIND.get(kind, ".safetensors")
-        if in_shards and not path.endswith(INDEX_SUFFIX):
+            stem = os.path.splitext(os.fspath(stream))[0]
+            path = stem + (os.sep if origin.is_folder else _SUFFIX_OF_KIND.get(kind, ".safetensors"))
+        if in_shards and not path.endswith((INDEX_SUFFIX, os.sep)):
             path += INDEX_SUFFIX
         return cls(kind, path, in_shards)
 
@@ -273,7 +299,10 @@ def _tensors(
     progress: FileProgress | None,
 ) -> tuple[Iterator[NamedTensor], dict[str, TensorDescription], dict[str, str]]:
     """Return the tensors in the file's order as they are decoded, their descriptions, and tied names."""
-    coded = {t.name: TensorDescription(t.dtype, t.shape or ()) for t in summary.tensors}
+    coded = {
+        t.name: TensorDescription(t.dtype, t.shape or (), None if t.dtype in DATA_TYPES else t.n_bytes)
+        for t in summary.tensors
+    }
     descriptions = _in_file_order(coded, origin)
     if names is not None:
         descriptions = {name: descriptions[name] for name in _checked_names(names, descriptions)}

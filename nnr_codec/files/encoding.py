@@ -23,8 +23,9 @@ from nnr_codec.files.paths import (
 )
 from nnr_codec.files.untied import UntiedModel
 from nnr_codec.files.verification import TensorError, measure_errors
-from nnr_codec.frameworks import ModelSource, Origin, open_model, replacing
-from nnr_codec.rate_control.targets import TargetReport, compress_to_target
+from nnr_codec.frameworks import ModelFile, Origin, open_model, replacing
+from nnr_codec.rate_control.target_report import TargetReport
+from nnr_codec.rate_control.targets import compress_to_target
 
 #: Called with a tensor's name, the bytes of elements done, and those of the whole model.
 FileProgress = Callable[[str, int, int], None]
@@ -46,6 +47,8 @@ class EncodeReport:
         Tensors and elements, each shared one counted once.
     not_encoded : tuple of str
         Entries of the model file that are no tensors of the model, such as a checkpoint's optimizer state.
+    notes : tuple of str
+        Sentences about the model file that its user should read.
     target : TargetReport or None
         Result of the search, where a size or an error was asked for.
     errors : tuple of TensorError
@@ -61,6 +64,7 @@ class EncodeReport:
     n_tensors: int
     n_weights: int
     not_encoded: tuple[str, ...]
+    notes: tuple[str, ...]
     target: TargetReport | None
     errors: tuple[TensorError, ...]
     seconds: float
@@ -81,6 +85,9 @@ def encode_file(
     stream: FilePath | BinaryIO | None = None,
     config: EncoderConfig | None = None,
     *,
+    key: str | None = None,
+    optimizer: bool = False,
+    dequantize: bool = False,
     target_ratio: float | None = None,
     target_bits: float | None = None,
     max_error: float | None = None,
@@ -101,6 +108,8 @@ def encode_file(
     stream : path-like or binary file, optional
         By default the model's name with the suffix ``.nnr``.
     config : EncoderConfig, optional
+    key, optimizer, dequantize
+        Parts of a checkpoint, and values instead of blocks of a GGUF file, as of `nnr_codec.frameworks.open_model`.
     target_ratio, target_bits, max_error, per_tensor
         Size or error to reach, as ``ratio``, ``bits``, ``max_error`` and ``per_tensor`` of `compress_to_target`.
     verify : bool
@@ -149,13 +158,20 @@ def encode_file(
             refuse_same_file(model, stream)
         refuse_model_as_stream(stream)
     threads = threads or os.cpu_count() or 1
-    with seekable(model) as model_path, _output(stream, overwrite) as file, open_model(model_path) as opened:
+    reading: dict[str, Any] = {"key": key, "optimizer": optimizer, "dequantize": dequantize}
+    with (
+        seekable(model) as model_path,
+        _output(stream, overwrite) as file,
+        open_model(model_path, **reading) as opened,
+    ):
         tensors = UntiedModel(opened)
         size_of = {name: opened.describe(name).size_bytes for name in tensors}
         counted = _Counted(file)
         described: dict[str, Any] = {
             "kind": opened.kind,
             "metadata": Origin.of(opened).to_metadata(),
+            "topology": opened.topology(),
+            "attachments": opened.attachments,
             "threads": threads,
         }
         report = None
@@ -187,6 +203,7 @@ def encode_file(
             len(tensors),
             sum(math.prod(opened.shape_of(name)) for name in tensors),
             opened.left_out,
+            opened.notes,
             report,
             errors,
             time.perf_counter() - started,
@@ -241,6 +258,6 @@ def _verified(
         raise
 
 
-def paths_of(model: ModelSource) -> tuple[str, ...]:
+def paths_of(model: ModelFile) -> tuple[str, ...]:
     """Return the files that a model was read from."""
-    return getattr(model, "paths", None) or (model.path,)
+    return model.paths

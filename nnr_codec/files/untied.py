@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnr_codec.frameworks import ModelSource
+from nnr_codec.frameworks import ModelFile
 
 
 class UntiedModel(Mapping[str, NDArray[Any]]):
@@ -16,12 +16,12 @@ class UntiedModel(Mapping[str, NDArray[Any]]):
 
     Parameters
     ----------
-    model : ModelSource
+    model : ModelFile
     on_read : callable of str, optional
         Called with the name of each tensor that is read.
     """
 
-    def __init__(self, model: ModelSource, on_read: Callable[[str], None] | None = None) -> None:
+    def __init__(self, model: ModelFile, on_read: Callable[[str], None] | None = None) -> None:
         self._model = model
         self._on_read = on_read
         self._names = [name for name in model.names() if name not in model.tied]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""safetensors: read one tensor at a time, write tensor by tensor.
+"""safetensors files: reader of single tensors, writer of tensors in any order.
 
-The format is eight bytes of header length, a JSON header, and the elements. It is read here directly because
-the library's NumPy face has no bfloat16 or 8-bit floats and writes only from a complete dictionary in memory.
+The format is eight bytes of header length, a JSON header, and the elements. This module reads it directly
+because the library's NumPy interface has no bfloat16 or 8-bit floats and writes only a complete dictionary.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from nnr_codec.codec.element_storage import STORAGE, Array, bits_per_element, stored_elements, widen
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks.dtypes import STORAGE, Array, narrow, widen
-from nnr_codec.frameworks.source import ModelSource, TensorDescription
+from nnr_codec.frameworks.model_file import ModelFile, TensorDescription
 
 #: The cap of the format's own library; a longer header is an attack or no header.
 MAX_HEADER_BYTES = 100_000_000
 
 
-class SafetensorsSource(ModelSource):
+class SafetensorsFile(ModelFile):
     """A safetensors file. Tensors are read, not mapped.
 
     A mapping's pages would count as resident memory for as long as the file is open, and a file cut short by
@@ -49,7 +49,9 @@ class SafetensorsSource(ModelSource):
         prefix = self._file.read(8) or b""
         header_size = int.from_bytes(prefix, "little")
         if len(prefix) < 8 or header_size > min(MAX_HEADER_BYTES, file_size - 8):
-            raise NotEncodable("not a safetensors file: the header's length does not fit", path=self.path)
+            raise NotEncodable(
+                "not a safetensors file, or cut short: the header's length does not fit", path=self.path
+            )
         header = _parse_header(_read_exactly(self._file, header_size), self.path)
         metadata = header.pop("__metadata__", {})
         if not isinstance(metadata, dict):
@@ -60,9 +62,8 @@ class SafetensorsSource(ModelSource):
         entries = sorted((_offsets(e, n, self.path), n, e) for n, e in header.items())
         described = {}
         for (begin, end), name, entry in entries:
-            described[name] = description = _description(entry, name, self.path)
-            known = description.dtype in STORAGE
-            if begin != end_of_previous or end < begin or (known and end - begin != description.size_bytes):
+            described[name] = description = _description(entry, name, end - begin, self.path)
+            if begin != end_of_previous or end < begin or end - begin != description.size_bytes:
                 raise NotEncodable(
                     "damaged safetensors header: offsets do not fit", path=f"{self.path}: {name}"
                 )
@@ -74,17 +75,18 @@ class SafetensorsSource(ModelSource):
 
     def _read(self, name: str) -> Array:
         description = self._descriptions[name]
-        if description.dtype not in STORAGE:
-            raise NotEncodable(
-                f"tensors of type {description.dtype} are not supported", path=f"{self.path}: {name}"
-            )
-        stored: Array = np.empty(description.shape, STORAGE[description.dtype])
+        opaque = description.is_opaque
+        stored: Array = (
+            np.empty(description.size_bytes, np.uint8)
+            if opaque
+            else np.empty(description.shape, STORAGE[description.dtype])
+        )
         view = stored.reshape(-1).view(np.uint8).data
         with self._lock:
             self._file.seek(self._begin[name])
             if _read_into(self._file, view) != len(view):
                 raise NotEncodable("the file became shorter while it was read", path=f"{self.path}: {name}")
-        return widen(stored, description.dtype)
+        return stored if opaque else widen(stored, description.dtype)
 
     def close(self) -> None:
         """Release the file."""
@@ -92,13 +94,14 @@ class SafetensorsSource(ModelSource):
 
 
 class SafetensorsWriter:
-    """Writes a file's header from what is known beforehand, then tensor by tensor as they come.
+    """Writer of one file: the header from all descriptions, then tensors in any order.
 
     Parameters
     ----------
     file : binary file
+        Seekable, unless tensors arrive in the order of `descriptions`.
     descriptions : mapping of name to TensorDescription
-        What will come, in this order.
+        All tensors, in the file's order.
     metadata : mapping of str to str
 
     Raises
@@ -112,37 +115,52 @@ class SafetensorsWriter:
     ) -> None:
         self._file = file
         self._descriptions = descriptions
-        self._expected = iter(descriptions)
+        self._begin: dict[str, int] = {}  # of the tensors that have not arrived
         header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
         offset = 0
         for name, description in descriptions.items():
             if name == "__metadata__":
                 raise NotEncodable("safetensors reserves this name", path=name)
-            if description.dtype not in STORAGE:
-                raise NotEncodable(f"tensors of type {description.dtype} are not supported", path=name)
+            _check_storable(name, description)
             end = offset + description.size_bytes
             header[name] = {
                 "dtype": description.dtype,
                 "shape": list(description.shape),
                 "data_offsets": [offset, end],
             }
+            self._begin[name] = offset
             offset = end
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        try:
+            text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise NotEncodable("a name or text with a lone surrogate has no UTF-8 form") from None
         text += b" " * (-len(text) % 8)
         file.write(len(text).to_bytes(8, "little") + text)
+        self._position = 0  # in bytes from the first element
+        self._origin = 8 + len(text)
 
     def write(self, name: str, array: Array) -> None:
-        """Write the next tensor."""
-        if next(self._expected, None) != name or array.shape != self._descriptions[name].shape:
-            raise NotEncodable("the tensor arrives otherwise than announced", path=name)
-        stored = narrow(array, self._descriptions[name].dtype, name)
+        """Write one tensor at its place."""
+        if name not in self._begin:
+            raise NotEncodable("the tensor is not among those announced, or arrives twice", path=name)
+        description = self._descriptions[name]
+        if not description.is_opaque and array.shape != description.shape:
+            raise NotEncodable(
+                f"the tensor has shape {list(array.shape)} instead of {list(description.shape)}", path=name
+            )
+        stored = stored_elements(array, description.dtype, description.size_bytes, name)
+        begin = self._begin.pop(name)
+        if begin != self._position:
+            if not self._file.seekable():
+                raise NotEncodable("a pipe takes tensors only in the file's order", path=name)
+            self._file.seek(self._origin + begin)
         self._file.write(np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data)
+        self._position = begin + description.size_bytes
 
     def finish(self) -> None:
-        """Check that everything announced came."""
-        missing = next(self._expected, None)
-        if missing is not None:
-            raise NotEncodable("an announced tensor did not arrive", path=missing)
+        """Check that all announced tensors arrived."""
+        for name in self._begin:
+            raise NotEncodable("an announced tensor did not arrive", path=name)
 
 
 def write_safetensors(
@@ -151,13 +169,20 @@ def write_safetensors(
     descriptions: Mapping[str, TensorDescription],
     metadata: Mapping[str, str],
 ) -> None:
-    """Write a file of tensors as they come; parameters and errors are those of `SafetensorsWriter`."""
+    """Write one file; parameters and errors are those of `SafetensorsWriter`."""
     writer = SafetensorsWriter(file, descriptions, metadata)
     for name, array in tensors:
         writer.write(name, array)
-        # A loop's variable would keep it while the next one is made.
+        # The loop variable would keep the tensor while the next one is made.
         del array
     writer.finish()
+
+
+def _check_storable(name: str, description: TensorDescription) -> None:
+    tag = description.dtype
+    # Types that the format does not know yet have no prefix, and go back into the format they came from.
+    if ":" in tag or (bits_per_element(tag) is None and description.n_bytes is None):
+        raise NotEncodable(f"safetensors has no type for tensors of type {tag}", path=name)
 
 
 def _parse_header(text: bytes, path: str) -> dict[str, Any]:
@@ -183,14 +208,17 @@ def _offsets(entry: Any, name: str, path: str) -> tuple[int, int]:
     return offsets[0], offsets[1]
 
 
-def _description(entry: Any, name: str, path: str) -> TensorDescription:
+def _description(entry: Any, name: str, n_bytes: int, path: str) -> TensorDescription:
     dtype, shape = entry.get("dtype"), entry.get("shape")
     if not (isinstance(dtype, str) and isinstance(shape, list) and all(_is_count(v) for v in shape)):
         raise NotEncodable("damaged safetensors header: bad dtype or shape", path=f"{path}: {name}")
     # NumPy takes at most 64 dimensions, and counts elements in a signed machine word.
     if len(shape) > 64 or math.prod(max(v, 1) for v in shape) >= 1 << 60:
         raise NotEncodable("the shape is beyond what can be held", path=f"{path}: {name}")
-    return TensorDescription(dtype, tuple(shape))
+    bits = bits_per_element(dtype)
+    if bits is not None and math.prod(shape) * bits % 8:
+        raise NotEncodable("a tensor of part of a byte", path=f"{path}: {name}")
+    return TensorDescription(dtype, tuple(shape), n_bytes if bits is None else None)
 
 
 def _is_count(value: object) -> bool:

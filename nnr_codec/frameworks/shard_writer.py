@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One model to several safetensors files and an index, all of them or none."""
+"""Writer of a sharded model: several safetensors files and their index, all of them or none."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import BinaryIO
 
+from nnr_codec.codec.element_storage import Array
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.atomic import replacing_all
-from nnr_codec.frameworks.dtypes import Array
+from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX
+from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.safetensors import SafetensorsWriter
-from nnr_codec.frameworks.source import TensorDescription
-
-INDEX_SUFFIX = ".index.json"
 
 
 def shards_by_size(descriptions: Mapping[str, TensorDescription], shard_bytes: int) -> list[int]:
-    """Number each tensor's shard, in order; no shard has more bytes of elements unless it is of one tensor.
+    """Assign tensors to shards in order, at most `shard_bytes` of elements each unless one tensor has more.
 
     >>> sizes = {"a": 2, "b": 1, "c": 9, "d": 1}
     >>> shards_by_size({name: TensorDescription("F32", (size,)) for name, size in sizes.items()}, 12)
@@ -44,17 +43,17 @@ def save_shards(
     metadata: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write shards beside an index, tensor by tensor, under the names that are customary.
+    """Write shards beside an index, tensor by tensor, under the customary names.
 
     Parameters
     ----------
     index : path-like
-        ``model.safetensors.index.json`` gives shards ``model-00001-of-00003.safetensors``.
+        ``model.safetensors.index.json`` names shards ``model-00001-of-00003.safetensors``.
     tensors : iterable of (name, ndarray)
-        In the order of `descriptions`.
+        In any order; files are closed as they are complete.
     descriptions : mapping of name to TensorDescription
     shards : sequence of int
-        For each tensor in the same order the number of its shard, from 0; not necessarily rising.
+        Shard number of each tensor, from 0, in the order of `descriptions`; not necessarily ascending.
     metadata : mapping of str to str, optional
         Goes into every shard and into the index.
     overwrite : bool
@@ -83,7 +82,7 @@ def save_shards(
         for name, array in tensors:
             number = shard_of.get(name, -1)
             if number < 0 or not waiting[number]:
-                raise NotEncodable("the tensor arrives otherwise than announced", path=name)
+                raise NotEncodable("the tensor is not among those announced, or arrives twice", path=name)
             if number not in writers:
                 file = opened.enter_context(create(number))
                 writers[number] = SafetensorsWriter(file, parts[number], texts), file
@@ -95,6 +94,8 @@ def save_shards(
                 writers.pop(number)[1].close()
         for number, part in enumerate(parts):
             if waiting[number]:
+                if number in writers:
+                    writers[number][0].finish()
                 raise NotEncodable("an announced tensor did not arrive", path=next(iter(part)))
             if not part:
                 with create(number) as file:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a PyTorch model's weights are worth, from a few batches of inputs.
+"""Importance of the weights of a PyTorch model, from a few batches of inputs.
 
 >>> from nnr_codec.frameworks import torch_importance
 >>> importance = torch_importance.layer_curvatures(model, batches)        # doctest: +SKIP
 >>> stream = nnr_codec.encode(tensors, importance=importance)             # doctest: +SKIP
 
-torch is imported when a function is called. Keys are the state dict's names.
+The functions import torch when they are called. Keys of results are names in the state dict.
 """
 
 from __future__ import annotations
@@ -41,16 +41,21 @@ def fisher_information(model: Any, batches: Iterable[Any], loss: Run, *, damping
     ----------
     model : torch.nn.Module
     batches : iterable
-        Of whatever `loss` takes. Some hundreds of samples do.
+        Second arguments of `loss`. Several hundred samples suffice.
     loss : callable of (model, batch)
-        Returns one negative log likelihood for each sample, a tensor of shape [samples].
+        Returns the negative log likelihood of each sample, a tensor of shape [samples].
     damping : float
-        Added to each weight's, as a share of its tensor's mean: what few samples never used is not free.
+        Value added to each element, relative to the mean of its tensor. It gives a cost to weights that the samples do not use.
 
     Returns
     -------
     dict of str to float32 array
-        In the parameters' shapes.
+        Importance in the shapes of the parameters.
+
+    Raises
+    ------
+    ValueError
+        `loss` does not return one value per sample.
 
     Clause: JSTSP 2020 (DeepCABAC)
     """
@@ -63,7 +68,7 @@ def fisher_information(model: Any, batches: Iterable[Any], loss: Run, *, damping
         for batch in batches:
             losses = loss(model, batch)
             if losses.dim() != 1:
-                raise ValueError("the loss of each sample is needed: use reduction='none'")
+                raise ValueError("loss must return one value per sample: use reduction='none'")
             for i in range(len(losses)):
                 gradients = torch.autograd.grad(
                     losses[i], list(parameters.values()), retain_graph=i + 1 < len(losses), allow_unused=True
@@ -82,10 +87,10 @@ def output_sensitivity(
     seed: int = 0,
     damping: float = 0.1,
 ) -> Importances:
-    """Return the mean squared derivative of the outputs by each weight, summed over a sample's outputs.
+    """Return the squared derivative of the outputs by each weight, summed over outputs and averaged over samples.
 
-    The diagonal of the Gauss-Newton matrix, without labels: ``sum(importance * error**2)`` predicts the squared change of a
-    sample's outputs. Gradients of random combinations of outputs, independent between samples, give it without bias.
+    This is the diagonal of the Gauss-Newton matrix; it needs no labels. ``sum(importance * error**2)`` predicts the squared
+    change of a sample's outputs. The estimate is unbiased: it uses gradients of random combinations of the outputs.
 
     Parameters
     ----------
@@ -94,14 +99,16 @@ def output_sensitivity(
     run : callable of (model, batch)
         Returns outputs of shape [samples, ...].
     probes : int
-        Random combinations for each batch.
+        Number of random combinations per batch.
+    seed : int
+        Seed of the random combinations.
     damping : float
         As in `fisher_information`.
 
     Returns
     -------
     dict of str to float32 array
-        In the parameters' shapes.
+        Importance in the shapes of the parameters.
     """
     import torch
 
@@ -125,19 +132,19 @@ def output_sensitivity(
 
 
 def inverse_variances(snapshots: Iterable[Mapping[str, Any]], *, prior_samples: float = 1.0) -> Importances:
-    """Return 1 / variance of each weight over a training trajectory: weights that training holds fast matter.
+    """Return the inverse variance of each weight over training; a weight with a small variance is important.
 
     Parameters
     ----------
     snapshots : iterable of state dicts
-        After several steps of training at a steady learning rate each.
+        Weights at intervals of several training steps, at a constant learning rate.
     prior_samples : float
-        How many snapshots the tensor's mean variance counts for, so that a weight that stood still is not infinitely dear.
+        Number of snapshots for which the mean variance of the tensor counts. It bounds the importance of constant weights.
 
     Returns
     -------
     dict of str to float32[shape]
-        Keys are the names of the snapshots.
+        Keys are those of the snapshots.
 
     Raises
     ------
@@ -159,7 +166,7 @@ def inverse_variances(snapshots: Iterable[Mapping[str, Any]], *, prior_samples: 
             means[name] += difference / count
             squares[name] += difference * (array - means[name])
     if count < 2:
-        raise ValueError("a variance needs two snapshots or more")
+        raise ValueError("a variance needs at least two snapshots")
     result = {}
     for name, square in squares.items():
         mean = float(square.mean()) / count
@@ -179,9 +186,9 @@ def layer_curvatures(
     largest_width: int = 8192,
     uses: Mapping[str, NDArray[np.floating]] | None = None,
 ) -> dict[str, Curvature | NDArray[np.float32]]:
-    """Return the curvature X'X of every Linear and convolution, and that of an Embedding's rows.
+    """Return the curvature X'X of Linear and convolution layers, and the curvature of the rows of Embeddings.
 
-    With `by_output`, each input counts in X'X by the squared derivative at the outputs it makes.
+    With `by_output`, the weight of each input in X'X is the squared gradient at the outputs it causes.
 
     Parameters
     ----------
@@ -190,19 +197,23 @@ def layer_curvatures(
     run : callable of (model, batch)
         Returns outputs of shape [samples, ...].
     by_output : bool
-        Weigh each layer's outputs by the mean square of the model's derivative there, which also makes layers comparable;
-        costs a backward pass for each batch.
+        Weight the outputs of each layer by the mean squared gradient of the model's outputs. This puts all layers on one scale,
+        and needs one backward pass per batch.
     damping : float
-        See `Curvature`.
+        As in `Curvature`.
+    seed : int
+        Seed of the random combinations of outputs.
     largest_width : int
-        Layers of more inputs are left out: their matrix would take too much memory.
+        Layers with more inputs are skipped, because their matrix would take too much memory.
     uses : mapping of str to float[rows], optional
-        How often each row of an Embedding is used, by its weight's name, counted on many other inputs than the batches: counting
-        takes no model, and a vocabulary is large. Rows of one octave of uses then share what the batches show of them.
+        Number of uses of each row of an Embedding, by the name of its weight. Count them on many more inputs than the batches:
+        counting needs no model, and few batches use a small part of a vocabulary. Rows with similar counts share the squared
+        gradients of the batches.
 
     Returns
     -------
-    dict of str to Curvature, or to float32[rows, 1] for an Embedding without `by_output`
+    dict of str to Curvature
+        float32[rows, 1] instead of a Curvature for an Embedding without `by_output`.
     """
     import torch
 
@@ -228,14 +239,14 @@ def layer_curvatures(
     finally:
         for hook in hooks:
             hook.remove()
-    found = {
+    results = {
         name: collector.result(max(n_samples, 1), damping) for name, (collector, _) in collectors.items()
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in results.items() if value is not None}
 
 
 class _LayerCollector:
-    """Sums over the inputs of a layer, and over the gradients at its outputs."""
+    """Collector of input products and squared output gradients of a layer."""
 
     def __init__(self, rows_of: Callable[[Any, Any], Any], outputs_of: Callable[[Any], Any]) -> None:
         self._rows_of, self._outputs_of = rows_of, outputs_of
@@ -246,7 +257,7 @@ class _LayerCollector:
     def on_forward(self, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
         rows = self._rows_of(module, inputs[0].detach())
         if output.requires_grad:
-            # Inputs count as much as the outputs they make: a loud input that nothing depends on teaches nothing.
+            # Weight inputs by the gradient of their outputs: a large input without influence must not count.
             output.register_hook(lambda gradient: self._on_gradient(rows, gradient))
         else:
             self._add(rows, rows, float(len(rows)))
@@ -258,11 +269,11 @@ class _LayerCollector:
         by_output = squares.double().sum(0)
         self._squares = by_output if self._squares is None else self._squares + by_output
 
-    def _add(self, left: Any, right: Any, weight: float) -> None:
+    def _add(self, weighted_rows: Any, rows: Any, weight: float) -> None:
         if self._products is None:
-            self._products = left.T @ right
+            self._products = weighted_rows.T @ rows
         else:
-            self._products.addmm_(left.T, right)
+            self._products.addmm_(weighted_rows.T, rows)
         self._weight += weight
 
     def result(self, n_samples: int, damping: float) -> Curvature | None:
@@ -271,7 +282,7 @@ class _LayerCollector:
         matrix = (self._products / self._weight).numpy()
         rows = None if self._squares is None else (self._squares / n_samples).numpy()
         if rows is not None and rows.max() > 0:
-            # An output that never mattered in few samples is not free.
+            # Outputs without a gradient in these samples still get a small weight.
             rows = np.maximum(rows, 1e-3 * rows.mean())
         else:
             rows = None
@@ -291,10 +302,8 @@ def _collector_for(
         )
     if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d)):
         width = module.weight[0].numel()
-        # In a grouped convolution each group of rows has inputs of its own; one matrix does not describe them.
-        if width > largest_width or (module.groups > 1 and module.groups != module.out_channels):
-            return None
-        if module.groups > 1:
+        # The groups of a grouped convolution have different inputs, which one matrix does not describe.
+        if width > largest_width or module.groups > 1:
             return None
         return _LayerCollector(_patches, lambda g: g.movedim(1, -1).reshape(-1, g.shape[1]))
     if isinstance(module, torch.nn.Embedding):
@@ -336,7 +345,7 @@ def _parameters(model: Any) -> dict[str, Any]:
 def _add_squares(sums: dict[str, Any], gradients: Iterable[Any]) -> None:
     for total, gradient in zip(sums.values(), gradients, strict=True):
         if gradient is not None:
-            # In place: a copy in double precision of every gradient takes longer than the gradient.
+            # Accumulate in single precision: converting every gradient to double takes longer than computing it.
             single = gradient.detach().float()
             total.addcmul_(single, single)
 
@@ -350,7 +359,7 @@ def _means(sums: Mapping[str, Any], n_samples: int, damping: float) -> Importanc
 
 @contextmanager
 def _evaluating(model: Any) -> Iterator[None]:
-    """Put dropout and batch norm to rest, and back as they were."""
+    """Set evaluation mode for dropout and batch norm, and restore the previous mode."""
     was_training = model.training
     model.eval()
     try:

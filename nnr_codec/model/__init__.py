@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meaning of a stream: frozen dataclasses and enumerations, no input or output."""
+"""Data model of a stream: frozen dataclasses and enumerations, without input or output."""
 
 from nnr_codec.model.enumerations import (
     CompressedParameterTypes,

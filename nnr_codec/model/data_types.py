@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data types of tensors outside the stream, by their names in safetensors.
+"""Table of the data types that tensors have outside the stream, by safetensors name.
 
-The one table of data types: model files, the source description and the decoder read it. It needs no NumPy,
-so that headers can be read without it.
+Model files, the source description and the decoder read this table. It does not import NumPy, so headers can be read
+without it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from nnr_codec.model.enumerations import DecompressedDataFormat
 
 @dataclass(frozen=True)
 class DataType:
-    """One data type with arithmetic.
+    """One numeric data type.
 
     Attributes
     ----------
@@ -25,9 +25,9 @@ class DataType:
     size_bytes : int
         Bytes of one stored element.
     array_type : str
-        NumPy name of the arrays that hold it in memory: float32 for the floats that NumPy lacks, which it holds exactly.
+        NumPy type of arrays in memory. Floats that NumPy lacks are held as float32, without rounding.
     largest : float or None
-        Largest finite value of a float narrower than float32.
+        Largest finite value of a float type narrower than float32.
     """
 
     tag: str
@@ -38,7 +38,7 @@ class DataType:
 
     @property
     def is_widened(self) -> bool:
-        """True for stored types that NumPy lacks and arrays hold as float32."""
+        """True if arrays hold the type as float32 because NumPy lacks it."""
         return self.name != self.array_type
 
 
@@ -60,13 +60,13 @@ _TYPES = (
     DataType("F8_E5M2", "float8_e5m2", 1, "float32", 57344.0),
 )
 
-#: Data types with arithmetic, by tag. Tensors of any other type are opaque bytes.
+#: Numeric data types by tag. Tensors of any other type are opaque bytes.
 DATA_TYPES: dict[str, DataType] = {data_type.tag: data_type for data_type in _TYPES}
 
 #: Tag by name in NumPy or ml_dtypes.
 TAG_OF_NAME: dict[str, str] = {data_type.name: data_type.tag for data_type in _TYPES}
 
-#: Tag and, for integers, significant bits of each output format that a data unit can name. Clause: format 3.
+#: Tag and number of significant bits (0 for floats) of each nnr_decompressed_data_format. Clause: format 3.
 OUTPUT_FORMATS: dict[DecompressedDataFormat, tuple[str, int]] = {
     DecompressedDataFormat.INT32: ("I32", 32),
     DecompressedDataFormat.FLOAT32: ("F32", 0),

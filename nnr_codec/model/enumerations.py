@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The format's enumerations. Member names are the standard's, some without their prefix."""
+"""Enumerations of the format. Members have the standard's names, some without their prefix."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import IntEnum, IntFlag
 
 
 class NnrUnitType(IntEnum):
-    """``nnr_unit_type``; 7..31 are reserved and 32..63 unspecified, and a decoder skips both.
+    """``nnr_unit_type``. Types 7..31 are reserved and 32..63 are unspecified; a decoder skips both.
 
     Clause: format 2
     """
@@ -44,12 +44,12 @@ class PayloadType(IntEnum):
 
 
 class CompressedParameterTypes(IntFlag):
-    """``compressed_parameter_types``: what else, beside the weight, a compressed data unit carries.
+    """``compressed_parameter_types``: the parameters that a compressed data unit carries with its weight.
 
     Clause: format 3
     """
 
-    DC = 1  # low-rank: the weight is G * H
+    DC = 1  # low-rank decomposition: the weight is the product G * H
     LS = 2  # local scaling
     BN = 4  # batch norm
     BI = 8  # bias
@@ -109,7 +109,7 @@ class QuantizationMethods(IntFlag):
 
 
 class ParentNodeIdType(IntEnum):
-    """``parent_node_id_type``: how a unit names the unit it updates.
+    """``parent_node_id_type``: the kind of reference from an update to its parent unit.
 
     Clause: format 3
     """

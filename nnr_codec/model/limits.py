@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a caller allows a stream to cost."""
+"""Resource limits for decoding."""
 
 from __future__ import annotations
 
@@ -9,56 +9,56 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds checked before anything is allocated or looped over; None means no bound.
+    """Bounds that are checked before allocations and loops; None means no bound.
 
-    The defaults let a model of 100 GB through and stop a small stream that claims a large one.
+    The defaults accept a model of 100 GB or of half a million tensors, and reject a small stream that claims to hold a large one.
+    The encoder writes no stream that they reject.
 
     Attributes
     ----------
     max_stream_bytes : int or None
-        Size of the whole stream; protects a service from being handed more than it can store.
+        Size of the whole stream; protects the storage of a service.
     max_units : int or None
-        Units in a stream; protects the unit index, one entry each, from streams of tiny units.
+        Units in a stream; protects the unit index, which has one entry per unit.
     max_unit_bytes : int or None
-        Size of one unit, or of one unit joined from its parts; protects whoever copies units.
+        Size of one unit, or of one unit joined from its parts; protects code that copies units.
     max_tensor_elements : int or None
         Elements of one tensor, the product of its dimensions; protects the largest single allocation.
     max_total_elements : int or None
         Elements of all tensors of a stream; protects the sum of all allocations.
     max_dimensions : int or None
-        Dimensions of a tensor; protects consumers, NumPy takes 64 at most.
+        Dimensions of a tensor; protects array libraries (NumPy supports at most 64).
     max_names : int or None
-        Topology elements that one unit names; protects against lists of one-byte names.
+        Topology elements named by one unit; protects against lists of one-byte names.
     max_name_bytes : int or None
         Length of one name or text; protects logs, dictionaries and file names.
     max_codebook_size : int or None
-        Entries of a codebook; protects against a header that is all codebook.
+        Entries of a codebook; protects the memory that a large codebook takes.
     max_topology_bytes : int or None
-        Topology or quantisation description after inflation; protects against deflate bombs.
+        Size of a topology or quantisation description after inflation; protects against deflate bombs.
     max_expansion_ratio : int or None
-        Decoded bytes (4 per element) for each byte of the stream; protects against a few bytes that decode to
-        terabytes of zeros, which the format allows.
+        Decoded bytes (4 per element) per byte of the stream. The format allows a few bytes to decode to terabytes of zeros;
+        this limit protects against such streams.
     expansion_floor_bytes : int
-        Decoded size under which the ratio is not looked at, so that a small stream of an all-zero tensor
-        passes.
+        Decoded size below which max_expansion_ratio is not applied, so that small streams of zeros decode.
     max_nesting : int or None
-        Aggregate units inside each other; protects the stack.
+        Nesting depth of aggregate units; protects the stack.
     max_updates_kept : int or None
-        Updates of a parameter that later ones may build on; protects memory from long series, of which each keeps the levels.
+        Updates of a parameter kept as parents of later updates; protects memory, as each update keeps its levels.
     max_seconds : float or None
-        Wall time of one call; protects a service's latency. No bound unless asked for.
+        Wall time of one call; protects the latency of a service. No bound by default.
     """
 
     max_stream_bytes: int | None = 1 << 40
-    max_units: int | None = 1 << 17
+    max_units: int | None = 1 << 19
     max_unit_bytes: int | None = (1 << 31) - 1
     max_tensor_elements: int | None = 1 << 35
     max_total_elements: int | None = 1 << 38
     max_dimensions: int | None = 32
-    max_names: int | None = 1 << 16
+    max_names: int | None = 1 << 19
     max_name_bytes: int | None = 1 << 12
     max_codebook_size: int | None = 1 << 16
-    max_topology_bytes: int | None = 1 << 22
+    max_topology_bytes: int | None = 1 << 24
     max_expansion_ratio: int | None = 1 << 20
     expansion_floor_bytes: int = 1 << 28
     max_nesting: int | None = 8
@@ -67,6 +67,6 @@ class Limits:
 
     @classmethod
     def none(cls) -> Limits:
-        """Return limits that allow everything, for streams from a trusted source."""
+        """Return limits without bounds, for streams from a trusted source."""
         unbounded: dict[str, Any] = {field.name: None for field in fields(cls)}
         return cls(**unbounded | {"expansion_floor_bytes": 0})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Performance maps: what accuracy a model keeps at which setting of a tool; metadata, no tensor depends
-on it.
+"""Performance maps: metadata about a model's accuracy at different settings of a coding tool.
+
+Decoded tensors do not depend on these maps.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class DecompositionPerformance:
 
 @dataclass(frozen=True, slots=True)
 class PerformanceMaps:
-    """The maps of a parameter set; None where there is none, which differs from one without entries.
+    """Performance maps of a parameter set. None means no map; an empty tuple is a map without entries.
 
     Clause: format 2
     """

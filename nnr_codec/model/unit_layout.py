@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which tensors a data unit holds, in which order and how each is coded: one account for encoder and decoder."""
+"""Layout of a data unit: its tensors in coding order, with shape and codebook. Encoder and decoder share it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnr_codec.model import Codebook, CompressedParameterTypes, DataUnitHeader, 
 
 
 class Role(Enum):
-    """What a tensor is to the weight of its unit."""
+    """Purpose of a tensor in its unit."""
 
     WEIGHT = "weight"
     G = "G"
@@ -26,25 +26,33 @@ class Role(Enum):
 
 
 class PlannedTensor(NamedTuple):
-    """One tensor of a unit.
+    """One tensor of a data unit.
 
-    `name` is empty when the unit refers to its tensors by index.
+    Attributes
+    ----------
+    role : Role
+    name_index : int
+        Position of the tensor's name in the unit's list of names.
+    shape : tuple of int
+    scanned : bool
+        True if the unit's scan order applies to the tensor.
+    codebook : Codebook or None
     """
 
     role: Role
-    name_index: int  # place of its name in the unit's list
+    name_index: int
     shape: tuple[int, ...]
-    scanned: bool  # whether the unit's scan order applies
+    scanned: bool
     codebook: Codebook | None
 
     @property
     def rows(self) -> int:
-        """First dimension."""
+        """First dimension; 1 for a scalar."""
         return self.shape[0] if self.shape else 1
 
     @property
     def width(self) -> int:
-        """Product of the other dimensions."""
+        """Product of the dimensions after the first."""
         return math.prod(self.shape[1:])
 
 
@@ -59,9 +67,9 @@ def _roles_by_name(types: CompressedParameterTypes) -> list[Role]:
     return roles
 
 
-_NOTHING_BESIDE = CompressedParameterTypes(0)
+_WEIGHT_ONLY = CompressedParameterTypes(0)
 
-# A block's data come in this order, its names in that of _roles_by_name.
+# Coding order of the tensors of a block. The order of their names is that of _roles_by_name.
 _DATA_ORDER = [
     Role.LOCAL_SCALING,
     Role.BIAS,
@@ -78,12 +86,19 @@ _DATA_ORDER = [
 def factor_shapes(
     shape: tuple[int, ...], g_number_of_rows: int, rank: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the shapes of G and H for a weight of `shape`.
+    """Return the shapes of the low-rank factors G and H of a weight.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the weight.
+    g_number_of_rows, rank : int
+        G has shape (g_number_of_rows, rank). H has shape (rank, size / g_number_of_rows).
 
     Raises
     ------
     MalformedBitstream
-        The rows of G do not divide the weight.
+        The number of rows of G does not divide the number of elements of the weight.
 
     Clause: format 3
     """
@@ -98,43 +113,43 @@ def factor_shapes(
 
 
 def plan_unit(header: DataUnitHeader, shape: tuple[int, ...], names: tuple[str, ...]) -> list[PlannedTensor]:
-    """Return a unit's tensors in the order of their data.
+    """Return the tensors of a unit in coding order.
 
     Parameters
     ----------
     header : DataUnitHeader
     shape : tuple of int
-        The weight's dimensions, as sent or as known from outside.
+        Dimensions of the weight, from the stream or from the caller.
     names : tuple of str
-        The unit's names, in the order of the stream.
+        Names of the tensors, in stream order.
 
     Raises
     ------
     MalformedBitstream
-        Names and tensors differ in number, or the factors' shapes are impossible.
+        The number of names is not the number of tensors, a name occurs twice, or the shapes of the factors are impossible.
 
     Clause: format 3
     """
     types = header.compressed_parameter_types
-    # Operations on flags take their time, and most units have none.
-    decomposed = types is not _NOTHING_BESIDE and CompressedParameterTypes.DC in types
+    # IntFlag operations are slow. Most units carry only a weight, so test identity first.
+    decomposed = types is not _WEIGHT_ONLY and CompressedParameterTypes.DC in types
     if header.payload_type is not PayloadType.NNR_PT_BLOCK:
         if len(names) != 1:
-            raise MalformedBitstream("a unit of one tensor names several", clause="format 3")
-        role, own_shape = Role.WEIGHT, shape
+            raise MalformedBitstream("a unit of one tensor has several names", clause="format 3")
+        role, tensor_shape = Role.WEIGHT, shape
         if decomposed:
             g_shape, h_shape = factor_shapes(
                 shape, header.g_number_of_rows or 0, header.decomposition_rank or 0
             )
             if not names[0].endswith(("_G", "_H")):
                 raise MalformedBitstream(
-                    "the name of a low-rank factor outside a block ends in _G or _H",
+                    "the name of a low-rank factor outside a block must end in _G or _H",
                     element="topology_elem_id",
                     clause="format 3",
                 )
             role = Role.H if names[0].endswith("_H") else Role.G
-            own_shape = h_shape if role is Role.H else g_shape
-        return [PlannedTensor(role, 0, own_shape, True, header.codebook)]
+            tensor_shape = h_shape if role is Role.H else g_shape
+        return [PlannedTensor(role, 0, tensor_shape, True, header.codebook)]
 
     if not shape:
         raise MalformedBitstream(
@@ -142,7 +157,7 @@ def plan_unit(header: DataUnitHeader, shape: tuple[int, ...], names: tuple[str, 
         )
     if len(set(names)) < len(names):
         raise MalformedBitstream(
-            "a block names two tensors alike", element="topology_elem_id_list", clause="format 3"
+            "two tensors of a block have the same name", element="topology_elem_id_list", clause="format 3"
         )
     roles = _roles_by_name(types)
     if len(names) != len(roles):

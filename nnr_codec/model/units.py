@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NNR units as they are meant: what a decoder acts on and an encoder asks for.
+"""Dataclasses of the NNR units, in terms of their meaning.
 
-Counts and flags that only steer the syntax are gone; what they announced is there or is None.
+Flags and counts that only control the syntax have no field here: an optional value that is absent from the stream is
+None, and a list has its length.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ DEFAULT_CABAC_UNARY_LENGTH = 10
 
 _NO_METHOD = QuantizationMethods(0)
 _NO_MAPS = PerformanceMaps()
-_WEIGHT_ALONE = CompressedParameterTypes(0)
+_WEIGHT_ONLY = CompressedParameterTypes(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """What all units share.
+    """Base class of all units.
 
     Attributes
     ----------
     independently_decodable_flag : bool
-        Whether the unit can be decoded without the units before it, parameter sets excepted.
+        True if the unit can be decoded without any earlier unit except parameter sets.
 
     Clause: format 2
     """
@@ -47,7 +48,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class StartUnit(Unit):
-    """The first unit of a stream.
+    """Start unit: the first unit of a stream.
 
     Attributes
     ----------
@@ -62,14 +63,14 @@ class StartUnit(Unit):
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
-    """The part of the quantisation that data units share.
+    """Quantisation parameters shared by several data units.
 
     Attributes
     ----------
     qp_density : int
-        0..7; steps double every ``2 ** qp_density`` values of QP.
+        0..7. The step size doubles when QP grows by ``2 ** qp_density``.
     quantization_parameter : int
-        -4096..4095, added to each tensor's own ``qp_value``.
+        -4096..4095. QP of a tensor is this value plus the tensor's ``qp_value``.
 
     Clause: format 4
     """
@@ -80,10 +81,10 @@ class Quantization:
 
 @dataclass(frozen=True, slots=True)
 class ModelParameterSet(Unit):
-    """What holds for the whole stream.
+    """Model parameter set: parameters of the whole stream.
 
-    The fields from ``base_model_id`` to ``nnr_pre_flag`` exist in profile 1 only.
-    ``quantization`` is there exactly when ``quantization_methods`` names one of NNR_QSU and NNR_QCB.
+    The fields from ``base_model_id`` to ``nnr_pre_flag`` exist in profile 1 only. ``quantization`` is not None exactly if
+    ``quantization_methods`` contains NNR_QSU or NNR_QCB.
 
     Clause: format 2
     """
@@ -103,7 +104,7 @@ class ModelParameterSet(Unit):
 
 @dataclass(frozen=True, slots=True)
 class LayerParameterSet(Unit):
-    """Replaces the model parameter set's quantisation for the data units that follow.
+    """Layer parameter set: replaces the quantisation of the model parameter set for the following data units.
 
     Clause: format 2
     """
@@ -116,15 +117,14 @@ class LayerParameterSet(Unit):
 
 @dataclass(frozen=True, slots=True)
 class TopologyUnit(Unit):
-    """The network's graph, or the list of its elements, or nothing.
+    """Topology unit: a network graph, a list of topology element names, or neither.
 
     Attributes
     ----------
     topology_data : bytes
-        Inflated, and without the zero byte that ends it on the wire; for a pruning container its bytes as
-        they are.
+        Inflated bytes without the terminating zero byte. The bytes of a pruning container are unchanged.
     topology_elem_ids : tuple of str
-        The names of a reference list (NNR_TPL_REFLIST), which indices refer to; else empty.
+        Names of a reference list (NNR_TPL_REFLIST), which later units index; empty for other storage formats.
 
     Clause: format 2
     """
@@ -137,7 +137,7 @@ class TopologyUnit(Unit):
 
 @dataclass(frozen=True, slots=True)
 class QuantizationUnit(Unit):
-    """A description of the quantisation in a format that this standard does not define.
+    """Quantisation unit: a description of the quantisation in a format that the standard does not define.
 
     Clause: format 2
     """
@@ -149,7 +149,7 @@ class QuantizationUnit(Unit):
 
 @dataclass(frozen=True, slots=True)
 class NodeId:
-    """Which parameter a unit carries and which update of it.
+    """Identity of an incremental update: device, parameter and position in the chain of updates.
 
     Clause: format 3
     """
@@ -161,18 +161,17 @@ class NodeId:
 
 @dataclass(frozen=True, slots=True)
 class ParentNode:
-    """The unit that a unit updates.
+    """Reference to the parent: the unit that an update changes.
 
     Attributes
     ----------
     device_id : int or None
-        For ICNN_NDU_ID.
+        Device of the parent, for ICNN_NDU_ID.
     node_id : (int, int) or None
-        ``(parameter_id, put_node_depth)``, for ICNN_NDU_ID in a unit without a node id of its own; with
-        one, the
-        parent has its parameter_id, one put_node_depth less.
+        ``(parameter_id, put_node_depth)`` of the parent, for ICNN_NDU_ID in a unit without `NodeId`. A unit with a `NodeId`
+        has the same parameter_id as its parent and a put_node_depth one greater.
     payload_digest : bytes or None
-        Digest of the parent's payload: 32 bytes for SHA-256, 64 for SHA-512.
+        Digest of the parent's payload: 32 bytes for SHA-256, 64 bytes for SHA-512.
 
     Clause: format 3
     """
@@ -186,16 +185,16 @@ class ParentNode:
 
 @dataclass(frozen=True, slots=True)
 class Codebook:
-    """The values that levels index.
+    """Codebook: levels index its values.
 
     Attributes
     ----------
     values : tuple of int
-        Strictly increasing, int32.
+        Strictly increasing int32 values.
     zero_offset : int
-        CbZeroOffset: the entry of level 0; 0..len(values) - 1.
+        CbZeroOffset: index of the value for level 0; 0..len(values) - 1.
     egk : int or None
-        0..15: the order of the codes of the differences; None lets the builder take the shortest.
+        Exp-Golomb order of the coded differences, 0..15. None selects the order with the fewest bits.
 
     Clause: format 3
     """
@@ -207,16 +206,16 @@ class Codebook:
 
 @dataclass(frozen=True, slots=True)
 class EntryPoint:
-    """Where and with what state a block row can be decoded on its own.
+    """Entry point: position and decoder state at the start of a block row.
 
     Attributes
     ----------
     bit_offset : int
-        Position in the codeword relative to that at the start of block row 0; positions as in format 5.5.
+        Position in the codeword, in bits relative to the start of block row 0, as defined in format 5.5.
     cabac_offset_value : int
-        0..255, the arithmetic decoder's offset there.
+        Offset of the arithmetic decoder, 0..255.
     dq_state : int
-        0..7, the dependent-quantisation state there; 0 without dependent quantisation.
+        State of dependent quantisation, 0..7; 0 without dependent quantisation.
 
     Clause: format 5.5
     """
@@ -228,20 +227,20 @@ class EntryPoint:
 
 @dataclass(frozen=True, slots=True)
 class DataUnitHeader:
-    """The header of a compressed data unit.
+    """Header of a compressed data unit.
 
     Attributes
     ----------
     topology_elem_ids : tuple of str
-        Names of the tensors in the standard's order; empty when they are referred to by index.
+        Names of the tensors in stream order; empty if the unit refers to its tensors by index.
     topology_elem_id_indices : tuple of int
-        Indices into the topology's list; empty when names are given.
+        Indices into the reference list of the topology unit; empty if the unit has names.
     tensor_dimensions : tuple of int or None
-        None when the stream does not say.
+        Shape of the weight; None if the unit does not send it.
     scan_order : int
-        0 row-major, 1..4 blocks of ``4 << scan_order``.
+        0 for row-major order, 1..4 for blocks of ``4 << scan_order`` by ``4 << scan_order``.
     entry_points : tuple of EntryPoint
-        One for each block row but the first, when ``scan_order`` is above 0.
+        One per block row except the first, if ``scan_order`` is above 0.
 
     Clause: format 3
     """
@@ -257,7 +256,7 @@ class DataUnitHeader:
     decompressed_data_format: DecompressedDataFormat | None = None
     tensor_dimensions: tuple[int, ...] | None = None
     cabac_unary_length: int = DEFAULT_CABAC_UNARY_LENGTH
-    compressed_parameter_types: CompressedParameterTypes = _WEIGHT_ALONE
+    compressed_parameter_types: CompressedParameterTypes = _WEIGHT_ONLY
     decomposition_rank: int | None = None
     g_number_of_rows: int | None = None
     first_tensor_dimension_shift: int = 0
@@ -267,7 +266,7 @@ class DataUnitHeader:
 
 @dataclass(frozen=True, slots=True)
 class DataUnit(Unit):
-    """A compressed data unit: its header and its codeword, or its raw values.
+    """Compressed data unit: a header and a payload, which is a codeword or raw values.
 
     Clause: format 3
     """
@@ -278,7 +277,7 @@ class DataUnit(Unit):
 
 @dataclass(frozen=True, slots=True)
 class AggregateUnit(Unit):
-    """An aggregate of units, as it stands on the wire behind the unit header.
+    """Aggregate unit: a unit that holds units, as unparsed bytes after the unit header.
 
     Clause: format 2
     """
@@ -288,8 +287,7 @@ class AggregateUnit(Unit):
 
 @dataclass(frozen=True, slots=True)
 class UnknownUnit(Unit):
-    """A unit of a reserved (7..31) or unspecified (32..63) type, as it stands on the wire behind the unit
-    header.
+    """Unit of a reserved (7..31) or unspecified (32..63) type, as unparsed bytes after the unit header.
 
     Clause: format 2
     """
@@ -300,14 +298,14 @@ class UnknownUnit(Unit):
 
 @dataclass(frozen=True, slots=True)
 class PartialUnit(Unit):
-    """One part of a unit that was cut into several.
+    """One part of a unit that is split into several parts.
 
     Attributes
     ----------
     partial_data_counter : int
-        How many parts are still to come; 0 in the last one.
+        Number of parts that follow; 0 in the last part.
     body : bytes or memoryview
-        The part's own piece of the payload.
+        Piece of the payload that this part holds.
 
     Clause: format 2
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values of levels, bit-exact on every machine."""
+"""Dequantisation of levels, bit-exact on every machine."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ def dequantize(
     ----------
     levels : int32[...]
     step : float
-        Step size; overflow gives infinity, as IEEE 754 has it.
+        Step size. A product beyond float32 is infinite, as in IEEE 754.
     codebook : int32[codebook_size], optional
-        Values that ``level + zero_offset`` indexes.
+        Values; level L selects entry ``L + zero_offset``.
+    zero_offset : int
+        Codebook entry of level 0.
 
     Returns
     -------
     float32[...]
-        ``float32(step) * float32(level)``, one rounded multiplication. With a codebook the product with the exact
-        entry is taken in binary64 and rounded once, which is what the peer's float64 gives in a float32 tensor.
+        ``float32(step) * float32(level)``, rounded once. With a codebook, the product of float32(step) and the entry is
+        computed in binary64 and rounded once to float32, as NNCodec does.
 
     Clause: format 4
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantisation with error feedback: the weights still to come make up for the errors of those before."""
+"""Quantisation with error feedback, as in GPTQ: later weights of a row compensate the errors of earlier ones."""
 
 from __future__ import annotations
 
@@ -21,39 +21,40 @@ def quantize_feedback(
     initialisations: bytes | None = None,
     survivors: int = 1,
 ) -> NDArray[np.int32]:
-    """Choose levels for the least ``curvature.loss(weights / step - levels) / worth + lambda_ * bits``.
+    """Choose levels that minimise ``curvature.loss(weights / step - levels) / mean_weight + lambda_ * bits``.
 
-    `worth` is the curvature's, so that the same `lambda_` suits as without feedback. With dependent quantisation each of the
-    trellis's survivors carries its own corrections along the row; without, the `survivors` best sequences do.
+    ``mean_weight`` is `Curvature.mean_weight`, so `lambda_` has the same scale as without feedback. With dependent
+    quantisation each survivor of the trellis keeps its own corrections along the row. Without it, the `survivors` sequences
+    of least cost do.
 
     Parameters
     ----------
     weights : float32[rows * width], C order
         Finite.
     step : float
-        Positive; the reconstruction is ``step * level``.
+        Step size, positive. The reconstruction is ``step * level``.
     coding : TensorCoding
-        Without codebook, scan order 0.
+        Coding without codebook and with scan order 0.
     lambda_ : float
-        What a bit is worth, in squared steps.
+        Lagrangian multiplier: squared steps per bit.
     curvature : Curvature
-        Of the same width. Row weights that are all 0 are taken for none.
+        Curvature of the same width. If all row weights are 0, they are ignored.
     initialisations : bytes, optional
-        Of the context models, as the stream will have them.
+        Initialisations of the context models in the stream.
     survivors : int
-        1..16, for each state of the quantiser.
+        Survivors per state of the quantiser, 1..16.
 
     Returns
     -------
     int32[rows * width]
-        Levels, after the mapping of format 5.4 with dependent quantisation.
+        Levels; with dependent quantisation, after the mapping of format 5.4.
 
     Raises
     ------
     NotEncodable
-        A weight is not finite or too many steps from zero.
+        A weight is not finite, or its level does not fit 32 bits.
     ValueError
-        The curvature is of another shape, or not positive semidefinite.
+        The curvature has another shape or is not positive semidefinite.
 
     Clause: format 5.2 to 5.4
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Levels for weights, by whole tensors, in the native core."""
+"""Uniform and dependent quantisation of whole tensors in the native core."""
 
 from __future__ import annotations
 
@@ -13,18 +13,23 @@ from nnr_codec.errors import NotEncodable
 def checked(
     failed_at: int, weights: NDArray[np.float32], step: float, levels: NDArray[np.int32]
 ) -> NDArray[np.int32]:
-    """Return `levels`, or raise for the weight at which the core stopped."""
+    """Return `levels`, or raise `NotEncodable` if the core stopped at a weight."""
     raise_unless_in_range(failed_at, weights, step)
     return levels
 
 
 def raise_unless_in_range(failed_at: int, weights: NDArray[np.float32], step: float) -> None:
-    """Raise for the weight at which the core stopped, unless it went through them all.
+    """Raise if the core stopped before the last weight.
+
+    Parameters
+    ----------
+    failed_at : int
+        Index of the weight at which the core stopped; the number of weights if it did not stop.
 
     Raises
     ------
     NotEncodable
-        The weight is not finite or too many steps from zero.
+        The weight is not finite, or its level does not fit 32 bits.
     """
     if failed_at != weights.size:
         raise NotEncodable(
@@ -41,7 +46,7 @@ def quantize_uniform(weights: NDArray[np.float32], step: float) -> NDArray[np.in
     weights : float32[n], C order
         Finite.
     step : float
-        Positive.
+        Step size, positive.
 
     Returns
     -------
@@ -50,7 +55,7 @@ def quantize_uniform(weights: NDArray[np.float32], step: float) -> NDArray[np.in
     Raises
     ------
     NotEncodable
-        A weight is not finite or too many steps from zero.
+        A weight is not finite, or its level does not fit 32 bits.
 
     Clause: format 4
     """
@@ -61,16 +66,16 @@ def quantize_uniform(weights: NDArray[np.float32], step: float) -> NDArray[np.in
 def quantize_dependent(
     weights: NDArray[np.float32], step: float, coding: _native.TensorCoding
 ) -> NDArray[np.int32]:
-    """Choose the path through the 8-state trellis with the least squared error.
+    """Choose levels with the least squared error by a Viterbi search through the 8-state trellis.
 
     Parameters
     ----------
     weights : float32[rows * width], C order
         Finite.
     step : float
-        Positive; the reconstruction is ``step * level``, as in the uniform quantiser.
+        Step size, positive. The reconstruction is ``step * level``, as in the uniform quantiser.
     coding : TensorCoding
-        Shape and scan order; the trellis follows the order of coding.
+        Shape and scan order. The trellis follows the coding order.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def quantize_dependent(
     Raises
     ------
     NotEncodable
-        A weight is not finite or too many steps from zero.
+        A weight is not finite, or its level does not fit 32 bits.
 
     Clause: format 5.4
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Levels that are worth their bits: rate-distortion optimised quantisation in the native core."""
+"""Rate-distortion optimised quantisation in the native core."""
 
 from __future__ import annotations
 
@@ -11,18 +11,27 @@ from numpy.typing import NDArray
 from nnr_codec import _native
 from nnr_codec.quant.quantize import checked
 
-#: Mean squared error in squared steps at high rate: a uniform cell's 1/12, and the 8-state trellis's, measured.
+#: Mean squared error of uniform quantisation at high rate, in squared steps: that of a uniform cell.
 UNIFORM_MSE = 1 / 12
+#: Mean squared error of the 8-state trellis at high rate, in squared steps; measured.
 DEPENDENT_MSE = 0.2585
+# The core sums weighted errors in float32.
 _LARGEST_SUM = float(np.finfo(np.float32).max)
 
 
+def mse_per_step(dependent: bool) -> float:
+    """Return the mean squared error at high rate, in squared steps, with or without dependent quantisation."""
+    return DEPENDENT_MSE if dependent else UNIFORM_MSE
+
+
 def matched_lambda(mse: float) -> float:
-    """Return what a bit is worth in squared error where the error is `mse`.
+    """Return the Lagrangian multiplier, squared error per bit, at a mean squared error.
 
-    Along the bound of a memoryless source the error falls by a factor of 4 per bit: its slope is ``-2 ln 2 * mse``. An
-    encoder that values bits alike spends them where its own curve has the bound's slope.
+    On the rate-distortion bound of a memoryless source the error falls by a factor of 4 per bit, so its slope is
+    ``-2 ln 2 * mse``. With this multiplier an encoder works at the point where its own curve has the slope of the bound.
 
+    Examples
+    --------
     >>> round(matched_lambda(0.2585), 3)
     0.358
     """
@@ -43,51 +52,51 @@ def quantize_rdo(
     row_skip: bool = False,
     beam: float = 4.0,
 ) -> NDArray[np.int32]:
-    """Choose levels for the least ``sum(importance * (weight / step - level)**2) + lambda_ * bits``.
+    """Choose levels that minimise ``sum(importance * (weight / step - level)**2) + lambda_ * bits``.
 
-    The bits are those of the tensor's adaptive contexts, followed along the search's survivors.
+    The search adapts the contexts of each survivor, so the bits are those of the encoder.
 
     Parameters
     ----------
     weights : float32[rows * width], C order
         Finite.
     step : float
-        Positive; the reconstruction is ``step * level``.
+        Step size, positive. The reconstruction is ``step * level``.
     coding : TensorCoding
-        Without codebook.
+        Coding without codebook.
     lambda_ : float
-        What a bit is worth, in squared steps; 0 minimises the error alone. See `matched_lambda`.
+        Lagrangian multiplier: squared steps per bit, as `matched_lambda` returns; 0 minimises the error alone.
     importance : float32[rows * width], optional
-        Of each weight's squared error, around 1; finite, not negative, with a sum within float32.
+        Weight of each squared error, around 1: finite and not negative, with a sum within float32.
     initialisations : bytes, optional
-        Of the context models, as the stream will have them: from `nnr_codec.rate.search_initialisations`.
+        Initialisations of the context models in the stream, from `nnr_codec.rate.search_initialisations`.
     base, history, history_enabled
-        Of an incremental update, as in `nnr_codec.entropy.TensorToEncode`.
+        Previous update, as in `nnr_codec.entropy.TensorToEncode`.
     row_skip : bool
-        Whether whole rows may be given up.
+        Allow rows to become zero, so that they are skipped.
     beam : float
-        Squared steps, and as many bits, by which a path lags when it is given up: time against size. 4 loses nothing
-        measurable.
+        Pruning threshold: the search drops a path whose cost exceeds the least cost by this many squared steps. Larger is
+        slower. 4 costs no measurable size.
 
     Returns
     -------
     int32[rows * width]
-        Levels, after the mapping of format 5.4 with dependent quantisation.
+        Levels; with dependent quantisation, after the mapping of format 5.4.
 
     Raises
     ------
     NotEncodable
-        A weight is not finite or too many steps from zero.
+        A weight is not finite, or its level does not fit 32 bits.
     ValueError
-        An importance is not as said, or of another size.
+        The importance is negative, not finite, too large or of another size.
 
     Clause: format 5.2 to 5.5
     """
-    # Also false for NaN. The core sums weighed errors in float32.
+    # The comparisons are also false for NaN.
     if importance is not None and not (
         np.min(importance, initial=0.0) >= 0 and np.sum(importance, dtype=np.float64) <= _LARGEST_SUM
     ):
-        raise ValueError("importance is finite and not negative, and its sum within float32")
+        raise ValueError("importance must be finite and not negative, and its sum must be within float32")
     levels = np.empty(weights.size, np.int32)
     failed_at = _native.quantize_rdo(
         weights,

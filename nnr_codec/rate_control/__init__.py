@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rate control: sizes, errors and accuracies to reach, allocation between tensors, and reports."""
+"""Rate control: bit allocation between tensors, and searches for a size, an error or an accuracy."""

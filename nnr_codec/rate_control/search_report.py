@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a search for the smallest stream tried, and what came of it."""
+"""Settings, points, report and journal of a quality search."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """One way to encode a model.
+    """Encoder settings that a search varies.
 
     Attributes
     ----------
     scale : float
-        Binary logarithm of all steps, against those that the encoder's default error gives.
+        Binary logarithm of all steps relative to the default steps.
     lambda_scale : float
         As in `EncoderConfig`.
     ratios : tuple of float
-        Binary logarithm of each group's steps, against the others'; empty before sensitivities are measured.
+        Binary logarithm of the steps of each group relative to the mean; empty before sensitivities are measured.
     """
 
     scale: float
@@ -30,7 +30,7 @@ class Settings:
     ratios: tuple[float, ...] = ()
 
     def key(self) -> str:
-        """Return what a journal knows these settings by."""
+        """Return the key of the settings in a journal."""
         return json.dumps(
             [round(self.scale, 4), round(self.lambda_scale, 4), [round(r, 4) for r in self.ratios]]
         )
@@ -38,7 +38,18 @@ class Settings:
 
 @dataclass(frozen=True)
 class Point:
-    """Settings that were tried."""
+    """One evaluated encoding.
+
+    Attributes
+    ----------
+    settings : Settings
+    size_bytes : int
+        Size of the stream.
+    score : float
+        Score of the decoded model.
+    purpose : str
+        Stage of the search: ``step``, ``allocation``, ``lambda``, or ``sensitivity of`` a group.
+    """
 
     settings: Settings
     size_bytes: int
@@ -48,22 +59,23 @@ class Point:
 
 @dataclass(frozen=True)
 class SearchReport:
-    """All points of a search.
+    """Result of `compress_to_quality`.
 
     Attributes
     ----------
     reference_score : float
-        Of the model as it was.
+        Score of the original model.
     limit : float
-        The worst score allowed.
+        Worst score that passes.
+    higher_is_better : bool
     points : list of Point
-        In the order they were tried.
-    groups : list of (str, ...)
-        Names of the tensors whose steps move together, in the order of `Settings.ratios`.
+        In the order of the search.
+    groups : list of tuple of str
+        Names of the tensors that share a ratio, in the order of `Settings.ratios`.
     sensitivities : list of float
-        Score lost per group when its squared relative error grows by 1; empty when none was measured.
+        Score lost per unit of squared relative error of a group; empty if not measured.
     best : Point or None
-        The smallest within the limit.
+        Point with the smallest size that passes.
     """
 
     reference_score: float
@@ -75,11 +87,11 @@ class SearchReport:
     best: Point | None = None
 
     def passes(self, score: float) -> bool:
-        """Tell whether a score is within the limit."""
+        """Return True if a score is within the limit."""
         return score >= self.limit if self.higher_is_better else score <= self.limit
 
     def pareto(self) -> list[Point]:
-        """Return the points that no other beats in both size and score, smallest first."""
+        """Return the points on the Pareto front of size and score, smallest first."""
         sign = 1 if self.higher_is_better else -1
         front: list[Point] = []
         for point in sorted(self.points, key=lambda p: (p.size_bytes, -sign * p.score)):
@@ -88,7 +100,7 @@ class SearchReport:
         return front
 
     def table(self) -> str:
-        """Return the points as text, smallest first; ``*`` marks the Pareto front, ``<`` the one chosen."""
+        """Return the points as a text table, smallest first; ``*`` marks the Pareto front and ``<`` the best point."""
         front = {id(point) for point in self.pareto()}
         lines = [f"{'bytes':>12}  {'score':>12}  {'lost':>10}  {'step':>6}  {'lambda':>6}     for"]
         for point in sorted(self.points, key=lambda p: p.size_bytes):
@@ -107,12 +119,12 @@ class SearchReport:
         return "\n".join(lines)
 
     def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draw size against score. Needs matplotlib.
+        """Plot size against score, and write the figure to a file.
 
         Raises
         ------
         ModuleNotFoundError
-            Without matplotlib: ``pip install 'nnr_codec[plot]'``.
+            matplotlib is not installed; ``pip install 'nnr_codec[plot]'`` installs it.
         """
         from matplotlib.figure import Figure
 
@@ -142,14 +154,14 @@ class SearchReport:
 
 
 class Journal:
-    """A file of points that outlives a search, one line of JSON each.
+    """File of evaluated points, one line of JSON each, from which a search can be resumed.
 
     Parameters
     ----------
     path : path-like or None
-        None remembers nothing.
+        None keeps points in memory only.
     fingerprint : str
-        Of the model and all that decides what settings mean.
+        Digest of the model and of all that determines the meaning of settings.
 
     Raises
     ------
@@ -159,31 +171,31 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str] | None, fingerprint: str) -> None:
         self._path = None if path is None else Path(path)
-        self._known: dict[str, dict[str, Any]] = {}
+        self._entries: dict[str, dict[str, Any]] = {}
         if self._path is None:
             return
         if self._path.exists():
             lines = list(self._lines())
             if not lines or lines[0].get("fingerprint") != fingerprint:
                 raise ValueError(
-                    f"{self._path} is the journal of another model or search: remove it, or name another"
+                    f"{self._path} is the journal of another model or search: remove it, or use another file"
                 )
-            self._known = {line["key"]: line for line in lines[1:]}
+            self._entries = {line["key"]: line for line in lines[1:]}
             if not self._path.read_text().endswith("\n"):
-                # An interruption cut a line: the next must not be read as its rest.
+                # An interruption truncated the last line. End it, so that the next line is parsed on its own.
                 with open(self._path, "a") as file:
                     file.write("\n")
         else:
             self._append({"fingerprint": fingerprint})
 
     def find(self, key: str) -> dict[str, Any] | None:
-        """Return what was noted under a key."""
-        return self._known.get(key)
+        """Return the entry of a key, or None."""
+        return self._entries.get(key)
 
     def note(self, key: str, **values: Any) -> None:
-        """Write a line at once, so that an interruption costs one evaluation at most."""
-        self._known[key] = {"key": key, **values}
-        self._append(self._known[key])
+        """Add an entry and write it immediately, so that an interruption loses at most one evaluation."""
+        self._entries[key] = {"key": key, **values}
+        self._append(self._entries[key])
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         text_of_file = "" if self._path is None else self._path.read_text()
@@ -191,7 +203,7 @@ class Journal:
             try:
                 yield json.loads(text)
             except ValueError:
-                continue  # the line an interruption cut
+                continue  # a line truncated by an interruption
 
     def _append(self, line: dict[str, Any]) -> None:
         if self._path is not None:
@@ -200,8 +212,10 @@ class Journal:
 
 
 def groups_by_size(sizes: Sequence[tuple[str, int]], most: int) -> list[tuple[str, ...]]:
-    """Return names in order, cut into at most so many groups of about the same size.
+    """Divide names into at most `most` consecutive groups of similar total size.
 
+    Examples
+    --------
     >>> groups_by_size([("a", 5), ("b", 1), ("c", 1), ("d", 5)], 3)
     [('a',), ('b', 'c'), ('d',)]
     """
@@ -211,7 +225,7 @@ def groups_by_size(sizes: Sequence[tuple[str, int]], most: int) -> list[tuple[st
     groups: list[list[str]] = [[]]
     filled = 0
     for name, size in sizes:
-        # Close a group where the middle of the next tensor lies beyond its share.
+        # Close a group if the middle of the next tensor is beyond the group's share.
         if groups[-1] and len(groups) < most and filled + size / 2 > total * len(groups) / most:
             groups.append([])
         groups[-1].append(name)

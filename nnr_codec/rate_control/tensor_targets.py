@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The step of each tensor that leaves the relative error asked for, found by encoding those that are not there yet."""
+"""Search of each tensor's step for a target relative error, by repeated encoding."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping
 
 from nnr_codec.codec.encode.steps import nearest_qp
 from nnr_codec.quant import step_size
+from nnr_codec.rate_control.target_curve import LEAST
 
-# Small tensors' errors jump from step to step, so that several must be tried.
+# The error of a small tensor jumps from step to step, so several steps must be tried.
 _MAX_ROUNDS = 16
 _TOLERANCE = 0.004
-# What is more than this beyond the error asked for is taken only where no step leaves less.
+# Log errors above the target by more than this are accepted only if every other step gives more.
 _EXCESS = 0.01
 
-#: Relative errors that tensors are left with at these QPs.
+#: Returns the relative error of each tensor at its QP.
 Measure = Callable[[Mapping[str, int]], Mapping[str, float]]
 #: The finest and the coarsest QP of a tensor.
 Bounds = Callable[[str], tuple[int, int]]
@@ -24,19 +25,24 @@ Bounds = Callable[[str], tuple[int, int]]
 def steps_for_errors(
     start: Mapping[str, int], asked: float, density: int, measure: Measure, bounds: Bounds
 ) -> dict[str, int]:
-    """Return the QP of each tensor whose error comes nearest to what was asked for, from below where it is not met.
+    """Return the QP of each tensor whose error is nearest to the target, preferably below it.
 
     Parameters
     ----------
     start : mapping of str to int
-        Each tensor's first guess.
+        Initial QP of each tensor.
     asked : float
-        Relative error.
+        Target relative error.
     density : int
-        Of the QPs.
+        Density of the QPs.
     measure : callable
+        Returns the relative error of each tensor at its QP.
     bounds : callable
-        Beyond them nothing is tried.
+        Returns the finest and the coarsest QP of a tensor.
+
+    Returns
+    -------
+    dict of str to int
     """
     tried: dict[str, dict[int, float]] = {name: {} for name in start}
     pending = dict(start)
@@ -44,41 +50,49 @@ def steps_for_errors(
         if not pending:
             break
         for name, error in measure(pending).items():
-            tried[name][pending[name]] = math.log(max(error, 1e-30) / asked)
-        wanted = {
+            tried[name][pending[name]] = math.log(max(error, LEAST) / asked)
+        next_qps = {
             name: _next_qp(tried[name], density, bounds(name))
             for name in pending
             if min(map(abs, tried[name].values())) > _TOLERANCE
         }
-        pending = {name: qp for name, qp in wanted.items() if qp is not None}
-    # Too small an error is none that was not asked for.
+        pending = {name: qp for name, qp in next_qps.items() if qp is not None}
+    # Undershooting the target is acceptable; exceeding it is not.
     return {
-        name: min(found, key=lambda qp: (found[qp] > _EXCESS, abs(found[qp])))
-        for name, found in tried.items()
+        name: min(misses, key=lambda qp: (misses[qp] > _EXCESS, abs(misses[qp])))
+        for name, misses in tried.items()
     }
 
 
 def _next_qp(tried: Mapping[int, float], density: int, bounds: tuple[int, int]) -> int | None:
-    """Return the untried QP nearest to where the error should be met, given log errors over the one asked for.
+    """Return the untried QP nearest to the estimated solution.
 
-    None when that is beyond a bound that was tried.
+    Parameters
+    ----------
+    tried : mapping of int to float
+        Log of error over target, by QP.
+    density : int
+    bounds : (int, int)
+
+    Returns
+    -------
+    int or None
+        None if the solution is beyond a bound that was tried.
     """
     below = max((qp for qp, miss in tried.items() if miss < 0), default=None)
     above = min((qp for qp, miss in tried.items() if miss > 0), default=None)
     if below is not None and above is not None:
-        share = tried[below] / (tried[below] - tried[above])
-        wanted = round(below + share * (above - below))
+        fraction = tried[below] / (tried[below] - tried[above])
+        estimate = round(below + fraction * (above - below))
     else:
-        # Of equal errors the one tried farthest out, or the search would stay where it is.
-        qp, miss = min(
-            tried.items(), key=lambda found: (abs(found[1]), found[0] if found[1] > 0 else -found[0])
-        )
-        # Errors grow more slowly than steps where few values are left, so a large miss is aimed at in several goes.
-        wanted = nearest_qp(step_size(qp, density) * math.exp(-max(min(miss, 1.0), -1.0)), density)
-        wanted = min(max(wanted, bounds[0]), bounds[1])
-        if wanted in tried and wanted in bounds:
+        # Of QPs with equal errors take the one nearest to the solution. Otherwise the search would not move.
+        qp, miss = min(tried.items(), key=lambda item: (abs(item[1]), item[0] if item[1] > 0 else -item[0]))
+        # A move is at most a factor of e: with few nonzero levels the error grows more slowly than the step.
+        estimate = nearest_qp(step_size(qp, density) * math.exp(-max(min(miss, 1.0), -1.0)), density)
+        estimate = min(max(estimate, bounds[0]), bounds[1])
+        if estimate in tried and estimate in bounds:
             return None
     offset = 0
-    while wanted + offset in tried:
+    while estimate + offset in tried:
         offset = -offset if offset > 0 else 1 - offset
-    return wanted + offset if bounds[0] <= wanted + offset <= bounds[1] else None
+    return estimate + offset if bounds[0] <= estimate + offset <= bounds[1] else None

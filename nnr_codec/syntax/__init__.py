@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bitstream's grammar: units in, bytes out, and back, with a trace of every element on request."""
+"""Grammar of the bitstream: parsing and building of units, with an optional trace of every syntax element."""
 
 from nnr_codec.syntax.parts import JoinedUnitSpan, PartPlaces, iter_units, join_parts, split_unit
 from nnr_codec.syntax.state import SyntaxState

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The aggregate unit. The syntax of its header is not known here, so that it stays whole."""
+"""Syntax of the aggregate unit. Its header syntax is not implemented, so the unit is one opaque body."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compressed data unit: its header's tables."""
+"""Syntax of the compressed data unit."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ CODEBOOK = Syntax(
 
 
 def number_of_entry_points(scope: Scope) -> int:
-    """Count the block rows that have an entry point: all but the first, of each tensor that is scanned in
-    blocks.
+    """Return the number of entry points: one per block row except the first, of each tensor scanned in blocks.
 
     Clause: format 3
     """
@@ -47,7 +46,13 @@ def number_of_entry_points(scope: Scope) -> int:
 
 
 def low_rank_factor(scope: Scope) -> str:
-    """Return ``_G`` or ``_H``: which factor a unit outside a block carries, by the end of its name; of a block nothing."""
+    """Return ``_G`` or ``_H`` for a low-rank factor outside a block, from the end of its name; empty for a block.
+
+    Raises
+    ------
+    MalformedBitstream
+        The name has another ending.
+    """
     if scope["nnr_compressed_data_unit_payload_type"] == PayloadType.NNR_PT_BLOCK:
         return ""
     name = scope.get("topology_elem_id") or ""
@@ -57,7 +62,7 @@ def low_rank_factor(scope: Scope) -> str:
         name = names[index]
     if name[-2:] not in ("_G", "_H"):
         raise MalformedBitstream(
-            "the name of a low-rank factor outside a block ends in _G or _H",
+            "the name of a low-rank factor outside a block must end in _G or _H",
             element="topology_elem_id" if index is None else "topology_elem_id_index",
             clause="format 3",
         )
@@ -67,7 +72,7 @@ def low_rank_factor(scope: Scope) -> str:
 NNR_COMPRESSED_DATA_UNIT_HEADER = Syntax(
     "nnr_compressed_data_unit_header",
     "nnr_compressed_data_unit_payload_type" / u(5, PayloadType),
-    # What several names outside a block mean, topology_tensor_dimension_mapping() says, whose syntax is not known.
+    # Several names outside a block need topology_tensor_dimension_mapping(), whose syntax is not implemented.
     "nnr_multiple_topology_elements_present_flag"
     / u(
         1,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The descriptors of the standard's tables, as construct leaves over the bit reader and writer."""
+"""Descriptors of the standard's tables, ``u(n)`` to ``bs(v)``, as construct leaves over bit reader and writer."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class u(Element):
     """
 
     def __init__(self, n_bits: int | str, values: Any = None, **facts: Any) -> None:
-        least = n_bits if isinstance(n_bits, int) else 1
-        super().__init__(f"u({expression(n_bits)})", values=values, min_bits=least, **facts)
+        min_bits = n_bits if isinstance(n_bits, int) else 1
+        super().__init__(f"u({expression(n_bits)})", values=values, min_bits=min_bits, **facts)
         self.n_bits = expression(n_bits)
         if n_bits == 1:
-            self._read = _read_flag  # type: ignore[method-assign]  # flags are most elements
+            self._read = _read_flag  # type: ignore[method-assign]  # fast path: most elements are flags
 
     def _size(self, scope: Scope) -> int:
         return self.n_bits(scope) if isinstance(self.n_bits, Expression) else self.n_bits
@@ -64,14 +64,14 @@ class i(Element):
 
 
 class ue(Element):
-    """``ue(k)``: an unsigned Exp-Golomb code of order k, up to 32 bits of value unless told otherwise.
+    """``ue(k)``: an unsigned Exp-Golomb code of order k, with values of 32 bits by default.
 
     Clause: format 1
     """
 
     def __init__(self, order: int | str, *, maximum: int = 0xFFFFFFFF, **facts: Any) -> None:
-        least = order + 1 if isinstance(order, int) else 1
-        super().__init__(f"ue({expression(order)})", min_bits=least, **facts)
+        min_bits = order + 1 if isinstance(order, int) else 1
+        super().__init__(f"ue({expression(order)})", min_bits=min_bits, **facts)
         self.order = expression(order)
         self.maximum = maximum
 
@@ -91,7 +91,7 @@ class ue(Element):
 
 
 class ie(Element):
-    """``ie(k)``: a signed Exp-Golomb code of order k, in which 1, -1, 2, -2 follow 0.
+    """``ie(k)``: a signed Exp-Golomb code of order k, in the order of values 0, 1, -1, 2, -2.
 
     Clause: format 1
     """
@@ -112,9 +112,9 @@ class ie(Element):
 
 
 class flt(Element):
-    """``flt(32)``: an IEEE-754 binary32 in little-endian byte order, at any bit.
+    """``flt(32)``: an IEEE-754 binary32 in little-endian byte order, at any bit position.
 
-    The value is a float, or the four bytes for a NaN that Python's float would not give back.
+    The value is a float. It is the four bytes for a NaN that does not survive conversion to a Python float.
 
     Clause: format 1
     """
@@ -135,9 +135,9 @@ class flt(Element):
 
 
 class st(Element):
-    """``st(v)``: UTF-8 text ended by a zero byte, on a byte boundary.
+    """``st(v)``: UTF-8 text terminated by a zero byte, on a byte boundary.
 
-    Bytes that are not UTF-8 appear as lone surrogates, so that a tree still builds the same bytes.
+    Bytes that are not UTF-8 become lone surrogates, so that building restores the same bytes.
 
     Clause: format 1
     """
@@ -150,7 +150,7 @@ class st(Element):
         bound = stream.limits.max_name_bytes
         if not stream.aligned:
             raise InternalError("a st(v) does not start on a byte boundary", bit_offset=stream.bit_offset)
-        text = stream.read_until_zero(stream.bits_left if bound is None else bound)
+        text = stream.read_until_zero(stream.remaining_bits if bound is None else bound)
         if text is None:
             raise LimitExceeded(f"{self.name} is longer than max_name_bytes, which is {bound}")
         return text.decode("utf-8", "surrogateescape")
@@ -173,7 +173,7 @@ class st(Element):
 
 
 class bs(Element):
-    """``bs(v)``: the bytes up to the end of the unit, as a view of the stream.
+    """``bs(v)``: all bytes up to the end of the unit, as a view of the stream.
 
     Clause: format 1
     """
@@ -182,7 +182,7 @@ class bs(Element):
         super().__init__("bs(v)", min_bits=0, **facts)
 
     def _read(self, stream: SyntaxReader, scope: Scope) -> memoryview:
-        return stream.read_bytes(stream.bits_left >> 3)
+        return stream.read_bytes(stream.remaining_bits >> 3)
 
     def _write(self, value: Any, stream: SyntaxWriter, scope: Scope) -> None:
         stream.write_bytes(value)
@@ -192,7 +192,7 @@ class bs(Element):
 
 
 class byte_alignment(Element):
-    """``byte_alignment()``: a one and then zeros up to the byte boundary; a whole byte where already on one.
+    """``byte_alignment()``: a 1 and zeros up to the next byte boundary. At a byte boundary it takes 8 bits.
 
     Clause: format 1
     """
@@ -219,7 +219,7 @@ class byte_alignment(Element):
 
 
 class unsupported(Element):
-    """A table whose syntax is not known here: reaching it ends the unit."""
+    """Table whose syntax is not implemented. Reading it raises `UnsupportedBitstream`."""
 
     def __init__(self) -> None:
         super().__init__("?", min_bits=0)

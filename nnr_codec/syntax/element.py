@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The syntax element: the only construct that touches the stream. The descriptors derive from it."""
+"""Base class of the syntax elements, the only constructs that access the stream."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from nnr_codec.syntax.trace import TraceEvent
 
 
 class Named:
-    """``"name" / member`` gives a named copy, where construct would wrap it in one more layer."""
+    """Mixin that makes ``"name" / member`` a named copy; construct would add a wrapper object."""
 
     name: str | None
     key: str | None = None
-    min_bits: int = 0  # no fewer bits are ever read
+    min_bits: int = 0  # least number of bits that a member reads
 
     def __rtruediv__(self, name: str) -> Any:
         named = copy.copy(self)
@@ -36,31 +36,33 @@ class Named:
 
 
 class Element(Named, Construct):  # type: ignore[misc]  # construct has no types
-    """A syntax element: the only thing that touches the stream. Subclasses are the descriptors.
+    """Syntax element. Each subclass is a descriptor.
 
     Parameters
     ----------
     descriptor : str
-        As the standard's tables show it.
+        Descriptor as written in the standard's tables.
     values : enumeration, range or int, optional
-        The values that the format allows; an int is the only one and need not be given when building.
+        Values that the format allows. An int is the only allowed value and is the default when building.
     inferred : int, optional
-        What other elements' conditions see when it is absent.
+        Value that conditions of other elements use if the element is absent.
     limit : str, optional
-        The field of `Limits` that bounds its value.
+        Field of `Limits` that bounds the value.
     rule : str, optional
-        An expression over this and earlier elements that must hold.
+        Expression over this element and earlier elements that must hold.
     key : str, optional
-        Its key in the tree where the name is not unique in the table.
+        Key in the tree, if the name is not unique in its table.
     refusal : type of BitstreamError
-        What a value outside ``values`` is.
+        Error for a value that is not allowed.
     symbols : enumeration, optional
-        Names of values, where ``values`` is not an enumeration.
+        Names of values, if ``values`` is not an enumeration.
+    min_bits : int
+        Least number of bits that the element takes.
 
     Attributes
     ----------
     allowed : container or None
-        The values that the format allows; None for all.
+        Values that the format allows; None for all.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class Element(Named, Construct):  # type: ignore[misc]  # construct has no types
         self.allowed = _allowed(values)
         self._guarded = values is not None or limit is not None or rule is not None
 
-    # What a descriptor defines.
+    # Methods that a descriptor defines.
 
     def _read(self, stream: SyntaxReader, scope: Scope) -> Any:
         raise NotImplementedError
@@ -105,7 +107,7 @@ class Element(Named, Construct):  # type: ignore[misc]  # construct has no types
     def _raw(self, stream: SyntaxReader, start: int, end: int) -> Any:
         return stream.bits_between(start, end)
 
-    # The walks.
+    # Walks: construct's entry points.
 
     def _parse(self, stream: SyntaxReader, context: Any, path: str) -> Any:
         if stream.trace is not None:
@@ -126,8 +128,8 @@ class Element(Named, Construct):  # type: ignore[misc]  # construct has no types
         try:
             if obj is None and self.fixed:
                 obj = self._default(stream)
-            # No condition reads opaque bytes, and construct's contexts are cycles: they would keep a tensor's payload
-            # until the next collection, which few large tensors do not bring about.
+            # Do not store opaque bytes: no condition reads them. construct's contexts are reference cycles, so a tensor's
+            # payload would stay in memory until the next garbage collection.
             if not isinstance(obj, bytes | memoryview):
                 context[self.name] = obj
             if stream.strict and self._guarded:
@@ -154,24 +156,22 @@ class Element(Named, Construct):  # type: ignore[misc]  # construct has no types
                 raise LimitExceeded(f"{self.name} is {value}, and {self.limit} is {bound}")
 
     def _locate(self, error: BitstreamError, start: int, path: str) -> None:
-        error.path = path
-        error.element = self.name
-        error.bit_offset = start if error.bit_offset is None else error.bit_offset
-        error.clause = self.clause
+        error.clause = self.clause  # the element's clause replaces that of its descriptor
+        error.fill_place(path=path, bit_offset=start, element=self.name)
 
     def symbol(self, value: Any) -> str | None:
-        """Return the name of an enumeration's value."""
+        """Return the name of a value, or None."""
         if self.symbols is None or value is None:
             return None
         try:
-            name: str | None = self.symbols(value).name  # None for a flag enumeration's 0
+            name: str | None = self.symbols(value).name  # None for the value 0 of a flag enumeration
         except ValueError:
             return None
         return name
 
     @property
     def allowed_text(self) -> str:
-        """The allowed values, in words."""
+        """Description of the allowed values, for messages."""
         if isinstance(self.values, range):
             return f"{self.values[0]}..{self.values[-1]}"
         if isinstance(self.values, EnumMeta):
@@ -187,7 +187,7 @@ def _allowed(values: Any) -> Any:
 
 
 def _traced(element: Element, stream: SyntaxReader, context: Any, path: str) -> Any:
-    """Parse one element and note it, a faulty one too."""
+    """Parse one element and append its event to the trace, also if it is faulty."""
     start = stream.bit_offset
     value = fault = None
     try:
@@ -200,9 +200,9 @@ def _traced(element: Element, stream: SyntaxReader, context: Any, path: str) -> 
         element._locate(error, start, path)
         fault = error
         if value is None:
-            # Nothing was taken: claim what there is of a truncated element, and nothing of any other.
+            # No value was read. The event covers the remaining bits of a truncated element; otherwise no bits.
             end = stream.end_bit if isinstance(error, TruncatedBitstream) else start
-    stream.trace.append(  # type: ignore[union-attr]  # the caller saw that there is one
+    stream.trace.append(  # type: ignore[union-attr]  # the caller checks that there is a trace
         TraceEvent(
             path,
             element.name or "",

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conditions, counts and sizes of the syntax tables, written once as the text that a reader of the tables
-sees.
-"""
+"""Expressions in syntax tables: conditions, counts and sizes, as text that is both evaluated and shown."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from nnr_codec.model import CompressedParameterTypes, NnrUnitType, ParentNodeIdT
 
 Scope = Mapping[str, Any]
 
-#: What an expression may name beside syntax elements. Nothing of Python is reachable from one.
+#: Names that an expression may use besides syntax elements. Python's builtins are not available.
 EXPRESSION_NAMES: dict[str, Any] = {
     "__builtins__": {},
     **{member.name: member.value for member in (*PayloadType, *NnrUnitType, *ParentNodeIdType)},
@@ -21,12 +19,12 @@ EXPRESSION_NAMES: dict[str, Any] = {
 
 
 class Expression:
-    """An expression over syntax elements that is its own documentation.
+    """Expression over syntax elements.
 
     Parameters
     ----------
     text : str
-        A Python expression; a name means the element's most recent value, as in the standard's tables.
+        Python expression. A name is the most recent value of that element, as in the standard's tables.
 
     Examples
     --------
@@ -43,13 +41,13 @@ class Expression:
         self._code = compile(text, f"<{text}>", "eval")
 
     def __call__(self, scope: Scope) -> Any:
-        """Evaluate over the elements read so far."""
-        # Only constants of this package get here: declarations are made when it is imported.
+        """Return the value of the expression for the elements read so far."""
+        # The code is a constant of this package: declarations are compiled at import.
         return eval(self._code, EXPRESSION_NAMES, scope)  # noqa: S307 - declarations alone
 
     @property
     def element_names(self) -> tuple[str, ...]:
-        """The syntax elements that the expression reads."""
+        """Names of the syntax elements that the expression reads."""
         return tuple(name for name in self._code.co_names if name not in EXPRESSION_NAMES)
 
     def __str__(self) -> str:
@@ -60,5 +58,5 @@ class Expression:
 
 
 def expression(value: int | str | Expression) -> int | Expression:
-    """Return a number as it is and a text as an expression."""
+    """Return an `Expression` for a text, and a number unchanged."""
     return Expression(value) if isinstance(value, str) else value

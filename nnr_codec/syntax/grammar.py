@@ -1,19 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The combinators that syntax tables are made of, on top of construct.
+"""Combinators for syntax tables, based on construct.
 
-A table is a tree of these objects, and everything done with a table is a walk over it. Beside construct's own
-``_parse`` and ``_build``, a walker may read: ``Syntax.title``, ``.clause`` and ``.members``;
-``Element.name``,
-``.key``, ``.descriptor``, ``.values``, ``.inferred``, ``.limit``; ``IfPresent.condition``, ``.members`` and
-``.otherwise``; ``Choice.selector``, ``.cases`` and ``.default``; ``Repeat.count`` and ``.subcon``;
-``Derived.name``
-and ``.formula``. Conditions and counts are ``Expression``: their text is what is evaluated.
+HOWTO add a syntax element
+--------------------------
+Add one line to the table of its unit, in stream order and with the standard's spelling:
 
-What differs from construct's own combinators, and why: an absent element is absent from the tree rather
-than None;
-``if`` and ``switch`` do not open a level, as in the standard's tables; names resolve in one flat scope; a
-key too
-many or too few is an error; paths carry indices.
+- always present:  ``"lps_qp_density" / u(3)``; with allowed values ``u(4, range(5))`` or ``u(5, PayloadType)``
+- reserved bits:   ``"nnr_reserved_zero_7bits" / u(7, 0)``; the value is checked, and is the default when building
+- optional:        ``IfPresent("dq_flag == 1", "dq_state" / u(3))``, if necessary with ``.or_else(*members)``
+- inferred:        ``"dq_flag" / u(1, inferred=0)``: conditions use 0 if the element is absent
+- repeated:        ``"tensor_dimensions" / Repeat("count_tensor_dimensions", ue(7))``
+- nested table:    ``"codebook" / CODEBOOK``, where ``CODEBOOK = Syntax("codebook", *members, clause="format 3")``
+- one of several:  ``Choice("nnr_unit_type", {NnrUnitType.NNR_MPS: TABLE}, default=TABLE)``
+- a variable:      ``Derived("CbZeroOffset", Expression("(codebook_size >> 1) + codebook_center_offset"))``
+- a constraint:    ``rule="..."`` or ``limit="max_names"`` on an element, ``Check(function)`` for several elements
+
+Then give the element a field in `nnr_codec.model` and a line in the ``*_tree`` function and its inverse beside the table, a
+meaning in `nnr_codec.inspect`, and a conformance vector. Parser, builder, trace, dump and the tables in ``spec/`` follow from
+the declaration.
+
+construct is kept because these tables are the formal statement of the syntax: readable beside the standard, executable, and
+the source of all generated code. It is not the fast path: a table is parsed with construct to trace, to explain and to check
+the generated parser.
+
+Differences from construct's own combinators: an absent element has no key in the tree, instead of the value None; ``if`` and
+``switch`` open no level, as in the standard's tables; all names are in one flat scope; a missing or unexpected key is an
+error; paths have indices. A walk over a table may read the public attributes of these classes and of `Element`. Conditions
+and counts are `Expression` objects, whose text is evaluated and shown.
 """
 
 from __future__ import annotations
@@ -32,7 +45,7 @@ Tree = dict[str, Any]
 
 
 class Group(Construct):  # type: ignore[misc]  # construct has no types
-    """A member that opens no level: its members' keys go into the surrounding table's tree."""
+    """Member that opens no level: the keys of its members belong to the tree of the enclosing table."""
 
     key: None = None
     min_bits = 0
@@ -42,33 +55,33 @@ class Group(Construct):  # type: ignore[misc]  # construct has no types
         raise NotImplementedError
 
     def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:
-        """Parse what is present into ``tree``."""
+        """Parse the members that are present into ``tree``."""
         chosen = self.choose(context)
         if chosen is not None:
             chosen.parse_into(tree, stream, context, path)
 
     def build_from(self, tree: Tree, stream: SyntaxWriter, context: Any, path: str) -> None:
-        """Build what is present out of ``tree``, removing what was used."""
+        """Build the members that are present from ``tree``, and remove their keys."""
         chosen = self.choose(context)
         if chosen is not None:
             chosen.build_from(tree, stream, context, path)
 
     def choose(self, scope: Scope) -> Syntax | None:
-        """Return the member list that is present."""
+        """Return the member list that is present, or None."""
         raise NotImplementedError
 
 
 class Syntax(Named, Struct):  # type: ignore[misc]  # construct has no types
-    """A syntax table.
+    """Syntax table.
 
     Parameters
     ----------
     title : str
-        The table's name in the standard; empty for the inside of a group.
-    *members : Element, Syntax, Repeat, IfPresent, Choice or Derived
-        In stream order. A table without a name of its own is part of the surrounding one.
+        Name of the table in the standard; empty for the member list of a group.
+    *members : Element, Syntax, Repeat, IfPresent, Choice, Derived or Check
+        Members in stream order. The members of an unnamed table belong to the enclosing table.
     clause : str
-        Where the specification defines it.
+        Clause of the specification that defines the table.
     """
 
     def __init__(self, title: str, *members: Any, clause: str | None = None) -> None:
@@ -86,7 +99,7 @@ class Syntax(Named, Struct):  # type: ignore[misc]  # construct has no types
             if isinstance(member, Group):
                 for table in member.tables():
                     table._spread(clause)
-                    # Defaults hold for the whole table, so the group need not set them again.
+                    # Inferred values hold for the whole table, so the group does not set them again.
                     self.inferred |= table.inferred
                     table.inferred = {}
             elif isinstance(member, Repeat) and isinstance(member.subcon, Element | Syntax):
@@ -127,7 +140,7 @@ class Syntax(Named, Struct):  # type: ignore[misc]  # construct has no types
             raise NotEncodable("this element has no place here", path=f"{path}.{key}", element=key)
 
     def build_from(self, tree: Tree, stream: SyntaxWriter, context: Any, path: str) -> None:
-        """Build the members out of ``tree``, removing what was used."""
+        """Build the members from ``tree``, and remove their keys."""
         if self.inferred:
             context.update(self.inferred)
         for key, member in self._keyed:
@@ -142,11 +155,11 @@ class Syntax(Named, Struct):  # type: ignore[misc]  # construct has no types
 
 
 class IfPresent(Group):
-    """Members that are in the stream exactly when a condition holds.
+    """Members that are present if a condition holds.
 
     Examples
     --------
-    ``IfPresent("dq_flag == 1", "dq_state" / u(3))``, perhaps followed by ``.or_else(*members)``.
+    ``IfPresent("dq_flag == 1", "dq_state" / u(3))``, optionally with ``.or_else(*members)``.
     """
 
     def __init__(self, condition: str, *members: Any) -> None:
@@ -156,7 +169,7 @@ class IfPresent(Group):
         self.otherwise: Syntax | None = None
 
     def or_else(self, *members: Any) -> IfPresent:
-        """Return this with members for when the condition does not hold."""
+        """Add members that are present if the condition does not hold, and return self."""
         self.otherwise = Syntax("", *members)
         return self
 
@@ -169,16 +182,15 @@ class IfPresent(Group):
         return self.members if self.condition(scope) else self.otherwise
 
     def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:
-        """Parse what is present into ``tree``."""
-        chosen = (
-            self.members if self.condition(context) else self.otherwise
-        )  # one call less on the busiest path
+        """Parse the members that are present into ``tree``."""
+        # Inlined `choose`: this is the most frequent call of a parse.
+        chosen = self.members if self.condition(context) else self.otherwise
         if chosen is not None:
             chosen.parse_into(tree, stream, context, path)
 
 
 class Choice(Group):
-    """One of several tables, by value. What no case names goes to the default, which there always is."""
+    """One of several tables, selected by a value. Values without a case select the default."""
 
     def __init__(self, selector: str, cases: Mapping[Any, Syntax], default: Syntax) -> None:
         super().__init__()
@@ -197,9 +209,7 @@ class Choice(Group):
 
 
 class Derived(Group):
-    """A variable of the standard, computed from elements already read; it takes no bits and is not in the
-    tree.
-    """
+    """Variable of the standard, computed from earlier elements. It takes no bits and has no key in the tree."""
 
     def __init__(self, name: str, formula: Callable[[Scope], Any]) -> None:
         super().__init__()
@@ -211,18 +221,18 @@ class Derived(Group):
         return ()
 
     def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:
-        """Parse what is present into ``tree``."""
+        """Set the variable."""
         context[self.name] = self.formula(context)
 
     def build_from(self, tree: Tree, stream: SyntaxWriter, context: Any, path: str) -> None:
-        """Build what is present out of ``tree``."""
+        """Set the variable."""
         context[self.name] = self.formula(context)
 
 
 class Check(Group):
-    """A demand on several elements together, made where the last of them has been read; it takes no bits.
+    """Constraint on several elements, checked after the last of them. It takes no bits.
 
-    Like the rule of an element, it is made of strict readers only: others show what is there.
+    Like the rule of an element, it applies to strict readers only.
     """
 
     def __init__(self, demand: Callable[[Scope], Any]) -> None:
@@ -234,19 +244,19 @@ class Check(Group):
         return ()
 
     def parse_into(self, tree: Tree, stream: SyntaxReader, context: Any, path: str) -> None:
-        """Raise what the demand raises."""
+        """Check the constraint."""
         if stream.strict:
             self.demand(context)
 
     def build_from(self, tree: Tree, stream: SyntaxWriter, context: Any, path: str) -> None:
-        """Take nothing: what is built comes from a meaning that fulfils the demand, or is to be faulty."""
+        """Do nothing: units satisfy the constraint, and trees may be built with faults on purpose."""
 
 
 class Repeat(Named, Subconstruct):  # type: ignore[misc]  # construct has no types
-    """``count`` elements or tables after each other; a negative count is none.
+    """Sequence of ``count`` elements or tables; a negative count is an empty sequence.
 
-    ``index`` names the loop variable where conditions inside need it. Nothing is allocated by the count: every
-    entry takes bits, so that a count beyond what the unit holds ends at the first entry that is missing.
+    ``index`` names the loop variable for conditions inside. The count allocates no memory: every entry takes bits, so a count
+    beyond the size of the unit ends at the first missing entry.
     """
 
     def __init__(self, count: str, subcon: Any, index: str | None = None) -> None:

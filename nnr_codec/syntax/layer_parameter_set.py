@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layer parameter set."""
+"""Syntax of the layer parameter set."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NNR_LAYER_PARAMETER_SET_UNIT_PAYLOAD = Syntax(
 
 
 def layer_parameter_set(tree: Tree, **every_unit: Any) -> LayerParameterSet:
-    """Return the meaning of a parsed unit."""
+    """Return the unit of a parsed tree."""
     return LayerParameterSet(
         self_contained_flag=bool(tree["lps_self_contained_flag"]),
         quantization_methods=QuantizationMethods(tree["lps_quantization_method_flags"]),
@@ -59,7 +59,13 @@ def layer_parameter_set(tree: Tree, **every_unit: Any) -> LayerParameterSet:
 
 
 def layer_parameter_set_tree(unit: LayerParameterSet) -> Tree:
-    """Return the syntax elements that say it."""
+    """Return the syntax elements of a unit.
+
+    Raises
+    ------
+    NotEncodable
+        The unit has a decomposition performance map, or `quantization` does not match the methods.
+    """
     if unit.performance_maps.decomposition is not None:
         raise NotEncodable(
             "a layer parameter set has no decomposition performance map",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model parameter set."""
+"""Syntax of the model parameter set."""
 
 from __future__ import annotations
 
@@ -73,17 +73,23 @@ NNR_MODEL_PARAMETER_SET_UNIT_PAYLOAD = Syntax(
 
 
 def quantization(tree: Tree, prefix: str) -> Quantization | None:
-    """Return the quantisation that a parameter set carries; ``prefix`` is ``mps`` or ``lps``."""
+    """Return the quantisation of a parameter set, or None. ``prefix`` is ``mps`` or ``lps``."""
     if f"{prefix}_qp_density" not in tree:
         return None
     return Quantization(tree[f"{prefix}_qp_density"], tree[f"{prefix}_quantization_parameter"])
 
 
 def quantization_tree(unit: Any, prefix: str) -> Tree:
-    """Return the syntax elements of a parameter set's quantisation."""
+    """Return the syntax elements of the quantisation of a parameter set.
+
+    Raises
+    ------
+    NotEncodable
+        The quantisation is present without a method, or absent with one.
+    """
     if bool(int(unit.quantization_methods) & 3) != (unit.quantization is not None):
         raise NotEncodable(
-            "a quantisation is there exactly when a method is named",
+            "quantization must be present exactly if a quantisation method is set",
             element=f"{prefix}_quantization_method_flags",
         )
     tree: Tree = {f"{prefix}_quantization_method_flags": int(unit.quantization_methods)}
@@ -94,7 +100,7 @@ def quantization_tree(unit: Any, prefix: str) -> Tree:
 
 
 def model_parameter_set(tree: Tree, **every_unit: Any) -> ModelParameterSet:
-    """Return the meaning of a parsed unit."""
+    """Return the unit of a parsed tree."""
     return ModelParameterSet(
         topology_carriage_flag=bool(tree["topology_carriage_flag"]),
         quantization_methods=QuantizationMethods(tree["mps_quantization_method_flags"]),
@@ -112,7 +118,7 @@ def model_parameter_set(tree: Tree, **every_unit: Any) -> ModelParameterSet:
 
 
 def model_parameter_set_tree(unit: ModelParameterSet, general_profile_idc: int) -> Tree:
-    """Return the syntax elements that say it."""
+    """Return the syntax elements of a unit."""
     maps = performance_map_trees(unit.performance_maps)
     tree: Tree = {
         "topology_carriage_flag": int(unit.topology_carriage_flag),
@@ -141,6 +147,6 @@ def model_parameter_set_tree(unit: ModelParameterSet, general_profile_idc: int) 
     if general_profile_idc == 1:
         tree |= {name: int(flag) for name, flag in flags.items()}
     else:
-        # Profile 0 has none of them: what asks for one has no place and is refused by name.
+        # Profile 0 has none of these elements. A set flag becomes an unexpected element, which building rejects by name.
         tree |= {name: 1 for name, flag in flags.items() if flag}
     return tree

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Units cut into parts.
+"""Joining and splitting of units that are sent in parts.
 
-The format says only that ``partial_data_counter`` is the number of parts still to come. Here, every part
-repeats the
-headers of the unit and carries the next piece of its payload; the parts of a unit follow each other, and
-their
-counters go down by one to 0.
+The format defines ``partial_data_counter`` as the number of parts that follow, and no more. This implementation requires that
+every part repeats the headers of the unit and holds the next piece of its payload, that the parts of a unit are consecutive,
+and that their counters decrease by one to 0.
 """
 
 from __future__ import annotations
@@ -22,6 +20,7 @@ from nnr_codec.errors import (
     MalformedBitstream,
     NotEncodable,
     TruncatedBitstream,
+    error_place,
 )
 from nnr_codec.model import AnyUnit, Limits, NnrUnitType
 from nnr_codec.syntax.grammar import Tree
@@ -32,7 +31,7 @@ from nnr_codec.syntax.walk import check_header, parse_unit
 
 _PART_FLAG = 1
 _TYPE_AND_COUNTER_BYTES = 2
-# What need not be the same in all parts: the frame, and the pieces of the payload.
+# Elements that may differ between the parts of a unit.
 _VARYING = (
     "nnr_unit_size_flag",
     "nnr_unit_size",
@@ -43,12 +42,12 @@ _VARYING = (
 
 
 def is_part(buffer: Any, span: UnitSpan) -> bool:
-    """Tell whether a unit is a part, by its first byte behind the size."""
+    """Return True if a unit is a part, from the first byte after its size field."""
     return bool(buffer[span.byte_offset + span.header_offset] & _PART_FLAG)
 
 
 class PartJoiner:
-    """Takes the parts of one unit in their order, and checks each when it comes.
+    """Collector of the parts of one unit, in stream order. Each part is checked when it is added.
 
     Parameters
     ----------
@@ -74,29 +73,26 @@ class PartJoiner:
 
     @property
     def open(self) -> UnitSpan | None:
-        """The last part taken, when more are to come."""
+        """The last part added, if more parts must follow; otherwise None."""
         return self._spans[-1] if self._spans and self._counter else None
 
     def check_type(self, span: UnitSpan, state: SyntaxState) -> None:
-        """Check that a unit of this type may come now.
+        """Check that a unit of this type is allowed at this point of the stream.
 
         Raises
         ------
         MalformedBitstream
-            It may come nowhere here, or not between these parts.
+            The type is not allowed at this point of the stream, or not between these parts.
         TruncatedBitstream
-            It may not come between these parts, and ends before its counter.
+            The type is not allowed between these parts, and the unit ends before its counter.
         """
-        try:
+        bit_offset = 8 * (span.byte_offset + span.header_offset)
+        with error_place(path=f"{span.path}.nnr_unit_type", bit_offset=bit_offset):
             in_data = self.open is not None and self.open.nnr_unit_type == NnrUnitType.NNR_NDU
             replace(state, data_seen=state.data_seen or in_data).check_order(span.nnr_unit_type)
-        except MalformedBitstream as error:
-            error.path = f"{span.path}.nnr_unit_type"
-            error.bit_offset = 8 * (span.byte_offset + span.header_offset)
-            raise
         if self.open is not None and span.nnr_unit_type != self._spans[0].nnr_unit_type:
             self._require_counter(span)
-            raise self._bad_part(span, "a unit of another type comes before the last part of the one before")
+            raise self._bad_part(span, "a unit of another type interrupts the parts of a unit")
 
     def add(self, span: UnitSpan, state: SyntaxState, trace: Trace | None = None) -> bool:
         """Take a part; tells whether it is the last.
@@ -106,26 +102,26 @@ class PartJoiner:
         Raises
         ------
         BitstreamError
-            Its header is wrong or differs from the first part's, or its counter does not follow.
+            The header is wrong or differs from that of the first part, or the counter is not one less than before.
         LimitExceeded
-            The unit would be larger than max_unit_bytes.
+            The joined unit is larger than max_unit_bytes.
         """
         if not is_part(self._buffer, span):
             if span.nnr_unit_type == NnrUnitType.NNR_NDU:
                 check_header(self._buffer, span, state, self._limits)
-            raise self._bad_part(span, "a whole unit comes before the last part of the one before")
+            raise self._bad_part(span, "a whole unit interrupts the parts of a unit")
         place = span.header_offset + 1
         starts = span.nnr_unit_type == NnrUnitType.NNR_STR and span.size_bytes > place
         if starts and self._buffer[span.byte_offset + place]:
-            # The profile is in it, without which no other part could be read.
-            raise self._bad_part(span, "a start unit does not come in parts")
+            # The syntax of parts depends on the profile, which the start unit holds.
+            raise self._bad_part(span, "a start unit cannot be sent in parts")
         tree = check_header(self._buffer, span, state, self._limits, trace)
         counter = tree["partial_data_counter"]
         if self._spans and counter != self._counter - 1:
-            raise self._bad_part(span, f"part {self._counter - 1} was to follow the part before")
+            raise self._bad_part(span, f"partial_data_counter is {counter}, not {self._counter - 1}")
         header = {name: value for name, value in tree.items() if name not in _VARYING}
         if self._spans and header != self._header:
-            raise self._bad_part(span, "the headers of a unit's parts differ")
+            raise self._bad_part(span, "the parts of a unit have different headers")
         self._header, self._counter = header, counter
         self._spans.append(span)
         self._payloads.append(tree["nnr_partial_unit_payload"])
@@ -139,23 +135,23 @@ class PartJoiner:
         return self._counter == 0
 
     def join(self) -> tuple[bytes, PartPlaces]:
-        """Return the unit as it would stand in a stream, uncut, and where its pieces come from."""
-        first = self._spans[0]
-        start = first.byte_offset + first.header_offset
-        end = first.byte_offset + first.size_bytes - len(self._payloads[0])
-        header = bytes(memoryview(self._buffer)[start:end])
-        head = bytes([header[0] & ~_PART_FLAG]) + header[_TYPE_AND_COUNTER_BYTES:]
-        size = size_field(len(head) + sum(map(len, self._payloads)))
+        """Return the unit as if it had not been split, and the positions of its pieces."""
+        span = self._spans[0]
+        start = span.byte_offset + span.header_offset
+        end = span.byte_offset + span.size_bytes - len(self._payloads[0])
+        part_header = bytes(memoryview(self._buffer)[start:end])
+        header = bytes([part_header[0] & ~_PART_FLAG]) + part_header[_TYPE_AND_COUNTER_BYTES:]
+        size = size_field(len(header) + sum(map(len, self._payloads)))
         places = [
-            (0, first.byte_offset),
+            (0, span.byte_offset),
             (len(size), start),
             (len(size) + 1, start + _TYPE_AND_COUNTER_BYTES),
         ]
-        joined = len(size) + len(head)
+        joined = len(size) + len(header)
         for span, payload in zip(self._spans, self._payloads, strict=True):
             places.append((joined, span.byte_offset + span.size_bytes - len(payload)))
             joined += len(payload)
-        return b"".join([size, head, *self._payloads]), PartPlaces(tuple(places))
+        return b"".join([size, header, *self._payloads]), PartPlaces(tuple(places))
 
     def _require_counter(self, span: UnitSpan) -> None:
         if is_part(self._buffer, span) and span.size_bytes == span.header_offset + 1:
@@ -174,20 +170,26 @@ class PartJoiner:
 
 @dataclass(frozen=True)
 class PartPlaces:
-    """Where the bytes of a joined unit stand in the stream: (byte of the unit, byte of the stream), ascending."""
+    """Map from positions in a joined unit to positions in the stream.
+
+    Attributes
+    ----------
+    pieces : tuple of (int, int)
+        Start of each piece: byte in the unit, byte in the stream; ascending.
+    """
 
     pieces: tuple[tuple[int, int], ...]
 
     def absolute(self, bit: int) -> int:
-        """Return the place in the stream of a bit of the joined unit."""
+        """Return the position in the stream of a bit of the joined unit."""
         index = bisect_right(self.pieces, (bit >> 3, sys.maxsize)) - 1
-        joined, placed = self.pieces[max(0, index)]
-        return bit - 8 * joined + 8 * placed
+        unit_byte, stream_byte = self.pieces[max(0, index)]
+        return bit - 8 * unit_byte + 8 * stream_byte
 
 
 @dataclass(slots=True, unsafe_hash=True)
 class JoinedUnitSpan(UnitSpan):
-    """The first part's place, for a unit that was joined: its size joined, and where its bytes stand."""
+    """Span of the first part of a joined unit, with the joined size and the positions of its bytes."""
 
     joined_bytes: int = 0
     places: PartPlaces = PartPlaces(())
@@ -196,12 +198,12 @@ class JoinedUnitSpan(UnitSpan):
 def join_parts(
     buffer: Any, spans: Sequence[UnitSpan], state: SyntaxState, *, limits: Limits | None = None
 ) -> bytes:
-    """Join all parts of one unit, given in order, into the unit as it would stand in a stream, uncut.
+    """Join all parts of one unit, in stream order, into an unsplit unit.
 
     Raises
     ------
     BitstreamError
-        As `PartJoiner.add`, and when the counters do not go down to 0.
+        See `PartJoiner.add`; also if the last counter is not 0.
 
     Clause: format 2
     """
@@ -215,27 +217,33 @@ def join_parts(
 
 
 def split_unit(unit: bytes, payload_bytes: int, part_bytes: int) -> list[bytes]:
-    """Cut a built unit into parts.
+    """Split a built unit into parts.
 
     Parameters
     ----------
     unit : bytes
-        From `build_unit`.
+        Result of `build_unit`.
     payload_bytes : int
-        How much of its end is payload.
+        Size of the payload at the end of the unit.
     part_bytes : int
-        How much payload a part carries at most.
+        Largest size of the payload of a part.
+
+    Returns
+    -------
+    list of bytes
 
     Raises
     ------
     NotEncodable
-        When that makes more than 256 parts.
+        There would be more than 256 parts.
     """
     header_offset = 4 if unit[0] & 0x80 else 2
     header, payload = unit[header_offset : len(unit) - payload_bytes], unit[len(unit) - payload_bytes :]
     pieces = [payload[start : start + part_bytes] for start in range(0, max(1, len(payload)), part_bytes)]
     if len(pieces) > 256:
-        raise NotEncodable(f"a unit has at most 256 parts, not {len(pieces)}", element="partial_data_counter")
+        raise NotEncodable(
+            f"a unit must have at most 256 parts, not {len(pieces)}", element="partial_data_counter"
+        )
     parts = []
     for counter, piece in zip(range(len(pieces) - 1, -1, -1), pieces, strict=True):
         body = bytes([header[0] | _PART_FLAG, counter]) + header[1:] + piece
@@ -258,7 +266,7 @@ def iter_units(
     buffer : bytes-like
         The whole stream.
     state : SyntaxState, optional
-        What the units before the first said.
+        State before the first unit.
     limits : Limits, optional
     spans : iterable of UnitSpan, optional
         The units to parse, instead of all.
@@ -269,10 +277,10 @@ def iter_units(
     Yields
     ------
     UnitSpan
-        Where the unit is; a `JoinedUnitSpan` for a joined one.
+        Position of the unit; a `JoinedUnitSpan` for a joined unit.
     Unit
     SyntaxState
-        What was known before the unit.
+        State before the unit.
     """
     state = state or SyntaxState()
     joiner: PartJoiner | None = None

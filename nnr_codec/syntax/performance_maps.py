@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The performance maps of parameter sets.
+"""Syntax of the performance maps of parameter sets.
 
-A counted list holds one entry less than its count says: the peer writes and reads them so.
+A list has one entry less than its coded count, as NNCodec writes and reads it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nnr_codec.model import (
 from nnr_codec.syntax.descriptors import byte_alignment, flt, u, ue
 from nnr_codec.syntax.grammar import Repeat, Syntax, Tree
 
-# A mask has a bit for each class, and u(8) counts up to 255 of them.
+# A mask has one bit per class, and u(8) counts up to 255 classes.
 _LARGEST_MASK = (1 << 256) - 1
 
 SPARSIFICATION_PERFORMANCE_MAP = Syntax(
@@ -104,13 +104,13 @@ DECOMPOSITION_PERFORMANCE_MAP = Syntax(
 
 
 class _Map(NamedTuple):
-    """How a map's elements and the fields of its entries' dataclass belong together."""
+    """Correspondence between the elements of a map and the fields of the dataclass of its entries."""
 
     prefix: str
     count_element: str
     entry: Callable[..., Any]
     scalars: tuple[str, ...]
-    lists: dict[str, str]  # field, which is the element too: its count, written one too high
+    lists: dict[str, str]  # name of a list, in syntax and dataclass, to the element of its count plus 1
 
 
 _MAPS = {
@@ -140,17 +140,17 @@ _MAPS = {
 
 
 def performance_maps(tree: Tree) -> PerformanceMaps:
-    """Return the meaning of a parameter set's maps."""
+    """Return the maps of a parsed parameter set."""
     present = {}
     for name, layout in _MAPS.items():
-        found = tree.get(f"{name}_performance_map")
-        if found is not None:
-            present[name] = tuple(_entry(layout, entry) for entry in found["entry"])
+        map_tree = tree.get(f"{name}_performance_map")
+        if map_tree is not None:
+            present[name] = tuple(_entry(layout, entry) for entry in map_tree["entry"])
     return PerformanceMaps(**present)
 
 
 def performance_map_trees(maps: PerformanceMaps) -> Tree:
-    """Return the syntax elements of the maps that there are."""
+    """Return the syntax elements of the maps that are not None."""
     trees = {}
     for name, layout in _MAPS.items():
         entries = getattr(maps, name)

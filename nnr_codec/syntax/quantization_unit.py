@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The quantisation unit."""
+"""Syntax of the quantisation unit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NNR_QUANTIZATION_UNIT_HEADER = Syntax(
     "quantization_compression_format" / u(8, TopologyCompressionFormat),
     clause="format 2",
 )
-# A deflate stream holds zero bytes, which a st(v) cannot.
+# A deflate stream contains zero bytes, which st(v) cannot.
 NNR_QUANTIZATION_UNIT_PAYLOAD = Syntax(
     "nnr_quantization_unit_payload",
     IfPresent("quantization_compression_format == 0", "quantization_data" / st()).or_else(
@@ -28,7 +28,7 @@ NNR_QUANTIZATION_UNIT_PAYLOAD = Syntax(
 
 
 def quantization_unit(tree: Tree, limits: Limits, **every_unit: Any) -> QuantizationUnit:
-    """Return the meaning of a parsed unit."""
+    """Return the unit of a parsed tree."""
     compression = TopologyCompressionFormat(tree["quantization_compression_format"])
     content = tree["quantization_data"]
     if compression is TopologyCompressionFormat.NNR_DFL:
@@ -39,7 +39,7 @@ def quantization_unit(tree: Tree, limits: Limits, **every_unit: Any) -> Quantiza
 
 
 def quantization_unit_tree(unit: QuantizationUnit) -> Tree:
-    """Return the syntax elements that say it."""
+    """Return the syntax elements of a unit."""
     deflated = unit.compression_format == TopologyCompressionFormat.NNR_DFL
     content = unit.quantization_data
     return {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The start unit."""
+"""Syntax of the start unit."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NNR_START_UNIT_PAYLOAD = Syntax("nnr_start_unit_payload", clause="format 2")
 
 
 def start_unit(tree: Tree, **every_unit: Any) -> StartUnit:
-    """Return the meaning of a parsed unit."""
+    """Return the unit of a parsed tree."""
     return StartUnit(tree["general_profile_idc"], **every_unit)
 
 
 def start_unit_tree(unit: StartUnit) -> Tree:
-    """Return the syntax elements that say it."""
+    """Return the syntax elements of a unit."""
     return {"general_profile_idc": unit.general_profile_idc}

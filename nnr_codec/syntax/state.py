@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the units before this one said that this one's syntax depends on."""
+"""Parse state: the values of earlier units that the syntax of a unit depends on."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ from nnr_codec.syntax.data_unit_meaning import tensor_sizes
 
 @dataclass(slots=True, unsafe_hash=True)
 class SyntaxState:
-    """Passed to every parse and build, and replaced by ``state.after(unit)``.
+    """State before a unit, an argument of every parse and build. ``state.after(unit)`` returns the next state.
 
-    Nobody changes it. It is not frozen: there is one for each tensor, and frozen ones take three times as long to make.
+    Treat it as immutable. It is not a frozen dataclass because one is created per tensor, and a frozen one takes three times
+    as long to create.
 
     Attributes
     ----------
     general_profile_idc : int or None
         None before the start unit.
     mps, lps : ModelParameterSet, LayerParameterSet or None
-        The parameter sets read last.
+        Most recent parameter sets.
     quantization : Quantization or None
-        In force for the next data unit: the layer set's, else the model set's.
+        Quantisation of the next data unit: that of the layer parameter set or, without one, of the model parameter set.
     reference_list : tuple of str
-        Names that indices refer to, from a topology unit.
+        Names of a topology unit, which later units refer to by index.
     data_seen : bool
-        Whether a compressed data unit came already.
+        True after the first compressed data unit.
     total_elements : int
         Elements of all tensors so far.
     """
@@ -54,7 +55,7 @@ class SyntaxState:
     total_elements: int = 0
 
     def variables(self) -> dict[str, Any]:
-        """Return the syntax elements of earlier units that later tables read."""
+        """Return the variables of earlier units that conditions of later tables read."""
         mps = self.mps
         return {
             "general_profile_idc": 1 if self.general_profile_idc is None else self.general_profile_idc,
@@ -67,9 +68,9 @@ class SyntaxState:
         }
 
     def after(self, unit: AnyUnit) -> SyntaxState:
-        """Return the state behind ``unit``."""
+        """Return the state after ``unit``."""
         if isinstance(unit, DataUnit):
-            # The case that comes for every tensor; replace() takes three times as long.
+            # This case occurs for every tensor. replace() takes three times as long.
             total_elements = self.total_elements + sum(tensor_sizes(unit.header))
             return SyntaxState(
                 self.general_profile_idc,
@@ -93,59 +94,61 @@ class SyntaxState:
         return self
 
     def check_order(self, nnr_unit_type: int) -> None:
-        """Check that a unit of this type may come now.
+        """Check that a unit of this type is allowed at this point of the stream.
 
         Raises
         ------
         MalformedBitstream
-            With ``element`` and ``clause``; the caller knows the place.
+            The order of units is wrong. The error has ``element`` and ``clause``; the caller adds the place.
         """
-        wrong = None
+        fault = None
         if nnr_unit_type == NnrUnitType.NNR_STR:
             if self.general_profile_idc is not None:
-                wrong = "there is a second start unit"
+                fault = "there is a second start unit"
         elif self.general_profile_idc is None:
-            wrong = "the first unit is not a start unit"
+            fault = "the first unit is not a start unit"
         elif nnr_unit_type == NnrUnitType.NNR_MPS:
             if self.mps is not None:
-                wrong = "there is a second model parameter set"
+                fault = "there is a second model parameter set"
             elif self.data_seen:
-                wrong = "the model parameter set comes after a compressed data unit"
-        if wrong is not None:
-            raise MalformedBitstream(wrong, element="nnr_unit_type", clause="format 2")
+                fault = "the model parameter set comes after a compressed data unit"
+        if fault is not None:
+            raise MalformedBitstream(fault, element="nnr_unit_type", clause="format 2")
 
     def check_size(self, header: DataUnitHeader, stream_bytes: int, limits: Limits) -> None:
-        """Check that a data unit's tensors, and all so far with them, may be allocated.
+        """Check the size of a data unit's tensors, and of all tensors so far, before allocation.
 
         Raises
         ------
         LimitExceeded
-            With ``element`` and ``clause``; the caller knows the place.
+            A limit on elements or expansion is exceeded. The error has ``element`` and ``clause``; the caller adds the place.
         """
         sizes = check_tensor_sizes(header, limits)
         total = self.total_elements + sum(sizes)
         ratio, floor = limits.max_expansion_ratio, limits.expansion_floor_bytes
-        wrong, element = None, "tensor_dimensions"
+        fault, element = None, "tensor_dimensions"
         if limits.max_total_elements is not None and total > limits.max_total_elements:
-            wrong = f"tensors of {total} elements, and max_total_elements is {limits.max_total_elements}"
-            # It is no element of this unit that is too large, but what it adds.
+            fault = (
+                f"the tensors have {total} elements, and max_total_elements is {limits.max_total_elements}"
+            )
+            # No element of this unit is too large by itself, so the error names the payload.
             element = "nnr_compressed_data_unit_payload"
         elif ratio is not None and 4 * total > max(floor, ratio * stream_bytes):
-            wrong = f"{4 * total} bytes from a stream of {stream_bytes}, and max_expansion_ratio is {ratio}"
-        if wrong is not None:
-            raise LimitExceeded(wrong, element=element, clause="format 3")
+            fault = f"{4 * total} bytes decoded from a stream of {stream_bytes}, and max_expansion_ratio is {ratio}"
+        if fault is not None:
+            raise LimitExceeded(fault, element=element, clause="format 3")
 
 
 def check_tensor_sizes(header: DataUnitHeader, limits: Limits) -> list[int]:
-    """Check that each tensor of a data unit may be allocated; returns their sizes.
+    """Check the size of each tensor of a data unit, and return the sizes.
 
     Raises
     ------
     LimitExceeded
-        With ``element`` and ``clause``; the caller knows the place.
+        A tensor exceeds ``max_tensor_elements``. The error has ``element`` and ``clause``; the caller adds the place.
     """
     sizes, bound = tensor_sizes(header), limits.max_tensor_elements
     if bound is not None and max(sizes, default=0) > bound:
-        wrong = f"a tensor of {max(sizes)} elements, and max_tensor_elements is {bound}"
-        raise LimitExceeded(wrong, element="tensor_dimensions", clause="format 3")
+        fault = f"a tensor has {max(sizes)} elements, and max_tensor_elements is {bound}"
+        raise LimitExceeded(fault, element="tensor_dimensions", clause="format 3")
     return sizes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stream of units: found by their sizes, without looking inside."""
+"""Iteration over the units of a stream by their size fields, without parsing them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from nnr_codec.model import Limits, NnrUnitType
 
 @dataclass(slots=True, unsafe_hash=True)
 class UnitSpan:
-    """Where a unit is. Nobody changes it; it is not frozen because there is one for each tensor, as with `SyntaxState`.
+    """Position of a unit in its stream. Treat it as immutable; it is not frozen for speed, like `SyntaxState`.
 
     Attributes
     ----------
     index : int
-        0 for the first unit.
+        Index of the unit; 0 for the first unit.
     byte_offset, size_bytes : int
-        Its place in the stream; the size includes the size field.
+        Position and size in the stream, including the size field.
     nnr_unit_type : int
         0..63.
     header_offset : int
-        Bytes of the size field, behind which the header starts: 2 or 4.
+        Size of the size field, in bytes: 2 or 4. The unit header follows it.
     """
 
     index: int
@@ -35,24 +35,24 @@ class UnitSpan:
 
     @property
     def path(self) -> str:
-        """The unit's path, ``nnr_unit[3]``."""
+        """Path of the unit, such as ``nnr_unit[3]``."""
         return f"nnr_unit[{self.index}]"
 
 
 def iter_unit_spans(
     buffer: Any, limits: Limits | None = None, *, start: int = 0, end: int | None = None, index: int = 0
 ) -> Iterator[UnitSpan]:
-    """Go through the units by their sizes.
+    """Yield the span of each unit.
 
     Parameters
     ----------
     buffer : bytes-like
-        The whole stream; a memory map is only touched at the first bytes of units.
+        The whole stream. Only the first bytes of each unit are read, so a memory map loads few pages.
     limits : Limits, optional
     start, end : int
-        Bytes between which to look, where it is known that units start and end there.
+        Range of bytes; both must be unit boundaries. By default the whole stream.
     index : int
-        The number of the unit at `start`.
+        Index of the unit at `start`.
 
     Yields
     ------
@@ -61,11 +61,11 @@ def iter_unit_spans(
     Raises
     ------
     TruncatedBitstream
-        When a unit reaches beyond the buffer.
+        A unit extends beyond the buffer.
     MalformedBitstream
-        When a unit is smaller than its own size field and type, or the stream is empty.
+        A unit is smaller than its size field and header, or the stream is empty.
     LimitExceeded
-        For max_stream_bytes, max_units and max_unit_bytes.
+        The stream exceeds max_stream_bytes, max_units or max_unit_bytes.
 
     Clause: format 2
     """
@@ -82,7 +82,7 @@ def iter_unit_spans(
     while offset < end:
         field_bytes = 4 if view[offset] & 0x80 else 2
         size = int.from_bytes(view[offset : offset + field_bytes], "big")
-        size &= (1 << (8 * field_bytes - 1)) - 1  # without nnr_unit_size_flag
+        size &= (1 << (8 * field_bytes - 1)) - 1  # remove nnr_unit_size_flag
         fits = offset + field_bytes <= end and field_bytes < size <= end - offset
         if not fits or index >= max_units or size > max_unit_bytes:
             _refuse(index, offset, end, field_bytes, size, limits)
@@ -121,10 +121,10 @@ def _refuse(index: int, offset: int, end: int, field_bytes: int, size: int, limi
 
 
 def _check_count(view: memoryview, start: int, end: int, limits: Limits) -> None:
-    """Refuse a stream of too many units before the walk over them, ten times faster than that."""
+    """Raise for a stream of too many units. This loop is ten times as fast as the iteration over spans."""
     bound = limits.max_units
     largest = end if limits.max_unit_bytes is None else limits.max_unit_bytes
-    # A unit has 3 bytes at least: most streams cannot hold too many.
+    # A unit has at least 3 bytes, so most streams are too short for too many units.
     if bound is None or end - start <= 3 * bound:
         return
     offset = start
@@ -135,20 +135,22 @@ def _check_count(view: memoryview, start: int, end: int, limits: Limits) -> None
         if size & 0x8000:
             size, field_bytes = int.from_bytes(view[offset : offset + 4], "big") & 0x7FFFFFFF, 4
         if size <= field_bytes or size > largest:
-            return  # the walk tells what is wrong
+            return  # the iteration raises the error
         if count == bound:
             _limit(count + 1, bound, "max_units", f"nnr_unit[{count}]", 8 * offset)
         offset += size
 
 
 def quick_name(buffer: Any, span: UnitSpan) -> bytes | None:
-    """Read the name of a unit's only tensor, without the grammar: a hundred times faster, to look for one.
+    """Return the name of a unit's only tensor without a full parse, to search a tensor a hundred times faster.
+
+    The result is meaningless in a stream that refers to its tensors by index.
 
     Returns
     -------
     bytes or None
-        None when it takes the grammar to tell: another type of unit, several tensors, a part of a unit, a
-        name that does not end. In a stream that refers to its tensors by index the answer means nothing.
+        None if a full parse is necessary: another type of unit, several tensors, a part of a unit, or a name without
+        terminator.
 
     Clause: format 3
     """
@@ -159,34 +161,38 @@ def quick_name(buffer: Any, span: UnitSpan) -> bytes | None:
     # partial_data_counter_present_flag, and nnr_multiple_topology_elements_present_flag.
     if buffer[start] & 0x01 or buffer[start + 1] & 0x04:
         return None
-    reach = 64
+    chunk_bytes = 64
     while True:
-        head = bytes(buffer[start + 2 : min(end, start + 2 + reach)])
-        length = head.find(0)
+        chunk = bytes(buffer[start + 2 : min(end, start + 2 + chunk_bytes)])
+        length = chunk.find(0)
         if length >= 0:
-            return head[:length]
-        if start + 2 + reach >= end:
+            return chunk[:length]
+        if start + 2 + chunk_bytes >= end:
             return None
-        reach *= 8
+        chunk_bytes *= 8
 
 
 def size_field(n_bytes: int) -> bytes:
-    """Return the size field that goes before ``n_bytes`` of header and payload; the short one where it
-    suffices.
+    """Return the size field of a unit with ``n_bytes`` of header and payload, in the shortest form.
+
+    Raises
+    ------
+    NotEncodable
+        The unit would have 2 GiB or more.
 
     Clause: format 2
     """
     if n_bytes + 2 < 1 << 15:
         return (n_bytes + 2).to_bytes(2, "big")
     if n_bytes + 4 >= 1 << 31:
-        raise NotEncodable("a unit has less than 2 GiB", element="nnr_unit_size", clause="format 2")
+        raise NotEncodable("a unit must be smaller than 2 GiB", element="nnr_unit_size", clause="format 2")
     return (n_bytes + 4 | 1 << 31).to_bytes(4, "big")
 
 
 def _limit(value: int, bound: int | None, name: str, path: str, bit_offset: int) -> None:
     if bound is not None and value > bound:
         raise LimitExceeded(
-            f"{value} is beyond {name}, which is {bound}",
+            f"{value} exceeds {name}, which is {bound}",
             path=path,
             bit_offset=bit_offset,
             element="nnr_unit_size",

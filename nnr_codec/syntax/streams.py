@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What syntax elements read from and write to: bits, and how to treat them."""
+"""Bit reader and bit writer with the parse options that syntax elements need."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from nnr_codec.syntax.trace import Trace
 
 
 class SyntaxReader(BitReader):
-    """A bit reader that knows how to treat what is read.
+    """Bit reader with parse options.
 
     Attributes
     ----------
     root : str
-        Path of the whole, such as ``nnr_unit[3]``.
+        Path of the root of the tree, such as ``nnr_unit[3]``.
     limits : Limits
     strict : bool
-        Whether a value that the format forbids is an error or only a fault noted in the trace.
+        True raises an error for a forbidden value. False only records it in the trace.
     trace : Trace or None
     """
 
@@ -43,19 +43,19 @@ class SyntaxReader(BitReader):
         self.trace = trace
 
     def bits_between(self, start: int, end: int) -> int:
-        """Return bits that were already passed, as one unsigned integer."""
-        last = (end + 7) >> 3
-        return int.from_bytes(self._view[start >> 3 : last], "big") >> (8 * last - end) & (
+        """Return the bits from `start` to `end` as one unsigned integer; the position does not change."""
+        end_byte = (end + 7) >> 3
+        return int.from_bytes(self._view[start >> 3 : end_byte], "big") >> (8 * end_byte - end) & (
             (1 << (end - start)) - 1
         )
 
     def view_between(self, start: int, end: int) -> memoryview:
-        """Return whole bytes that were already passed."""
+        """Return the whole bytes from bit `start` to bit `end`; the position does not change."""
         return self._view[start >> 3 : end >> 3]
 
 
 class SyntaxWriter(BitWriter):
-    """A bit writer that knows how to treat what is written; ``strict`` and ``root`` as in `SyntaxReader`."""
+    """Bit writer with build options; ``strict`` and ``root`` as in `SyntaxReader`."""
 
     __slots__ = ("root", "strict")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``topology_elements_ids_list()``, by name and by index."""
+"""Syntax of ``topology_elements_ids_list()``, with names or with indices."""
 
 from __future__ import annotations
 
@@ -26,9 +26,15 @@ TOPOLOGY_ELEMENTS_INDEX_LIST = Syntax(
 
 
 def ids_list_tree(ids: tuple[str, ...] | tuple[int, ...], key: str) -> Tree:
-    """Return the tree of a list; the format has no list of fewer than two."""
+    """Return the tree of a list.
+
+    Raises
+    ------
+    NotEncodable
+        The list has fewer than two entries.
+    """
     if len(ids) < 2:
         raise NotEncodable(
-            "a list of topology elements has two or more", element="count_topology_elements_minus2"
+            "a list of topology elements must have two or more", element="count_topology_elements_minus2"
         )
     return {"count_topology_elements_minus2": len(ids) - 2, key: list(ids)}

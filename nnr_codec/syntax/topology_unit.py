@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The topology unit, and the inflation that it shares with the quantisation unit."""
+"""Syntax of the topology unit, and bounded inflation of deflate streams."""
 
 from __future__ import annotations
 
@@ -37,9 +37,18 @@ NNR_TOPOLOGY_UNIT_PAYLOAD = Syntax(
 
 
 def inflate(octets: bytes | memoryview, limits: Limits, element: str) -> bytes:
-    """Inflate a deflate stream, with the zlib wrapper or without, into at most ``max_topology_bytes``.
+    """Inflate a deflate stream, with or without zlib wrapper, to at most ``max_topology_bytes``.
 
-    One zero byte may follow, for readers that take the field as text.
+    One zero byte may follow the deflate stream, because some encoders write the field as text.
+
+    Raises
+    ------
+    MalformedBitstream
+        The data is not a deflate stream, or bytes follow it.
+    TruncatedBitstream
+        The deflate stream is incomplete.
+    LimitExceeded
+        The inflated size exceeds ``max_topology_bytes``.
     """
     head = bytes(octets[:2])
     wrapped = len(head) == 2 and head[0] & 15 == 8 and int.from_bytes(head, "big") % 31 == 0
@@ -61,14 +70,12 @@ def inflate(octets: bytes | memoryview, limits: Limits, element: str) -> bytes:
 
 
 def without_terminator(octets: bytes | memoryview) -> bytes:
-    """Return the bytes without the one zero byte that may end them: both ``st(v)`` and ``bs(v)`` are in
-    use.
-    """
+    """Return the bytes without one trailing zero byte. Some encoders write ``st(v)``, others ``bs(v)``."""
     return bytes(octets[:-1] if len(octets) and octets[-1] == 0 else octets)
 
 
 def topology_unit(tree: Tree, limits: Limits, **every_unit: Any) -> TopologyUnit:
-    """Return the meaning of a parsed unit."""
+    """Return the unit of a parsed tree."""
     compression = TopologyCompressionFormat(tree["topology_compression_format"])
     names: tuple[str, ...] = ()
     content = b""
@@ -86,7 +93,7 @@ def topology_unit(tree: Tree, limits: Limits, **every_unit: Any) -> TopologyUnit
 
 
 def topology_unit_tree(unit: TopologyUnit) -> Tree:
-    """Return the syntax elements that say it."""
+    """Return the syntax elements of a unit."""
     tree: Tree = {
         "topology_storage_format": int(unit.storage_format),
         "topology_compression_format": int(unit.compression_format),

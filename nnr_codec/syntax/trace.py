@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trace: one event for each syntax element read or written."""
+"""Trace of a parse: one event per syntax element."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from nnr_codec.errors import NnrError
 
 @dataclass(frozen=True, slots=True)
 class TraceEvent:
-    """One syntax element as it stood in the stream.
+    """One syntax element of a stream.
 
     Attributes
     ----------
     path : str
-        ``nnr_unit[3].tensor_dimensions[1]``.
+        Path in the tree, such as ``nnr_unit[3].tensor_dimensions[1]``.
     element : str
-        The standard's spelling, without index.
+        Name in the standard's spelling, without index.
     descriptor : str
-        ``u(8)``; a size or order that depends on other elements is given as its number here.
+        Descriptor such as ``u(8)``. A size or order that depends on other elements is replaced by its value.
     bit_offset : int
         Absolute position of the first bit in the stream.
     n_bits : int
-        How many bits it takes; less than the element wants where the stream ends inside it.
+        Number of bits. It is less than the size of the element if the stream ends inside the element.
     raw : int or bytes or memoryview
-        The bits as an unsigned integer; bytes for ``st(v)``, a view for ``bs(v)``.
+        Bits as an unsigned integer; bytes for ``st(v)``, a view for ``bs(v)``.
     value : int or float or str or bytes or memoryview or None
-        What it says; None when it could not be read whole.
+        Value; None if the element could not be read completely.
     symbol : str or None
-        The name of an enumeration's value.
+        Name of an enumeration's value.
     clause : str
-        Where the specification defines it.
+        Clause of the specification that defines the element.
     fault : NnrError or None
-        Why a decoder refuses it.
+        Error that a strict decoder raises.
     """
 
     path: str
@@ -50,17 +50,17 @@ class TraceEvent:
 
 
 class Trace(list[TraceEvent]):
-    """Events in stream order. What was read before a fault stays."""
+    """Events in stream order. Events before a fault are kept."""
 
     __slots__ = ()
 
     def at_bit(self, bit_offset: int) -> TraceEvent | None:
-        """Return the element that holds a bit, None for a bit that nothing claims."""
+        """Return the event whose element holds a bit, or None."""
         for event in self:
             if event.bit_offset <= bit_offset < event.bit_offset + event.n_bits:
                 return event
         return None
 
     def by_path(self, path: str) -> TraceEvent | None:
-        """Return the element at a path."""
+        """Return the event of a path, or None."""
         return next((event for event in self if event.path == path), None)

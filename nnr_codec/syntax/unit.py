@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The NNR unit: the one table from which every other is reached."""
+"""Syntax of the NNR unit: the root table, which refers to all others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ UNIT_PAYLOADS = {
     NnrUnitType.NNR_AGG: NNR_AGGREGATE_UNIT_PAYLOAD,
 }
 
-# Reserved and unspecified types have no header that is known: all of them is body.
+# Reserved and unspecified types have no known header, so the whole unit is body.
 _NO_HEADER = Syntax("", clause="format 2")
 _UNKNOWN_BODY = Syntax("", "nnr_unit_payload" / bs(), clause="format 2")
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The walks over the one declaration: parse, build, trace; and between trees and what they mean.
+"""Parsing, building and tracing of units with the syntax tables.
 
-The tree is the raw level: nested dicts and lists of ``{element: value}`` just as written, forbidden
-values included.
-The unit is the meaning, and everything the format demands holds for it.
+A tree is the raw level: nested dicts and lists of ``{element: value}`` as coded, including forbidden values. A unit is the
+meaning: a dataclass that satisfies all requirements of the format.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from nnr_codec.errors import BitstreamError, MalformedBitstream, NotEncodable
@@ -42,7 +42,7 @@ from nnr_codec.syntax.trace import Trace
 from nnr_codec.syntax.unit import NNR_UNIT
 
 _DEFAULT_LIMITS = Limits()
-#: A size of 31 bits that is not known yet: four bytes, which `size_field` replaces.
+#: Placeholder of a size field of four bytes, which `size_field` replaces.
 _UNSIZED = {"nnr_unit_size_flag": 1, "nnr_unit_size": 0}
 
 
@@ -62,24 +62,24 @@ def parse_tree(
     buffer : bytes-like
         The whole stream.
     span : UnitSpan
-        Where the unit is.
+        Position of the unit.
     state : SyntaxState
-        What the units before said.
+        State before the unit.
     limits : Limits, optional
     strict : bool
-        Whether values that the format forbids raise; else they are only marked in the trace.
+        True raises an error for a forbidden value. False only records it in the trace.
     trace : Trace, optional
-        Receives an event for each element, in stream order; what came before a fault stays in it.
+        Receives an event per element, in stream order, up to a fault.
 
     Returns
     -------
     dict
-        Nested plain dicts and lists. Bytes up to the unit's end are views of ``buffer``.
+        Nested dicts and lists. A ``bs(v)`` element is a view of ``buffer``.
 
     Raises
     ------
     BitstreamError
-        When the elements cannot be told apart, or when strict.
+        A fault prevents further parsing or, with `strict`, any fault occurs.
     """
     return _parse(_reader(buffer, span, limits or _DEFAULT_LIMITS, strict, trace), span, state)
 
@@ -92,9 +92,9 @@ def _reader(buffer: Any, span: UnitSpan, limits: Limits, strict: bool, trace: Tr
 
 def _parse(reader: SyntaxReader, span: UnitSpan, state: SyntaxState) -> Tree:
     tree: Tree = NNR_UNIT.parse_stream(reader, **state.variables())
-    if reader.strict and reader.bits_left:
+    if reader.strict and reader.remaining_bits:
         raise MalformedBitstream(
-            f"{reader.bits_left >> 3} bytes follow the unit's last element",
+            f"{reader.remaining_bits >> 3} bytes follow the unit's last element",
             path=span.path,
             bit_offset=reader.bit_offset,
             element="nnr_unit_size",
@@ -112,30 +112,30 @@ def parse_unit(
     limits: Limits | None = None,
     stream_bytes: int | None = None,
 ) -> AnyUnit:
-    """Parse a unit and check everything that can be checked before its payload is decoded.
+    """Parse a unit and check all constraints that do not need the decoded payload.
 
     Parameters
     ----------
     buffer, span, state, trace, limits
         As in `parse_tree`.
     stream_bytes : int, optional
-        What max_expansion_ratio is measured against, where it is not the size of ``buffer``.
+        Size of the stream for max_expansion_ratio; by default the size of ``buffer``.
 
     Returns
     -------
     Unit
-        Of the dataclass of its type. Payloads and bodies are views of ``buffer``.
+        Dataclass of the unit type. Payloads and bodies are views of ``buffer``.
 
     Raises
     ------
     BitstreamError
-        With path, absolute bit offset, element and clause.
+        The unit is faulty. The error has path, absolute bit offset, element and clause.
     """
     limits = limits or _DEFAULT_LIMITS
-    try:
+    with _element_place(buffer, span, state, limits):
         state.check_order(span.nnr_unit_type)
         tree = None
-        # Of other units there are few.
+        # The generated parser covers data units only; a stream has few other units.
         if trace is None and span.nnr_unit_type == NnrUnitType.NNR_NDU:
             end = span.byte_offset + span.size_bytes
             tree = parse_plainly(memoryview(buffer), span.byte_offset, end, span.nnr_unit_type, state, limits)
@@ -146,36 +146,39 @@ def parse_unit(
             state.check_size(
                 unit.header, memoryview(buffer).nbytes if stream_bytes is None else stream_bytes, limits
             )
+    return unit
+
+
+@contextmanager
+def _element_place(buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits) -> Iterator[None]:
+    """Complete errors that have no bit offset with the place of their element."""
+    try:
+        yield
     except BitstreamError as error:
         if error.bit_offset is None:
             locate(error, buffer, span, state, limits)
         raise
-    return unit
 
 
 def check_header(
     buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits, trace: Trace | None = None
 ) -> Tree:
-    """Parse a unit that is a part or stands between parts, and check what its header says by itself.
+    """Parse a part of a unit, or a unit between parts, and check its header.
 
     Raises
     ------
     BitstreamError
-        With path, absolute bit offset, element and clause.
+        The header is faulty. The error has path, absolute bit offset, element and clause.
     """
-    try:
+    with _element_place(buffer, span, state, limits):
         tree = _parse(_reader(buffer, span, limits, True, trace), span, state)
         if span.nnr_unit_type == NnrUnitType.NNR_NDU:
             check_tensor_sizes(data_unit_header(tree), limits)
-    except BitstreamError as error:
-        if error.bit_offset is None:
-            locate(error, buffer, span, state, limits)
-        raise
     return tree
 
 
 def locate(error: BitstreamError, buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits) -> None:
-    """Complete an error about a value's meaning with the place of the element: only a trace knows it."""
+    """Complete an error about the meaning of a value with the place of its element, which a trace finds."""
     error.path = f"{span.path}.{error.path or error.element}"
     error.element = error.element or error.path.rpartition(".")[2]
     error.bit_offset = 8 * span.byte_offset
@@ -214,15 +217,13 @@ def _meaning(tree: Tree, limits: Limits) -> AnyUnit:
 def build_tree(tree: Tree, state: SyntaxState, *, strict: bool = False) -> bytes:
     """Build a unit from its syntax elements.
 
-    Whatever can be written is written, forbidden values too, unless ``strict``. Reserved bits and byte
-    alignments that
-    are not given get the value that the format wants, and so does the size.
+    Forbidden values are written unless ``strict``. The size, reserved bits and byte alignments may be omitted; they then get
+    the values that the format requires.
 
     Raises
     ------
     NotEncodable
-        With path and element, when an element is missing, has no place, or has a value that its bits
-        cannot hold.
+        An element is missing, unexpected, or does not fit its bits. The error has path and element.
     """
     sized = "nnr_unit_size" in tree
     if not sized:
@@ -246,26 +247,30 @@ def build_unit(unit: AnyUnit, state: SyntaxState) -> bytes:
     Parameters
     ----------
     unit : Unit
-        For a data unit the payload is written as it is.
+        The payload of a data unit is copied unchanged.
     state : SyntaxState
-        What the units before say.
+        State before the unit.
+
+    Returns
+    -------
+    bytes
 
     Raises
     ------
     NotEncodable
-        With path and element, when the format has no way to say it.
+        The format cannot represent the unit. The error has path and element.
     """
     kind, tree = _elements(unit, state)
     tree["nnr_unit_type"] = int(kind)
     tree["independently_decodable_flag"] = int(unit.independently_decodable_flag)
     tree["partial_data_counter_present_flag"] = 0
-    # Of other units there are few.
+    # The generated builder covers data units only; a stream has few other units.
     if kind == NnrUnitType.NNR_NDU:
         built = build_plainly({**tree, **_UNSIZED}, kind, state)
         if built is not None:
-            head, payload = built
-            # Joined once: the payload may be large.
-            return b"".join((size_field(len(head) - 4 + len(payload)), memoryview(head)[4:], payload))
+            header, payload = built
+            # One join: the payload may be large.
+            return b"".join((size_field(len(header) - 4 + len(payload)), memoryview(header)[4:], payload))
     return build_tree(tree, state, strict=True)
 
 
@@ -288,8 +293,10 @@ def _elements(unit: AnyUnit, state: SyntaxState) -> tuple[int, Tree]:
         return NnrUnitType.NNR_AGG, {"nnr_aggregate_unit_body": unit.body}
     if isinstance(unit, UnknownUnit):
         if unit.nnr_unit_type <= max(NnrUnitType):
-            raise NotEncodable("this type of unit is known", element="nnr_unit_type")
+            raise NotEncodable(
+                "an UnknownUnit must have a reserved or unspecified type", element="nnr_unit_type"
+            )
         return unit.nnr_unit_type, {"nnr_unit_payload": unit.body}
     raise NotEncodable(
-        f"{type(unit).__name__} is not built: split_unit() cuts a built unit", element="nnr_unit_type"
+        f"{type(unit).__name__} cannot be built; split_unit() splits a built unit", element="nnr_unit_type"
     )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other forms of a model's tensors that the format carries and takes fewer bits for.
+"""Transforms of a model's tensors that reduce the size of its stream.
 
-Each function makes arrays or `Block` values for `nnr_codec.encode`; ``decode(recompose=True)`` undoes what has an inverse.
+Each function returns arrays or `Block` values for `nnr_codec.encode`. ``decode(recompose=True)`` inverts the transforms that
+have an inverse.
 """
 
 from nnr_codec.transform.batch_norm import BatchNorm, fold_batch_norm, unfold_batch_norm

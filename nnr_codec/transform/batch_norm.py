@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batch norm as a local scaling and a bias: two vectors in the place of four or five.
+"""Batch-norm folding: a local scaling and a bias replace the four or five vectors of a layer and its batch norm.
 
 Clause: format 4 (LS), ICIP 2021.
 """
@@ -18,18 +18,18 @@ from nnr_codec.transform.block import Block
 
 @dataclass(frozen=True)
 class BatchNorm:
-    """Names of a batch norm's tensors, and of the layer it follows.
+    """Names of the tensors of a layer and of the batch norm after it.
 
     Attributes
     ----------
     weight : str
-        The layer's weight, outputs first.
-    bias : str or None
-        The layer's bias, if it has one.
+        Weight of the layer. Its first dimension is the outputs.
     gamma, beta, mean, var : str
-        The norm's; ``bn.weight``, ``bn.bias``, ``bn.running_mean``, ``bn.running_var`` in PyTorch.
+        Tensors of the batch norm: ``bn.weight``, ``bn.bias``, ``bn.running_mean`` and ``bn.running_var`` in PyTorch.
+    bias : str or None
+        Bias of the layer, if it has one.
     epsilon : float
-        Added to the variance.
+        Constant added to the variance.
     """
 
     weight: str
@@ -42,7 +42,17 @@ class BatchNorm:
 
     @classmethod
     def of_modules(cls, layer: str, norm: str, *, bias: bool = False, epsilon: float = 1e-5) -> BatchNorm:
-        """Return the names PyTorch gives the tensors of two modules."""
+        """Return the names of the tensors of two PyTorch modules.
+
+        Parameters
+        ----------
+        layer, norm : str
+            Names of the modules.
+        bias : bool
+            True if the layer has a bias.
+        epsilon : float
+            Constant added to the variance.
+        """
         return cls(
             f"{layer}.weight", f"{norm}.weight", f"{norm}.bias", f"{norm}.running_mean", f"{norm}.running_var",
             f"{layer}.bias" if bias else None, epsilon,
@@ -50,15 +60,19 @@ class BatchNorm:
 
 
 def fold_batch_norm(tensors: Mapping[str, Any], norms: list[BatchNorm]) -> dict[str, Any]:
-    """Return the tensors with each norm folded into a block of its layer's weight.
+    """Fold each batch norm into a block of its layer's weight.
 
-    The weight itself stays as it is: its own scale is kept out of the norm's. The model computes the same, but for rounding;
-    batch norm then cannot be trained on. `unfold_batch_norm` gives the tensors back for the same architecture.
+    The weight itself does not change. The folded model computes the same function up to rounding, but its batch norms cannot
+    be trained further. `unfold_batch_norm` returns tensors for the original architecture.
 
     Parameters
     ----------
     tensors : mapping of str to float array
     norms : list of BatchNorm
+
+    Returns
+    -------
+    dict of str to array or Block
     """
     result = dict(tensors)
     for norm in norms:
@@ -81,14 +95,18 @@ def fold_batch_norm(tensors: Mapping[str, Any], norms: list[BatchNorm]) -> dict[
 
 
 def unfold_batch_norm(decoded: Mapping[str, NDArray[Any]], norms: list[BatchNorm]) -> dict[str, NDArray[Any]]:
-    """Return tensors for the original architecture: norms that scale and shift as the folded ones do.
+    """Return tensors for the original architecture; the batch norms scale and shift as the folded blocks do.
 
     Parameters
     ----------
     decoded : mapping of str to array
-        From ``decode(stream)``, not recomposed: weights and ``<weight>_scaling`` apart.
+        From ``decode(stream)`` without recompose, which returns weights and ``<weight>_scaling`` separately.
     norms : list of BatchNorm
-        As folded.
+        The argument of `fold_batch_norm`.
+
+    Returns
+    -------
+    dict of str to array
     """
     result = dict(decoded)
     for norm in norms:
@@ -96,7 +114,7 @@ def unfold_batch_norm(decoded: Mapping[str, NDArray[Any]], norms: list[BatchNorm
         result[norm.gamma] = scaling
         result[norm.beta] = np.asarray(result.pop(norm.beta), np.float32)
         result[norm.mean] = np.zeros_like(scaling)
-        # So that the root of variance plus epsilon comes out as one.
+        # sqrt(var + epsilon) is then 1.
         result[norm.var] = np.full_like(scaling, 1 - norm.epsilon)
         if norm.bias is not None:
             result[norm.bias] = np.zeros_like(scaling)

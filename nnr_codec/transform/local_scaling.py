@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A factor for each row of a weight, so that rows of one tensor can have steps of their own.
+"""Local scaling: one factor per row of a weight, so that each row has its own effective step size.
 
 Clause: format 4 (LS).
 """
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from nnr_codec.transform.block import Block
 
-# Rows are not made finer or coarser than this, in octaves around the usual one.
-_MOST_OCTAVES = 6
+# Largest deviation of a row's factor from the median, in octaves.
+_MAX_OCTAVES = 6
 
 
 def scale_rows(
@@ -21,33 +21,37 @@ def scale_rows(
     *,
     bias: NDArray[np.floating] | None = None,
 ) -> Block:
-    """Return a block whose rows are divided by factors that the scaling multiplies back.
+    """Divide each row of a weight by a factor, and return a block whose scaling multiplies it back.
 
-    The factors are powers of two: dividing and multiplying by them is exact, so is their coding, and a row's step is met to
-    41 %, which costs 0.06 bit a weight.
+    The factors are powers of two, so division, multiplication and coding are exact. The step of a row deviates from its ideal
+    by up to 41 %, which costs 0.06 bit per weight.
 
-    Helps where rows differ in what their errors are worth (embeddings: how often a token occurs), because a single step is
-    too fine for most of them. With rows alike it costs the vector and gains nothing.
+    Scaling reduces the size if rows differ in importance (for example, tokens of different frequency in an embedding): a single
+    step would be too fine for most rows. It gains nothing if all rows have the same importance.
 
     Parameters
     ----------
     weight : float[rows, ...]
     row_importance : float[rows], optional
-        What a squared error of the row is worth; factors go with ``1 / sqrt`` of it. None: factors go with each row's own
-        root mean square, so that rows have the same relative error.
+        Weight of each row's squared error; factors are proportional to its ``-1/2`` power. By default factors are
+        proportional to the root mean square of the row, which gives all rows the same relative error.
     bias : float[rows], optional
-        Carried along in the block.
+        Bias to store in the block.
+
+    Returns
+    -------
+    Block
     """
     flat = np.asarray(weight, np.float64).reshape(weight.shape[0], -1)
     if row_importance is None:
-        wanted = np.sqrt(np.mean(flat**2, axis=1))
+        ideal = np.sqrt(np.mean(flat**2, axis=1))
     else:
-        wanted = 1 / np.sqrt(np.maximum(np.asarray(row_importance, np.float64), 1e-300))
-    known = np.isfinite(wanted) & (wanted > 0)
-    octaves = np.zeros(len(wanted))
-    octaves[known] = np.log2(wanted[known])
-    octaves[known] -= np.median(octaves[known]) if known.any() else 0
-    octaves = np.clip(octaves, -_MOST_OCTAVES, _MOST_OCTAVES)
+        ideal = 1 / np.sqrt(np.maximum(np.asarray(row_importance, np.float64), 1e-300))
+    is_valid = np.isfinite(ideal) & (ideal > 0)
+    octaves = np.zeros(len(ideal))
+    octaves[is_valid] = np.log2(ideal[is_valid])
+    octaves[is_valid] -= np.median(octaves[is_valid]) if is_valid.any() else 0
+    octaves = np.clip(octaves, -_MAX_OCTAVES, _MAX_OCTAVES)
     scaling = 2.0 ** np.round(octaves)
     scaled = flat / scaling[:, None]
     return Block(
@@ -58,16 +62,22 @@ def scale_rows(
 def fit_scaling(
     weight: NDArray[np.floating], coded: NDArray[np.floating], matrix: NDArray[np.floating] | None = None
 ) -> NDArray[np.float32]:
-    """Return the factors with which coded rows come nearest to a weight's.
+    """Return the factor per row that minimises the squared error of a coded weight.
 
-    Tuning without training: after a coarse quantisation, or a pruning, rows are too small or too large on average, and one
-    factor each makes up for that.
+    This corrects the mean magnitude of rows after coarse quantisation or pruning, without training.
 
     Parameters
     ----------
     weight, coded : float[rows, ...]
+        Original and decoded weight.
     matrix : float[width, width], optional
-        Mean of x x' over the layer's inputs: nearness is measured at the layer's output. None for that of the weights.
+        Mean of x x' over the layer's inputs x: the error is then that of the layer's output. By default it is the error of
+        the weight.
+
+    Returns
+    -------
+    float32[rows]
+        Factors; 1 for a coded row of zeros.
     """
     w = np.asarray(weight, np.float64).reshape(weight.shape[0], -1)
     q = np.asarray(coded, np.float64).reshape(w.shape)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights set to zero: one by one, or by whole rows."""
+"""Sparsification of single weights and pruning of rows."""
 
 from __future__ import annotations
 
@@ -12,21 +12,30 @@ from numpy.typing import NDArray
 def sparsify(
     weight: NDArray[np.floating], zeros: float, importance: NDArray[Any] | None = None
 ) -> NDArray[np.float32]:
-    """Return a weight with a share of its elements set to zero, those whose loss costs least.
+    """Set a fraction of a weight's elements to zero, in order of increasing cost.
 
-    Rate-distortion optimised quantisation zeroes what is worth it already; this goes further, for models that are tuned
-    afterwards or that run faster when sparse.
+    Rate-distortion optimised quantisation already sets elements to zero where that reduces the cost. Use this function for
+    models that are tuned afterwards, or that run faster if they are sparse.
 
     Parameters
     ----------
     weight : float[...]
     zeros : float
-        0..1, the share of zeros wanted.
+        Fraction of elements, 0..1.
     importance : float[...], optional
-        Of each element's squared error; it broadcasts. None for magnitude alone.
+        Weight of each element's squared error; it broadcasts. By default the cost is the squared magnitude.
+
+    Returns
+    -------
+    float32[...]
+
+    Raises
+    ------
+    ValueError
+        The fraction is out of range.
     """
     if not 0 <= zeros <= 1:
-        raise ValueError(f"a share is 0..1, not {zeros}")
+        raise ValueError(f"the fraction of zeros must be 0..1, not {zeros}")
     array = np.array(weight, np.float32)
     count = round(zeros * array.size)
     if count == 0:
@@ -34,7 +43,7 @@ def sparsify(
     cost = np.square(array, dtype=np.float64)
     if importance is not None:
         cost = cost * np.broadcast_to(np.asarray(importance, np.float64), array.shape)
-    # By rank and not by threshold, so that ties do not overshoot.
+    # Selection by rank: a threshold would zero too many elements if costs are equal.
     array.reshape(-1)[np.argsort(cost.reshape(-1), kind="stable")[:count]] = 0
     return array
 
@@ -42,25 +51,32 @@ def sparsify(
 def prune_rows(
     weight: NDArray[np.floating], zeros: float, importance: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return a weight with a share of its rows set to zero, and which rows are kept.
+    """Set a fraction of a weight's rows to zero, in order of increasing cost.
 
-    A row of zeros costs one flag in the stream (profile 1), and an output that is always its bias can be taken out of the
-    network.
+    In profile 1 a row of zeros costs one flag. The output of a row of zeros is constant, so it can be removed from the network.
 
     Parameters
     ----------
     weight : float[rows, ...]
     zeros : float
-        0..1, the share of rows.
+        Fraction of rows, 0..1.
     importance : float[...], optional
-        Of each element's squared error; it broadcasts.
+        Weight of each element's squared error; it broadcasts. By default the cost is the squared magnitude.
 
     Returns
     -------
-    float32[rows, ...], bool[rows]
+    float32[rows, ...]
+        Weight with zero rows.
+    bool[rows]
+        True for the rows that remain.
+
+    Raises
+    ------
+    ValueError
+        The fraction is out of range.
     """
     if not 0 <= zeros <= 1:
-        raise ValueError(f"a share is 0..1, not {zeros}")
+        raise ValueError(f"the fraction of zeros must be 0..1, not {zeros}")
     array = np.array(weight, np.float32)
     cost = np.square(array, dtype=np.float64)
     if importance is not None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hidden units in the order that codes cheapest.
+"""Reordering of hidden units to reduce the size of pruned networks.
 
-Units of a hidden layer have no order of their own: moved together with what reads them, they make the same network.
+A permutation of a hidden layer's units does not change the network if the next layer's inputs are permuted alike.
 """
 
 from __future__ import annotations
@@ -16,29 +16,33 @@ from numpy.typing import NDArray
 
 
 def sort_units(tensors: Mapping[str, NDArray[Any]], weights: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Return tensors with each hidden layer's units by falling number of weights that are not zero.
+    """Sort the units of each hidden layer by decreasing number of nonzero weights.
 
-    Helps after pruning: the contexts' probabilities follow the density as it falls along rows and columns, and units without
-    weights come last. Dense weights gain nothing. The network's outputs stay what they were, up to the order in which sums are
-    rounded; there is nothing to undo.
+    Sorting reduces the size after pruning: the adaptive contexts follow the density, which decreases along rows and columns,
+    and units without weights come last. Dense weights do not benefit. The outputs of the network stay the same up to the
+    rounding order of sums, so no inverse is needed.
 
     Parameters
     ----------
     tensors : mapping of str to array
     weights : sequence of str
-        Names of the weights of consecutive layers, from input to output. Between two of them each unit goes its own way
-        (an activation, pooling, flattening), and nothing else reads or adds to it. A layer's bias, named as its weight with
-        ``.bias`` for ``.weight``, moves along; other vectors of a layer are not known here.
+        Names of the weights of consecutive layers, from input to output. Between two layers only operations per unit are
+        allowed (activation, pooling, flattening), and no other layer may read or add to the units. The bias of a layer, with
+        ``.bias`` in place of ``.weight`` in its name, is permuted too. Other vectors of a layer are not.
+
+    Returns
+    -------
+    dict of str to array
 
     Raises
     ------
     ValueError
-        The inputs of a layer, or the elements of its bias, are not the units; or a weight is named twice: its units would move
-        for one use and not for the other.
+        The inputs of a layer or the elements of a bias do not match the units, or a weight is named twice. Shared weights
+        cannot be permuted for one use only.
     """
     for name in weights:
         if weights.count(name) > 1:
-            raise ValueError(f"{name} is named twice: the units of shared weights have no order of their own")
+            raise ValueError(f"{name} is named twice: the units of shared weights cannot be permuted")
     result = dict(tensors)
     for name, reader in itertools.pairwise(weights):
         rows = np.asarray(result[name])
@@ -55,10 +59,12 @@ def sort_units(tensors: Mapping[str, NDArray[Any]], weights: Sequence[str]) -> d
             )
         if not n_units:
             continue
-        # Flattened channels have several inputs each, side by side.
+        # After flattening, each channel is several adjacent inputs.
         inputs = np.asarray(result[reader]).reshape(shape[0], n_units, math.prod(shape[1:]) // n_units)
-        uses = np.count_nonzero(rows.reshape(n_units, -1), axis=1) + np.count_nonzero(inputs, axis=(0, 2))
-        order = np.argsort(-uses, kind="stable")
+        n_nonzero = np.count_nonzero(rows.reshape(n_units, -1), axis=1) + np.count_nonzero(
+            inputs, axis=(0, 2)
+        )
+        order = np.argsort(-n_nonzero, kind="stable")
         result[name], result[reader] = rows[order], inputs[:, order].reshape(shape)
         if bias in result:
             result[bias] = np.asarray(result[bias])[order]

@@ -15,7 +15,7 @@ from importlinter.cli import lint_imports
 from tests.architecture.sources import ROOT, imported_modules, package_modules, room, tree
 
 #: Frameworks and terminal libraries: heavy, some of them optional.
-LAZY = ("torch", "onnx", "rich", "click", "safetensors", "tensorflow", "h5py")
+LAZY = ("torch", "onnx", "rich", "click", "safetensors", "tensorflow", "h5py", "gguf", "transformers")
 
 
 def test_import_contracts_hold() -> None:
@@ -28,7 +28,10 @@ def test_import_contracts_hold() -> None:
         ("nnr_codec._native", {"entropy", "quant"}),
         ("construct", {"syntax"}),
         ("click", {"cli"}),
-        ("torch", {"frameworks"}),
+        ("torch", {"frameworks", "torch", "transformers"}),
+        ("h5py", {"frameworks"}),
+        ("gguf", {"frameworks"}),
+        ("transformers", {"transformers"}),
         ("onnx", {"frameworks"}),
     ],
 )

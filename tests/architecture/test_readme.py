@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the README says exists. Its examples run as doctests, from pytest's own collection."""
+"""Existence of everything that the README names. Pytest collects its examples as doctests."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ratios of one run on a real network: whole calls of ours and of NNCodec, processor time, one core."""
+"""Speed relative to NNCodec on a real network: whole calls, processor time, one core.
+
+`python tools/dev.py test -- -n 0 tests/bench` runs them without other tests beside them.
+"""
 
 import os
 import time
@@ -8,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from conformance.peers.client import find_python
 from nnr_codec import decode, encode
 from tests.shared_folder import SHARED
 from tools.bench.models import resnet56
-from tools.peer.client import find_python
 from tools.real_models import is_here
 
 pytestmark = [
@@ -29,7 +32,7 @@ LEAST = {"decode": 2.2, "encode": 5.0}
 
 @pytest.mark.parametrize("direction", LEAST)
 def test_ratio_on_resnet56(benchmark: Any, direction: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tools.peer.client import Peer
+    from conformance.peers.client import Peer
 
     monkeypatch.setenv("NNR_SHARED", os.fspath(Path(SHARED)))
     model = resnet56()

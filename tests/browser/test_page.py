@@ -113,20 +113,27 @@ class Browser:
         pytest.fail("the page did not come up")
 
 
+def _debugging_port(profile: Path) -> int:
+    """Port that chromium has chosen and written into its profile; no other process can take it in between."""
+    place = profile / "DevToolsActivePort"
+    for _ in range(300):
+        if place.exists() and (lines := place.read_text().splitlines()):
+            return int(lines[0])
+        time.sleep(0.1)
+    pytest.fail("chromium has not opened its debugging port")
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     profile = tmp_path_factory.mktemp("profile")
     command = [str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
     process = subprocess.Popen(
-        [*command, f"--remote-debugging-port={port}", "about:blank"],
+        [*command, "--remote-debugging-port=0", "about:blank"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "DBUS_SESSION_BUS_ADDRESS": "disabled:"},
     )
-    page = Browser(port)
+    page = Browser(_debugging_port(profile))
     yield page
     page._socket.close()
     process.terminate()

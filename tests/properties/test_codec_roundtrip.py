@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever the shapes, types and options: the decoder gives back the encoder's own levels."""
+"""The decoder returns the encoder's levels for all shapes, types and options."""
 
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,8 @@ def configs(draw: st.DrawFn) -> EncoderConfig:
     )
 
 
+# Steps are drawn without regard to the values.
+@pytest.mark.filterwarnings("ignore::nnr_codec.errors.QualityWarning")
 @settings(max_examples=600)
 @given(arrays(), configs())
 def test_decoding_gives_the_encoders_levels(array: np.ndarray[Any, Any], config: EncoderConfig) -> None:
@@ -73,21 +76,25 @@ def test_decoding_gives_the_encoders_levels(array: np.ndarray[Any, Any], config:
         assert error.path is not None
         assert error.path.startswith("w")
         return
-    found = decode(stream, dequantize=False)["w"]
-    if not isinstance(found, QuantizedTensor):
-        assert np.array_equal(found, array.astype(np.float32))
+    decoded_levels = decode(stream, dequantize=False)["w"]
+    if not isinstance(decoded_levels, QuantizedTensor):
+        assert np.array_equal(decoded_levels, array) or np.array_equal(
+            decoded_levels, array.astype(np.float32)
+        )
         return
-    assert found.levels.shape == array.shape
-    if found.qp is None:
-        assert np.array_equal(found.levels, array)
+    assert decoded_levels.levels.shape == array.shape
+    if decoded_levels.qp is None:
+        assert np.array_equal(decoded_levels.levels, array)
         return
     quantization = Quantization(config.density, Encoder(config)._quantization_parameter())
     job = TensorJob("w", array, config, quantization)
     levels = encode_tensor(job).levels
     assert levels is not None
-    assert np.array_equal(found.levels.reshape(-1), levels)
+    assert np.array_equal(decoded_levels.levels.reshape(-1), levels)
 
 
+# Steps are drawn without regard to the values.
+@pytest.mark.filterwarnings("ignore::nnr_codec.errors.QualityWarning")
 @settings(max_examples=200)
 @given(arrays(), configs())
 def test_the_error_is_bounded_by_the_step(array: np.ndarray[Any, Any], config: EncoderConfig) -> None:
@@ -97,7 +104,8 @@ def test_the_error_is_bounded_by_the_step(array: np.ndarray[Any, Any], config: E
     except NnrError:
         return
     tensor = decode(stream, dequantize=False)["w"]
-    if not isinstance(tensor, QuantizedTensor) or tensor.qp is None:
+    # A codebook's entries may be farther apart than the step.
+    if not isinstance(tensor, QuantizedTensor) or tensor.qp is None or tensor.codebook is not None:
         return
     error = np.abs(tensor.dequantize().astype(np.float64) - array.astype(np.float64))
     bound = tensor.step_size * (2.0 if tensor.dependent else 0.5)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fast decoding kernels give what the reference gives: levels, status and position, whatever the bytes."""
+"""The fast decoding kernels match the reference in levels, status and position, for any bytes."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Case:
         )
         return encode_payload([replace(job, base=self.base, history=self.history)]).payload
 
-    def decode(self, payload: bytes, *, plainly: bool) -> tuple[Any, Any, NDArray[np.int32]]:
+    def decode(self, payload: bytes, *, reference: bool) -> tuple[Any, Any, NDArray[np.int32]]:
         levels = np.full(self.levels.size, 77, np.int32)
         tensor = _native.Tensor(self.coding, self.base, self.history)
-        status, side = _native.decode_payload(np.frombuffer(payload, np.uint8), [tensor], [levels], plainly)
+        status, side = _native.decode_payload(np.frombuffer(payload, np.uint8), [tensor], [levels], reference)
         return status, side, levels
 
 
@@ -76,9 +76,9 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def decode_both_ways(case: Case, payload: bytes) -> tuple[Any, NDArray[np.int32]]:
-    fast, plain = case.decode(payload, plainly=False), case.decode(payload, plainly=True)
-    assert fast[:2] == plain[:2]
-    np.testing.assert_array_equal(fast[2], plain[2])
+    fast, slow = case.decode(payload, reference=False), case.decode(payload, reference=True)
+    assert fast[:2] == slow[:2]
+    np.testing.assert_array_equal(fast[2], slow[2])
     return fast[0][0], fast[2]
 
 

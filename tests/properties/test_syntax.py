@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Properties of the grammar, over streams that a walk over its own declaration draws."""
+"""Properties of the grammar, over random streams generated from its declaration."""
 
 import math
 from pathlib import Path
@@ -175,21 +175,21 @@ def test_the_fast_walk_gives_up_or_finds_the_same(
         expected = parse_tree(octets, span, state, strict=True)
     except BitstreamError:
         expected = None
-    found = parse_plainly(memoryview(octets), 0, keep, span.nnr_unit_type, state, Limits())
-    assert found in (None, expected)
+    outcome = parse_plainly(memoryview(octets), 0, keep, span.nnr_unit_type, state, Limits())
+    assert outcome in (None, expected)
 
 
 def test_the_fast_walk_takes_what_encoders_write() -> None:
     weights = {f"layer{i}.weight": np.ones((3, i + 1), np.float32) for i in range(3)}
     stream = memoryview(encode({**weights, "bias": np.ones(4, np.float32), "ids": np.arange(6)}))
-    found = 0
+    n_parsed = 0
     for span, unit, state in iter_units(stream):
         if isinstance(unit, DataUnit):
             end = span.byte_offset + span.size_bytes
             tree = parse_plainly(stream, span.byte_offset, end, span.nnr_unit_type, state, Limits())
             assert tree == parse_tree(stream, span, state)
-            found += 1
-    assert found == 5
+            n_parsed += 1
+    assert n_parsed == 5
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 5)])
@@ -213,9 +213,9 @@ def check_builders(tree: dict[str, Any], kind: int, state: SyntaxState) -> bool:
         expected = build_tree(tree, state, strict=True)
     except NnrError:
         expected = None
-    found = build_plainly(tree, kind, state)
-    assert found is None or b"".join(found) == expected
-    return found is not None
+    outcome = build_plainly(tree, kind, state)
+    assert outcome is None or b"".join(outcome) == expected
+    return outcome is not None
 
 
 @RELAXED

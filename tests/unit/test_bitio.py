@@ -22,7 +22,7 @@ def test_bits_come_most_significant_first() -> None:
     ]
     assert reader.bit_offset == 11
     assert reader.read_bits(13) == 0b1_1111_1000_0000
-    assert reader.bits_left == 0
+    assert reader.remaining_bits == 0
 
 
 def test_nothing_is_read_beyond_the_end() -> None:
@@ -40,7 +40,7 @@ def test_positions_far_into_a_buffer() -> None:
     octets = bytes(range(256)) * 8
     reader = BitReader(octets, 5)
     whole = int.from_bytes(octets, "big")
-    while reader.bits_left > 700:
+    while reader.remaining_bits > 700:
         at = reader.bit_offset
         for n_bits in (1, 7, 64, 611):
             expected = whole >> (8 * len(octets) - at - n_bits) & ((1 << n_bits) - 1)

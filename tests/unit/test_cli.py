@@ -78,12 +78,12 @@ def configs(monkeypatch: pytest.MonkeyPatch) -> list[EncoderConfig]:
 @pytest.mark.usefixtures("folder")
 def test_options_reach_the_encoder_and_defaults_stay_its_own(configs: list[EncoderConfig]) -> None:
     assert main(["encode", "m.safetensors", "a.nnr"]) == 0
-    arguments = "--qp -30 --qp-for head.*=-40 --qp-for *=-20 --no-dependent --row-skip --profile 0 --scan-order 2 --checksum"
+    arguments = "--qp -30 --qp-for hal*=-40 --qp-for *=-20 --no-dependent --row-skip --profile 0 --scan-order 2 --checksum"
     assert main(["encode", "m.safetensors", "b.nnr", *arguments.split()]) == 0
     assert configs == [
         EncoderConfig(),
         EncoderConfig(
-            qp=-30, qp_by_name=(("head.*", -40), ("*", -20)), dependent=False, row_skip=True, general_profile_idc=0,
+            qp=-30, qp_by_name=(("hal*", -40), ("*", -20)), dependent=False, row_skip=True, general_profile_idc=0,
             scan_order=2, checksum=True,
         ),
     ]  # fmt: skip
@@ -265,8 +265,8 @@ def test_demo_reports_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo"]) == 0
     out = capsys.readouterr().out
     assert "8 tensors, 85,066 weights" in out
-    assert "digits read right, before       98.50% of 600" in out
-    assert "digits read right, after        98." in out
+    assert "accuracy before compression     98.50% of 600 digits" in out
+    assert "accuracy after compression      98." in out
     assert "relative error of the weights" in out
 
 

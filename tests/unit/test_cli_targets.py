@@ -24,8 +24,8 @@ def model(tmp_path: Path) -> str:
     [
         ("--target-bits 0.001", "target of 0.001 bits per weight is out of reach; the nearest is "),
         ("--target-ratio 1e6", "target ratio 1e+06 is out of reach; the nearest is "),
-        ("--max-error 5", "relative error 5 is out of reach; the nearest is "),
-        ("--max-error 5 --per-tensor", "relative error 5 is out of reach; the nearest is 1 in the tensor farthest from it"),
+        ("--max-error 1e-12", "relative error 1e-12 is out of reach; the nearest is "),
+        ("--max-error 1e-12 --per-tensor", "relative error 1e-12 is out of reach; the nearest is "),
     ],
 )  # fmt: skip
 def test_a_missed_target_is_reported(

@@ -10,7 +10,7 @@ import pytest
 from nnr_codec import BitstreamError, Limits, decode, encode
 from nnr_codec.codec.decode.unit_decoder import _payload_job
 from nnr_codec.codec.stream.stream_reader import StreamReader
-from nnr_codec.entropy import DecodingPayloads, Workers
+from nnr_codec.entropy import DecodeTask, Workers
 from nnr_codec.model import DataUnit, EntryPoint
 from nnr_codec.syntax import build_unit, iter_units
 
@@ -48,9 +48,9 @@ def with_entry_points(
 def in_rows(stream: bytes) -> tuple[int, int]:
     """How many payloads threads shared, and how many of them were decoded again."""
     units = StreamReader(memoryview(stream), Limits(), {}).data_units()
-    begun = DecodingPayloads([_payload_job(unit, True, shared=True) for unit in units], Workers(1))
+    begun = DecodeTask([_payload_job(unit, True, shared=True) for unit in units], Workers(1))
     begun.result()
-    return begun.in_rows
+    return begun.block_row_counts
 
 
 @pytest.mark.parametrize("scan_order", [1, 2, 3, 4])

@@ -30,10 +30,10 @@ def test_booleans_come_back_exactly() -> None:
 
 
 @pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**62])
-def test_integers_beyond_32_bits_are_refused(value: int) -> None:
-    with pytest.raises(NotEncodable) as caught:
-        encode({"steps": np.array([value], np.int64)})
-    assert caught.value.path == "steps"
+def test_integers_beyond_32_bits_come_back_exactly(value: int) -> None:
+    steps = decode(encode({"steps": np.array([value], np.int64)}))["steps"]
+    assert steps.dtype == np.int64
+    assert steps.tolist() == [value]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -59,10 +59,10 @@ def test_half_precision_that_is_not_finite_comes_back_exactly() -> None:
     assert np.array_equal(found, array, equal_nan=True)
 
 
-def test_doubles_beyond_float32_are_refused() -> None:
-    with pytest.raises(NotEncodable) as caught:
-        encode({"w": np.array([1.0, 1e300])})
-    assert caught.value.path == "w"
+def test_doubles_beyond_float32_come_back_exactly() -> None:
+    w = decode(encode({"w": np.array([1.0, 1e300, np.inf])}))["w"]
+    assert w.dtype == np.float64
+    assert w.tolist() == [1.0, 1e300, np.inf]
 
 
 @pytest.mark.parametrize(
@@ -104,15 +104,16 @@ def test_arrays_in_any_layout_are_read_as_they_mean() -> None:
     [
         np.array(["text"]),
         np.array([1 + 2j]),
-        np.array([None]),
+        np.array([[1 + 2j]], np.complex64),
         np.zeros(2, "datetime64[s]"),
         np.zeros(2, "S3"),
     ],
 )
-def test_what_is_no_tensor_is_refused(array: np.ndarray[Any, Any]) -> None:
-    with pytest.raises(NotEncodable) as caught:
-        encode({"odd": array})
-    assert caught.value.path == "odd"
+def test_arrays_without_arithmetic_come_back_exactly(array: np.ndarray[Any, Any]) -> None:
+    restored = decode(encode({"odd": array}))["odd"]
+    assert restored.dtype == array.dtype
+    assert restored.shape == array.shape
+    assert np.array_equal(restored, array)
 
 
 def test_a_name_with_a_zero_byte_is_refused() -> None:

@@ -19,9 +19,9 @@ from nnr_codec import Decoder, NotEncodable, decode, encode
 from nnr_codec.codec import job_pipeline
 from nnr_codec.codec.decode import decoder, unit_batches
 from nnr_codec.codec.decode.unit_decoder import DecodingUnits
-from nnr_codec.codec.encode import encoder
+from nnr_codec.codec.encode import stream_writer
 from nnr_codec.codec.job_pipeline import in_order
-from nnr_codec.entropy import EncodingWeights, TensorCoding, Workers
+from nnr_codec.entropy import EncodeTask, TensorCoding, Workers
 from nnr_codec.model import DataUnit, DataUnitHeader, ModelParameterSet, PayloadType
 from nnr_codec.syntax import SyntaxState, build_unit
 
@@ -188,13 +188,13 @@ def test_no_thread_reads_weights_after_encoding_failed() -> None:
 
 
 def test_what_was_given_up_has_no_result() -> None:
-    begun = EncodingWeights(
+    begun = EncodeTask(
         np.ones(6, np.float32), 0.5, TensorCoding(rows=2, width=3), 0, row_skip=False,
         search_initialisations=False, workers=Workers(1),
     )  # fmt: skip
     begun.cancel()
     begun.cancel()
-    with pytest.raises(RuntimeError, match="given up"):
+    with pytest.raises(RuntimeError, match="cancelled"):
         begun.result()
 
 
@@ -230,9 +230,9 @@ def test_what_the_size_field_cannot_say_is_said_with_the_tensors_name(
     def too_large(*_: Any) -> bytes:
         raise NotEncodable("a unit has less than 2 GiB", element="nnr_unit_size")
 
-    real = encoder.build_unit
+    real = stream_writer.build_unit
     monkeypatch.setattr(
-        encoder,
+        stream_writer,
         "build_unit",
         lambda unit, state: too_large() if hasattr(unit, "payload") else real(unit, state),
     )

@@ -56,7 +56,7 @@ def test_a_summary_says_what_decoding_gives(stream: Path) -> None:
     assert nnr_codec.describe(stream.read_bytes()) == summary
     content = stream.read_bytes()
     for tensor in summary.tensors:
-        if tensor.unit_bytes:
+        if tensor.payload_type is not None:
             assert (
                 tensor.name.encode() in content[tensor.unit_offset : tensor.unit_offset + tensor.unit_bytes]
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An adapter in shell and C++, written from the contract alone, runs."""
+"""Adapter in shell and C++, written from the contract alone."""
 
 import shutil
 import subprocess
@@ -36,12 +36,14 @@ def test_it_conforms_where_it_is_asked(adapter: str, capsys: pytest.CaptureFixtu
 
 def test_explain_names_the_place_and_its_command_shows_it_again(capsys: pytest.CaptureFixture[str]) -> None:
     assert checker(["explain", "core/framing/plain", "--decoder", "broken:wrong-last-level"]) == 1
-    told = capsys.readouterr().out
-    assert "tensor 'w'" in told
-    assert "index [2, 3]" in told
-    assert "bit " in told
+    output = capsys.readouterr().out
+    assert "tensor 'w'" in output
+    assert "index [2, 3]" in output
+    assert "bit " in output
     again = next(
-        line.split("again", 1)[1].split() for line in told.splitlines() if line.strip().startswith("again")
+        line.split("reproduce", 1)[1].split()
+        for line in output.splitlines()
+        if line.strip().startswith("reproduce")
     )
     assert checker(again[again.index("explain") :]) == 1
     assert "index [2, 3]" in capsys.readouterr().out

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manifests, schemas, outputs, lint and coverage: everything that is read from a file."""
+"""File formats of the checker: manifests, schemas, outputs, lint and coverage."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,21 +13,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nnr_conformance.adapter import resolve_adapter
 from nnr_conformance.answer import Answer
 from nnr_conformance.arrays import digest, load_arrays, save_arrays
 from nnr_conformance.cli import main
 from nnr_conformance.coverage import Coverage, CoverageGroup, CoverageItem
 from nnr_conformance.divergence import first_difference
-from nnr_conformance.errors import RecordError, SuiteError
+from nnr_conformance.errors import SchemaError, SuiteError, UsageError
 from nnr_conformance.expectation import Tolerance
-from nnr_conformance.host import save_answer
+from nnr_conformance.json_schema import from_json, save_json, to_json
 from nnr_conformance.lint import lint
 from nnr_conformance.manifest import Manifest
 from nnr_conformance.output import OutputError, read_output
-from nnr_conformance.record import read_record, save_record, write_record
+from nnr_conformance.python_child import save_answer
+from nnr_conformance.runner import Plan, run
 from nnr_conformance.safetensors import parse_safetensors
 from nnr_conformance.schemas import render_schemas
-from nnr_conformance.suite import Suite
+from nnr_conformance.suite import Suite, find_suites
 from nnr_conformance.toy_suite import write_toy_suite
 from nnr_conformance.vector import size_class
 
@@ -39,11 +42,47 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
     return write_toy_suite(tmp_path_factory.mktemp("suites") / "toy")
 
 
+# --- suites ---------------------------------------------------------------------------------------
+
+
+def test_suites_are_found_by_argument_environment_and_working_folder(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NNR_SUITES", raising=False)
+    with pytest.raises(UsageError):
+        find_suites()
+    assert [one.folder for one in find_suites(suite.folder)] == [suite.folder]
+    copy = tmp_path / "conformance" / "suites" / "toy"
+    shutil.copytree(suite.folder, copy)
+    assert [one.folder for one in find_suites()] == [copy]
+    monkeypatch.setenv("NNR_SUITES", str(suite.folder.parent))
+    assert [one.folder for one in find_suites()] == [suite.folder]
+
+
+@pytest.mark.parametrize("adapter", ["model", "nncodec"])
+def test_an_adapter_of_the_source_tree_says_that_it_is_missing(
+    adapter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NNR_PEER_VENV", raising=False)
+    with pytest.raises(UsageError):
+        resolve_adapter(adapter)
+
+
+def test_a_callable_of_a_file_imports_its_neighbours(suite: Suite, tmp_path: Path) -> None:
+    (tmp_path / "neighbour.py").write_text("from nnr_conformance.adapters.toy import decode\n")
+    (tmp_path / "mine.py").write_text("from neighbour import decode\n")
+    adapter = resolve_adapter(f"python:{tmp_path / 'mine.py'}:decode")
+    [vector] = [vector for vector in suite.manifest.vectors if vector.id == "toy/dense"]
+    assert run(Plan(adapter, [suite], [(suite, vector)])).conforms
+
+
 # --- manifest and schema --------------------------------------------------------------------------
 
 
 def test_manifest_survives_reading_and_writing(suite: Suite) -> None:
-    assert read_record(Manifest, json.loads(json.dumps(write_record(suite.manifest)))) == suite.manifest
+    assert from_json(Manifest, json.loads(json.dumps(to_json(suite.manifest)))) == suite.manifest
 
 
 @pytest.mark.parametrize(
@@ -78,10 +117,10 @@ def test_manifest_survives_reading_and_writing(suite: Suite) -> None:
     ],
 )  # fmt: skip
 def test_manifest_departures_are_located(suite: Suite, edit: Edit, path: str) -> None:
-    value = json.loads(json.dumps(write_record(suite.manifest)))
+    value = json.loads(json.dumps(to_json(suite.manifest)))
     edit(value["vectors"][0])
-    with pytest.raises(RecordError) as caught:
-        read_record(Manifest, value)
+    with pytest.raises(SchemaError) as caught:
+        from_json(Manifest, value)
     assert caught.value.path == path
 
 
@@ -94,15 +133,15 @@ def test_published_schemas_are_the_declarations() -> None:
 def test_schemas_admit_no_extra_properties() -> None:
     def objects(schema: Any) -> list[dict[str, Any]]:
         if isinstance(schema, list):
-            return [found for part in schema for found in objects(part)]
+            return [nested for part in schema for nested in objects(part)]
         if not isinstance(schema, dict):
             return []
-        own = [schema] if "properties" in schema and "type" in schema else []
-        return own + [found for part in schema.values() for found in objects(part)]
+        here = [schema] if "properties" in schema and "type" in schema else []
+        return here + [nested for part in schema.values() for nested in objects(part)]
 
-    found = objects(json.loads(render_schemas()["manifest.schema.json"]))
-    assert len(found) > 10
-    assert all(schema["additionalProperties"] is False for schema in found)
+    schemas = objects(json.loads(render_schemas()["manifest.schema.json"]))
+    assert len(schemas) > 10
+    assert all(schema["additionalProperties"] is False for schema in schemas)
 
 
 def test_schema_agrees_with_the_reader(suite: Suite) -> None:
@@ -110,7 +149,7 @@ def test_schema_agrees_with_the_reader(suite: Suite) -> None:
         "jsonschema", reason="the schema is checked against its declaration anyway"
     )
     schema = json.loads(render_schemas()["manifest.schema.json"])
-    value = write_record(suite.manifest)
+    value = to_json(suite.manifest)
     jsonschema.Draft202012Validator(schema).validate(value)
     value["vectors"][0]["colour"] = "red"
     assert not jsonschema.Draft202012Validator(schema).is_valid(value)
@@ -148,7 +187,7 @@ def test_lint_passes_a_sound_suite(suite: Suite) -> None:
     ],
 )
 def test_lint_finds(suite: Suite, name: str, changes: dict[str, Any], fault: str) -> None:
-    assert any(fault in told for told in _lint_changed(suite, name, **changes))
+    assert any(fault in reported for reported in _lint_changed(suite, name, **changes))
 
 
 def test_lint_finds_arrays_that_are_not_the_stated_ones(suite: Suite) -> None:
@@ -156,8 +195,8 @@ def test_lint_finds_arrays_that_are_not_the_stated_ones(suite: Suite) -> None:
     levels = vector.expect.levels
     assert levels is not None
     other = (replace(levels[0], sha256="0" * 64), *levels[1:])
-    told = _lint_changed(suite, "dense", expect=replace(vector.expect, levels=other))
-    assert any("0/level:file is not the one that the manifest states" in fault for fault in told)
+    faults = _lint_changed(suite, "dense", expect=replace(vector.expect, levels=other))
+    assert any("0/level:file is not the one that the manifest states" in fault for fault in faults)
 
 
 @pytest.mark.parametrize(("size", "name"), [(0, "tiny"), (1023, "tiny"), (1024, "small"), (1 << 18, "large")])
@@ -173,10 +212,10 @@ def test_npz_keeps_any_name_and_its_bytes(tmp_path: Path) -> None:
     for name in ("one.npz", "two.npz"):
         save_arrays(tmp_path / name, arrays, compress=True)
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
-    found = load_arrays(tmp_path / "one.npz")
-    assert list(found) == list(arrays)
+    loaded = load_arrays(tmp_path / "one.npz")
+    assert list(loaded) == list(arrays)
     assert all(
-        found[name].shape == array.shape and (found[name] == array).all() for name, array in arrays.items()
+        loaded[name].shape == array.shape and (loaded[name] == array).all() for name, array in arrays.items()
     )
 
 
@@ -259,9 +298,13 @@ def test_digest_is_of_little_endian_c_order() -> None:
 def test_comparison_is_of_bits() -> None:
     nan, zero = np.array([np.nan, 0.0], np.float32), np.array([np.nan, -0.0], np.float32)
     assert first_difference(nan, nan.copy(), layer="values") is None
-    found = first_difference(nan, zero, layer="values")
-    assert found is not None
-    assert (found.index, found.expected_hex, found.found_hex) == ((1,), "00000000", "80000000")
+    divergence = first_difference(nan, zero, layer="values")
+    assert divergence is not None
+    assert (divergence.index, divergence.expected_hex, divergence.actual_hex) == (
+        (1,),
+        "00000000",
+        "80000000",
+    )
 
 
 def test_comparison_within_a_tolerance() -> None:
@@ -276,9 +319,9 @@ def test_comparison_within_a_tolerance() -> None:
 
 
 def test_a_scalar_has_an_empty_index() -> None:
-    found = first_difference(np.float32(1).reshape(()), np.float32(2).reshape(()), layer="values")
-    assert found is not None
-    assert found.index == ()
+    divergence = first_difference(np.float32(1).reshape(()), np.float32(2).reshape(()), layer="values")
+    assert divergence is not None
+    assert divergence.index == ()
 
 
 # --- coverage -------------------------------------------------------------------------------------
@@ -305,12 +348,12 @@ def test_coverage_has_a_floor(
     items: tuple[CoverageItem, ...], floor: str, code: int,
 ) -> None:  # fmt: skip
     path = tmp_path / "coverage.json"
-    save_record(_coverage(suite, *items), path)
+    save_json(_coverage(suite, *items), path)
     arguments = ["--file", str(path), "--suites", str(suite.folder), "--floor", floor, "--missing"]
     assert main(["coverage", *arguments]) == code
-    told = capsys.readouterr().out
-    assert ("50.00 %" in told) == (MISSED in items)
-    assert (MISSED.id in told) == (MISSED in items)
+    output = capsys.readouterr().out
+    assert ("50.00 %" in output) == (MISSED in items)
+    assert (MISSED.id in output) == (MISSED in items)
 
 
 def test_coverage_of_another_suite_or_without_a_reason_is_worthless(suite: Suite) -> None:

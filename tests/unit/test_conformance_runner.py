@@ -17,7 +17,7 @@ from nnr_conformance.adapter import resolve_adapter
 from nnr_conformance.baseline import Baseline, KnownFailure, baseline_of
 from nnr_conformance.cli import main
 from nnr_conformance.errors import UsageError
-from nnr_conformance.record import load_record, save_record, write_record
+from nnr_conformance.json_schema import load_json, save_json, to_json
 from nnr_conformance.reports import REPORTS
 from nnr_conformance.result import Log, Result, load_log
 from nnr_conformance.runner import Plan, run
@@ -33,7 +33,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 
 @pytest.fixture(scope="module")
 def log(suite: Suite) -> Log:
-    """A decoder that is wrong in its last elements, on everything."""
+    """Log of a decoder with a wrong last element, on all vectors."""
     vectors = [(suite, vector) for vector in suite.manifest.vectors]
     decoder = "broken:wrong-last-element@toy"
     plan = Plan(resolve_adapter(decoder), [suite], vectors, decoder=decoder, folder=str(suite.folder))
@@ -99,7 +99,7 @@ def test_what_is_not_claimed_is_skipped(suite: Suite) -> None:
 
 
 def _apply(log: Log, suite: Suite, change: dict[str, str | None]) -> tuple[dict[str, str], list[str]]:
-    """Apply the baseline of the log's own failures after changing some entries."""
+    """Apply the baseline of the failures of the log after changing some entries."""
     failures = dict(baseline_of("toy", log.results).failures)
     for name, verdict in change.items():
         failures.pop(name, None)
@@ -164,10 +164,10 @@ def test_junit_counts(log: Log) -> None:
 
 
 def test_json_report_has_everything(log: Log) -> None:
-    (told,) = json.loads(REPORTS["json"]([log]))["runs"]
-    assert told["conforms"] is False
-    assert told["features"]["uniform"] == {"passed": 1, "failed": 0, "skipped": 0}
-    assert told["results"] == [write_record(result) for result in log.results]
+    (run_report,) = json.loads(REPORTS["json"]([log]))["runs"]
+    assert run_report["conforms"] is False
+    assert run_report["features"]["uniform"] == {"passed": 1, "failed": 0, "skipped": 0}
+    assert run_report["results"] == [to_json(result) for result in log.results]
 
 
 def test_html_loads_nothing_and_escapes(log: Log) -> None:
@@ -208,7 +208,7 @@ def test_exit_codes(suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert _main(suite, "run", "toy/near", "-q", "-d", "broken:none@toy") == 0
     assert _main(suite, "run", *run_dense, "--write-baseline", str(baseline)) == 1
     assert _main(suite, "run", *run_dense, "--baseline", str(baseline)) == 0
-    save_record(replace(load_record(Baseline, baseline), failures={}), baseline)
+    save_json(replace(load_json(Baseline, baseline), failures={}), baseline)
     assert _main(suite, "run", *run_dense, "--baseline", str(baseline)) == 2
     assert _main(suite, "run", "toy/dense", "-d", "cmd:/no/such/program {input} {output}") == 3
     assert _main(suite, "run", "toy/dense", "-d", "jsonl:true") == 3
@@ -238,11 +238,11 @@ def test_damaged_suite_is_the_runners_failure(
 def test_explain_tells_place_and_command(suite: Suite, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("toy/dense", "--decoder", "broken:wrong-last-level@toy")
     assert _main(suite, "explain", *arguments) == 1
-    told = capsys.readouterr().out
-    assert "FAIL(levels)" in told
-    assert "stream 0, unit 1, tensor 'weight', index [1, 2], bit 80" in told
-    assert "-6   0xfffffffa" in told
-    assert f"explain toy/dense --suites {suite.folder} --decoder broken:wrong-last-level@toy" in told
+    output = capsys.readouterr().out
+    assert "FAIL(levels)" in output
+    assert "stream 0, unit 1, tensor 'weight', index [1, 2], bit 80" in output
+    assert "-6   0xfffffffa" in output
+    assert f"explain toy/dense --suites {suite.folder} --decoder broken:wrong-last-level@toy" in output
     assert _main(suite, "explain", "toy/near", "--decoder", "broken:none@toy") == 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every broken decoder gets its own verdict, and nothing of it is left."""
+"""Verdicts on the broken decoders, and cleanup of their processes and files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from nnr_conformance import Limits, Plan, run
 from nnr_conformance.adapters.broken import FAULTS, ORPHAN_SECONDS
 from nnr_conformance.decoders.command import name_exit, parse_rejection
-from nnr_conformance.host import launch
+from nnr_conformance.python_child import launch
 from nnr_conformance.result import Result
 from nnr_conformance.selftest import CASES, FLAKY_CASES, JSONL_CASES, Case, run_cases, toy_adapter
 from nnr_conformance.suite import Suite
@@ -50,10 +50,10 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 
 @pytest.fixture(scope="module")
 def labels(suite: Suite) -> dict[tuple[str, Case], str]:
-    found = {
+    labels = {
         ("jsonl", case): label for case, label in run_cases((*CASES, *JSONL_CASES), "jsonl", suite).items()
     }
-    return found | {
+    return labels | {
         ("command", case): label for case, label in run_cases(COMMAND_CASES, "command", suite).items()
     }
 
@@ -83,17 +83,21 @@ def _one(suite: Suite, fault: str, name: str, **options: object) -> Result:
 
 
 def test_wrong_last_element_is_located(suite: Suite) -> None:
-    found = _one(suite, "wrong-last-element", "update").divergence
-    assert found is not None
-    assert (found.layer, found.stream, found.unit, found.tensor, found.index) == (
+    divergence = _one(suite, "wrong-last-element", "update").divergence
+    assert divergence is not None
+    assert (divergence.layer, divergence.stream, divergence.unit, divergence.tensor, divergence.index) == (
         "values",
         1,
         1,
         "weight",
         (1, 2),
     )
-    assert (found.bit, found.n_different, found.n_elements) == (80, 1, 6)
-    assert (found.expected, found.expected_hex, found.found_hex) == ("-1.5", "bfc00000", "bfc00001")
+    assert (divergence.bit, divergence.n_different, divergence.n_elements) == (80, 1, 6)
+    assert (divergence.expected, divergence.expected_hex, divergence.actual_hex) == (
+        "-1.5",
+        "bfc00000",
+        "bfc00001",
+    )
 
 
 def test_scores_each_layer_by_itself(suite: Suite) -> None:
@@ -135,7 +139,7 @@ def test_a_run_that_is_ended_leaves_nothing_behind(
         argv, env={**os.environ, "NNR_TEST_MARKER": str(tmp_path)}, stderr=subprocess.DEVNULL
     )
     try:
-        # The runner, its lane, the decoder and the orphan that the decoder has made.
+        # The runner, its worker, the decoder and the orphan that the decoder has made.
         _wait_for(lambda: len(_marked(marker)) >= 4)
         runner.send_signal(number)
         runner.wait(90)
@@ -148,15 +152,15 @@ def test_a_run_that_is_ended_leaves_nothing_behind(
 
 def _marked(marker: str) -> list[int]:
     """Processes with the marker in their environment."""
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 if marker.encode() in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
+                    pids.append(int(entry.name))
             except OSError:
                 continue
-    return found
+    return pids
 
 
 def _wait_for(condition: object, seconds: float = 90.0) -> None:
@@ -174,9 +178,16 @@ def test_names_exits(code: int, name: str) -> None:
 
 
 def test_reads_a_rejection_from_stderr() -> None:
-    told = parse_rejection("noise\nnnr-error: truncated bit=77 stage=payload stream=1 ends early\nmore noise")
-    assert (told.error_class, told.bit_offset, told.stage, told.stream) == ("truncated", 77, "payload", 1)
-    assert told.message == "ends early"
+    rejection = parse_rejection(
+        "noise\nnnr-error: truncated bit=77 stage=payload stream=1 ends early\nmore noise"
+    )
+    assert (rejection.error_class, rejection.bit_offset, rejection.stage, rejection.stream) == (
+        "truncated",
+        77,
+        "payload",
+        1,
+    )
+    assert rejection.message == "ends early"
     assert parse_rejection("just words").error_class is None
 
 

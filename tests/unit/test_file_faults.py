@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Disks that fill, processes that die, writers that meet: a file is there whole or not at all, and inputs stay as they were."""
+"""Atomic output under full disks, killed processes and concurrent writers; inputs do not change."""
 
 import os
 import resource
@@ -98,19 +98,19 @@ def test_of_writers_that_meet_one_wins_and_the_file_is_whole(folder: Path) -> No
     writers = [subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     ends = [(writer.communicate()[1], writer.returncode) for writer in writers]
     assert sorted(code for _, code in ends) == [0, 1, 1, 1]
-    assert all("exists already" in said for said, code in ends if code == 1)
-    found = contents(folder)
-    assert found["new.nnr"] == found["m.nnr"]
-    assert found.keys() == {"m.npz", "m.nnr", "new.nnr"}
+    assert all("exists already" in messages for messages, code in ends if code == 1)
+    entries = contents(folder)
+    assert entries["new.nnr"] == entries["m.nnr"]
+    assert entries.keys() == {"m.npz", "m.nnr", "new.nnr"}
 
 
 def test_writers_that_overwrite_each_other_leave_a_whole_file(folder: Path) -> None:
     command = [sys.executable, "-m", "nnr_codec.cli", "encode", "m.npz", "new.nnr", "--force"]
     writers = [subprocess.Popen(command, cwd=folder) for _ in range(4)]
     assert [writer.wait() for writer in writers] == [0] * 4
-    found = contents(folder)
-    assert found["new.nnr"] == found["m.nnr"]
-    assert found.keys() == {"m.npz", "m.nnr", "new.nnr"}
+    entries = contents(folder)
+    assert entries["new.nnr"] == entries["m.nnr"]
+    assert entries.keys() == {"m.npz", "m.nnr", "new.nnr"}
 
 
 @pytest.mark.parametrize("arguments", [("encode", "cut.npz", "new.nnr"), ("decode", "cut.nnr", "new.npz"), ("info", "cut.nnr")],

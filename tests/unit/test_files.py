@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Model files to streams and back through functions, pipes and lazy access."""
+"""Model files to streams and back: functions, pipes and lazy access."""
 
 import io
 import os

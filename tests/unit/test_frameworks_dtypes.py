@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nnr_codec.codec.element_storage import STORAGE, WIDENED, narrow, tag_of, widen
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks.dtypes import STORAGE, WIDENED, narrow, tag_of, widen
 
 PEERS = {"BF16": ml_dtypes.bfloat16, "F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2}
 

@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch state dicts and ONNX initialisers, through the real libraries."""
+"""PyTorch state dicts, through the real library."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
-import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
 
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks import open_model, save_model
@@ -70,7 +67,8 @@ def test_through_safetensors_and_back(tmp_path: Path) -> None:
 
 def test_files_from_before_the_zip_layout(tmp_path: Path) -> None:
     torch.save({"w": torch.ones(3)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
-    assert open_model(tmp_path / "old.pt")["w"].tolist() == [1, 1, 1]
+    with open_model(tmp_path / "old.pt") as model:
+        assert model["w"].tolist() == [1, 1, 1]
 
 
 def test_tied_tensors_stay_tied(tmp_path: Path) -> None:
@@ -101,13 +99,14 @@ class Malicious:
     "content",
     [
         Malicious(),
-        [torch.ones(1)],
-        {"w": torch.ones(1), "note": "text"},
-        {3: torch.ones(1)},
+        [Malicious()],
+        {"note": "text"},
         {"state_dict": 3},
     ],
 )
-def test_anything_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any) -> None:
+def test_files_without_tensors_are_refused_and_execute_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(content, tmp_path / "m.pt")
     with pytest.raises(NotEncodable) as caught:
@@ -123,102 +122,8 @@ def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
         open_model(tmp_path / "m.pt")
 
 
-@pytest.mark.parametrize(
-    "tensor", [torch.zeros(2, dtype=torch.complex64), torch.ones(2).to_sparse()], ids=["complex", "sparse"]
-)
-def test_tensors_without_a_counterpart_are_named(tmp_path: Path, tensor: Any) -> None:
-    torch.save({"bad.w": tensor}, tmp_path / "m.pt")
-    with open_model(tmp_path / "m.pt") as source, pytest.raises(NotEncodable) as caught:
-        source["bad.w"]
-    assert caught.value.path == f"{tmp_path / 'm.pt'}: bad.w"
-
-
-def onnx_model() -> Any:
-    arrays = {
-        "w": np.arange(6, dtype=np.float32).reshape(2, 3),
-        "half": np.array([1, 2], np.float16),
-        "scalar": np.array(4, np.int64),
-        "flags": np.array([True, False]),
-        "brain": np.array([1.5, -2], ml_dtypes.bfloat16),
-        "eight": np.array([0.5, 448], ml_dtypes.float8_e4m3fn),
-    }
-    initializers = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
-    initializers.append(helper.make_tensor("typed", TensorProto.FLOAT, [2], [1.0, 2.0]))
-    initializers.append(helper.make_tensor("typed_brain", TensorProto.BFLOAT16, [2], [1.0, 2.0]))
-    initializers.append(helper.make_tensor("text", TensorProto.STRING, [1], [b"hello"]))
-    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])
-    graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [output], initializers)
-    model = helper.make_model(graph)
-    helper.set_model_props(model, {"author": "somebody"})
-    return model
-
-
-def elements(model: Any) -> dict[str, tuple[Any, ...]]:
-    arrays = {t.name: (t.data_type, numpy_helper.to_array(t)) for t in model.graph.initializer}
-    return {name: (kind, array.shape, array.tolist()) for name, (kind, array) in arrays.items()}
-
-
-def test_onnx_initialisers_go_out_and_come_back(tmp_path: Path) -> None:
-    onnx.save(onnx_model(), tmp_path / "m.onnx")
-    with open_model(tmp_path / "m.onnx") as source:
-        assert source.left_out == ("text",)
-        assert source.metadata == {"author": "somebody"}
-        assert source.dtype_of("typed_brain") == "BF16"
-        assert source["brain"].tolist() == [1.5, -2]
-        assert source["eight"].tolist() == [0.5, 448]
-        assert source["typed"].tolist() == source["typed_brain"].tolist() == [1, 2]
-        topology = source.topology()
-        assert topology is not None
-        for name, template in (("bare", topology), ("original", tmp_path / "m.onnx")):
-            save_model(tmp_path / f"{name}.onnx", source, metadata=source.metadata, template=template)
-            again = onnx.load(tmp_path / f"{name}.onnx")
-            assert elements(again) == elements(onnx_model())
-            assert again.graph.node == onnx_model().graph.node
-            assert again.metadata_props == onnx_model().metadata_props
-
-
-def test_onnx_elements_beside_the_model(tmp_path: Path) -> None:
-    onnx.save(
-        onnx_model(), tmp_path / "m.onnx", save_as_external_data=True, location="w.data", size_threshold=0
-    )
-    with open_model(tmp_path / "m.onnx") as source:
-        assert source["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
-        save_model(tmp_path / "n.onnx", source, template=source.topology())
-    (tmp_path / "w.data").unlink()
-    assert elements(onnx.load(tmp_path / "n.onnx")) == elements(onnx_model())
-    with open_model(tmp_path / "m.onnx") as source, pytest.raises(NotEncodable):
-        source["w"]
-
-
-def test_onnx_refusals(tmp_path: Path) -> None:
-    for name, content in (("damaged", b"\xff\xff\xff"), ("empty", b"")):
-        (tmp_path / f"{name}.onnx").write_bytes(content)
-        with pytest.raises(NotEncodable):
-            open_model(tmp_path / f"{name}.onnx")
-    onnx.save(onnx_model(), tmp_path / "m.onnx")
-    with open_model(tmp_path / "m.onnx") as source:
-        topology = source.topology()
-        with pytest.raises(NotEncodable):
-            save_model(tmp_path / "no-template.onnx", source)
-    for arrays in (
-        {"w": np.zeros((2, 3), np.float32)},
-        {"other": np.zeros(1)},
-        {"w": np.zeros((3, 2), np.float32)},
-    ):
-        with pytest.raises(NotEncodable) as caught:
-            save_model(tmp_path / "n.onnx", arrays, template=topology)
-        assert caught.value.path is not None
-    assert not (tmp_path / "n.onnx").exists()
-
-
-@pytest.mark.parametrize("library", ["torch", "onnx"])
-def test_a_missing_library_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
-) -> None:
-    import sys
-
-    path = tmp_path / f"m.{'pt' if library == 'torch' else 'onnx'}"
-    path.write_bytes(b"x")
-    monkeypatch.setitem(sys.modules, library, None)
+def test_a_missing_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = {"w": torch.ones(3).numpy()}
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(NotEncodable, match="pip install"):
-        open_model(path)
+        save_model(tmp_path / "n.pt", weights)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every limit holds, wherever streams are read, before anything of the size is made; and the command line sets them."""
+"""Every reader of streams checks every limit before allocation, and the command line sets limits."""
 
 import io
 from collections.abc import Callable
@@ -105,17 +105,17 @@ def test_the_defaults_let_models_through(stream: bytes) -> None:
 
 def test_a_file_object_is_read_no_further_than_allowed() -> None:
     class Endless(io.RawIOBase):
-        given = 0
+        n_bytes_read = 0
 
         def read(self, size: int = -1) -> bytes:
             assert size >= 0, "read to the end"
-            self.given += size
+            self.n_bytes_read += size
             return bytes(size)
 
     source = Endless()
     with pytest.raises(BitstreamError):
         decode(source, limits=Limits(max_stream_bytes=1 << 22))
-    assert source.given <= (1 << 22) + 1
+    assert source.n_bytes_read <= (1 << 22) + 1
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_every_command_that_reads_streams_takes_limits(
     monkeypatch.chdir(tmp_path)
     Path("m.nnr").write_bytes(TWO)
     assert run([*command, "--limit", "max_units=2"]) != 0
-    said = capsys.readouterr()
-    assert "max_units" in said.out + said.err
-    assert len(said.err.splitlines()) <= 1
+    message = capsys.readouterr()
+    assert "max_units" in message.out + message.err
+    assert len(message.err.splitlines()) <= 1
     assert not Path("out.npz").exists()
     assert run([*command, "--limit", "none", "--limit", "max_units=2000"]) == 0
 
@@ -151,8 +151,8 @@ def test_a_limit_that_is_none_is_wrong_usage(text: str, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("claim", ATTACKS)
 def test_few_bytes_that_claim_much_are_refused(claim: str) -> None:
-    said, _, cpu, mib = measure(ATTACKS[claim]())
-    assert said.startswith("LimitExceeded")
+    message, _, cpu, mib = measure(ATTACKS[claim]())
+    assert message.startswith("LimitExceeded")
     assert mib < MIB
     # Ten times what `python -m tools.attacks` shows on a quiet machine: here tests run side by side.
     assert cpu < 0.5

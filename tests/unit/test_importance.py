@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Importance buys error where it is worth most, and what computes it agrees with closed forms."""
+"""Importance reduces errors of important weights, and its computation agrees with closed forms."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from nnr_codec import Curvature, NotEncodable, decode, encode
 from nnr_codec.codec.encode.config import EncoderConfig
-from nnr_codec.codec.encode.importance import mean_worth
+from nnr_codec.codec.encode.importance import mean_weight
 from nnr_codec.frameworks import torch_importance
-from nnr_codec.frameworks.embedding_rows import _means_by_octave, _worth_of_a_use
+from nnr_codec.frameworks.embedding_rows import _means_by_octave, _relative_weight_per_use
 from nnr_codec.quant import step_size
 from nnr_codec.rate_control.allocation import allocate, reallocate, shapes_only
 
@@ -53,8 +53,8 @@ def test_an_array_moves_error_to_where_it_is_worth_less(effort: str) -> None:
 def test_a_number_moves_the_step() -> None:
     tensors = {"a": weight(), "b": weight()}
     stream = encode(tensors, relative_error=0.1, importance={"a": 16.0}, qp_density=5)
-    found = decode(stream)
-    errors = {name: np.square(found[name] - tensors[name]).mean() for name in tensors}
+    computed = decode(stream)
+    errors = {name: np.square(computed[name] - tensors[name]).mean() for name in tensors}
     assert errors["b"] / errors["a"] == pytest.approx(16, rel=0.1)
 
 
@@ -78,10 +78,10 @@ def test_rows_of_a_curvature_are_weighed() -> None:
     w, x = weight(), inputs()
     rows = np.where(np.arange(ROWS) % 2, 25.0, 1.0)
     curvature = Curvature(x.T @ x / len(x), rows, damping=1e-6)
-    found = decode(encode({"w": w}, relative_error=0.3, importance={"w": curvature}))["w"]
-    by_row = np.square(x @ (found - w).T).sum(0)
+    computed = decode(encode({"w": w}, relative_error=0.3, importance={"w": curvature}))["w"]
+    by_row = np.square(x @ (computed - w).T).sum(0)
     assert by_row[rows > 1].mean() < by_row[rows == 1].mean()
-    assert curvature.loss(found - w) == pytest.approx((rows * by_row).sum() / len(x), rel=1e-3)
+    assert curvature.loss(computed - w) == pytest.approx((rows * by_row).sum() / len(x), rel=1e-3)
 
 
 def test_importance_that_does_not_suit_is_refused() -> None:
@@ -96,15 +96,17 @@ def test_importance_of_zeros_tells_nothing_apart() -> None:
     plain = encode({"w": w})
     assert encode({"w": w}, importance={"w": np.zeros(w.shape)}) == plain
     assert encode({"w": w}, importance={"w": Curvature(matrix, np.zeros(ROWS))}) == plain
-    assert Curvature(matrix, np.zeros(ROWS)).worth() == 0
+    assert Curvature(matrix, np.zeros(ROWS)).mean_weight() == 0
 
 
 def test_rows_worth_nothing_in_the_sample_do_not_settle_the_step() -> None:
     tall = np.random.default_rng(9).normal(0, 0.1, (900, WIDTH)).astype(np.float32)
     matrix = np.eye(WIDTH)
     rows = np.where(np.arange(900) < 800, 0.0, 2.0)
-    found = decode(encode({"w": tall}, relative_error=0.05, importance={"w": Curvature(matrix, rows)}))["w"]
-    error = np.square(found - tall)[800:].mean() / np.square(tall[800:]).mean()
+    computed = decode(encode({"w": tall}, relative_error=0.05, importance={"w": Curvature(matrix, rows)}))[
+        "w"
+    ]
+    error = np.square(computed - tall)[800:].mean() / np.square(tall[800:]).mean()
     assert 0.25 * 0.05**2 / 9 < error < 2 * 0.05**2
 
 
@@ -113,13 +115,15 @@ def test_the_scale_of_importance_does_not_matter(scale: float) -> None:
     w, matrix = weight(), np.cov(inputs().T)
     ones = np.ones(w.shape)
     assert encode({"w": w}, importance={"w": scale * ones}) == encode({"w": w}, importance={"w": ones})
-    assert mean_worth(scale * ones) == pytest.approx(scale)
+    assert mean_weight(scale * ones) == pytest.approx(scale)
     rows = Curvature(matrix, np.full(ROWS, scale))
     assert rows.mean_row_weight() == pytest.approx(scale)
     assert encode({"w": w}, importance={"w": rows}) == encode({"w": w}, importance={"w": Curvature(matrix)})
     # Where feedback cannot be, its diagonal is what counts.
-    found, expected = (encode({"w": w}, importance={"w": c}, scan_order=1) for c in (rows, Curvature(matrix)))
-    assert found == expected
+    computed, expected = (
+        encode({"w": w}, importance={"w": c}, scan_order=1) for c in (rows, Curvature(matrix))
+    )
+    assert computed == expected
 
 
 def test_a_number_out_of_all_proportion_is_refused() -> None:
@@ -131,10 +135,10 @@ def test_a_number_out_of_all_proportion_is_refused() -> None:
         assert np.isfinite(decode(encode({"w": weight()}, importance={"w": large}))["w"]).all()
 
 
-def test_mean_worth_is_of_finite_importance() -> None:
+def test_mean_weight_is_of_finite_importance() -> None:
     for wrong in (np.nan, np.inf, -1.0, np.array([1.0, np.nan])):
         with pytest.raises(NotEncodable):
-            mean_worth(wrong)
+            mean_weight(wrong)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +178,7 @@ def test_a_matrix_that_is_not_semidefinite_is_refused_by_name() -> None:
     # Its diagonal does not show it.
     matrix = np.full((WIDTH, WIDTH), -1.0) + 2 * np.eye(WIDTH)
     with pytest.raises(ValueError, match="semidefinite"):
-        Curvature(matrix).worth()
+        Curvature(matrix).mean_weight()
     with pytest.raises(NotEncodable, match="semidefinite") as caught:
         encode({"w": weight()}, importance={"w": Curvature(matrix)})
     assert caught.value.path == "w"
@@ -197,8 +201,8 @@ def test_allocation_makes_worth_times_squared_step_equal() -> None:
     # QPs are whole: a step is met to half of 2 ** (1 / 32).
     assert max(products) / min(products) < 1.06
     assert set(shapes_only(importance)) == {"b[0]", "c"}
-    found = decode(encode(tensors, config))
-    spent = sum(worths[name] * np.square(found[name] - tensors[name]).sum() for name in tensors)
+    computed = decode(encode(tensors, config))
+    spent = sum(worths[name] * np.square(computed[name] - tensors[name]).sum() for name in tensors)
     assert spent == pytest.approx(40.0, rel=0.1)
 
 
@@ -233,10 +237,10 @@ def linear(seed: int = 5) -> Any:
 
 def test_sensitivity_of_a_linear_layer_is_its_inputs_mean_square() -> None:
     model, x = linear(), torch.randn(4000, 6) * torch.arange(1, 7)
-    found = torch_importance.output_sensitivity(model, x.split(1), probes=1, damping=0.0)
+    computed = torch_importance.output_sensitivity(model, x.split(1), probes=1, damping=0.0)
     expected = np.broadcast_to(x.square().mean(0).numpy(), (4, 6))
-    np.testing.assert_allclose(found["0.weight"], expected, rtol=0.15)
-    np.testing.assert_allclose(found["0.bias"], np.ones(4), rtol=0.15)
+    np.testing.assert_allclose(computed["0.weight"], expected, rtol=0.15)
+    np.testing.assert_allclose(computed["0.bias"], np.ones(4), rtol=0.15)
 
 
 def test_damping_gives_unused_weights_a_share_of_the_mean() -> None:
@@ -254,21 +258,21 @@ def test_fisher_information_is_the_mean_squared_gradient() -> None:
     def losses(net: Any, batch: Any) -> Any:
         return torch.nn.functional.cross_entropy(net(batch[0]), batch[1], reduction="none")
 
-    found = torch_importance.fisher_information(model, [(x, labels)], losses, damping=0.0)["0.weight"]
+    computed = torch_importance.fisher_information(model, [(x, labels)], losses, damping=0.0)["0.weight"]
     squares = []
     for row, label in zip(x, labels, strict=True):
         model.zero_grad()
         torch.nn.functional.cross_entropy(model(row[None]), label[None]).backward()
         squares.append(model[0].weight.grad.square().numpy())
-    np.testing.assert_allclose(found, np.mean(squares, 0), rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(computed, np.mean(squares, 0), rtol=1e-4, atol=1e-7)
     with pytest.raises(ValueError, match="reduction"):
         torch_importance.fisher_information(model, [(x, labels)], lambda *_: losses(*_).mean())
 
 
 def test_variances_over_snapshots() -> None:
     values = np.random.default_rng(6).normal(0, 1, (9, 3, 5))
-    found = torch_importance.inverse_variances(({"w": v} for v in values), prior_samples=0.0)
-    np.testing.assert_allclose(found["w"], 1 / values.var(0), rtol=1e-4)
+    computed = torch_importance.inverse_variances(({"w": v} for v in values), prior_samples=0.0)
+    np.testing.assert_allclose(computed["w"], 1 / values.var(0), rtol=1e-4)
     with pytest.raises(ValueError, match="two"):
         torch_importance.inverse_variances([{"w": values[0]}])
 
@@ -315,35 +319,35 @@ def test_inputs_without_effect_do_not_shape_a_curvature() -> None:
 
     model, x = Gated(), torch.randn(4000, 4)
     x[x[:, 0] <= 0] *= 100
-    found = torch_importance.layer_curvatures(model, [x])["layer.weight"]
-    assert isinstance(found, Curvature)
-    np.testing.assert_allclose(np.diagonal(found.matrix), np.ones(4), rtol=0.2)
+    computed = torch_importance.layer_curvatures(model, [x])["layer.weight"]
+    assert isinstance(computed, Curvature)
+    np.testing.assert_allclose(np.diagonal(computed.matrix), np.ones(4), rtol=0.2)
 
 
 def test_rows_of_an_embedding_count_by_use() -> None:
     model = torch.nn.Sequential(torch.nn.Embedding(6, 3))
     ids = torch.tensor([[0, 0, 0, 1, 1, 2]])
-    found = torch_importance.layer_curvatures(model, [ids], by_output=False)["0.weight"]
-    assert isinstance(found, np.ndarray)
-    assert found.shape == (6, 1)
-    assert found[0] > found[1] > found[2] > 0
-    assert found.sum() == pytest.approx(1)
-    assert (found[3:] == found[3]).all()
-    assert 0 < found[3, 0] < found[2, 0]
+    computed = torch_importance.layer_curvatures(model, [ids], by_output=False)["0.weight"]
+    assert isinstance(computed, np.ndarray)
+    assert computed.shape == (6, 1)
+    assert computed[0] > computed[1] > computed[2] > 0
+    assert computed.sum() == pytest.approx(1)
+    assert (computed[3:] == computed[3]).all()
+    assert 0 < computed[3, 0] < computed[2, 0]
 
 
 def test_an_embeddings_curvature_is_that_of_its_derivatives() -> None:
     torch.manual_seed(8)
     model = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Linear(4, 3))
     ids = torch.randint(0, 9, (200, 5))
-    found = torch_importance.layer_curvatures(model, ids.split(1), damping=1e-9)["0.weight"]
-    assert isinstance(found, Curvature)
+    computed = torch_importance.layer_curvatures(model, ids.split(1), damping=1e-9)["0.weight"]
+    assert isinstance(computed, Curvature)
     before = model(ids)
     error = torch.randn(9, 4) * 0.01
     with torch.no_grad():
         model[0].weight += error
     change = float((model(ids) - before).square().sum().detach())
-    assert found.loss(error.numpy()) * len(ids) == pytest.approx(change, rel=0.15)
+    assert computed.loss(error.numpy()) * len(ids) == pytest.approx(change, rel=0.15)
 
 
 def test_rows_of_an_embedding_weigh_what_a_use_of_such_rows_is_worth_and_uses_counted_elsewhere() -> None:
@@ -357,10 +361,10 @@ def test_rows_of_an_embedding_weigh_what_a_use_of_such_rows_is_worth_and_uses_co
             return self.rows(ids) * torch.where(ids >= 32, 3.0, 1.0)[..., None]
 
     ids = torch.cat([torch.randint(0, 32, (4000,)), torch.randint(32, 64, (400,))])[:, None]
-    found = torch_importance.layer_curvatures(Scaled(), [ids])["rows.weight"]
-    assert isinstance(found, Curvature)
-    assert found.row_weights is not None
-    common, rare = found.row_weights[:32], found.row_weights[32:]
+    computed = torch_importance.layer_curvatures(Scaled(), [ids])["rows.weight"]
+    assert isinstance(computed, Curvature)
+    assert computed.row_weights is not None
+    common, rare = computed.row_weights[:32], computed.row_weights[32:]
     assert rare.sum() / common.sum() == pytest.approx(0.1 * 9, rel=0.2)
     # Counted elsewhere, all are used alike, and a use is worth what rows of that number of uses were worth on the mean.
     elsewhere = torch_importance.layer_curvatures(Scaled(), [ids], uses={"rows.weight": np.full(64, 50.0)})
@@ -371,9 +375,9 @@ def test_rows_of_an_embedding_weigh_what_a_use_of_such_rows_is_worth_and_uses_co
 
 def test_the_most_used_row_may_have_no_gradient() -> None:
     counts, squares = np.array([1000.0, 3, 1]), np.array([0.0, 2, 1])
-    found = _means_by_octave(counts, squares, np.array([500.0, 3, 1]))
+    computed = _means_by_octave(counts, squares, np.array([500.0, 3, 1]))
     # That of 3 uses is known; of the others fewer were seen, or nothing.
-    np.testing.assert_allclose(found, [2, 2, 2])
-    worth = _worth_of_a_use(counts, squares)
-    assert worth[0] == 0
-    assert (worth[1:] > 0).all()
+    np.testing.assert_allclose(computed, [2, 2, 2])
+    weights_of_loss = _relative_weight_per_use(counts, squares)
+    assert weights_of_loss[0] == 0
+    assert (weights_of_loss[1:] > 0).all()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mutants: that there are enough, that one is what it says, and that the suites catch a sample."""
+"""Mutants: their number, their keys, and a sample that the suites catch."""
 
 import json
 
@@ -11,8 +11,13 @@ from tools.mutants.run import ON_IMPORT, SURVIVORS, Catchers, judged, load_cases
 
 
 @pytest.fixture(scope="module")
-def mutants() -> dict[str, Mutant]:
-    return {mutant.key: mutant for mutant in all_mutants()}
+def listed() -> list[Mutant]:
+    return all_mutants()
+
+
+@pytest.fixture(scope="module")
+def mutants(listed: list[Mutant]) -> dict[str, Mutant]:
+    return {mutant.key: mutant for mutant in listed}
 
 
 def test_there_are_enough_of_every_kind(mutants: dict[str, Mutant]) -> None:
@@ -22,8 +27,8 @@ def test_there_are_enough_of_every_kind(mutants: dict[str, Mutant]) -> None:
     }  # fmt: skip
 
 
-def test_keys_are_unique(mutants: dict[str, Mutant]) -> None:
-    assert len(mutants) == len(all_mutants())
+def test_keys_are_unique(listed: list[Mutant], mutants: dict[str, Mutant]) -> None:
+    assert len(mutants) == len(listed)
 
 
 def test_every_survivor_is_a_mutant_with_a_reason(mutants: dict[str, Mutant]) -> None:
@@ -46,7 +51,7 @@ def test_every_wrong_transition_is_caught(mutants: dict[str, Mutant]) -> None:
 
 
 def test_every_mutant_is_caught_or_proved_equivalent(mutants: dict[str, Mutant]) -> None:
-    """The complete run's outcome; a mutant that it has not met, because the model has changed since, is judged here."""
+    """Check the record of the complete run; a mutant without record, because the model has changed, is judged here."""
     reasons = json.loads(SURVIVORS.read_text(encoding="utf-8"))
     caught = load_caught()
     assert not reasons.keys() & caught.keys()
@@ -58,7 +63,7 @@ def test_every_mutant_is_caught_or_proved_equivalent(mutants: dict[str, Mutant])
 
 
 def test_a_sample_is_caught_by_the_vectors_named_for_it(mutants: dict[str, Mutant]) -> None:
-    """What ``caught.json`` says is true of every 19th mutant."""
+    """Check the record of every 19th mutant."""
     named = {key: vector for key, vector in load_caught().items() if vector != ON_IMPORT and key in mutants}
     sample = sorted(named)[::19]
     assert len(sample) > 60

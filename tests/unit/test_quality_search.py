@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A search finds the smallest stream within a loss of score, says what it tried, and goes on where it was stopped."""
+"""Quality search: smallest stream within a score limit, report, and resumption from a journal."""
 
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,11 @@ def model() -> Tensors:
 
 
 class Stopped(Exception):
-    """What an interruption is here."""
+    """Interruption of a search."""
 
 
 class Score:
-    """100 less the squared errors, of which those of the second weight are the dearer ones; counts its calls."""
+    """Score: 100 minus weighted squared errors, with the largest weight for the second tensor. It counts its calls."""
 
     def __init__(self, stop_after: int = 10**9) -> None:
         self.calls, self.stop_after = 0, stop_after
@@ -37,9 +37,11 @@ class Score:
         if self.calls == self.stop_after:
             raise Stopped
         self.calls += 1
-        worth = {"first.weight": 0.01, "second.weight": 2000.0, "second.bias": 0.01}
+        error_weights = {"first.weight": 0.01, "second.weight": 2000.0, "second.bias": 0.01}
         original = model()
-        return 100 - sum(worth[n] * float(np.square(tensors[n] - original[n]).sum()) for n in original)
+        return 100 - sum(
+            error_weights[n] * float(np.square(tensors[n] - original[n]).sum()) for n in original
+        )
 
 
 def test_the_smallest_stream_within_the_loss_is_found() -> None:
@@ -55,7 +57,7 @@ def test_the_smallest_stream_within_the_loss_is_found() -> None:
     assert abs(len(stream) - report.best.size_bytes) < 64
     assert seen == report.points
     assert report.best.size_bytes == min(point.size_bytes for point in report.points if point.score >= 99.5)
-    # The first weight's error is cheap: knowing that, the search beats any one relative error that keeps the score.
+    # The first weight has little influence. The search uses this and beats every common relative error that keeps the score.
     one_error = [encode(model(), relative_error=error) for error in np.geomspace(0.01, 0.9, 40)]
     assert len(stream) < min(len(s) for s in one_error if Score()(decode(s)) >= 99.5)
     assert len(report.groups) == 2
@@ -81,17 +83,17 @@ def test_the_front_is_made_of_points_that_nothing_beats() -> None:
 
 def test_a_search_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     journal = tmp_path / "search.journal"
-    first = Score(stop_after=7)
+    interrupted = Score(stop_after=7)
     with pytest.raises(Stopped):
-        compress_to_quality(model(), first, max_drop=0.5, journal=journal)
-    # A line that was being written when the power went.
+        compress_to_quality(model(), interrupted, max_drop=0.5, journal=journal)
+    # An incomplete line, as after a power failure.
     journal.write_text(journal.read_text() + '{"key": "[0.0')
     second = Score()
     stream, report = compress_to_quality(model(), second, max_drop=0.5, journal=journal)
     whole = Score()
     assert (stream, report) == compress_to_quality(model(), whole, max_drop=0.5)
-    assert first.calls == 7
-    assert first.calls + second.calls == whole.calls
+    assert interrupted.calls == 7
+    assert interrupted.calls + second.calls == whole.calls
     again = Score(stop_after=0)
     assert compress_to_quality(model(), again, max_drop=0.5, journal=journal)[0] == stream
     other = model() | {"second.bias": np.zeros(50, np.float32)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rate-distortion optimised quantiser against brute force, the plain quantisers and itself."""
+"""Rate-distortion optimised quantisation against brute force and the other quantisers."""
 
 import itertools
 from typing import Any
@@ -51,7 +51,7 @@ def test_with_rates_that_stand_still_it_is_optimal(dependent: bool, seed: int) -
     tables = rate.cost_tables(np.zeros(0, np.int32), coding, initialisations=initialisations)
     # Values of the other sign, or a step beyond the next, are never better: their errors exceed what bits can cost here.
     reach = 3 if dependent else 5
-    best = min(
+    least_cost = min(
         itertools.product(*(range(-reach if w < 0 else 0, 1 if w < 0 else reach + 1) for w in x)),
         key=lambda values: cost_of(values, x, tables, lambda_, dependent),
     )
@@ -60,9 +60,9 @@ def test_with_rates_that_stand_still_it_is_optimal(dependent: bool, seed: int) -
         x, 1.0, _native.Tensor(coding), levels, lambda_=lambda_,
         initialisations=np.frombuffer(initialisations, np.uint8), adaptive=False,
     )  # fmt: skip
-    found = tuple(int(v) for v in rate.coded_values(levels, dependent))
-    assert cost_of(found, x, tables, lambda_, dependent) == pytest.approx(
-        cost_of(best, x, tables, lambda_, dependent), rel=1e-5
+    searched = tuple(int(v) for v in rate.coded_values(levels, dependent))
+    assert cost_of(searched, x, tables, lambda_, dependent) == pytest.approx(
+        cost_of(least_cost, x, tables, lambda_, dependent), rel=1e-5
     )
 
 
@@ -203,8 +203,8 @@ def bits_at_equal_error(w: np.ndarray[Any, Any], effort: str, relative_error: fl
 @pytest.mark.parametrize(("relative_error", "gain"), [(0.07, 0.001), (0.5, 0.003), (0.75, 0.003)])
 def test_best_finds_fewer_bits(relative_error: float, gain: float) -> None:
     w = np.random.default_rng(1).laplace(0, 1, (300, 200)).astype(np.float32)
-    medium, best = (bits_at_equal_error(w, effort, relative_error) for effort in ("medium", "best"))
-    assert best < medium - gain
+    medium, slowest = (bits_at_equal_error(w, effort, relative_error) for effort in ("medium", "best"))
+    assert slowest < medium - gain
 
 
 def test_sign_contexts_that_stay_just_above_even_save_bits(monkeypatch: pytest.MonkeyPatch) -> None:

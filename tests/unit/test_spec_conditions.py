@@ -6,19 +6,15 @@ from __future__ import annotations
 import functools
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-if str(REPOSITORY) not in sys.path:
-    sys.path.insert(0, str(REPOSITORY))
-
 import nnr_codec
 from spec import model
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 SUITE = REPOSITORY / "conformance" / "suites" / "invalid"
 PAGE = REPOSITORY / "spec" / "07-limits-and-errors.md"
 

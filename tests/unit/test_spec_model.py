@@ -16,9 +16,6 @@ import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-if str(REPOSITORY) not in sys.path:
-    sys.path.insert(0, str(REPOSITORY))
-
 from spec import model
 
 SHARED = Path(os.environ.get("NNR_SHARED", REPOSITORY.parent / "shared"))

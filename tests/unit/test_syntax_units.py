@@ -300,9 +300,9 @@ def test_node_and_parent_ids() -> None:
     check(
         data_unit(node_id=node, **NAMED), PROFILE_1, unit_bytes(5, f"00001 0 0 0 'w' {node_bits} 0 0 100000")
     )
-    own = ParentNode(ParentNodeIdType.ICNN_NDU_ID, True, 1)
+    parent = ParentNode(ParentNodeIdType.ICNN_NDU_ID, True, 1)
     check(
-        data_unit(node_id=node, parent=own, **NAMED),
+        data_unit(node_id=node, parent=parent, **NAMED),
         PARENTS,
         unit_bytes(5, f"00001 0 0 0 'w' {node_bits} 1 00 1 11 0 0 0x80"),
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every unit of the peer's streams parses, has a name for each bit, and builds to the same bytes."""
+"""Units of NNCodec's streams parse, trace every bit, and build to the same bytes."""
 
 import os
 from pathlib import Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Transforms and what undoes them: in the stream by the format's own arithmetic, before it as far as float32 goes."""
+"""Transforms and their inverses, in the stream and in float32."""
 
 from typing import Any
 
@@ -72,8 +72,10 @@ def test_a_scaled_stream_is_put_together_by_one_product(dependent: bool) -> None
 @pytest.mark.parametrize("dependent", [False, True])
 def test_factors_of_any_value_are_right_for_their_rows(dependent: bool) -> None:
     scaling = np.geomspace(0.02, 30, 40).astype(np.float32)
-    found = decode(encode({"w": Block(weight=weight(), scaling=scaling)}, dependent=dependent))["w_scaling"]
-    np.testing.assert_allclose(found[3:], scaling[3:], rtol=0.02)
+    restored = decode(encode({"w": Block(weight=weight(), scaling=scaling)}, dependent=dependent))[
+        "w_scaling"
+    ]
+    np.testing.assert_allclose(restored[3:], scaling[3:], rtol=0.02)
 
 
 def test_important_rows_come_back_finer() -> None:
@@ -110,8 +112,8 @@ def test_a_folded_norm_through_a_stream() -> None:
     assert len(stream) < len(encode(tensors, relative_error=0.001))
     x = np.random.default_rng(4).normal(0, 1, (50, 27))
     expected = run_normed(tensors, x, norm.epsilon)
-    found = run_normed(unfold_batch_norm(decode(stream), [norm]), x, norm.epsilon)
-    assert np.sqrt(np.square(found - expected).mean()) < 0.01 * expected.std()
+    restored = run_normed(unfold_batch_norm(decode(stream), [norm]), x, norm.epsilon)
+    assert np.sqrt(np.square(restored - expected).mean()) < 0.01 * expected.std()
 
 
 def test_factors_of_full_rank_are_the_weight() -> None:
@@ -271,8 +273,8 @@ def test_fitted_scaling_makes_up_for_rows_that_shrank() -> None:
     zeroed = sparsify(w, 0.6)
     matrix = x.T @ x / len(x)
 
-    def loss(found: Array) -> float:
-        return float(np.square(x @ (found - w).T).sum())
+    def loss(restored: Array) -> float:
+        return float(np.square(x @ (restored - w).T).sum())
 
     scaled = zeroed * fit_scaling(w, zeroed, matrix)[:, None]
     assert loss(scaled) < loss(zeroed)

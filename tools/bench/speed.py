@@ -1,18 +1,18 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Decoding and encoding beside NNCodec and beside their limits: medians of one run, as Markdown tables and a plot.
+"""Benchmark of decoding and encoding against NNCodec: medians of one run, as Markdown tables and a plot.
 
-Beside the models: the engine's bare loop, what a second core can bring on this machine, and start-up.
+It also measures the bare loop of the arithmetic engine, the gain of a second core, and start-up.
 
     python -m tools.bench.speed [--repeat N] [--cache FOLDER] [--engine PROGRAM] [--plot FILE.png] [MODEL...]
 
-Figures of one core are processor time, not wall time: other work on the machine disturbs them less. The two codecs
-take turns on the same streams. What two threads gain is wall time, and means something on an idle machine only.
+Single-core figures are processor time, which other load disturbs less than wall time. The two codecs alternate on the
+same streams. The gain of two threads is wall time and needs an idle machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import statistics
 import subprocess
@@ -25,15 +25,16 @@ from typing import Any
 import numpy as np
 
 import nnr_codec
+from conformance.peers.client import Peer
 from tools.bench import second_core
 from tools.bench.models import Model, packaged, resnet56, synthetic
 from tools.bench.scale import start_up
-from tools.peer.client import Peer
 
 Figures = dict[str, float]
 
 
 def seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+    """Time one call."""
     start = clock()
     work()
     return clock() - start
@@ -42,10 +43,10 @@ def seconds(work: Callable[[], object], clock: Callable[[], float] = time.proces
 def measure(peer: Peer, model: Model, repeat: int, peer_repeat: int) -> Figures:
     """Measure one model: medians over repetitions."""
     stream = peer.encode(model.tensors, qp=model.qp, dependent=True)
-    found: dict[str, list[float]] = {}
+    samples: dict[str, list[float]] = {}
 
     def note(name: str, value: float) -> None:
-        found.setdefault(name, []).append(value)
+        samples.setdefault(name, []).append(value)
 
     def encode(threads: int = 1) -> bytes:
         return nnr_codec.encode(model.tensors, qp=model.qp, effort="fast", threads=threads)
@@ -53,33 +54,35 @@ def measure(peer: Peer, model: Model, repeat: int, peer_repeat: int) -> Figures:
     def decode(threads: int = 1) -> object:
         return nnr_codec.decode(stream, threads=threads)
 
-    values = nnr_codec.decode(stream)
+    decoded = nnr_codec.decode(stream)
     for turn in range(repeat):
         ours = seconds(decode)
         note("decode", model.n_weights / ours / 1e6)
         encoding = seconds(encode)
         note("encode", model.n_weights / encoding / 1e6)
-        for name, work in (("decode", decode), ("encode", encode)):
-            one = seconds(work, time.perf_counter)
-            two = seconds(lambda work=work: work(2), time.perf_counter)
+        works: tuple[tuple[str, Callable[[int], object]], ...] = (("decode", decode), ("encode", encode))
+        for name, work in works:
+            one = seconds(functools.partial(work, 1), time.perf_counter)
+            two = seconds(functools.partial(work, 2), time.perf_counter)
             note(f"{name} two threads", one / two)
-        note("copy", model.n_weights / seconds(lambda: [array.copy() for array in values.values()]) / 1e6)
+        note("copy", model.n_weights / seconds(lambda: [array.copy() for array in decoded.values()]) / 1e6)
         if turn >= peer_repeat:
             continue
         theirs = peer.time_decode(stream, repeat=1)
         note("decode ratio", theirs.api_cpu_seconds[0] / ours)
-        # Their compiled part alone against our whole call: the least favourable comparison.
+        # The compiled part of NNCodec against the whole call of this codec.
         note("decode C++ ratio", theirs.native_cpu_seconds[0] / ours)
         note(
             "encode ratio",
             peer.time_encode(model.tensors, repeat=1, qp=model.qp, dependent=True).api_cpu_seconds[0]
             / encoding,
         )
-    figures = {name: statistics.median(each) for name, each in found.items()}
+    figures = {name: statistics.median(values) for name, values in samples.items()}
     return figures | {"bits": 8 * len(stream) / model.n_weights, "tensors": len(model.tensors)}
 
 
 def row(name: str, f: Figures) -> str:
+    """Render the row of a model."""
     return (
         f"| {name} | {f['tensors']:.0f} | {f['bits']:.2f} | {f['decode']:.1f} | {f['decode ratio']:.2f} "
         f"| {f['decode C++ ratio']:.2f} | {f['decode two threads']:.2f} | {f['encode']:.2f} "
@@ -98,7 +101,7 @@ ENGINE_HEAD = (
 
 
 def engine_rows(program: Path) -> Iterator[str]:
-    """Run the benchmark of the engine alone."""
+    """Run the engine benchmark and yield the rows of its table."""
     output = subprocess.run([str(program)], capture_output=True, text=True, check=True).stdout
     for line in output.splitlines():
         f: dict[str, Any] = json.loads(line)
@@ -110,23 +113,23 @@ def engine_rows(program: Path) -> Iterator[str]:
         )
 
 
-def wanted(model: str) -> dict[str, float]:
-    """Return the least ratios that were asked for."""
+def target_ratios(model: str) -> dict[str, float]:
+    """Target speed ratios of a model, relative to NNCodec."""
     least = {"4 bits": 2.2, "2 bits": 2.2, "0.3 bits": 2.8}.get(model, 3.5)
     return {"decode": least, "encode": 6.0}
 
 
 def plot(path: Path, measured: dict[str, Figures]) -> None:
-    """Draw the ratios as bars, with a line across each for what was wanted."""
+    """Plot the ratios as bars with a line for each target."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(8, 4))
     places = np.arange(len(measured))
     for shift, key in ((-0.2, "decode"), (0.2, "encode")):
         axes.bar(places + shift, [f[f"{key} ratio"] for f in measured.values()], 0.38, label=key)
-        least = [wanted(model)[key] for model in measured]
+        least = [target_ratios(model)[key] for model in measured]
         axes.hlines(least, places + shift - 0.19, places + shift + 0.19, color="black")
-    axes.hlines([], 0, 0, color="black", label="wanted")
+    axes.hlines([], 0, 0, color="black", label="target")
     axes.set_xticks(places, list(measured), rotation=20)
     axes.set_ylabel("times NNCodec's speed, one core")
     axes.axhline(1, color="grey", linewidth=0.8)
@@ -135,7 +138,7 @@ def plot(path: Path, measured: dict[str, Figures]) -> None:
 
 
 def plot_saved(path: Path, tables: Path) -> None:
-    """Draw what runs of parts of it have printed, one table after the other."""
+    """Plot the ratios of saved tables of earlier runs."""
     measured = {}
     for line in tables.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("| ").split("|")]
@@ -145,19 +148,22 @@ def plot_saved(path: Path, tables: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--peer-repeat", type=int, default=3, help="NNCodec's encoder takes its time.")
-    parser.add_argument("--cache", type=Path, default=Path("build/bench-models"), help="Where packages go.")
-    parser.add_argument("--engine", type=Path, help="The compiled engine_bench.")
-    parser.add_argument("--plot", type=Path, help="Where a picture of the ratios goes; needs matplotlib.")
     parser.add_argument(
-        "--tables", type=Path, help="With --plot: draw what earlier runs printed, measure nothing."
+        "--peer-repeat", type=int, default=3, help="repetitions of NNCodec, whose encoder is slow"
     )
-    parser.add_argument("--no-machine", action="store_true", help="Leave out the second core and start-up.")
-    parser.add_argument("models", nargs="*", help="Only these, by name.")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("build/bench-models"), help="folder of downloaded packages"
+    )
+    parser.add_argument("--engine", type=Path, help="path of the compiled engine_bench")
+    parser.add_argument("--plot", type=Path, help="file of the plot; needs matplotlib")
+    parser.add_argument("--tables", type=Path, help="with --plot: plot saved tables and measure nothing")
+    parser.add_argument("--no-machine", action="store_true", help="skip the second core and start-up")
+    parser.add_argument("models", nargs="*", help="names of the models; default: all")
     options = parser.parse_args(arguments)
     if options.tables is not None:
         plot_saved(options.plot, options.tables)
@@ -186,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{second_core.table(options.repeat)}\n\n{second_core.entry_points(options.repeat)}")
         with tempfile.TemporaryDirectory() as folder:
             stream = Path(folder) / "large.nnr"
-            # Values that no step size suits go into a stream as they are: 134 MB of it, made at once.
+            # NaN is stored raw, which creates a stream of 134 MB without encoding time.
             stream.write_bytes(nnr_codec.encode({"weight": np.full(1 << 25, np.nan, np.float32)}))
             start_up(stream)
     if options.plot is not None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every truncation and every flipped bit of the conformance vectors: ``python -m tools.damage --help``."""
+"""Damage test: every truncation and every flipped bit of the conformance vectors. See ``python -m tools.damage --help``."""

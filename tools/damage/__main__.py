@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Damage every small conformance vector in every way, and hold this codec against the specification's model.
+"""Damage test of the codec against the specification's model, on all small conformance vectors.
 
-    python -m tools.damage --log damage.jsonl              # all; interrupted, the same command goes on
+    python -m tools.damage --log damage.jsonl              # all cases; resumes an interrupted run
     python -m tools.damage --log sample.jsonl --every 37   # a sample
-    python -m tools.damage --log damage.jsonl --table      # only print what the log holds
-    python -m tools.damage --checksum                      # the same damage to streams that carry a checksum
+    python -m tools.damage --log damage.jsonl --table      # print the table of a log
+    python -m tools.damage --checksum                      # the same damage to streams with a checksum
 
-A case is one flipped bit or one truncation. The two decoders agree when both accept it with the same names, shapes,
-levels and values, or both turn it down with the same class and the same bit. Exit code 1 when one does not.
+A case is one flipped bit or one truncation. The decoders agree if both accept it with the same names, shapes, levels and
+values, or both reject it with the same class and bit. The exit code is 1 on disagreement.
 """
 
 from __future__ import annotations
@@ -25,10 +25,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).resolve().parents[2]
-for _folder in (ROOT, ROOT / "conformance"):
-    sys.path.insert(0, str(_folder))
-
 from nnr_conformance.suite import find_suites
 
 from nnr_codec.codec.stream.checksum import checksum_unit
@@ -38,15 +34,17 @@ from tools.damage.cases import damaged, n_cases
 if TYPE_CHECKING:
     from tools.damage.cases import Verdict
 
-#: Vectors with a larger stream are left out: their damage would take days.
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Largest stream of a tested vector; larger ones would take days.
 LARGEST_BYTES = 4096
 _SLOW_SECONDS = 1.0
 
 
 class Model:
-    """The model's process, and a folder with what it said before: its answers outlive changes of this codec.
+    """Process of the model with a cache of its answers, which stay valid when the codec changes.
 
-    PyPy runs it many times faster than the interpreter that runs this.
+    PyPy runs the model many times faster than CPython.
     """
 
     def __init__(self, python: str, folder: Path) -> None:
@@ -60,7 +58,7 @@ class Model:
         )
 
     def ask(self, streams: list[bytes], numbers: range) -> Callable[[], list[Verdict]]:
-        """Hand over a job; returns what waits for the verdicts."""
+        """Send a job; returns a function that waits for the verdicts."""
         job = {
             "streams": [stream.hex() for stream in streams],
             "numbers": [numbers.start, numbers.stop, numbers.step],
@@ -79,7 +77,7 @@ class Model:
             answer = b"" if self._process.stdout is None else self._process.stdout.readline()
             if not answer:
                 raise SystemExit("the model's process died")
-            # Renamed when whole: an interrupted run leaves no half an answer.
+            # Rename the complete file, so that an interrupted run leaves no partial answer.
             part = known.with_suffix(".part")
             part.write_bytes(zlib.compress(answer))
             part.replace(known)
@@ -87,7 +85,7 @@ class Model:
 
 
 def vectors() -> Iterator[tuple[str, list[bytes]]]:
-    """Yield ids and streams of all vectors that are small enough."""
+    """Yield ids and streams of all vectors with small streams."""
     for suite in find_suites(ROOT / "conformance" / "suites"):
         for vector in suite.manifest.vectors:
             if all(file.size_bytes < LARGEST_BYTES for file in vector.streams):
@@ -105,7 +103,7 @@ _CODEC = (
 
 
 def code_state(*folders: str) -> str:
-    """Name the code in some folders, so that results of other code are not taken for its own."""
+    """Digest of the code in folders, which ties results to a version of the code."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.[pch]*")):
@@ -115,25 +113,25 @@ def code_state(*folders: str) -> str:
 
 
 def cases_of(streams: list[bytes], every: int, position: int) -> range:
-    """Choose the cases of one vector; a sample starts elsewhere in each."""
+    """Select the cases of a vector; the start of a sample varies with the vector."""
     return range(position % every, n_cases(streams), every)
 
 
 def compare(model: Model, streams: list[bytes], every: int, position: int) -> dict[str, Any]:
-    """Damage one vector and ask both."""
+    """Decode all damaged versions of a vector with both decoders."""
     numbers = cases_of(streams, every, position)
     answer = model.ask(streams, numbers)
-    ours, slowest = [], 0.0
+    verdicts, slowest = [], 0.0
     for number in numbers:
         started = time.process_time()
-        ours.append(native.verdict(damaged(streams, number)[0]))
+        verdicts.append(native.verdict(damaged(streams, number)[0]))
         slowest = max(slowest, time.process_time() - started)
-    theirs = answer()
-    classes = Counter(verdict[0] for verdict in ours)
+    expected = answer()
+    classes = Counter(verdict[0] for verdict in verdicts)
     differing = [
-        [number, damaged(streams, number)[1], mine, other]
-        for number, mine, other in zip(numbers, ours, theirs, strict=True)
-        if mine != other
+        [number, damaged(streams, number)[1], verdict, reference]
+        for number, verdict, reference in zip(numbers, verdicts, expected, strict=True)
+        if verdict != reference
     ]
     return {
         "cases": len(numbers),
@@ -144,7 +142,7 @@ def compare(model: Model, streams: list[bytes], every: int, position: int) -> di
 
 
 def run(log: Path, every: int, model: Model, *, any_code: bool) -> None:
-    """Go through the vectors that the log does not hold yet."""
+    """Test the vectors that the log lacks."""
     state, done = code_state(*_CODEC, "spec/model"), set()
     for entry in _entries(log):
         if entry["every"] == every and (any_code or entry["code"] == state):
@@ -154,12 +152,12 @@ def run(log: Path, every: int, model: Model, *, any_code: bool) -> None:
             sha = hashlib.sha256(b"".join(streams)).hexdigest()[:16]
             if (name, sha) in done:
                 continue
-            found = compare(model, streams, every, position)
-            entry = {"id": name, "sha256": sha, "every": every, "code": state, **found}
+            result = compare(model, streams, every, position)
+            entry = {"id": name, "sha256": sha, "every": every, "code": state, **result}
             file.write(json.dumps(entry) + "\n")
             file.flush()
-            for _, what, mine, other in found["differing"][:3]:
-                print(f"{name}: {what}: {mine}, the model {other}", flush=True)
+            for _, what, verdict, reference in result["differing"][:3]:
+                print(f"{name}: {what}: {verdict}, the model {reference}", flush=True)
 
 
 def _entries(log: Path) -> Iterator[dict[str, Any]]:
@@ -169,7 +167,7 @@ def _entries(log: Path) -> Iterator[dict[str, Any]]:
 
 
 def table(log: Path, every: int) -> int:
-    """Print what the log holds; the number of disagreements."""
+    """Print the table of a log; returns the number of disagreements."""
     latest = {entry["id"]: entry for entry in _entries(log) if entry["every"] == every}
     columns = ("truncated", "malformed", "unsupported", "limit", "accept")
     rows: dict[str, Counter[str]] = {}
@@ -198,35 +196,40 @@ def table(log: Path, every: int) -> int:
 
 
 def checksums(every: int) -> int:
-    """Damage each stream with a checksum behind it; the number of damaged ones accepted."""
+    """Damage every stream with an appended checksum; returns the number of accepted ones."""
     n_streams = n_damaged = accepted = 0
     for _, streams in vectors():
         for stream in streams:
-            travelling = stream + checksum_unit(hashlib.sha256(stream).digest())
+            stream_with_checksum = stream + checksum_unit(hashlib.sha256(stream).digest())
             n_streams += 1
-            for number in range(n_streams % every, n_cases([travelling]), every):
+            for number in range(n_streams % every, n_cases([stream_with_checksum]), every):
                 n_damaged += 1
-                accepted += native.accepted_with_checksum(damaged([travelling], number)[0][0])
+                accepted += native.accepted_with_checksum(damaged([stream_with_checksum], number)[0][0])
     print(f"{n_streams} streams with a checksum, {n_damaged:,} damaged, {accepted} accepted")
     return accepted
 
 
 def main() -> int:
-    """Run the command line."""
+    """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--log", type=Path, default=ROOT / "build" / "damage.jsonl")
-    parser.add_argument("--every", type=int, default=1, help="take every so-many-th case")
+    parser.add_argument("--every", type=int, default=1, help="sample every N-th case")
     parser.add_argument(
-        "--python", default=shutil.which("pypy3") or sys.executable, help="what runs the model"
+        "--python", default=shutil.which("pypy3") or sys.executable, help="interpreter of the model"
     )
     parser.add_argument(
-        "--model-answers", type=Path, default=ROOT / "build" / "damage-model", help="where they are kept"
+        "--model-answers",
+        type=Path,
+        default=ROOT / "build" / "damage-model",
+        help="folder of the model's answers",
     )
     parser.add_argument("--prepare", action="store_true", help="only collect the model's answers")
-    parser.add_argument("--any-code", action="store_true", help="go on with a log that other code began")
-    parser.add_argument("--table", action="store_true", help="only print the table")
+    parser.add_argument(
+        "--any-code", action="store_true", help="accept entries of other code versions in the log"
+    )
+    parser.add_argument("--table", action="store_true", help="only print the table of the log")
     parser.add_argument("--checksum", action="store_true", help="damage streams with checksums instead")
     options = parser.parse_args()
     if options.checksum:

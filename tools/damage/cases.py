@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Damage by number: every single flipped bit and every truncation of a sequence of streams.
+"""Numbered damage: every flipped bit and every truncation of a sequence of streams.
 
-Standard library only: the model's process may run on another interpreter.
+The module uses the standard library only, because the model may run on another interpreter.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    #: What is said of a case: "accept" and a digest, or the class of the error and the bit.
+    #: Verdict on a case: "accept" and a digest, or the class of the error and its bit.
     Verdict = tuple[str, str | int]
 
 
 def n_cases(streams: Sequence[bytes]) -> int:
-    """Count: eight flips and one truncation for each byte."""
+    """Number of cases: eight flipped bits and one truncation per byte."""
     return sum(9 * len(stream) for stream in streams)
 
 
 def stream_of(streams: Sequence[bytes], number: int) -> int:
-    """Return the index of the stream that a case damages.
+    """Index of the stream that a case damages.
 
     >>> stream_of([b"ab", b"c"], 17), stream_of([b"ab", b"c"], 18)
     (0, 1)
@@ -33,7 +33,7 @@ def stream_of(streams: Sequence[bytes], number: int) -> int:
 
 
 def damaged(streams: Sequence[bytes], number: int) -> tuple[list[bytes], str]:
-    """Return the streams with one of them damaged, and what was done.
+    """Apply the damage of a case; returns the streams and a description.
 
     >>> damaged([b"ab"], 15)[1], damaged([b"ab"], 16)
     ('stream 0, bit 15 flipped', ([b''], 'stream 0, cut to 0 bytes'))
@@ -51,7 +51,7 @@ def damaged(streams: Sequence[bytes], number: int) -> tuple[list[bytes], str]:
     return [*streams[:index], piece, *streams[index + 1 :]], f"stream {index}, {what}"
 
 
-#: What both decoders are told to bear; one declaration, so that a limit is never a disagreement.
+# Limits of both decoders, declared once, so that they never cause a disagreement.
 TENSOR_ELEMENTS = 1 << 15
 STREAM_ELEMENTS = 1 << 16
 DIMENSIONS = 32

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The specification's model as a process: ``pypy3 -m tools.damage.model_worker`` reads jobs and answers verdicts.
+"""Process of the specification's model: ``pypy3 -m tools.damage.model_worker`` reads jobs and writes verdicts.
 
-A job is a line ``{"streams": [hex], "numbers": [first, end, step]}``, an answer the list of verdicts.
+A job is a line ``{"streams": [hex], "numbers": [first, end, step]}``; its answer is a line with the list of verdicts.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import json
 import sys
 from array import array
 
-if sys.version_info < (3, 10):  # noqa: UP036 - PyPy's distribution speaks Python 3.9
-    # Of 3.10 the model needs only that zip knows `strict`, which checks our own code.
+if sys.version_info < (3, 10):  # noqa: UP036 - PyPy may be Python 3.9
+    # The only feature of Python 3.10 in the model is zip(strict=), an internal check.
     _zip = builtins.zip
     builtins.zip = lambda *columns, strict=False: _zip(*columns)  # noqa: ARG005 - 3.9 has no strict
 
@@ -32,19 +32,19 @@ LIMITS = Limits(
 
 
 class Sequence:
-    """A sequence of streams, and what the model knows after each intact one: a case begins at the damaged stream."""
+    """Sequence of streams with cached decoder states, so that a case starts at its damaged stream."""
 
     def __init__(self, streams: list[bytes]) -> None:
         self.streams = streams
-        self._known: list[tuple[Session, hashlib._Hash]] = [(Session(limits=LIMITS), hashlib.sha256())]
+        self._states: list[tuple[Session, hashlib._Hash]] = [(Session(limits=LIMITS), hashlib.sha256())]
 
     def verdict(self, number: int) -> cases.Verdict:
-        """Decode the sequence with one stream damaged."""
+        """Decode the sequence with the damage of a case."""
         first, streams = cases.stream_of(self.streams, number), cases.damaged(self.streams, number)[0]
         try:
-            while len(self._known) <= first:
-                self._known.append(_decoded(*self._known[-1], streams[len(self._known) - 1]))
-            session, digest = self._known[first]
+            while len(self._states) <= first:
+                self._states.append(_decoded(*self._states[-1], streams[len(self._states) - 1]))
+            session, digest = self._states[first]
             for stream in streams[first:]:
                 session, digest = _decoded(session, digest, stream)
         except StreamError as error:
@@ -53,7 +53,7 @@ class Sequence:
 
 
 def _decoded(session: Session, digest: hashlib._Hash, stream: bytes) -> tuple[Session, hashlib._Hash]:
-    """Go on by one stream; what was known before it stays as it is."""
+    """Decode one more stream on copies of the state."""
     session, digest = copy.copy(session), digest.copy()
     session.tree = copy.copy(session.tree)
     session.tree.by_node, session.tree.by_digest = dict(session.tree.by_node), dict(session.tree.by_digest)
@@ -64,7 +64,7 @@ def _decoded(session: Session, digest: hashlib._Hash, stream: bytes) -> tuple[Se
 
 
 def main() -> None:
-    """Answer until standard input ends."""
+    """Serve jobs until stdin closes."""
     for line in sys.stdin:
         job = json.loads(line)
         sequence = Sequence([bytes.fromhex(text) for text in job["streams"]])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this codec says of a damaged sequence, in the model's words."""
+"""Verdicts of this codec on damaged sequences, in the terms of the model."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ LIMITS = Limits(
 
 
 def verdict(streams: Sequence[bytes], limits: Limits = LIMITS) -> cases.Verdict:
-    """Decode a sequence; whatever is no error of the family is a crash, with the exception's name."""
+    """Decode a sequence; exceptions outside the error family count as crashes."""
     decoder, digest = Decoder(limits=limits), hashlib.sha256()
     try:
         for stream in streams:
             for name, tensor in sorted(decoder.decode(stream, dequantize=False).items()):
-                quantized = isinstance(tensor, QuantizedTensor)
                 levels = tensor.levels.tobytes() if isinstance(tensor, QuantizedTensor) else b""
                 with np.errstate(over="ignore", invalid="ignore"):
-                    values = np.asarray(tensor.dequantize() if quantized else tensor)
+                    values = np.asarray(
+                        tensor.dequantize() if isinstance(tensor, QuantizedTensor) else tensor
+                    )
                 digest.update(
                     repr((name, list(values.shape), str(values.dtype))).encode() + levels + values.tobytes()
                 )
@@ -51,7 +52,7 @@ def verdict(streams: Sequence[bytes], limits: Limits = LIMITS) -> cases.Verdict:
 
 
 def accepted_with_checksum(stream: bytes) -> bool:
-    """Whether a stream passes where a checksum is required."""
+    """True if a stream decodes where a checksum is required."""
     try:
         decode(stream, limits=LIMITS, require_checksum=True)
     except BitstreamError:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fuzzers of the native core, the Python decoder and the encoder: ``python -m tools.fuzz --help``."""
+"""Fuzzers of the native core, the Python decoder and the encoder. See ``python -m tools.fuzz --help``."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The libFuzzer targets of the native core: their corpora, their runs, and what they reached."""
+"""LibFuzzer targets of the native core: corpora, runs and reached edges."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _LONGEST = 64
 _LONGEST_SECONDS = 1
 _TIMED_OUT = 70
 _OPTIONS = {
-    # Small blocks come and go millions of times: a long quarantine and stack traces of allocations cost most of the time.
+    # A long quarantine and stack traces of allocations would take most of the time.
     "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=1:thread_local_quarantine_size_kb=16:malloc_context_size=0",
 }
 
 
 def fuzz(name: str, *, binaries: Path, folder: Path, seconds: float, runs: int, seed: int) -> dict[str, Any]:
-    """Run a target; returns what goes into the log."""
+    """Run a target and return its log entry."""
     short = name.removeprefix("native-")
     corpus, crashes = folder / f"corpus-{short}", folder / "crashes"
     if not corpus.exists():
@@ -51,7 +51,7 @@ def fuzz(name: str, *, binaries: Path, folder: Path, seconds: float, runs: int, 
 
 
 def _hangs(binary: str, output: str) -> bool:
-    """Try what timed out again: the clock of a busy machine runs on while the fuzzer waits, its processor time does not."""
+    """Repeat an input that timed out and measure processor time, which does not grow with other load."""
     artifact = re.search(r"Test unit written to (.*)", output)
     if artifact is None:
         return True
@@ -69,7 +69,7 @@ def _hangs(binary: str, output: str) -> bool:
 
 
 def entry_of(name: str, output: str, seconds: float, code: int) -> dict[str, Any]:
-    """Read a fuzzer's last words."""
+    """Parse the final output of a fuzzer."""
     executions = re.search(r"number_of_executed_units: *(\d+)", output)
     reached = re.findall(r"cov: (\d+)", output)
     edges = re.search(r"\((\d+) inline 8-bit counters\)", output)
@@ -82,7 +82,7 @@ def entry_of(name: str, output: str, seconds: float, code: int) -> dict[str, Any
 
 
 def _write_corpus(corpus: Path, short: str) -> None:
-    """Seed a corpus from the codewords of the conformance vectors, behind choices that suit them roughly."""
+    """Seed a corpus with codewords of the conformance vectors, after roughly matching choices."""
     corpus.mkdir(parents=True)
     number = 0
     for stream in seeds():
@@ -98,13 +98,13 @@ def _write_corpus(corpus: Path, short: str) -> None:
 
 
 def _data_units(stream: bytes) -> list[DataUnit]:
-    state, found = SyntaxState(), []
+    state, units = SyntaxState(), []
     try:
         for span in iter_unit_spans(stream):
             unit = parse_unit(stream, span, state)
             state = state.after(unit)
             if isinstance(unit, DataUnit):
-                found.append(unit)
+                units.append(unit)
     except BitstreamError:
-        pass  # of an invalid vector the units before its fault
-    return found
+        pass  # keep the units before the fault of an invalid vector
+    return units

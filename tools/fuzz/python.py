@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A loop of random mutations over the targets in Python, and what of the decoder's code they reach."""
+"""Mutation fuzzer of the Python targets, with line coverage of the decoder."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ import nnr_codec
 from tools.fuzz.targets import TARGETS, checked, seeds
 
 _PACKAGE = Path(nnr_codec.__file__).parent
-#: The rooms a stranger's bytes come through.
+#: Rooms that process untrusted bytes.
 _ROOMS = ("bitio", "syntax", "entropy", "quant", "codec", "inspect")
-#: How many of the executions are traced: a traced one takes twenty times as long.
+#: Number of traced executions; tracing takes twenty times as long.
 _TRACED = 200
 
 
 def fuzz(name: str, *, seconds: float, runs: int, seed: int, crashes: Path) -> dict[str, Any]:
-    """Run a target until the time or the number of runs is over, or something is found.
+    """Run a target until the time or the number of runs is over, or until a finding.
 
     Returns
     -------
     dict
-        For the log: executions, seconds, lines reached of those there are, the finding if any.
+        Log entry: executions, seconds, reached and total lines, finding if any.
     """
     target, choose = TARGETS[name], random.Random(seed)
     pool = [stream for stream in seeds() if stream]
@@ -100,7 +100,7 @@ def _counts(filename: str) -> bool:
 def _lines() -> Iterator[tuple[str, int]]:
     """Yield the lines inside functions of the rooms."""
     for room in _ROOMS:
-        for path in sorted((_PACKAGE / room).glob("*.py")):
+        for path in sorted((_PACKAGE / room).rglob("*.py")):
             module = compile(path.read_text(encoding="utf-8"), str(path), "exec")
             yield from (
                 (str(path), line)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is fuzzed in Python, each a function of bytes that raises where something is wrong.
+"""Python fuzz targets: functions of bytes that raise on a violated property.
 
-``decoder`` takes any bytes as a stream; ``structure`` changes syntax elements of a conformance vector and builds it again;
-``encoder`` makes a model and options, encodes and decodes. The last two read their choices from the bytes, so that a fuzzer
-that is led by coverage leads them too.
+``decoder`` takes the bytes as a stream; ``structure`` changes syntax elements of a conformance vector and rebuilds it;
+``encoder`` creates a model and options, encodes and decodes. The last two read their choices from the bytes, so that
+coverage-guided fuzzers can steer them.
 """
 
 from __future__ import annotations
@@ -23,53 +23,53 @@ from nnr_codec.model import Limits
 from nnr_codec.syntax import SyntaxState, build_tree, iter_unit_spans, parse_tree, parse_unit
 from tools.damage.__main__ import vectors
 
-#: Small enough that one execution takes milliseconds, large enough that vectors pass.
+#: Limits that keep an execution to milliseconds and admit the vectors.
 LIMITS = Limits(
     max_tensor_elements=1 << 14, max_total_elements=1 << 15, max_topology_bytes=1 << 20, max_units=1 << 10
 )
 SLOW_SECONDS = 1.0
 MOST_RESIDENT_BYTES = 1 << 29
 
-#: Integers where something changes: widths of fields, limits, signs.
+#: Boundary values of field widths, limits and signs.
 _EDGES = (0, 1, 2, 3, 7, 8, 9, 31, 32, 127, 128, 255, 256, 1 << 15, (1 << 16) - 1, 1 << 31, (1 << 32) - 1)
 
 
 class Finding(AssertionError):
-    """A property that does not hold."""
+    """Violated property."""
 
 
 class Choices:
-    """Bytes as a source of choices; behind their end every choice is the first."""
+    """Choices read from bytes; after the end, every choice is the first option."""
 
     def __init__(self, octets: bytes) -> None:
         self._octets = octets
         self._at = 0
 
     def below(self, count: int) -> int:
-        """A number from 0 to count - 1."""
+        """Read a number from 0 to count - 1."""
         n_bytes = 1 if count <= 256 else 2 if count <= 1 << 16 else 4
         piece = self._octets[self._at : self._at + n_bytes]
         self._at += n_bytes
         return int.from_bytes(piece, "big") % count
 
     def one_of(self, options: Any) -> Any:
-        """One of a sequence."""
+        """Read one option of a sequence."""
         return options[self.below(len(options))]
 
-    def left(self) -> bytes:
-        """What was not used."""
+    def unread(self) -> bytes:
+        """Bytes after the read ones."""
         return self._octets[self._at :]
 
 
 @cache
 def seeds() -> list[bytes]:
-    """The streams of the conformance vectors, one after the other."""
+    """Streams of the conformance vectors."""
     return [stream for _, streams in vectors() for stream in streams]
 
 
 def decoder(octets: bytes) -> None:
-    """Whatever reads streams gives a result or an error with a place."""
-    # A dump costs as much as four decodings: one input in eight has one.
+    """Check that every reader returns a result or raises an error with path and bit."""
+    # A dump takes as long as four decodings; run it for one input in eight.
     for read in (_decode, _describe, *((_dump,) if sum(octets) % 8 == 0 else ())):
         try:
             read(octets)
@@ -77,15 +77,15 @@ def decoder(octets: bytes) -> None:
             raise
         except BitstreamError as error:
             if error.path is None or error.bit_offset is None:
-                raise Finding(f"no place: {error!r}") from error
+                raise Finding(f"no path or bit: {error!r}") from error
             if not 0 <= error.bit_offset <= 8 * len(octets):
-                raise Finding(f"a place outside the stream: {error}") from error
+                raise Finding(f"a bit outside the stream: {error}") from error
 
 
 def _decode(octets: bytes) -> None:
     with np.errstate(all="ignore"):
-        found = nnr_codec.decode(octets, limits=LIMITS, recompose=len(octets) % 2 == 0)
-    size = sum(array.size for array in found.values())
+        tensors = nnr_codec.decode(octets, limits=LIMITS, recompose=len(octets) % 2 == 0)
+    size = sum(array.size for array in tensors.values())
     if size > 2 * (LIMITS.max_total_elements or 0):
         raise Finding(f"{size} elements, more than allowed")
 
@@ -103,14 +103,14 @@ def _dump(octets: bytes) -> None:
 
 
 def structure(octets: bytes) -> None:
-    """Change some elements of a vector, build it again, and read that."""
+    """Change elements of a vector, rebuild it, and run the readers on it."""
     choices = Choices(octets)
     stream = choices.one_of(seeds())
     decoder(mutated(stream, choices))
 
 
 def mutated(stream: bytes, choices: Choices) -> bytes:
-    """Build a stream again with elements changed, units moved and bits flipped."""
+    """Rebuild a stream with changed elements, moved units and flipped bits."""
     state, units = SyntaxState(), []
     try:
         for span in iter_unit_spans(stream):
@@ -121,7 +121,7 @@ def mutated(stream: bytes, choices: Choices) -> bytes:
     except BitstreamError:
         pass
     if not units:
-        return stream + choices.left()
+        return stream + choices.unread()
     for _ in range(1 + choices.below(3)):
         index = choices.below(len(units))
         tree, before, kept = units[index]
@@ -131,7 +131,7 @@ def mutated(stream: bytes, choices: Choices) -> bytes:
         elif action == 1:
             del units[index]
             if not units:
-                return choices.left()
+                return choices.unread()
         else:
             units[index] = (tree, before, _rebuilt(tree, before, kept, choices))
     whole = bytearray(b"".join(kept for _, _, kept in units))
@@ -147,26 +147,26 @@ def _rebuilt(tree: dict[str, Any], before: SyntaxState, kept: bytes, choices: Ch
     if not places:
         return kept
     table, key = choices.one_of(places)
-    old = table[key]
-    if isinstance(old, int):
-        table[key] = choices.one_of((*_EDGES, old + 1, old - 1, -old, old ^ 1 << choices.below(8)))
-    elif isinstance(old, str):
-        table[key] = choices.one_of(("", old + "_G", old * 2, "a" * 5000, old[:-1]))
-    elif isinstance(old, bytes | memoryview):
-        cut = choices.below(len(old) + 1)
-        table[key] = bytes(old[:cut]) + choices.left()[: choices.below(16)]
-    elif isinstance(old, list) and old:
-        old.append(old[choices.below(len(old))])
-    unsized = {name: value for name, value in tree.items() if not name.startswith("nnr_unit_size")}
+    value = table[key]
+    if isinstance(value, int):
+        table[key] = choices.one_of((*_EDGES, value + 1, value - 1, -value, value ^ 1 << choices.below(8)))
+    elif isinstance(value, str):
+        table[key] = choices.one_of(("", value + "_G", value * 2, "a" * 5000, value[:-1]))
+    elif isinstance(value, bytes | memoryview):
+        cut = choices.below(len(value) + 1)
+        table[key] = bytes(value[:cut]) + choices.unread()[: choices.below(16)]
+    elif isinstance(value, list) and value:
+        value.append(value[choices.below(len(value))])
+    unsized = {name: entry for name, entry in tree.items() if not name.startswith("nnr_unit_size")}
     try:
         return build_tree(unsized if choices.below(4) else tree, before)
     except NotEncodable:
-        # Not every change can be written; the old value goes back.
-        table[key] = old
+        # Restore the value of a change that cannot be written.
+        table[key] = value
         return kept
     finally:
-        if isinstance(old, list):
-            del old[-1:]
+        if isinstance(value, list):
+            del value[-1:]
 
 
 def _leaves(node: Any) -> Any:
@@ -181,7 +181,7 @@ def _leaves(node: Any) -> Any:
 
 
 def encoder(octets: bytes) -> None:
-    """Whatever is encoded decodes to the same levels, and to values as near as the step says."""
+    """Check that an encoded model decodes to the same names, shapes, dtypes, integers and levels."""
     choices = Choices(octets)
     tensors = {f"t{index}": _tensor(choices) for index in range(1 + choices.below(3))}
     options: dict[str, Any] = {
@@ -195,23 +195,23 @@ def encoder(octets: bytes) -> None:
             stream = nnr_codec.encode(tensors, checksum=bool(choices.below(2)), **options)
     except NotEncodable:
         return
-    found = nnr_codec.decode(stream)
-    if list(found) != list(tensors):
-        raise Finding(f"names {list(found)} for {list(tensors)}")
+    decoded = nnr_codec.decode(stream)
+    if list(decoded) != list(tensors):
+        raise Finding(f"names {list(decoded)} for {list(tensors)}")
     for name, array in tensors.items():
-        again = found[name]
-        if again.shape != array.shape or again.dtype != array.dtype:
-            raise Finding(f"{name}: {again.dtype}{again.shape} for {array.dtype}{array.shape}")
-        if array.dtype.kind in "iub" and not np.array_equal(again, array):
+        result = decoded[name]
+        if result.shape != array.shape or result.dtype != array.dtype:
+            raise Finding(f"{name}: {result.dtype}{result.shape} for {array.dtype}{array.shape}")
+        if array.dtype.kind in "iub" and not np.array_equal(result, array):
             raise Finding(f"{name}: integers differ")
-        if array.dtype == np.float32 and not np.array_equal(np.isfinite(again), np.isfinite(array)):
-            raise Finding(f"{name}: numbers that are none moved")
+        if array.dtype == np.float32 and not np.array_equal(np.isfinite(result), np.isfinite(array)):
+            raise Finding(f"{name}: the positions of non-finite values differ")
     levels = nnr_codec.decode(stream, dequantize=False)
     for name, tensor in levels.items():
         if isinstance(tensor, nnr_codec.QuantizedTensor) and tensor.qp is not None:
             values = np.asarray(tensor.dequantize(), np.float32)
-            if found[name].dtype == np.float32 and not np.array_equal(
-                values.reshape(found[name].shape), found[name], equal_nan=True
+            if decoded[name].dtype == np.float32 and not np.array_equal(
+                values.reshape(decoded[name].shape), decoded[name], equal_nan=True
             ):
                 raise Finding(f"{name}: levels and values differ")
 
@@ -239,7 +239,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {"decoder": decoder, "structure": 
 
 
 def checked(target: Callable[[bytes], None], octets: bytes) -> None:
-    """Run a target once, and hold its time and the process's memory against what is promised."""
+    """Run a target once, and check its processor time and the memory of the process."""
     started = time.process_time()
     target(octets)
     seconds = time.process_time() - started

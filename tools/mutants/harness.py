@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model with one fault, in memory, under the suites' vectors."""
+"""Mutated models, imported in memory and run on the vectors of the suites."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from typing import Any
 
 from tools.mutants.operators import MODEL
 
-# The slowest vector takes the sound model a quarter of a second. What needs twenty times as long is not coming to an end.
-_SECONDS, _TIMES_SOUND = 1.0, 20
+# The slowest vector takes the original model a quarter of a second; twenty times as long is a timeout.
+_SECONDS, _TIMES_ORIGINAL = 1.0, 20
 _PACKAGE = "spec.model"
 
 
 class TooSlow(Exception):
-    """A mutant does not come to an end."""
+    """Mutant that exceeds its time limit."""
 
 
 class _Loader(importlib.abc.Loader):
@@ -31,15 +31,15 @@ class _Loader(importlib.abc.Loader):
         self.code, self.extra = code, extra
 
     def create_module(self, spec: Any) -> None:
-        """Use the default."""
+        """Use the default module."""
 
     def exec_module(self, module: ModuleType) -> None:
         vars(module).update(self.extra)
-        exec(self.code, vars(module))  # noqa: S102 - the model's own source, with one fault
+        exec(self.code, vars(module))  # noqa: S102 - the source of the model with one fault
 
 
 class Sources(importlib.abc.MetaPathFinder):
-    """Serves the model's modules from compiled sources, one of which may be another."""
+    """Importer of the model's modules from compiled sources, some of them replaced."""
 
     def __init__(self) -> None:
         self.codes = {
@@ -61,7 +61,7 @@ class Sources(importlib.abc.MetaPathFinder):
     def model(
         self, changed: dict[str, str] | None = None, extra: dict[str, Any] | None = None
     ) -> Iterator[ModuleType]:
-        """Import the model with other sources for some modules."""
+        """Import the model with replaced sources of some modules."""
         self.changed = {name: compile(text, f"<{name}>", "exec") for name, text in (changed or {}).items()}
         self.extra = extra or {}
         kept = {
@@ -82,7 +82,7 @@ class Sources(importlib.abc.MetaPathFinder):
 
 @dataclass
 class Case:
-    """A vector as the harness needs it."""
+    """Vector with the data that the harness needs."""
 
     id: str
     streams: list[bytes]
@@ -96,8 +96,8 @@ class Case:
 
 
 @dataclass
-class Said:
-    """What a model said of a case: compulsory layers, and the others."""
+class Outcome:
+    """Outcome of a case: rejection, values, and optional layers."""
 
     rejected: tuple[str, int] | None = None
     values: list[Any] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Said:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Interrupt what takes longer. Time of this process: a busy machine must not make a mutant look slow."""
+    """Interrupt the block after some processor time, which does not depend on other load."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -120,9 +120,9 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def run(model: ModuleType, case: Case) -> Said:
-    """Decode a case. Anything but a verdict of the model is an exception of this function."""
-    said = Said()
+def run(model: ModuleType, case: Case) -> Outcome:
+    """Decode a case; exceptions other than rejections propagate."""
+    outcome = Outcome()
     log: list[Any] = []
     states: list[Any] = []
     _watch(model, states)
@@ -132,10 +132,10 @@ def run(model: ModuleType, case: Case) -> Said:
             log.clear()
             states.clear()
             decoded = session.decode(stream)
-            said.values.append(
+            outcome.values.append(
                 {name: (t.shape, t.dtype, t.value_bytes) for name, t in decoded.tensors.items()}
             )
-            said.others.append(
+            outcome.others.append(
                 (
                     {name: t.levels for name, t in decoded.tensors.items()},
                     decoded.units,
@@ -149,20 +149,20 @@ def run(model: ModuleType, case: Case) -> Said:
             )
         if case.alone:
             alone = model.Session(block_rows_alone=True)
-            said.others.append(
+            outcome.others.append(
                 [{n: t.levels for n, t in alone.decode(s).tensors.items()} for s in case.streams]
             )
     except model.StreamError as error:
-        said.rejected = (error.verdict, error.bit_offset)
-    return said
+        outcome.rejected = (error.verdict, error.bit_offset)
+    return outcome
 
 
 def _watch(model: ModuleType, states: list[Any]) -> None:
-    """Note the arithmetic decoder's state behind each tensor."""
+    """Record the state of the arithmetic decoder after every tensor."""
     names = vars(sys.modules[f"{model.__name__}.stream"])
-    plain = names.setdefault("_PlainTensorData", names["TensorData"])
+    original: Any = names.setdefault("_OriginalTensorData", names["TensorData"])
 
-    class Watched(plain):
+    class Watched(original):  # type: ignore[misc]  # a class of the imported mutant
         def decode(self) -> Any:
             levels = super().decode()
             engine = self.engine
@@ -173,10 +173,10 @@ def _watch(model: ModuleType, states: list[Any]) -> None:
 
 
 def verdict_on(model: ModuleType, case: Case) -> str:
-    """Judge a mutant on a case: empty when it passes, else what gave it away."""
+    """Judge a mutant on a case; returns an empty string if it passes, else the kind of difference."""
     try:
-        with time_limit(_SECONDS + _TIMES_SOUND * case.seconds):
-            said = run(model, case)
+        with time_limit(_SECONDS + _TIMES_ORIGINAL * case.seconds):
+            outcome = run(model, case)
     except TooSlow:
         return "timeout"
     except MemoryError:
@@ -186,30 +186,26 @@ def verdict_on(model: ModuleType, case: Case) -> str:
     if case.verdict == "either":
         return ""
     if case.verdict == "reject":
-        if said.rejected is None:
+        if outcome.rejected is None:
             return "accepts"
-        verdict, bit = said.rejected
+        verdict, bit = outcome.rejected
         if verdict not in case.classes:
             return "class"
         if case.bits is not None and not case.bits[0] <= bit <= case.bits[1]:
             return "bit"
         return ""
-    if said.rejected is not None:
+    if outcome.rejected is not None:
         return "rejects"
-    if said.values != case.expected.values:
+    if outcome.values != case.expected.values:
         return "values"
-    return "layers" if said.others != case.expected.others else ""
+    return "layers" if outcome.others != case.expected.others else ""
 
 
 class _Marks(ast.NodeTransformer):
-    """Puts a mark before every statement of every function."""
+    """Inserts a mark before every statement of every function."""
 
     def __init__(self) -> None:
         self.lines: dict[int, int] = {}
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        self.generic_visit(node)
-        return node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
@@ -226,7 +222,7 @@ class _Marks(ast.NodeTransformer):
 
 
 def statements_of(sources: Sources, cases: Sequence[Case], modules: Sequence[str]) -> None:
-    """Find which statements each case runs: a mutant is only shown the cases that reach it."""
+    """Record the statements that every case executes, so that a mutant is run on the cases that reach it."""
     sets: dict[str, set[int]] = {module: set() for module in modules}
     changed = {}
     for number, module in enumerate(modules):
@@ -236,13 +232,13 @@ def statements_of(sources: Sources, cases: Sequence[Case], modules: Sequence[str
     marks = [sets[module] for module in modules]
     with sources.model(changed, {"_MARKS": marks}) as model:
         for case in cases:
-            for found in marks:
-                found.clear()
+            for lines in marks:
+                lines.clear()
             try:
                 with time_limit(40 * _SECONDS):
                     run(model, case)
             except TooSlow:
                 pass
             case.statements = frozenset(
-                number << 16 | line for number, found in enumerate(marks) for line in found
+                number << 16 | line for number, lines in enumerate(marks) for line in lines
             )

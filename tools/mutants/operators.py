@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults, made systematically: every place of the model's source that an operator fits, one change each."""
+"""Mutation operators: every applicable place of the model's source, one change per mutant."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+#: Nodes that an operator may change.
+Node = ast.expr | ast.stmt
 
 MODEL = Path(__file__).resolve().parents[2] / "spec" / "model"
 
-#: What decoding consists of. The command line, errors and the caller's limits are not the format's.
+#: Modules of decoding; command line, errors and limits are not part of the format.
 MODULES = (
     "tables", "arithmetic", "contexts", "tensor_data", "dependent_quantisation", "scan", "incremental",
     "reconstruction", "descriptors", "units", "parameter_sets", "data_unit", "unit_tensors", "stream",
 )  # fmt: skip
 
-#: Functions outside of the contract: logs, and what applications do with the decoded tensors.
+#: Functions outside the contract: logging and post-processing of decoded tensors.
 _OUTSIDE = {"_note", "_observed", "scaled_rows", "factors_product", "_rounded", "values", "limit"}
 
 _COMPARE = {
@@ -31,12 +36,12 @@ _ARITHMETIC = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault.
+    """Model with one fault.
 
     Attributes
     ----------
     key : str
-        Names it for good as long as the line does not change: module, function, operator, the text before and after.
+        Stable name while the line does not change: module, function, operator, text before and after.
     """
 
     module: str
@@ -50,17 +55,18 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        again = f" #{self.ordinal}" if self.ordinal else ""
-        return f"{self.module}.{self.function}: {self.operator}: {self.before} -> {self.after}{again}"
+        """Stable name of the mutant."""
+        suffix = f" #{self.ordinal}" if self.ordinal else ""
+        return f"{self.module}.{self.function}: {self.operator}: {self.before} -> {self.after}{suffix}"
 
 
 class _Places(ast.NodeVisitor):
-    """Collects (statement, node, change) triples; a change is made in place and undone."""
+    """Collector of applicable changes; a change is made in place and undone."""
 
     def __init__(self) -> None:
         self.function: list[str] = []
         self.statement: ast.stmt | None = None
-        self.found: list[tuple[str, ast.stmt, ast.AST, str, object]] = []
+        self.places: list[tuple[str, ast.stmt, Node, str, Any]] = []
 
     def generic_visit(self, node: ast.AST) -> None:
         kept = self.statement
@@ -70,21 +76,17 @@ class _Places(ast.NodeVisitor):
             if node.name in _OUTSIDE:
                 return
             self.function.append(node.name)
-            if isinstance(node, ast.FunctionDef):
-                for statement in node.body:
-                    self.visit(statement)
-            else:
-                for statement in node.body:
-                    self.visit(statement)
+            for statement in node.body:
+                self.visit(statement)
             self.function.pop()
         else:
             self._look(node)
             super().generic_visit(node)
         self.statement = kept
 
-    def _add(self, node: ast.AST, operator: str, change: object) -> None:
+    def _add(self, node: Node, operator: str, change: Any) -> None:
         if self.statement is not None:
-            self.found.append((".".join(self.function) or "module", self.statement, node, operator, change))
+            self.places.append((".".join(self.function) or "module", self.statement, node, operator, change))
 
     def _look(self, node: ast.AST) -> None:
         if isinstance(node, ast.JoinedStr):
@@ -102,7 +104,7 @@ class _Places(ast.NodeVisitor):
         ):
             self._add(node, "drop " + ("not" if isinstance(node.op, ast.Not) else "minus"), None)
         elif isinstance(node, ast.Constant) and type(node.value) is int:
-            # The steps are only used shifted by four or more: less than 16 would change nothing.
+            # The steps are always shifted right by four or more, so a change below 16 has no effect.
             in_steps = (
                 isinstance(self.statement, ast.Assign) and ast.unparse(self.statement.targets[0]) == "STEP"
             )
@@ -126,7 +128,7 @@ class _Places(ast.NodeVisitor):
 
 
 def _skipped(statement: ast.stmt) -> bool:
-    """Messages, decorators and annotations are not decoding."""
+    """True for statements outside decoding: messages, logs, imports, declarations."""
     text = ast.unparse(statement)
     return (
         isinstance(statement, ast.ImportFrom | ast.Import | ast.FunctionDef | ast.ClassDef | ast.AnnAssign)
@@ -142,13 +144,13 @@ def _skipped(statement: ast.stmt) -> bool:
 
 
 def mutants_of(module: str) -> Iterator[Mutant]:
-    """Every mutant of a module, in the order of its source."""
+    """Generate the mutants of a module, in source order."""
     source = (MODEL / f"{module}.py").read_text(encoding="utf-8")
     tree = ast.parse(source)
-    places = _Places()
-    places.visit(tree)
+    visitor = _Places()
+    visitor.visit(tree)
     seen: dict[str, int] = {}
-    for function, statement, node, operator, change in places.found:
+    for function, statement, node, operator, change in visitor.places:
         if _skipped(statement) or _in_message(statement, node):
             continue
         before = ast.unparse(node).split("\n")[0]
@@ -166,14 +168,14 @@ def mutants_of(module: str) -> Iterator[Mutant]:
 
 
 def _in_message(statement: ast.stmt, node: ast.AST) -> bool:
-    """Whether a node is inside of a raise's arguments that only people read."""
+    """True for nodes inside the arguments of a raise statement."""
     if not isinstance(statement, ast.Raise):
         return False
     return node is not statement
 
 
-def _apply(tree: ast.AST, node: ast.AST, operator: str, change: object) -> object:
-    """Change the tree; returns how to undo it, None where the change would be none."""
+def _apply(tree: ast.AST, node: Node, operator: str, change: Any) -> Callable[[], object] | None:
+    """Change the tree; returns the function that undoes the change, or None without effect."""
     if isinstance(node, ast.Compare):
         kept = node.ops[0]
         node.ops[0] = change()
@@ -193,23 +195,27 @@ def _apply(tree: ast.AST, node: ast.AST, operator: str, change: object) -> objec
     if isinstance(node, ast.IfExp):
         body, orelse = node.body, node.orelse
         node.body, node.orelse = orelse, body
-        return lambda: (setattr(node, "body", body), setattr(node, "orelse", orelse))
-    return _replace(tree, node, ast.Pass() if operator == "drop statement" else node.operand)
+
+        def undo() -> None:
+            node.body, node.orelse = body, orelse
+
+        return undo
+    return _replace(tree, node, node.operand if isinstance(node, ast.UnaryOp) else ast.Pass())
 
 
-def _replace(tree: ast.AST, node: ast.AST, new: ast.AST) -> object:
+def _replace(tree: ast.AST, node: ast.AST, new: ast.AST) -> Callable[[], object] | None:
     for parent in ast.walk(tree):
         for name, value in ast.iter_fields(parent):
             if value is node:
                 setattr(parent, name, new)
-                return lambda parent=parent, name=name: setattr(parent, name, node)
+                return functools.partial(setattr, parent, name, node)
             if isinstance(value, list) and any(entry is node for entry in value):
                 at = next(k for k, entry in enumerate(value) if entry is node)
                 value[at] = new
-                return lambda value=value, at=at: value.__setitem__(at, node)
+                return functools.partial(value.__setitem__, at, node)
     return None
 
 
 def all_mutants() -> list[Mutant]:
-    """Every mutant of the model."""
+    """Generate all mutants of the model."""
     return [mutant for module in MODULES for mutant in mutants_of(module)]

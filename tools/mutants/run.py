@@ -1,12 +1,10 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""How many faulty decoders do the suites catch: ``nice python tools/mutants/run.py``.
+"""Mutation score of the suites: ``nice python -m tools.mutants.run``.
 
-Each mutant is the model with one change, made by ``operators.py``. It is shown the vectors that reach the change until
-one gives it away: first the one that did so in an earlier run (``caught.json``, which makes a run that was interrupted
-go on, and the next one quick; it decides nothing), then those that gave its neighbours away, then cheap ones.
-Survivors have to be in ``survivors.json`` with the reason why no stream can tell them from the model; any other makes
-the exit code 1, and so does an entry that is caught.
+A mutant is the model with one change of ``operators.py``. It decodes the vectors that reach the change until one
+exposes it: first the vector of an earlier run (``caught.json`` speeds up and resumes runs, and decides nothing), then the
+vectors of neighbouring mutants, then fast vectors. Survivors must be in ``survivors.json`` with the reason why no stream
+can distinguish them from the model. The exit code is 1 for any other survivor and for a listed mutant that is caught.
 """
 
 from __future__ import annotations
@@ -23,10 +21,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-for _folder in (ROOT, ROOT / "conformance"):
-    sys.path.insert(0, str(_folder))
-
 from nnr_conformance.suite import find_suites
 
 from tools.mutants.harness import Case, Sources, run, statements_of, verdict_on
@@ -41,7 +35,7 @@ _MEMORY_BYTES = 4 << 30
 
 
 def load_cases(suites: Path | None = None) -> list[Case]:
-    """Take the vectors that are small enough to be decoded hundreds of times."""
+    """Load the vectors that are small enough to be decoded hundreds of times."""
     cases = []
     for suite in find_suites(suites):
         if suite.name == "resource":
@@ -67,41 +61,47 @@ def load_cases(suites: Path | None = None) -> list[Case]:
 
 
 def prepare(sources: Sources, cases: list[Case]) -> None:
-    """Note what the sound model says, how long it takes, and which statements it runs."""
+    """Record the outcome, the time and the executed statements of the original model."""
     with sources.model() as model:
         for case in cases:
-            begun = time.process_time()
+            start_time = time.process_time()
             case.expected = run(model, case)
-            case.seconds = time.process_time() - begun
+            case.seconds = time.process_time() - start_time
     statements_of(sources, cases, MODULES)
 
 
 class Catchers:
-    """Which vectors gave mutants away: the best ones to show first."""
+    """Vectors that exposed mutants, for ordering later runs."""
 
     def __init__(self, of_mutant: dict[str, str] | None = None) -> None:
         self.of_mutant = dict(of_mutant or {})
         self.of_function: dict[str, Counter[str]] = {}
 
     def note(self, mutant: Mutant, vector: str) -> None:
-        """Remember a catch."""
+        """Record a caught mutant."""
         self.of_mutant[mutant.key] = vector
         self.of_function.setdefault(f"{mutant.module}.{mutant.function}", Counter())[vector] += 1
 
     def likely(self, mutant: Mutant) -> list[str]:
-        """The ids worth trying first."""
+        """Ids of vectors to try first."""
         near = self.of_function.get(f"{mutant.module}.{mutant.function}", Counter[str]())
-        own = self.of_mutant.get(mutant.key)
-        return ([own] if own else []) + [vector for vector, _ in near.most_common(_NEIGHBOURS)]
+        earlier = self.of_mutant.get(mutant.key)
+        return ([earlier] if earlier else []) + [vector for vector, _ in near.most_common(_NEIGHBOURS)]
 
 
 def judged(
     sources: Sources, cases: list[Case], mutant: Mutant, catchers: Catchers, quick: bool = False
 ) -> tuple[str, str, int]:
-    """Show a mutant vectors; returns what gave it away, by which vector, after how many."""
+    """Run a mutant on vectors until one exposes it.
+
+    Returns
+    -------
+    tuple
+        Kind of difference (empty for a survivor), id of the vector, number of vectors run.
+    """
     place = MODULES.index(mutant.module) << 16 | mutant.line
     table = mutant.module == "tables" or mutant.function == "module"
-    # Constants of a module are used elsewhere: every case is a chance.
+    # Module constants are used anywhere, so every case may expose the mutant.
     reaching = cases if table else [case for case in cases if place in case.statements]
     if not reaching and not table:
         reaching = _nearest(cases, place)
@@ -117,23 +117,23 @@ def judged(
         if model is None:
             return "crash on import", "", 0
         for number, case in enumerate([*first, *ordered[:_CHEAP], *rest], 1):
-            found = verdict_on(model, case)
-            if found:
+            difference = verdict_on(model, case)
+            if difference:
                 catchers.note(mutant, case.id)
-                return found, case.id, number
+                return difference, case.id, number
     return "", "", len(reaching)
 
 
 def _nearest(cases: list[Case], place: int) -> list[Case]:
-    """For a place that is inside of a statement of several lines: cases that run the statement's first."""
+    """Find the cases that run the first line of a multi-line statement."""
     for back in range(1, 30):
-        found = [case for case in cases if place - back in case.statements]
-        if found:
-            return found
+        reaching = [case for case in cases if place - back in case.statements]
+        if reaching:
+            return reaching
     return cases
 
 
-class _model:  # noqa: N801 - used like a function
+class _model:  # noqa: N801 - used as a function
     def __init__(self, sources: Sources, mutant: Mutant) -> None:
         self.context = sources.model({mutant.module: mutant.source})
 
@@ -161,7 +161,7 @@ def _work(index: int) -> tuple[int, tuple[str, str, int]]:
 
 
 def load_caught() -> dict[str, str]:
-    """Read which vector gave which mutant away, by the mutant's key."""
+    """Read the exposing vector of every caught mutant, by key."""
     if not CAUGHT.exists():
         return {}
     by_vector: dict[str, list[str]] = json.loads(CAUGHT.read_text(encoding="utf-8"))
@@ -169,7 +169,7 @@ def load_caught() -> dict[str, str]:
 
 
 def save_caught(caught: dict[str, str]) -> None:
-    """Write it, whole or not at all."""
+    """Write the exposing vectors atomically."""
     by_vector: dict[str, list[str]] = {}
     for key in sorted(caught):
         by_vector.setdefault(caught[key], []).append(key)
@@ -179,19 +179,17 @@ def save_caught(caught: dict[str, str]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line."""
+    """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--only", default="", help="mutants whose key contains this")
+    parser.add_argument("--only", default="", help="select mutants by a substring of the key")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="run every N-th mutant only")
     parser.add_argument(
-        "--every", type=int, default=1, metavar="N", help="only every Nth mutant, for a quick look"
+        "--offset", type=int, default=0, metavar="K", help="with --every: start at the K-th mutant"
     )
-    parser.add_argument(
-        "--offset", type=int, default=0, metavar="K", help="with --every, begin at the Kth mutant"
-    )
-    parser.add_argument("--quick", action="store_true", help="give a mutant up after some hundred vectors")
-    parser.add_argument("--list", action="store_true", help="list the mutants and stop")
-    parser.add_argument("--log", type=Path, help="write what became of each")
+    parser.add_argument("--quick", action="store_true", help="stop after some hundred vectors per mutant")
+    parser.add_argument("--list", action="store_true", help="list the mutants and exit")
+    parser.add_argument("--log", type=Path, help="write the result of every mutant")
     options = parser.parse_args(arguments)
     mutants = [mutant for mutant in all_mutants() if options.only in mutant.key][
         options.offset :: options.every
@@ -225,7 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
 def report(
     mutants: list[Mutant], results: dict[int, tuple[str, str, int]], log: Path | None, *, complete: bool
 ) -> int:
-    """Print the score and the survivors; exit code."""
+    """Print the score and the survivors; returns the exit code."""
     reasons: dict[str, str] = json.loads(SURVIVORS.read_text(encoding="utf-8")) if SURVIVORS.exists() else {}
     survivors = [mutants[index] for index in sorted(results) if not results[index][0]]
     caught_by = Counter(result[0].partition(" ")[0] for result in results.values() if result[0])
@@ -238,7 +236,7 @@ def report(
     open_ones = [mutant for mutant in survivors if mutant.key not in reasons]
     for operator, (caught, of) in sorted(by_operator.items()):
         print(f"{operator:18} {caught:5} of {of:5}")
-    print(f"given away by: {', '.join(f'{name} {number}' for name, number in caught_by.most_common())}")
+    print(f"caught by: {', '.join(f'{name} {number}' for name, number in caught_by.most_common())}")
     total = len(mutants) - len(equivalent)
     print(
         f"{len(mutants)} mutants, {len(mutants) - len(survivors)} caught, {len(equivalent)} equivalent, {len(open_ones)} open"
@@ -251,7 +249,7 @@ def report(
     keys = {mutant.key for mutant in survivors}
     stale = [key for key in reasons if complete and key not in keys]
     for key in stale:
-        print(f"STALE       {key}: caught, or gone")
+        print(f"STALE       {key}: caught or removed")
     if log is not None:
         rows = [[mutants[index].key, *results[index]] for index in sorted(results)]
         log.write_text(json.dumps(rows, indent=0) + "\n", encoding="utf-8")

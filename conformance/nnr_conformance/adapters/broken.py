@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: ARG001, D103 - every fault has the one signature, and its name says what it is
-"""Deliberately broken decoders, at least one per verdict, made by seeding one fault into a sound one.
+# ruff: noqa: ARG001, D103 - all faults share one signature, and the function name describes the fault
+"""Deliberately broken decoders for the self-test: a sound decoder with one seeded fault.
 
-They are how the checker is checked: a checker that does not find these finds nothing.
+Every verdict is produced by at least one fault.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ import numpy as np
 
 from nnr_conformance.answer import Answer, Rejected, Unsupported
 from nnr_conformance.arrays import Array
-from nnr_conformance.call import DecodeFunction
+from nnr_conformance.decode_function import DecodeFunction
+from nnr_conformance.expectation import ErrorClass
 
 Fault = Callable[[DecodeFunction, Sequence[bytes]], list[Answer]]
 ORPHAN_SECONDS = 300
-"""An orphan would live so long if nobody killed it."""
+"""Lifetime of an orphan that the checker fails to kill."""
 
 
 def break_decoder(fault: str, base: str) -> DecodeFunction:
-    """The decode function of the sound adapter ``base`` (``native``, ``model``, ``toy``) with one fault.
+    """Wrap the decode function of the sound adapter ``base`` (``native``, ``model``, ``toy``) with one fault.
 
-    The fault ``as-told`` is the one that a toy stream asks for.
+    The fault ``from-stream`` selects the fault that a toy stream names.
     """
     sound = importlib.import_module(f"nnr_conformance.adapters.{base}")
-    if fault not in FAULTS and fault != "as-told":
-        raise ValueError(f"no fault {fault!r}; there is {', '.join(FAULTS)}")
+    if fault not in FAULTS and fault != "from-stream":
+        raise ValueError(f"unknown fault {fault!r}; known: {', '.join(FAULTS)}")
 
     def decode(streams: Sequence[bytes]) -> list[Answer]:
-        chosen = sound.fault_of(streams) if fault == "as-told" else fault
+        chosen = sound.fault_of(streams) if fault == "from-stream" else fault
         return FAULTS[chosen](sound.decode, streams)
 
     return decode
@@ -48,7 +49,7 @@ def _answers(answers: Sequence[Answer | Mapping[str, Array]]) -> list[Answer]:
 
 
 def _last_values(answers: list[Answer]) -> tuple[dict[str, Array], str]:
-    """The tensors of a stream and one's name: the last that has any element."""
+    """Tensors of a stream and the name of the last non-empty one."""
     for answer in reversed(answers):
         for name in reversed(answer.values):
             if answer.values[name].size:
@@ -57,7 +58,7 @@ def _last_values(answers: list[Answer]) -> tuple[dict[str, Array], str]:
 
 
 def none(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
-    """No fault, for comparison."""
+    """No fault: the control case."""
     return _answers(sound(streams))
 
 
@@ -104,7 +105,7 @@ def missing_tensor(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answ
 
 def extra_tensor(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
     answers = _answers(sound(streams))
-    answers[-1].values["a tensor from nowhere"] = np.zeros(1, np.float32)
+    answers[-1].values["unexpected tensor"] = np.zeros(1, np.float32)
     return answers
 
 
@@ -144,23 +145,28 @@ def wrong_error_class(sound: DecodeFunction, streams: Sequence[bytes]) -> list[A
     try:
         return _answers(sound(streams))
     except Rejected as rejected:
-        told = rejected.rejection
-        other = "limit" if told.error_class != "limit" else "malformed"
-        raise Rejected(told.message, error_class=other, stage=told.stage, stream=told.stream) from rejected  # type: ignore[arg-type]  # one of two
+        rejection = rejected.rejection
+        other: ErrorClass = "limit" if rejection.error_class != "limit" else "malformed"
+        raise Rejected(
+            rejection.message,
+            error_class=other,
+            stage=rejection.stage,
+            stream=rejection.stream,
+        ) from rejected
 
 
 def wrong_error_bit(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
     try:
         return _answers(sound(streams))
     except Rejected as rejected:
-        told = rejected.rejection
-        raise Rejected(told.message, error_class=told.error_class, bit_offset=1 << 40) from rejected
+        rejection = rejected.rejection
+        raise Rejected(rejection.message, error_class=rejection.error_class, bit_offset=1 << 40) from rejected
 
 
 def crashes(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
     signal.signal(signal.SIGSEGV, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGSEGV)
-    raise AssertionError("a dead process went on")
+    raise AssertionError("the process survived SIGSEGV")
 
 
 def exits(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
@@ -168,7 +174,7 @@ def exits(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
 
 
 def raises(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
-    raise IndexError("an error that is not the contract's")
+    raise IndexError("an exception outside the contract")
 
 
 def hangs(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
@@ -182,7 +188,7 @@ def spins(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
 
 
 def _fork_orphan() -> None:
-    """Start a grandchild in a session of its own that ignores every signal it can."""
+    """Start a grandchild in its own session that ignores every signal it can."""
     sys.stdout.flush()
     if (child := os.fork()) == 0:
         os.setsid()
@@ -196,7 +202,7 @@ def _fork_orphan() -> None:
 
 
 def forks_orphans(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
-    """Answers well, but leaves a process behind."""
+    """Decode correctly and leave a process behind."""
     _fork_orphan()
     return _answers(sound(streams))
 
@@ -207,9 +213,9 @@ def hangs_with_orphans(sound: DecodeFunction, streams: Sequence[bytes]) -> NoRet
 
 
 def eats_memory(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
-    hoard = []
+    blocks = []
     while True:
-        hoard.append(np.ones(4 << 20, np.uint8))
+        blocks.append(np.ones(4 << 20, np.uint8))
         time.sleep(0.001)
 
 
@@ -217,7 +223,7 @@ _n_calls = 0
 
 
 def flaky(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
-    """Right the first time, wrong the second."""
+    """Decode odd calls correctly and even calls wrongly."""
     global _n_calls
     _n_calls += 1
     return wrong_last_element(sound, streams) if _n_calls % 2 == 0 else _answers(sound(streams))
@@ -228,7 +234,7 @@ def unsupported(sound: DecodeFunction, streams: Sequence[bytes]) -> NoReturn:
 
 
 def babbles(sound: DecodeFunction, streams: Sequence[bytes]) -> list[Answer]:
-    """Writes between the protocol's lines."""
+    """Write text between the lines of the protocol."""
     for descriptor in range(3, 16):
         with contextlib.suppress(OSError):
             os.write(descriptor, b"decoding...\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The specification's model under test; it tells the bit of every level and the state after every tensor."""
+"""Adapter of the specification's model; it reports the bit of every level and the state after every tensor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported
+from nnr_conformance.answer import REPORT_FORMAT, Answer, BytesDigest, Rejected, Report, Unsupported
 from nnr_conformance.trace_line import PAYLOADS, trace_line
 from spec.model import Field, Session, StreamError
 from spec.model import Unsupported as NotDescribed
@@ -21,9 +21,9 @@ CLAIMS = {"name": "spec.model", "version": "1"}
 
 
 class _WatchedTensorData(TensorData):
-    """Notes where each level begins, and the arithmetic decoder's state at the tensor's end."""
+    """Record the start bit of every level and the arithmetic decoder's state after the tensor."""
 
-    finished: list[dict[str, Any]] = []  # noqa: RUF012 - one decoder, one thread
+    finished: list[dict[str, Any]] = []  # noqa: RUF012 - one decoder in one thread
 
     def decode(self) -> list[int]:
         self.starts = np.zeros(self.coding.rows * self.coding.width, np.uint32)
@@ -51,7 +51,7 @@ vars(model_stream)["TensorData"] = _WatchedTensorData
 
 
 def decode(streams: Sequence[bytes]) -> list[Answer]:
-    """Decode a vector with one session, so that updates find their predecessors."""
+    """Decode the streams of a vector in one session, so that updates find their predecessors."""
     log: list[Field] = []
     session = Session(log=log)
     answers = []
@@ -65,7 +65,7 @@ def decode(streams: Sequence[bytes]) -> list[Answer]:
         except StreamError as error:
             raise Rejected(
                 str(error),
-                error_class=error.verdict,  # type: ignore[arg-type]  # the model calls its classes so
+                error_class=error.verdict,  # type: ignore[arg-type]  # the model uses the same class names
                 bit_offset=error.bit_offset,
                 stream=number,
             ) from error
@@ -77,7 +77,7 @@ def _element(field: Field) -> str:
 
 
 def _value(field: Field) -> object:
-    """The model logs an alignment by its length; the trace wants its bits, and the model has checked them."""
+    """Value of a trace line; for an alignment, its checked bits (1, then zeros), because the model logs its length."""
     return 1 << (field.n_bits - 1) if field.path.endswith("byte_alignment") else field.value
 
 
@@ -98,12 +98,12 @@ def _decode_stream(session: Session, stream: bytes, log: Sequence[Field]) -> Ans
     answer.report = Report(
         format=REPORT_FORMAT,
         units=tuple(
-            {"nnr_unit_type": kind, "byte_offset": first, "nnr_unit_size": size}
-            for kind, first, size in decoded.units
+            {"nnr_unit_type": kind, "byte_offset": byte_offset, "nnr_unit_size": size}
+            for kind, byte_offset, size in decoded.units
         ),
         arithmetic=states,
         topology=tuple(
-            FoundBytes(
+            BytesDigest(
                 size_bytes=len(unit.topology_data), sha256=hashlib.sha256(unit.topology_data).hexdigest()
             )
             for unit in decoded.topology

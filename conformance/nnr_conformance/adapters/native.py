@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The codec of this repository under test. Only here does the checker import it."""
+"""Adapter of this repository's codec; the checker imports the codec only here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnr_codec.codec.decode.decoder import Decoder
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
 from nnr_codec.model import TopologyUnit
 from nnr_codec.syntax import SyntaxState, Trace, build_unit, iter_unit_spans, parse_unit
-from nnr_conformance.answer import REPORT_FORMAT, Answer, FoundBytes, Rejected, Report, Unsupported
+from nnr_conformance.answer import REPORT_FORMAT, Answer, BytesDigest, Rejected, Report, Unsupported
 from nnr_conformance.arrays import Array
 from nnr_conformance.trace_line import PAYLOADS, trace_line
 
@@ -22,7 +22,7 @@ CLAIMS = {"name": "nnr_codec", "version": __version__}
 
 
 def decode(streams: Sequence[bytes]) -> list[Answer]:
-    """Decode a vector with one `Decoder`, so that updates find their predecessors."""
+    """Decode the streams of a vector with one `Decoder`, so that updates find their predecessors."""
     decoder = Decoder()
     answers = []
     for number, stream in enumerate(streams):
@@ -59,7 +59,7 @@ def _decode_stream(decoder: Decoder, stream: bytes) -> Answer:
 
 
 def _walk(stream: bytes) -> tuple[Report, str]:
-    """Units, topology, the trace, and the stream built again from its parsed form."""
+    """Report units, topology and the rebuilt stream, and write the syntax trace."""
     state, trace = SyntaxState(), Trace()
     units, topology, rebuilt = [], [], []
     for span in iter_unit_spans(stream):
@@ -73,15 +73,17 @@ def _walk(stream: bytes) -> tuple[Report, str]:
         )
         if isinstance(unit, TopologyUnit):
             content = bytes(unit.topology_data)
-            topology.append(FoundBytes(size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest()))
+            topology.append(BytesDigest(size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest()))
         rebuilt.append(_build(unit, state, stream, span.byte_offset, span.size_bytes))
         state = state.after(unit)
-    again = b"".join(rebuilt)
+    rebuilt_stream = b"".join(rebuilt)
     report = Report(
         format=REPORT_FORMAT,
         units=tuple(units),
         topology=tuple(topology),
-        reencode=FoundBytes(size_bytes=len(again), sha256=hashlib.sha256(again).hexdigest()),
+        reencode=BytesDigest(
+            size_bytes=len(rebuilt_stream), sha256=hashlib.sha256(rebuilt_stream).hexdigest()
+        ),
     )
     lines = [
         trace_line(event.bit_offset, event.n_bits, event.element, event.value)
@@ -93,7 +95,7 @@ def _walk(stream: bytes) -> tuple[Report, str]:
 
 def _build(unit: object, state: SyntaxState, stream: bytes, byte_offset: int, size_bytes: int) -> bytes:
     try:
-        return build_unit(unit, state)  # type: ignore[arg-type]  # any kind of unit
+        return build_unit(unit, state)  # type: ignore[arg-type]  # a unit of any type
     except errors.NotEncodable:
-        # Some units can be read but have no encoder, such as parts of a unit: they are carried over.
+        # Partial units and the like can be parsed but not built; copy their bytes.
         return stream[byte_offset : byte_offset + size_bytes]

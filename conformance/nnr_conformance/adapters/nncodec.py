@@ -1,52 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NNCodec under test, in its own environment, through the bridge that the repository keeps in tools/peer.
+"""Adapter of NNCodec, which runs in its own environment behind `nncodec_bridge`.
 
-It has no error classes: whatever it raises is a rejection without a class, and only its death is a crash.
+NNCodec has no error classes. Every exception counts as a rejection without a class; only the death of the process is a crash.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from nnr_conformance.adapters.nncodec_bridge import Bridge
 from nnr_conformance.answer import Answer, Rejected, Unsupported
 from nnr_conformance.arrays import load_arrays
 
 CLAIMS = {"name": "nncodec", "version": "2.1.3"}
 
 
-def _load_bridge() -> Any:
-    default = Path(__file__).resolve().parents[3] / "tools" / "peer" / "bridge.py"
-    path = Path(os.environ.get("NNCODEC_BRIDGE", default))
-    spec = importlib.util.spec_from_file_location("nncodec_bridge", path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"no bridge at {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.Bridge()
-
-
-_bridge = _load_bridge()
+_bridge = Bridge()
 
 
 def decode(streams: Sequence[bytes]) -> list[Answer]:
-    """Decode a vector; its streams are updates of each other when there are several."""
+    """Decode a vector; several streams are incremental updates."""
     incremental = len(streams) > 1
     _bridge.reset("decode", history=incremental)
     answers = []
     with tempfile.TemporaryDirectory(prefix="nncodec.", dir=".") as folder:
         for number, stream in enumerate(streams):
-            source, output = Path(folder, f"{number}.nnc"), Path(folder, f"{number}.npz")
-            source.write_bytes(stream)
+            input_path, output = Path(folder, f"{number}.nnc"), Path(folder, f"{number}.npz")
+            input_path.write_bytes(stream)
             try:
-                _bridge.decode(str(source), str(output), incremental=incremental)
-            except NotImplementedError as error:  # so NNCodec says that it does not do something
+                _bridge.decode(str(input_path), str(output), incremental=incremental)
+            except NotImplementedError as error:  # NNCodec's signal for a missing feature
                 raise Unsupported(str(error)) from error
             except (MemoryError, KeyboardInterrupt):
                 raise
@@ -64,7 +49,7 @@ def _answer(output: Path) -> Answer:
             answer.values[name] = array
         elif kind == "level":
             answer.levels[name] = array
-    # It tells levels for what it has quantised, and a raw tensor's floats as such; a layer is shown whole or not at all.
+    # NNCodec lists the floats of raw tensors among the levels; keep integer arrays only.
     answer.levels = {
         name: levels
         for name, levels in answer.levels.items()

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A toy format and its decoder, so that the checker can be tested without a codec.
+"""Toy format and decoder for testing the checker without a codec.
 
 A toy stream is ``TOY1``, a line break, one line of JSON and ``END``. The JSON has ``tensors`` (name to nested
-lists of integers), and may have
+lists of integers) and may have
 
-- ``update``: the levels are added to those of the stream before;
-- ``feature``: something that is not supported;
-- ``elements``: a size that is checked against a limit;
-- ``fault``: what the decoder is to do wrong.
+- ``update``: the levels are added to those of the previous stream;
+- ``feature``: an unsupported feature;
+- ``elements``: an element count that is checked against a limit;
+- ``fault``: the fault that a broken decoder seeds.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from nnr_conformance.answer import Answer, FoundBytes, Rejected, Report, Unsupported
+from nnr_conformance.answer import Answer, BytesDigest, Rejected, Report, Unsupported
 from nnr_conformance.arrays import Array
 from nnr_conformance.expectation import ExpectedUnit
-from nnr_conformance.record import write_record
+from nnr_conformance.json_schema import to_json
 
 CLAIMS = {"name": "toy", "version": "1"}
 MAGIC = b"TOY1\n"
@@ -32,12 +32,12 @@ _MAX_ELEMENTS = 1_000_000
 
 
 def build_toy(content: dict[str, Any]) -> bytes:
-    """A toy stream."""
+    """Build a toy stream."""
     return MAGIC + json.dumps(content).encode() + b"\nEND"
 
 
 def decode(streams: Sequence[bytes]) -> list[Answer]:
-    """Decode toy streams, the right way."""
+    """Decode toy streams correctly."""
     answers: list[Answer] = []
     levels: dict[str, Array] = {}
     for number, stream in enumerate(streams):
@@ -63,13 +63,13 @@ def decode(streams: Sequence[bytes]) -> list[Answer]:
 
 
 def fault_of(streams: Sequence[bytes]) -> str:
-    """The fault that a vector asks for, even where it is not a sound stream."""
+    """Name of the fault that a vector selects; readable in damaged streams too."""
     asked = re.search(rb'"fault": "([a-z-]+)"', streams[0])
     return asked[1].decode() if asked else "none"
 
 
 def toy_units(stream: bytes) -> tuple[ExpectedUnit, ...]:
-    """A toy stream has two units: its magic and the rest."""
+    """Units of a toy stream: the magic and the rest."""
     return (
         ExpectedUnit(nnr_unit_type=0, byte_offset=0, nnr_unit_size=len(MAGIC)),
         ExpectedUnit(nnr_unit_type=5, byte_offset=len(MAGIC), nnr_unit_size=len(stream) - len(MAGIC)),
@@ -96,8 +96,8 @@ def _report(stream: bytes, names: Sequence[str]) -> Report:
     rebuilt = build_toy(json.loads(stream[len(MAGIC) : -4]))
     return Report(
         format="nnr-conformance-report/1",
-        units=tuple(write_record(unit) for unit in toy_units(stream)),
+        units=tuple(to_json(unit) for unit in toy_units(stream)),
         arithmetic={name: {"range": 510, "offset": len(stream) % 510} for name in names},
         topology=(),
-        reencode=FoundBytes(size_bytes=len(rebuilt), sha256=hashlib.sha256(rebuilt).hexdigest()),
+        reencode=BytesDigest(size_bytes=len(rebuilt), sha256=hashlib.sha256(rebuilt).hexdigest()),
     )

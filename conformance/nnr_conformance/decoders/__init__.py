@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The three ways in: a command, a persistent child, a Python callable."""
+"""Interfaces to decoders: command, persistent child and Python callable."""
 
 from nnr_conformance.decoders.callable import CallableDecoder
 from nnr_conformance.decoders.command import CommandDecoder

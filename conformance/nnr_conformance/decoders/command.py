@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A command line template: one process per vector."""
+"""Decoders behind a command-line template, one process per vector."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KNOWN = {"input", "output", "inputs", "outputs", "output_dir"}
 
 @dataclass
 class CommandDecoder:
-    """A decoder called as ``template`` says.
+    """Decoder started once per vector from a command-line template.
 
     Parameters
     ----------
@@ -50,22 +50,20 @@ class CommandDecoder:
             )
         for part in self.template:
             if part not in ("{inputs}", "{outputs}") and ("{inputs}" in part or "{outputs}" in part):
-                raise UsageError(
-                    f"{{inputs}} and {{outputs}} are arguments of their own, not part of {part!r}"
-                )
+                raise UsageError(f"{{inputs}} and {{outputs}} must be whole arguments, not part of {part!r}")
         if not {"input", "inputs"} & set(names) or not {"output", "outputs", "output_dir"} & set(names):
             raise UsageError(
-                "the command names neither {input} nor {inputs}, or no {output}, {outputs}, {output_dir}"
+                "the command needs {input} or {inputs}, and one of {output}, {outputs} and {output_dir}"
             )
 
     @property
     def takes_sequences(self) -> bool:
-        """Whether the template has room for several streams."""
+        """True if the template accepts several streams."""
         several_out = any(part == "{outputs}" or "{output_dir}" in part for part in self.template)
         return several_out and "{inputs}" in self.template
 
     def start(self, workspace: Path, limits: Limits) -> None:
-        """Nothing to do: every vector starts a process."""
+        """Do nothing: every vector starts its own process."""
 
     def decode(self, streams: Sequence[Path], outputs: Sequence[Path], limits: Limits) -> Observation:
         """Run the command on one vector."""
@@ -73,7 +71,7 @@ class CommandDecoder:
             return Observation(
                 Status.UNSUPPORTED, detail="the command takes one stream ({inputs} takes several)"
             )
-        begun = time.monotonic()
+        start_time = time.monotonic()
         process = Process(
             self.expand(streams, outputs),
             cwd=outputs[0].parent,
@@ -83,8 +81,8 @@ class CommandDecoder:
         )
         self._process = process
         try:
-            end = process.wait(limits, deadline=begun + limits.seconds)
-            seconds = time.monotonic() - begun
+            end = process.wait(limits, deadline=start_time + limits.seconds)
+            seconds = time.monotonic() - start_time
             n_orphans = process.remove_strays() if end == "ended" else 0
         finally:
             process.kill()
@@ -102,7 +100,7 @@ class CommandDecoder:
         return seen
 
     def expand(self, streams: Sequence[Path], outputs: Sequence[Path]) -> list[str]:
-        """The arguments for some streams."""
+        """Fill in the placeholders of the template."""
         single = {"input": str(streams[0]), "output": str(outputs[0]), "output_dir": str(outputs[0].parent)}
         argv: list[str] = []
         for part in self.template:
@@ -115,28 +113,28 @@ class CommandDecoder:
         return argv
 
     def close(self) -> None:
-        """Kill what still runs, when the lane is told to end in between."""
+        """Kill the running process, if any."""
         if self._process is not None:
             self._process.kill()
 
 
 def _observe_exit(process: Process, outputs: Sequence[Path]) -> Observation:
     code = process.returncode
-    said = process.stderr_tail()
+    stderr = process.stderr_tail()
     if code == EXIT_DECODED:
         try:
             return Observation(Status.DECODED, [read_output(path) for path in outputs])
         except OutputError as error:
             return Observation(Status.BROKE_CONTRACT, at="output", detail=str(error))
     if code == EXIT_REJECTED:
-        return Observation(Status.REJECTED, rejection=parse_rejection(said))
+        return Observation(Status.REJECTED, rejection=parse_rejection(stderr))
     if code == EXIT_UNSUPPORTED:
-        return Observation(Status.UNSUPPORTED, detail=last_line(said))
-    return Observation(Status.CRASHED, at=name_exit(code), detail=last_line(said))
+        return Observation(Status.UNSUPPORTED, detail=last_line(stderr))
+    return Observation(Status.CRASHED, at=name_exit(code), detail=last_line(stderr))
 
 
 def name_exit(code: int | None) -> str:
-    """``SIGSEGV`` for a signal, ``exit 42`` for a code; a shell's 128 + signal counts as the signal."""
+    """Name an exit: ``SIGSEGV`` for a signal, ``exit 42`` for a code; 128 + N, from a shell, is signal N."""
     if code is None:
         return "ended"
     number = -code if code < 0 else code - 128 if 128 < code <= 128 + 64 else 0
@@ -146,26 +144,26 @@ def name_exit(code: int | None) -> str:
     return f"exit {code}"
 
 
-def parse_rejection(said: str) -> Rejection:
+def parse_rejection(stderr: str) -> Rejection:
     """Read the optional last line ``nnr-error: CLASS [bit=N] [stage=S] [stream=K] [text]`` of stderr."""
-    for line in reversed(said.splitlines()):
+    for line in reversed(stderr.splitlines()):
         if line.startswith("nnr-error:"):
             words = line.removeprefix("nnr-error:").split()
-            told: dict[str, str] = {}
+            fields: dict[str, str] = {}
             while words and (words[0] in get_args(ErrorClass) or "=" in words[0]):
                 key, equals, value = words.pop(0).partition("=")
-                told[key if equals else "class"] = value if equals else key
-            stage = told.get("stage")
+                fields[key if equals else "class"] = value if equals else key
+            stage = fields.get("stage")
             return Rejection(
-                error_class=told.get("class"),  # type: ignore[arg-type]  # words of a foreign decoder, judged later
-                bit_offset=int(told["bit"]) if told.get("bit", "").isdigit() else None,
-                stage=stage if stage in get_args(Stage) else None,  # type: ignore[arg-type]  # looked up just here
-                stream=int(told["stream"]) if told.get("stream", "").isdigit() else None,
+                error_class=fields.get("class"),  # type: ignore[arg-type]  # any word; judged later
+                bit_offset=int(fields["bit"]) if fields.get("bit", "").isdigit() else None,
+                stage=stage if stage in get_args(Stage) else None,  # type: ignore[arg-type]  # checked on this line
+                stream=int(fields["stream"]) if fields.get("stream", "").isdigit() else None,
                 message=" ".join(words),
             )
-    return Rejection(message=last_line(said))
+    return Rejection(message=last_line(stderr))
 
 
 def last_line(text: str) -> str:
-    """The last line that is not blank."""
+    """Last line of a text that is not blank."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the runner asks of a decoder under test."""
+"""Interface between the runner and a decoder under test."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from nnr_conformance.json_schema import json_field
 from nnr_conformance.limits import Limits
 from nnr_conformance.observation import Observation
-from nnr_conformance.record import item
 from nnr_conformance.vector import Vector
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claims:
-    """What a decoder says it is; outside of it vectors are skipped, and the statement says so."""
+    """Claims of a decoder; vectors outside of them are skipped, and the statement lists the claims."""
 
-    name: str = item("Name.", default="decoder")
-    version: str = item("Version.", default="")
-    profiles: tuple[int, ...] = item("The values of general_profile_idc that it decodes.", default=(0, 1))
-    without: tuple[str, ...] = item("Registered features that it does not have.", default=())
+    name: str = json_field("Name of the decoder.", default="decoder")
+    version: str = json_field("Version of the decoder.", default="")
+    profiles: tuple[int, ...] = json_field(
+        "Values of general_profile_idc that the decoder supports.", default=(0, 1)
+    )
+    without: tuple[str, ...] = json_field("Registered features that the decoder lacks.", default=())
 
     def exclude(self, vector: Vector) -> str:
-        """Why the vector is outside the claim; empty when it is inside."""
+        """Reason why a vector is outside the claims; empty if it is inside."""
         if vector.profile not in self.profiles:
             return f"profile {vector.profile} is not claimed"
         lacking = [feature for feature in vector.features if feature in self.without]
@@ -32,21 +34,21 @@ class Claims:
 
 
 class Decoder(Protocol):
-    """A decoder under test, alive between vectors where its kind allows it."""
+    """Decoder under test; it may stay alive between vectors."""
 
     @property
     def claims(self) -> Claims:
-        """What it says it is."""
+        """Claims of the decoder."""
         ...
 
     def start(self, workspace: Path, limits: Limits) -> None:
-        """Get ready; raises `StartError`. Learns the claims where they come by handshake."""
+        """Start the decoder and read its claims where a handshake reports them; raises `StartError`."""
         ...
 
     def decode(self, streams: Sequence[Path], outputs: Sequence[Path], limits: Limits) -> Observation:
-        """Decode one vector; whatever the decoder does, it comes back within the limits."""
+        """Decode one vector; returns within the limits whatever the decoder does."""
         ...
 
     def close(self) -> None:
-        """End it and everything it has started."""
+        """End the decoder and all processes that it started."""
         ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A persistent child that speaks JSON lines: one handshake, then one line per vector each way."""
+"""Persistent decoders that speak JSON lines: a handshake, then one request and one reply per vector."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any, Literal
 from nnr_conformance.answer import Answer, Rejection, Report
 from nnr_conformance.decoders.command import last_line, name_exit
 from nnr_conformance.decoders.decoder import Claims
-from nnr_conformance.errors import RecordError, StartError
+from nnr_conformance.errors import SchemaError, StartError
+from nnr_conformance.json_schema import from_json, json_field
 from nnr_conformance.limits import Limits
 from nnr_conformance.observation import Observation, Status
 from nnr_conformance.output import OutputError, read_output
 from nnr_conformance.process import Process
 from nnr_conformance.protocol import PROTOCOL
-from nnr_conformance.record import item, read_record
 
 _START_SECONDS = 30.0
 _MAX_LINE_BYTES = 64 << 20
@@ -29,29 +29,29 @@ _MAX_LINE_BYTES = 64 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Hello:
-    """The child's half of the handshake."""
+    """Handshake message of the child."""
 
-    type: Literal["hello"] = item("Message type.")
-    protocol: Literal["nnr-conformance/1"] = item("The protocol's name and version.")
-    name: str = item("Name of the decoder.")
-    version: str = item("Its version.", default="")
-    profiles: tuple[int, ...] = item("Profiles that it decodes.", default=(0, 1))
-    without: tuple[str, ...] = item("Registered features that it does not have.", default=())
+    type: Literal["hello"] = json_field("Message type.")
+    protocol: Literal["nnr-conformance/1"] = json_field("Name and version of the protocol.")
+    name: str = json_field("Name of the decoder.")
+    version: str = json_field("Version of the decoder.", default="")
+    profiles: tuple[int, ...] = json_field("Supported profiles.", default=(0, 1))
+    without: tuple[str, ...] = json_field("Registered features that the decoder lacks.", default=())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """The child's answer to one request."""
+    """Reply of the child to one request."""
 
-    type: Literal["decoded", "rejected", "unsupported", "crashed"] = item("What became of the vector.")
-    id: int = item("The request's id.")
-    reports: tuple[Report, ...] | None = item(
-        "Per stream, its report, instead of or beside files.", default=None
+    type: Literal["decoded", "rejected", "unsupported", "crashed"] = json_field("Outcome of the vector.")
+    id: int = json_field("Id of the request.")
+    reports: tuple[Report, ...] | None = json_field(
+        "Report of each stream, instead of or beside output files.", default=None
     )
-    error: Rejection | None = item("Why it is rejected.", default=None)
-    feature: str = item("What is not supported.", default="")
-    detail: str = item("How it crashed: a host tells the exception of the code that it hosts.", default="")
-    at: str = item("Name of the exception.", default="")
+    error: Rejection | None = json_field("Reason of the rejection.", default=None)
+    feature: str = json_field("Name of the unsupported feature.", default="")
+    detail: str = json_field("Text of the exception that the decode function raised.", default="")
+    at: str = json_field("Class name of the exception.", default="")
 
 
 class _DiedError(Exception):
@@ -60,7 +60,7 @@ class _DiedError(Exception):
 
 @dataclass
 class JsonlDecoder:
-    """A decoder that stays alive; it is started again after a crash, a timeout or a kill."""
+    """Decoder that stays alive between vectors; it is restarted after a crash, a timeout or a kill."""
 
     argv: Sequence[str]
     claims: Claims = field(default_factory=Claims)
@@ -71,24 +71,24 @@ class JsonlDecoder:
     _n_requests: int = field(default=0, init=False)
 
     def start(self, workspace: Path, limits: Limits) -> None:
-        """Start the child and shake hands."""
+        """Start the child and exchange the handshake."""
         self._workspace = workspace
         self._pending = b""
         self._process = Process(
             self.argv, cwd=workspace, limits=limits, environment=self.environment, pipes=True,
             stderr=workspace / "decoder.stderr",
         )  # fmt: skip
-        patient = replace(limits, seconds=_START_SECONDS, cpu_seconds=None, memory_bytes=1 << 62)
+        start_limits = replace(limits, seconds=_START_SECONDS, cpu_seconds=None, memory_bytes=1 << 62)
         try:
             self._send({"type": "hello", "protocol": PROTOCOL, "memory_bytes": limits.memory_bytes})
-            line = self._receive(patient, time.monotonic() + _START_SECONDS)
+            line = self._receive(start_limits, time.monotonic() + _START_SECONDS)
             if isinstance(line, Observation):
-                raise StartError(f"{self.argv[0]} does not shake hands: {line.status.value} {line.detail}")
-            hello = read_record(Hello, json.loads(line), "hello")
-        except (_DiedError, RecordError, json.JSONDecodeError) as error:
-            said = self._process.stderr_tail()
+                raise StartError(f"{self.argv[0]} sent no handshake: {line.status.value} {line.detail}")
+            hello = from_json(Hello, json.loads(line), "hello")
+        except (_DiedError, SchemaError, json.JSONDecodeError) as error:
+            stderr = self._process.stderr_tail()
             self.close()
-            raise StartError(f"{self.argv[0]} does not shake hands: {error}\n{said}".rstrip()) from error
+            raise StartError(f"{self.argv[0]} sent no handshake: {error}\n{stderr}".rstrip()) from error
         except StartError:
             self.close()
             raise
@@ -101,7 +101,7 @@ class JsonlDecoder:
         )
 
     def decode(self, streams: Sequence[Path], outputs: Sequence[Path], limits: Limits) -> Observation:
-        """Ask for one vector."""
+        """Request the decoding of one vector."""
         if self._process is None:
             if self._workspace is None:
                 raise StartError("the decoder was not started")
@@ -110,20 +110,20 @@ class JsonlDecoder:
         if process is None:
             raise StartError("the decoder was not started")
         self._n_requests += 1
-        begun = time.monotonic()
+        start_time = time.monotonic()
         process.begin()
         try:
             self._send(
                 {"type": "decode", "id": self._n_requests, "inputs": [str(path) for path in streams],
                  "outputs": [str(path) for path in outputs]}
             )  # fmt: skip
-            line = self._receive(limits, begun + limits.seconds)
+            line = self._receive(limits, start_time + limits.seconds)
             seen = line if isinstance(line, Observation) else self._observe(line, outputs)
         except _DiedError:
             process.wait(limits, deadline=time.monotonic() + 1)
             detail = last_line(process.stderr_tail())
             seen = Observation(Status.CRASHED, at=name_exit(process.returncode), detail=detail)
-        seen.seconds, seen.cpu_seconds = time.monotonic() - begun, process.cpu_seconds
+        seen.seconds, seen.cpu_seconds = time.monotonic() - start_time, process.cpu_seconds
         seen.peak_memory_bytes = process.peak_memory_bytes
         if seen.status in (Status.DECODED, Status.REJECTED, Status.UNSUPPORTED):
             seen.n_orphans = process.remove_strays()
@@ -132,7 +132,7 @@ class JsonlDecoder:
         return seen
 
     def close(self) -> None:
-        """Let the child end by itself for a moment, then kill what there is."""
+        """Close the child's stdin, then kill it with its descendants."""
         process, self._process = self._process, None
         if process is not None:
             with contextlib.suppress(OSError):
@@ -146,10 +146,10 @@ class JsonlDecoder:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError) as error:
-            raise _DiedError("it ended before it was asked") from error
+            raise _DiedError("the decoder ended before the request") from error
 
     def _receive(self, limits: Limits, deadline: float) -> bytes | Observation:
-        """One line, or what happened instead."""
+        """Read one line, or report the event that prevented it."""
         process = self._process
         if process is None:
             raise _DiedError
@@ -161,17 +161,19 @@ class JsonlDecoder:
                 return Observation(Status.OUT_OF_MEMORY, detail=f"{process.peak_memory_bytes >> 20} MiB")
             chunk = os.read(process.stdout.fileno(), 1 << 20)
             if not chunk:
-                raise _DiedError("it closed its output")
+                raise _DiedError("the decoder closed its output")
             self._pending += chunk
             if len(self._pending) > _MAX_LINE_BYTES:
-                return Observation(Status.BROKE_CONTRACT, at="protocol", detail="a line without end")
+                return Observation(
+                    Status.BROKE_CONTRACT, at="protocol", detail=f"a line longer than {_MAX_LINE_BYTES} bytes"
+                )
         line, _, self._pending = self._pending.partition(b"\n")
         return line
 
     def _observe(self, line: bytes, outputs: Sequence[Path]) -> Observation:
         try:
-            reply = read_record(Reply, json.loads(line), "reply")
-        except (RecordError, ValueError) as error:
+            reply = from_json(Reply, json.loads(line), "reply")
+        except (SchemaError, ValueError) as error:
             shown = line[:80].decode("utf-8", "replace")
             return Observation(Status.BROKE_CONTRACT, at="protocol", detail=f"{error} in {shown!r}")
         if reply.id != self._n_requests:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports: functions from logs to text, nothing else."""
+"""Reports: functions from logs to text."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ from nnr_conformance.result import Log
 
 
 def render_log(logs: Sequence[Log]) -> str:
-    """The log itself."""
+    """Render the logs as JSON lines."""
     return "".join(f"{line}\n" for log in logs for line in log.lines())
 
 

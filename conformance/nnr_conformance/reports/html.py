@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One self-contained page: the matrix of decoders and features, and every vector behind it."""
+"""HTML report: one self-contained page with the matrix of features and decoders, and all vectors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ for (const cell of document.querySelectorAll('td[data-find]'))
 
 
 def render_html(logs: Sequence[Log]) -> str:
-    """The page; it loads nothing from anywhere."""
+    """Render the page, which loads no external resource."""
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>NNC conformance</title>',
         '<meta name="viewport" content="width=device-width">',
@@ -69,14 +69,14 @@ def _state(result: Result) -> str:
 
 def _summary(log: Log) -> str:
     suites = ", ".join(f"{suite.name} {suite.version}" for suite in log.run.suites)
-    told = _text(f"{count_line(log)}; {suites}; {log.run.started}")
-    return f"<p><strong>{_name(log)}</strong>: {_text(conclusion(log))}<small>{told}</small>"
+    text = _text(f"{count_line(log)}; {suites}; {log.run.started}")
+    return f"<p><strong>{_name(log)}</strong>: {_text(conclusion(log))}<small>{text}</small>"
 
 
 def _matrix(logs: Sequence[Log]) -> str:
     counts = [by_feature(log.results) for log in logs]
-    met = {feature for count in counts for feature in count}
-    features = [feature for feature in FEATURES if feature in met]
+    present = {feature for count in counts for feature in count}
+    features = [feature for feature in FEATURES if feature in present]
     heads = "".join(f"<th>{_name(log)}" for log in logs)
     rows = [f"<h2>Features</h2><table><thead><tr><th>Feature{heads}</thead><tbody>"]
     for feature in features:
@@ -89,7 +89,7 @@ def _matrix(logs: Sequence[Log]) -> str:
 
 def _cell(feature: str, count: Tally | None, log: Log) -> str:
     if count is None:
-        return '<td class="none">–'  # noqa: RUF001 - a dash
+        return '<td class="none">–'  # noqa: RUF001 - an en dash
     words = escape(f"{feature} {log.run.claims.name.lower()}")
     return f'<td class="{count.state}" data-find="{words}">{count.share}'
 
@@ -97,13 +97,13 @@ def _cell(feature: str, count: Tally | None, log: Log) -> str:
 def _row(log: Log, result: Result) -> str:
     state = _state(result)
     words = " ".join((result.vector, log.run.claims.name, result.label, *result.features, *result.clauses))
-    told = _text(result.detail)
+    text = _text(result.detail)
     if state == "fail":
-        told += f"<small><code>{_text(reproduce(log, result))}</code></small>"
+        text += f"<small><code>{_text(reproduce(log, result))}</code></small>"
     return (
         f'<tr data-words="{escape(words.lower())}"><td><code>{_text(result.vector)}</code>'
         f"<small>{_text(result.purpose)}</small>"
-        f'<td>{_name(log)}<td><b class="{state}">{_text(result.label)}</b><td>{told}'
+        f'<td>{_name(log)}<td><b class="{state}">{_text(result.label)}</b><td>{text}'
     )
 
 

@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON: the logs and their counts in one document."""
+"""JSON report: logs and counts in one document."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from nnr_conformance.record import write_record
+from nnr_conformance.json_schema import to_json
 from nnr_conformance.result import Log
 from nnr_conformance.tally import by_feature
 
 
 def render_json(logs: Sequence[Log]) -> str:
-    """A list of runs, each with its results, its features and its end."""
+    """Render a list of runs with results, counts by feature, and end events."""
     runs = [
         {
-            "run": write_record(log.run),
+            "run": to_json(log.run),
             "conforms": log.conforms,
             "features": {
                 name: {"passed": count.passed, "failed": count.failed, "skipped": count.skipped}
                 for name, count in by_feature(log.results).items()
             },
-            "results": [write_record(result) for result in log.results],
-            "end": None if log.end is None else write_record(log.end),
+            "results": [to_json(result) for result in log.results],
+            "end": None if log.end is None else to_json(log.end),
         }
         for log in logs
     ]

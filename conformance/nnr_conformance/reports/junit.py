@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JUnit XML, for continuous integration."""
+"""JUnit XML report, for continuous integration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ERRORS = (Verdict.CRASH, Verdict.TIMEOUT, Verdict.OOM)
 
 
 def render_junit(logs: Sequence[Log]) -> str:
-    """One test suite for each run and suite; crashes, timeouts and OOM are errors, the rest failures."""
+    """Render one JUnit suite per run and suite; crashes, timeouts and OOM are errors, other faults failures."""
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>"]
     for log in logs:
         for suite in log.run.suites:
@@ -49,5 +49,5 @@ def _outcome(log: Log, result: Result) -> str:
     if result.verdict in (Verdict.SKIP, Verdict.XFAIL):
         return f"<skipped message={message}/>"
     tag = "error" if result.verdict in _ERRORS else "failure"
-    told = escape(clean(f"{result.purpose} {reproduce(log, result)}"))
-    return f"<{tag} type={quoteattr(result.verdict)} message={message}>{told}</{tag}>"
+    text = escape(clean(f"{result.purpose} {reproduce(log, result)}"))
+    return f"<{tag} type={quoteattr(result.verdict)} message={message}>{text}</{tag}>"

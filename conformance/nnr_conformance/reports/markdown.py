@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Markdown: counts, features, failures."""
+"""Markdown report: counts, features and failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnr_conformance.tally import by_feature, count_line, reproduce, tally
 
 
 def render_markdown(logs: Sequence[Log]) -> str:
-    """One section for each run, behind a matrix of features."""
+    """Render the matrix of features, then one section per run."""
     lines = ["# Conformance report", "", *_matrix(logs)]
     for log in logs:
         lines += ["", f"## {_name(log)}", "", conclusion(log), "", f"{count_line(log)}.", ""]
@@ -19,7 +19,7 @@ def render_markdown(logs: Sequence[Log]) -> str:
         if failures:
             lines += ["| vector | verdict | first divergence |", "|---|---|---|"]
             lines += [f"| `{r.vector}` | {r.label} | {_cell(r.detail)} |" for r in failures]
-            lines += ["", f"The first in detail: `{reproduce(log, failures[0])}`"]
+            lines += ["", f"First failure in detail: `{reproduce(log, failures[0])}`"]
     return "\n".join(lines) + "\n"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conformance statement: what is claimed, of what, checked with what, and what was not checked."""
+"""Conformance statement: claims of the decoder, suites, results, and unchecked parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnr_conformance.verdict import Verdict
 
 
 def render_statement(logs: Sequence[Log]) -> str:
-    """One statement for each run, in Markdown."""
+    """Render one statement per run, in Markdown."""
     return "\n".join(_render(log) for log in logs)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For a terminal: what is wrong first, then the counts."""
+"""Terminal report: failures, then counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_SHOWN = 50
 
 
 def render_terminal(logs: Sequence[Log]) -> str:
-    """Plain text, one block for each run."""
+    """Render plain text, one block per run."""
     return "\n".join(_render(log) for log in logs)
 
 
@@ -30,7 +30,7 @@ def _render(log: Log) -> str:
     if len(failures) > _MAX_SHOWN:
         lines.append(f"... and {len(failures) - _MAX_SHOWN} more")
     if failures:
-        lines += ["", f"The first, in detail: {reproduce(log, failures[0])}", ""]
+        lines += ["", f"First failure in detail: {reproduce(log, failures[0])}", ""]
     weak = {name: count for name, count in by_feature(log.results).items() if count.failed}
     if weak:
         width = max(map(len, weak))
@@ -43,15 +43,15 @@ def _render(log: Log) -> str:
     if log.end is not None and log.end.baseline:
         lines += ["Departures from the baseline:", *(f"  {clean(sentence)}" for sentence in log.end.baseline)]
     if log.end is None:
-        lines.append("The run was cut short.")
+        lines.append("The run is incomplete.")
     lines.append(conclusion(log))
     return "\n".join(lines) + "\n"
 
 
 def conclusion(log: Log) -> str:
-    """The last word on a run."""
+    """One-sentence conclusion of a run."""
     shall = tally(result for result in log.results if result.requirement == "shall")
-    scope = f" of what was selected ({log.run.selection})" if log.run.selection else ""
+    scope = f" of the selection ({log.run.selection})" if log.run.selection else ""
     if log.conforms:
         return f"Conforming: all {shall.passed} requirements{scope} are met."
     missed = sum(result.counts_against for result in log.results)
@@ -59,5 +59,5 @@ def conclusion(log: Log) -> str:
 
 
 def clean(text: str) -> str:
-    """Neutralise terminal escapes and line breaks, which may come from a decoder or a tensor's name."""
+    """Escape control characters, which may come from a decoder or a tensor name."""
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

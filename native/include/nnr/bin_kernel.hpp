@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A list of bins into a codeword: the encoder's busiest loop, compiled for what the processor can do.
+// The encoder's inner loop: a run of bins into a codeword, dispatched to the fastest kernel that the processor supports.
 // Clause: format 5.1.
 #pragma once
 
@@ -11,7 +11,8 @@
 
 namespace nnr {
 
-// `contexts` is indexed as the bins say. The same codeword and contexts as encoding bin by bin.
+// Encodes `run`, with the same codeword and context states as ArithmeticEncoder::encode bin by bin. `contexts` holds a context
+// for every index in the run.
 void encode_run(ArithmeticEncoder& engine, FastContext* contexts, std::span<const BinEntry> run);
 
 }  // namespace nnr

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bins in a list, from whole levels without a branch for each bin: what takes the list then has its own branches only.
-// Levels that cannot be foreseen cost a mispredicted branch at every bin where structure and coding are one loop.
+// A run of bins: a buffer between the syntax of levels and the arithmetic coder.
+//
+// Levels are written to the run without a branch for each bin, so the coder's loop over the run has only branches of its own. A
+// single loop over syntax and coding pays a mispredicted branch at almost every bin of unpredictable levels.
 // Clause: format 5.2 and 5.3.
 #pragma once
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,61 +19,69 @@
 
 namespace nnr {
 
-// A regular bin is 2 * context + bin. Bypass bins are kBypassMark + their count, 1..31, and two entries with their value.
+// A regular bin is the entry 2 * context + bin. Bypass bins are three entries: kBypassMark + their count (1..31), then the low
+// and the high 16 bits of their value.
 using BinEntry = std::uint16_t;
 inline constexpr BinEntry kBypassMark = 0x8000;
 
-// Calls regular(context, bin) and bypass(value, count) for each entry of a run.
+// Calls regular(context, bin) or bypass(value, count) for the bins of a run, in order.
 template <class Regular, class Bypass>
 NNR_INLINE void for_each_bin(std::span<const BinEntry> run, Regular&& regular, Bypass&& bypass) {
   const BinEntry* const end = run.data() + run.size();
-  for (const BinEntry* at = run.data(); at != end; ++at) {
-    const BinEntry entry = *at;
+  for (const BinEntry* cursor = run.data(); cursor != end; ++cursor) {
+    const BinEntry entry = *cursor;
     if (entry < kBypassMark) {
       regular(static_cast<std::size_t>(entry >> 1), static_cast<std::size_t>(entry & 1));
     } else {
-      bypass(static_cast<std::uint32_t>(at[1] | at[2] << 16), entry - kBypassMark);
-      at += 2;
+      bypass(static_cast<std::uint32_t>(cursor[1] | cursor[2] << 16), entry - kBypassMark);
+      cursor += 2;
     }
   }
 }
 
-// The list, and the levels that are written to it: those of tensors without a codebook and without contexts from earlier updates.
+// A run of fixed capacity. It holds levels of tensors without a codebook and without contexts from earlier updates.
 class BinRun {
  public:
   [[nodiscard]] std::span<const BinEntry> entries() const { return {entries_.data(), size_}; }
   void clear() { size_ = 0; }
 
-  // Levels are written from begin() or where the last one ended, while there is_room() for another, until end_at().
+  // Writing starts at begin(), goes on with write_level() while has_room() holds, and ends with set_end().
   [[nodiscard]] BinEntry* begin() { return entries_.data() + size_; }
-  [[nodiscard]] bool is_room(const BinEntry* end) const { return end <= entries_.data() + (kRoom - kMostOfLevel); }
-  void end_at(const BinEntry* end) { size_ = static_cast<std::size_t>(end - entries_.data()); }
+  [[nodiscard]] bool has_room(const BinEntry* end) const { return end <= entries_.data() + (kCapacity - kMaxLevelEntries); }
+  void set_end(const BinEntry* end) {
+    assert(end >= entries_.data() && end <= entries_.data() + kCapacity);
+    size_ = static_cast<std::size_t>(end - entries_.data());
+  }
 
-  // Returns where this coded level ends. `state` is the quantiser's before it, `previous` the sign class of the level before.
+  // Writes one coded value and returns the end of its entries. `negative` is 0 or 1, `magnitude` below 2^32, `state` the state
+  // before the value, 0..7, and `previous` the sign class of the value before, 0..2.
   [[nodiscard]] NNR_INLINE static BinEntry* write_level(BinEntry* out, const ContextLayout& layout, std::size_t negative,
                                                         std::uint64_t magnitude, std::size_t state, std::size_t previous) {
+    assert(negative < 2 && magnitude >> 32 == 0 && state < 8 && previous < 3);
     const auto unary = static_cast<std::uint64_t>(layout.unary);
     const std::size_t nonzero = magnitude != 0 ? 1 : 0;
     out[0] = static_cast<BinEntry>(2 * (ContextLayout::kSignificance + 3 * state + previous) + nonzero);
     out[1] = static_cast<BinEntry>(2 * (ContextLayout::kSign + previous) + negative);
-    // All the flags at once, and more of them than there are; the last is 0, unless an escape follows.
+    // Copies a fixed number of greater-than flags, all 1 and more than the level has. The last one becomes 0, unless an escape
+    // follows.
     const BinEntry* const greater = kGreaterFlags[negative].data();
-    std::memcpy(out + 2, greater, kCopied * sizeof(BinEntry));
+    std::memcpy(out + 2, greater, kCopyLength * sizeof(BinEntry));
     const std::uint64_t count = std::min(magnitude, unary);
-    for (std::uint64_t j = kCopied; j < count; j += kCopied) std::memcpy(out + 2 + j, greater + j, kCopied * sizeof(BinEntry));
-    // For a level of 0 this changes the sign's entry, which is not taken.
+    for (std::uint64_t j = kCopyLength; j < count; j += kCopyLength)
+      std::memcpy(out + 2 + j, greater + j, kCopyLength * sizeof(BinEntry));
+    // For a level of 0 this changes the sign's entry, which lies beyond the returned end.
     out[1 + count] = static_cast<BinEntry>(out[1 + count] - (magnitude <= unary ? 1 : 0));
     BinEntry* const end = out + 1 + nonzero + count;
     return magnitude > unary ? write_escape(end, layout, magnitude - unary - 1) : end;
   }
 
  private:
-  static constexpr std::size_t kRoom = 4096;
-  static constexpr std::size_t kCopied = 16;
-  static constexpr std::size_t kFlags = 256 + kCopied;
-  static constexpr std::size_t kMostOfLevel = 2 + kFlags + ContextLayout::kPrefixCount + 3;
+  static constexpr std::size_t kCapacity = 4096;
+  static constexpr std::size_t kCopyLength = 16;
+  static constexpr std::size_t kFlags = 256 + kCopyLength;
+  static constexpr std::size_t kMaxLevelEntries = 2 + kFlags + ContextLayout::kPrefixCount + 3;
 
-  // By sign: the entries of all greater-than flags, each 1.
+  // The entries of all greater-than flags, each 1, by sign.
   static constexpr std::array<std::array<BinEntry, kFlags>, 2> kGreaterFlags = [] {
     std::array<std::array<BinEntry, kFlags>, 2> flags{};
     for (std::size_t negative = 0; negative < 2; ++negative)
@@ -79,23 +90,23 @@ class BinRun {
     return flags;
   }();
 
-  // Exp-Golomb: `rest` is the magnitude less the smallest one that is escaped.
-  static BinEntry* write_escape(BinEntry* out, const ContextLayout& layout, std::uint64_t rest) {
+  // Writes an Exp-Golomb code. `excess` is the magnitude less the smallest escaped magnitude.
+  static BinEntry* write_escape(BinEntry* out, const ContextLayout& layout, std::uint64_t excess) {
     const auto prefix = static_cast<std::uint64_t>(layout.prefix());
     std::uint64_t k = 0;
-    for (; k < ContextLayout::kPrefixCount && rest >= std::uint64_t{1} << k; ++k) {
-      rest -= std::uint64_t{1} << k;
+    for (; k < ContextLayout::kPrefixCount && excess >= std::uint64_t{1} << k; ++k) {
+      excess -= std::uint64_t{1} << k;
       *out++ = static_cast<BinEntry>(2 * (prefix + k) + 1);
     }
     if (k < ContextLayout::kPrefixCount) *out++ = static_cast<BinEntry>(2 * (prefix + k));
     if (k == 0) return out;
     *out++ = static_cast<BinEntry>(kBypassMark + k);
-    *out++ = static_cast<BinEntry>(rest & 0xFFFFU);
-    *out++ = static_cast<BinEntry>(rest >> 16);
+    *out++ = static_cast<BinEntry>(excess & 0xFFFFU);
+    *out++ = static_cast<BinEntry>(excess >> 16);
     return out;
   }
 
-  std::array<BinEntry, kRoom> entries_;  // the first size_ hold bins
+  std::array<BinEntry, kCapacity> entries_;  // the first size_ entries hold bins; the rest is not initialised
   std::size_t size_ = 0;
 };
 

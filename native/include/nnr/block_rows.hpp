@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One tensor with entry points, decoded in pieces of some block rows each, in any order and by several threads. What an entry point
-// says is believed until the row before it is decoded and ends elsewhere: then the whole has to be decoded straight through, as if
-// there were none.
+// Parallel decoding of one tensor from the entry points of its block rows.
+//
+// The tensor is split into pieces of a few block rows each. Pieces decode in any order and on several threads. Each piece checks
+// that its rows end in the state that the following entry point announces. When a check fails, the entry points are wrong, and
+// the caller must decode the payload from its start.
 // Clause: format 5.5.
 #pragma once
 
@@ -18,35 +20,37 @@ namespace nnr {
 
 class BlockRows {
  public:
-  // About so many levels to a piece, or one row if it has more: far fewer take less time than beginning a piece.
+  // Target size of a piece; a piece holds at least one block row. Far smaller pieces cost more to start than to decode.
   static constexpr std::uint64_t kPieceLevels = 1U << 13;
 
-  // A payload of this one tensor, which builds on no other. `entry_points` say where all rows but the first start, their positions
-  // being distances from where the first one does.
+  // `payload` holds this one tensor and must outlive the object. `coding` has no base. `entry_points` holds the starts of all
+  // block rows but the first, with positions relative to the start of the first.
   BlockRows(std::span<const std::uint8_t> payload, const TensorCoding& coding, std::span<const BlockRowStart> entry_points,
             std::uint64_t piece_levels = kPieceLevels);
 
-  // Pieces for decode(); none where entry points are too few or lie outside the payload.
-  [[nodiscard]] std::size_t count() const { return right_.size(); }
-  // What the stream says before the first row; known where count() is not 0.
+  // Number of pieces; 0 when entry points are missing or lie outside the payload.
+  [[nodiscard]] std::size_t count() const { return verified_.size(); }
+  // Side data of the tensor; valid when count() is not 0.
   [[nodiscard]] const TensorSideData& side() const { return side_; }
-  // The levels of a piece among those of the tensor.
+  // The levels of a piece, as a part of the tensor's `levels`.
   [[nodiscard]] std::span<std::int32_t> levels_of(std::size_t piece, std::int32_t* levels) const;
-  // Whether its rows end where the next ones start, and the last one as a codeword must.
+  // Decodes a piece. Returns whether its rows decode and end as the next entry point, or the end of the codeword, requires. Calls
+  // for different pieces may run concurrently.
   bool decode(std::size_t piece, std::int32_t* levels);
-  // After all of them: whether they all do.
-  [[nodiscard]] bool are_right() const;
+  // True when every piece was decoded and verified.
+  [[nodiscard]] bool all_verified() const;
 
  private:
+  // One past the last block row of a piece.
   [[nodiscard]] std::size_t end_of(std::size_t piece) const;
 
   std::span<const std::uint8_t> payload_;
   TensorCoding coding_;
   TensorSideData side_;
-  FastSource source_;  // at the first row, its contexts as each row starts with them
+  FastSource source_;  // at the start of the first block row, with the contexts that every row starts from
   std::vector<BlockRowStart> starts_;
   std::size_t rows_of_piece_ = 1;
-  std::vector<std::uint8_t> right_;  // by piece
+  std::vector<std::uint8_t> verified_;  // by piece, 1 when decode() succeeded
 };
 
 }  // namespace nnr

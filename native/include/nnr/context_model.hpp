@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// One adaptive binary probability: two estimates of different speed, updated with every bin.
+// A context model: one adaptive binary probability, held as two estimates of different speed.
+//
+// The sign of S = s1 + 16 * s0 is the more probable symbol (1 for S >= 0); its magnitude gives that symbol's probability.
+// This is the reference; FastContext holds the same state for the fast engines.
 // Clause: format 5.1.
 #pragma once
 
 #include <array>
+#include <cassert>
+#include <cstddef>
 #include <cstdint>
 
 #include "nnr/tables.hpp"
@@ -12,7 +17,7 @@ namespace nnr {
 
 namespace detail {
 
-// kStep already shifted by each of the shifts in use (4..7), so that an update is one load and one addition.
+// kStep shifted by each of the shifts in use (4..7), so that an update is one load and one addition.
 struct ShiftedSteps {
   std::int16_t step[8][32];
 };
@@ -29,31 +34,42 @@ inline constexpr ShiftedSteps kShiftedSteps = make_shifted_steps();
 }  // namespace detail
 
 struct ContextModel {
+  // Number of values of state_index().
+  static constexpr std::size_t kStateIndices = 64;
+
   std::int16_t s1 = 0;              // slow estimate, |s1| < 2048
-  std::int8_t s0 = 0;               // fast estimate, |s0| < 124 (the last entry of kStep is 0)
+  std::int8_t s0 = 0;               // fast estimate, |s0| <= 124 (the last entry of kStep is 0)
   std::uint8_t initialisation = 0;  // 0..8; also selects the adaptation shifts
 
-  [[nodiscard]] int state() const { return s1 + 16 * s0; }
+  // S, -4032..4031.
+  [[nodiscard]] constexpr int state() const { return s1 + 16 * s0; }
 
-  // Column of kRangeLps, 0..31; the shift comes before the absolute value, so that S = -1 gives 1.
-  [[nodiscard]] static constexpr unsigned lps_column(int state) {
+  // S in 64 classes of equal bin probabilities: the index of tables by state.
+  [[nodiscard]] static constexpr std::size_t state_index(int state) { return static_cast<std::size_t>((state >> 7) + 32); }
+  [[nodiscard]] constexpr std::size_t state_index() const { return state_index(state()); }
+
+  // The range of the less probable symbol, for a range of 256..510. The shift comes before the absolute value, so that S = -1
+  // gives column 1.
+  [[nodiscard]] static constexpr std::uint32_t lps_range(std::uint32_t range, int state) {
     const int q = state >> 7;
-    return static_cast<unsigned>(q < 0 ? -q : q) & 31U;
+    const unsigned column = static_cast<unsigned>(q < 0 ? -q : q) & 31U;
+    return kRangeLps[(range & 0xE0U) + column];
   }
 
-  void initialise(int index) {
+  constexpr void initialise(int index) {
+    assert(index >= 0 && index < kInitialisationCount);
     const Initialisation& init = kInitialisations[static_cast<unsigned>(index)];
     initialisation = static_cast<std::uint8_t>(index);
     s0 = init.s0;
-    s1 = static_cast<std::int16_t>(init.s - 16 * init.s0);
+    s1 = static_cast<std::int16_t>(init.state - 16 * init.s0);
   }
 
-  void reset() { initialise(initialisation); }
+  constexpr void reset() { initialise(initialisation); }
 
   constexpr void update(bool bin) {
     const Initialisation& init = kInitialisations[initialisation];
-    const std::int16_t* step0 = detail::kShiftedSteps.step[init.a];
-    const std::int16_t* step1 = detail::kShiftedSteps.step[init.b_shift];
+    const std::int16_t* step0 = detail::kShiftedSteps.step[init.fast_shift];
+    const std::int16_t* step1 = detail::kShiftedSteps.step[init.slow_shift];
     if (bin) {
       s0 = static_cast<std::int8_t>(s0 + step0[16 + (s0 >> 3)]);
       s1 = static_cast<std::int16_t>(s1 + step1[16 + (s1 >> 7)]);

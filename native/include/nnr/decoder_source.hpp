@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bins from a codeword, with the context models they adapt: the plain Source of TensorDecoder.
+// The reference Source of TensorDecoder: bins from a codeword by ArithmeticDecoder, and the contexts they adapt.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <span>
 
 #include "nnr/arithmetic_decoder.hpp"
+#include "nnr/context_bank.hpp"
 #include "nnr/context_model.hpp"
 #include "nnr/tensor_coding.hpp"
 
@@ -16,16 +15,14 @@ class DecoderSource {
  public:
   explicit DecoderSource(ArithmeticDecoder engine) : engine_(engine) {}
 
-  [[nodiscard]] bool regular(int context) { return engine_.decode(contexts_[static_cast<unsigned>(context)]); }
+  [[nodiscard]] bool regular(int context) { return engine_.decode(contexts_[context]); }
   [[nodiscard]] bool bypass() { return engine_.decode_bypass(); }
   [[nodiscard]] std::uint32_t bypass_bins(int count) { return engine_.decode_bypass_bins(count); }
   [[nodiscard]] bool terminate() { return engine_.decode_terminate(); }
   [[nodiscard]] bool restart_range() { return engine_.restart_range(); }
 
-  void initialise(int context, int index) { contexts_[static_cast<unsigned>(context)].initialise(index); }
-  void reset_contexts() {
-    for (ContextModel& context : contexts_) context.reset();
-  }
+  void initialise(int context, int initialisation) { contexts_.initialise(context, initialisation); }
+  void reset_contexts() { contexts_.reset(); }
 
   [[nodiscard]] bool overrun() const { return engine_.overrun(); }
   [[nodiscard]] std::uint64_t bits_read() const { return engine_.bits_read(); }
@@ -33,7 +30,7 @@ class DecoderSource {
 
  private:
   ArithmeticDecoder engine_;
-  std::array<ContextModel, ContextLayout::kMaxCount> contexts_{};
+  ContextBank<ContextModel> contexts_{ContextLayout::kMaxCount};
 };
 
 }  // namespace nnr

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Levels to values: float32 of the step times float32 of the level, one rounded multiplication.
+// Dequantisation: step sizes from quantisation parameters, and values from levels. Results are bit-exact on every machine.
 // Clause: format 4.
 #pragma once
 
@@ -8,16 +8,18 @@
 
 namespace nnr {
 
-// The part of a tensor's quantisation that is not in its payload.
+// The quantisation parameters that a unit's header carries for its tensors.
 struct Quantization {
   int qp_density = 0;                       // 0..7
   std::int32_t quantization_parameter = 0;  // added to each tensor's qp_value
 };
 
-// Exact where binary64 is normal, infinite above, rounded to subnormals or 0 below.
+// The step size of a quantisation parameter: (1 + (qp mod 2^d) / 2^d) * 2^floor(qp / 2^d), with d = qp_density, 0..7. Exact in
+// the normal range of binary64, infinite above it, and rounded to subnormals or 0 below it.
 [[nodiscard]] double step_size(std::int64_t qp, int qp_density);
 
-// `values` may be the levels' own memory.
+// Writes levels.size() float32 values, each float32(step) * float32(level) in one rounded multiplication. `values` needs no
+// alignment and may be the memory of the levels.
 void dequantize(std::span<const std::int32_t> levels, double step, void* values);
 
 }  // namespace nnr

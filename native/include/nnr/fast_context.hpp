@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The context model of ContextModel, laid out for speed: what the next bin needs is ready before the bin is asked for.
+// The fast form of ContextModel, with everything that the next bin needs computed in advance.
+//
+// Both estimates always equal those of ContextModel after the same bins.
 // Clause: format 5.1.
 #pragma once
 
 #include <array>
 #include <bit>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -17,23 +20,20 @@ namespace nnr {
 
 namespace detail {
 
-// Ranges stand in the top nine bits of a word: counting its leading zeros says by how many bits to renormalise.
-inline constexpr int kRangeShift = 55;
+// Ranges stand in the top kRangeBits bits of a word, so that its number of leading zeros is the renormalisation shift.
+inline constexpr int kRangeShift = 64 - kRangeBits;
 
-// The eight RLPS entries of a state, one for each value of (range >> 5) & 7, in the bytes of one word, turned so that turning it
-// back by eight bits for each step of the range puts a byte where ranges stand. The load depends on the state only.
+// The eight LPS ranges of a state, one for each value of (range >> 5) & 7, in the bytes of one word. The word is rotated so that
+// rotating it back by 8 bits for each step of the range puts a byte where ranges stand. The load depends on the state only.
 struct LpsWords {
-  std::uint64_t word[64];  // by (S >> 7) + 32
+  std::uint64_t word[ContextModel::kStateIndices];
 };
 
 constexpr LpsWords make_lps_words() {
   LpsWords words{};
   for (int i = 0; i < 64; ++i) {
     std::uint64_t word = 0;
-    for (unsigned row = 0; row < 8; ++row) {
-      const std::uint64_t lps = kRangeLps[32 * row + ContextModel::lps_column(128 * (i - 32))];
-      word |= lps << (8 * row);
-    }
+    for (unsigned row = 0; row < 8; ++row) word |= std::uint64_t{ContextModel::lps_range(32 * row, 128 * (i - 32))} << (8 * row);
     words.word[i] = std::rotl(word, kRangeShift);
   }
   return words;
@@ -41,10 +41,10 @@ constexpr LpsWords make_lps_words() {
 
 inline constexpr LpsWords kLpsWords = make_lps_words();
 
-// How a bin changes the two estimates, per initialisation.
+// The change of the two estimates by a bin, for one initialisation.
 struct Adaptation {
-  std::int16_t fast[2][256];  // by bin and 128 + s0: 2 * s0 afterwards, which is an offset into this table
-  std::int32_t slow[33][2];   // what s1 grows by, by 16 + (s1 >> 7) for a 1, 16 + ((s1 + 127) >> 7) for a 0, and bin
+  std::int16_t fast[2][256];  // by bin and 128 + s0: 2 * s0 after the bin, which is a byte offset into this table
+  std::int32_t slow[33][2];   // increment of s1, by 16 + (s1 >> 7) for a 1 or 16 + ((s1 + 127) >> 7) for a 0, and by bin
 };
 
 constexpr std::array<Adaptation, kInitialisationCount> make_adaptations() {
@@ -56,10 +56,10 @@ constexpr std::array<Adaptation, kInitialisationCount> make_adaptations() {
         model.update(bin != 0);
         all[i].fast[bin][static_cast<std::size_t>(128 + s0)] = static_cast<std::int16_t>(2 * model.s0);
       }
-    for (std::size_t at = 0; at < 32; ++at) {
-      const int slow = kStep[at] >> kInitialisations[i].b_shift;
-      all[i].slow[at][1] = slow;
-      all[i].slow[32 - at][0] = -slow;
+    for (std::size_t row = 0; row < 32; ++row) {
+      const int step = kStep[row] >> kInitialisations[i].slow_shift;
+      all[i].slow[row][1] = step;
+      all[i].slow[32 - row][0] = -step;
     }
   }
   return all;
@@ -70,13 +70,13 @@ inline constexpr std::array<Adaptation, kInitialisationCount> kAdaptations = mak
 }  // namespace detail
 
 struct FastContext {
-  std::uint64_t lps_word = detail::kLpsWords.word[32];  // of the state below
+  std::uint64_t lps_word = detail::kLpsWords.word[ContextModel::state_index(0)];  // of the state below
   const detail::Adaptation* adaptation = detail::kAdaptations.data();
   std::int32_t t0 = 0;  // 2 * s0
   std::int32_t t1 = 0;  // s1
   std::int32_t initialisation = 0;
 
-  // The two estimates, read once and held in registers while the bin is decided.
+  // The two estimates before a bin, held in registers while the bin is decided.
   struct Estimates {
     std::int64_t t0;
     std::int64_t t1;
@@ -84,27 +84,28 @@ struct FastContext {
   };
   [[nodiscard]] NNR_INLINE Estimates estimates() const { return {t0, t1}; }
 
-  // RLPS for a range; both stand in the top nine bits.
+  // The LPS range for a range; both stand in the top kRangeBits bits.
   [[nodiscard]] NNR_INLINE std::uint64_t lps(std::uint64_t range) const {
     const std::uint64_t bits = (range >> (detail::kRangeShift + 2)) & 0x38U;
     return (lps_word >> bits | lps_word << ((0 - bits) & 63U)) & 0xFFULL << detail::kRangeShift;
   }
 
-  // Adapts to the bin. `old` is what estimates() gave.
-  NNR_INLINE void update(Estimates old, std::size_t bin) {
-    const auto round = static_cast<std::int64_t>((bin - 1) & 127U);  // 127 for a 0, with no branch
-    // Written as an offset in bytes, so that it is one load and nothing else.
+  // Adapts to `bin`, 0 or 1. `before` is the value of estimates().
+  NNR_INLINE void update(Estimates before, std::size_t bin) {
+    assert(bin < 2);
+    const auto rounding = static_cast<std::int64_t>((bin - 1) & 127U);  // 127 for a 0 and 0 for a 1, without a branch
+    // Addressed in bytes, so that the lookup is a single load without a scaled index.
     std::int16_t next0;
-    std::memcpy(&next0, reinterpret_cast<const char*>(adaptation) + (static_cast<std::int64_t>(kFastOfBin * bin + kFastMiddle) + old.t0),
-                sizeof next0);
-    const std::int64_t next1 = old.t1 + adaptation->slow[16 + ((old.t1 + round) >> 7)][bin];
+    const std::int64_t byte_offset = static_cast<std::int64_t>(kFastOfBin * bin + kFastMiddle) + before.t0;
+    std::memcpy(&next0, reinterpret_cast<const char*>(adaptation) + byte_offset, sizeof next0);
+    const std::int64_t next1 = before.t1 + adaptation->slow[16 + ((before.t1 + rounding) >> 7)][bin];
     set(next0, static_cast<std::int32_t>(next1));
   }
 
-  // The same for a bin that is known, which it returns.
+  // Adapts to a bin known at compile time, and returns it.
   template <int kBin>
-  NNR_INLINE bool update(Estimates old) {
-    update(old, std::size_t{kBin});
+  NNR_INLINE bool update(Estimates before) {
+    update(before, std::size_t{kBin});
     return kBin != 0;
   }
 
@@ -118,7 +119,7 @@ struct FastContext {
 
   void reset() { initialise(initialisation); }
 
-  // The same state in the reference's form.
+  // The same state as a ContextModel, for comparisons.
   [[nodiscard]] ContextModel model() const {
     ContextModel model;
     model.s1 = static_cast<std::int16_t>(t1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// For the few functions whose state must stay in their caller's registers.
+// NNR_INLINE forces inlining. It is for the functions of the inner loops, whose state must stay in their caller's registers.
 #pragma once
 
 #if defined(_MSC_VER) && !defined(__clang__)

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the bits of a payload go: the plain decoder's bins with the price of each, which is -log2 of the share of the
-// range that the bin left. Prices add up to what the codeword's length is, but for its termination.
+// Bit accounting of a payload: the reference decoder, with the cost of every bin recorded by context.
+//
+// The cost of a bin is -log2 of the share of the range that it kept. Costs add up to the codeword's length without its stop bit
+// and padding.
 // Clause: format 5.1 to 5.5.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "nnr/arithmetic_decoder.hpp"
+#include "nnr/context_bank.hpp"
 #include "nnr/context_model.hpp"
 #include "nnr/status.hpp"
 #include "nnr/tensor_coding.hpp"
@@ -17,23 +21,23 @@
 
 namespace nnr {
 
-// What bins outside the context models are for. The order is part of the Python face.
+// Purpose of the bins outside the context models. The Python interface relies on the order.
 enum class ProbedElement : std::uint8_t {
   kQpValue,
-  kHistoryFlag,      // hist_dep_sig_prob_enabled_flag
-  kRowSkipEnabled,   // row_skip_enabled_flag
-  kInitialisation,   // the three bins behind a parameter-initialisation flag
-  kSuffix,           // of the Exp-Golomb code
-  kRangeRestart,     // what setting the range to 256 gives away (format 5.5)
+  kHistoryFlag,     // hist_dep_sig_prob_enabled_flag
+  kRowSkipEnabled,  // row_skip_enabled_flag
+  kInitialisation,  // the three bins after a parameter-initialisation flag
+  kSuffix,          // bypass bins of an Exp-Golomb code
+  kRangeRestart,    // range lost by setting it to 256 (format 5.5)
   kTerminate,
   kCount
 };
 
-// Bins and what they cost.
-struct Price {
+// Number and cost of the bins of one context or one purpose.
+struct BinTally {
   std::uint64_t bins = 0;
   std::uint64_t ones = 0;
-  double bits = 0;
+  double bits = 0;  // sum of their costs
 
   void add(bool bin, double cost) {
     ++bins;
@@ -42,28 +46,28 @@ struct Price {
   }
 };
 
-// One tensor's share of a codeword.
+// The bins of one tensor.
 struct TensorProbe {
-  std::vector<Price> contexts;                     // by index of format 5.2
-  std::array<Price, static_cast<std::size_t>(ProbedElement::kCount)> bypass{};
-  std::vector<std::int16_t> final_states;          // S of each context model behind the tensor
-  std::uint64_t begin_bit = 0;                     // bits of the codeword read before and after it
+  std::vector<BinTally> contexts;  // by index of format 5.2
+  std::array<BinTally, static_cast<std::size_t>(ProbedElement::kCount)> bypass{};
+  std::vector<std::int16_t> final_states;  // S of each context model after the tensor
+  std::uint64_t begin_bit = 0;             // bits of the codeword read before it, and after it
   std::uint64_t end_bit = 0;
 };
 
-// The first bin for which the decoder has had to read past a bit of interest.
+// The first bin whose decoding read past the watched bit.
 struct WatchedBin {
-  bool found = false;
+  bool reached = false;
   std::uint32_t tensor = 0;
   std::int32_t context = -1;  // -1 for a bin outside the context models
   ProbedElement element = ProbedElement::kTerminate;
-  std::uint64_t level = 0;    // how many significance flags of the tensor were read, this one's level included
+  std::uint64_t level = 0;  // significance flags of the tensor read so far, that of this bin's level included
 };
 
-// A Source of TensorDecoder (see there) that keeps accounts.
+// A Source of TensorDecoder that records every bin. A TensorProbe must outlive the decoding of its tensor.
 class ProbeSource {
  public:
-  // `watch_bit` counts from the codeword's first bit; UINT64_MAX watches nothing.
+  // `watch_bit` counts from the first bit of the codeword; UINT64_MAX watches nothing.
   ProbeSource(std::span<const std::uint8_t> payload, std::uint64_t watch_bit);
 
   void begin_tensor(const TensorCoding& coding, std::uint32_t index, TensorProbe& probe);
@@ -75,10 +79,8 @@ class ProbeSource {
   [[nodiscard]] bool terminate();
   [[nodiscard]] bool restart_range();
 
-  void initialise(int context, int index) { contexts_[static_cast<unsigned>(context)].initialise(index); }
-  void reset_contexts() {
-    for (ContextModel& context : contexts_) context.reset();
-  }
+  void initialise(int context, int initialisation) { contexts_.initialise(context, initialisation); }
+  void reset_contexts() { contexts_.reset(); }
 
   [[nodiscard]] bool overrun() const { return engine_.overrun(); }
   [[nodiscard]] std::uint64_t bits_read() const { return engine_.bits_read(); }
@@ -86,25 +88,26 @@ class ProbeSource {
   [[nodiscard]] const WatchedBin& watched() const { return watched_; }
 
  private:
-  [[nodiscard]] Price& price(ProbedElement element) { return probe_->bypass[static_cast<std::size_t>(element)]; }
+  [[nodiscard]] BinTally& tally(ProbedElement element) { return probe_->bypass[static_cast<std::size_t>(element)]; }
   [[nodiscard]] ProbedElement purpose_of_bypass_bins() const;
-  void charge(Price& account, bool bin, double cost);
+  void record(BinTally& tally, bool bin, double cost);
   void watch(int context, ProbedElement element);
 
   ArithmeticDecoder engine_;
-  std::array<ContextModel, ContextLayout::kMaxCount> contexts_{};
+  ContextBank<ContextModel> contexts_{ContextLayout::kMaxCount};
   TensorProbe* probe_ = nullptr;
   ContextLayout layout_{1};
-  bool parent_present_ = false;
-  int bypass_flags_ = 0;   // flags of format 5.3 seen in this tensor
-  int last_context_ = -1;  // of the last regular bin of this tensor
+  bool has_history_flag_ = false;
+  int bypass_flags_ = 0;   // single bypass bins read in this tensor: its flags of format 5.3
+  int last_context_ = -1;  // of the last regular bin of this tensor; -1 before it
   std::uint32_t tensor_ = 0;
-  std::uint64_t levels_ = 0;
+  std::uint64_t levels_ = 0;  // significance flags read in this tensor
   std::uint64_t watch_bit_;
   WatchedBin watched_;
 };
 
-// As decode_payload; `probes` get one entry per tensor that was begun, and hold what was read when it failed.
+// Decodes as decode_payload_reference does. `probes` receives one entry per tensor started; after a failure the last one holds
+// the bins up to the fault.
 Status probe_payload(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                      std::span<std::int32_t* const> levels, std::span<TensorSideData> side, std::vector<TensorProbe>& probes,
                      std::uint64_t watch_bit, WatchedBin& watched);

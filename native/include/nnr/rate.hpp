@@ -1,28 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a bin costs, in fractions of a bit, from the same tables the coder divides its range with.
+// The cost of a bin in fractions of a bit, from the tables by which the coder divides its range.
+// Clause: format 5.1 and 6.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "nnr/context_model.hpp"
 
 namespace nnr {
 
-// Costs are in units of 2^-15 bit: the sum over 2^48 bins still fits 64 bits.
+// Costs are in units of 2^-15 bit, so that the sum over 2^45 bins fits 63 bits.
 inline constexpr int kCostBits = 15;
 inline constexpr std::uint32_t kBypassCost = 1U << kCostBits;
 
 struct BinCosts {
-  std::array<std::uint32_t, 64> zero;  // by (S >> 7) + 32; the cost of a 0, that of a 1 below
-  std::array<std::uint32_t, 64> one;
+  // By ContextModel::state_index(), each below 2^18.
+  std::array<std::uint32_t, ContextModel::kStateIndices> zero;  // cost of a 0
+  std::array<std::uint32_t, ContextModel::kStateIndices> one;   // cost of a 1
 };
 
-// Defined in src/rate.cpp: mean over the range of -log2 of the subinterval's share.
+// Mean of -log2 of the subinterval's share, over the distribution of the range. Computed in src/rate.cpp.
 extern const BinCosts kBinCosts;
 
 [[nodiscard]] inline std::uint32_t bin_cost(const ContextModel& context, bool bin) {
-  const auto index = static_cast<unsigned>((context.state() >> 7) + 32) & 63U;
+  const std::size_t index = context.state_index();
   return bin ? kBinCosts.one[index] : kBinCosts.zero[index];
 }
 

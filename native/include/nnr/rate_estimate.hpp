@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What levels will cost, without coding them.
+// Rate estimation without encoding.
 // Clause: format 5.2 and 5.3.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace nnr {
 
-// In units of 2^-15 bit, by what they are spent on.
+// The cost of one tensor by kind of bin, in units of 2^-15 bit (rate.hpp).
 struct RateEstimate {
   std::int64_t significance = 0;
   std::int64_t sign = 0;
@@ -25,13 +25,13 @@ struct RateEstimate {
   [[nodiscard]] std::int64_t total() const { return significance + sign + greater + escape + side; }
 };
 
-// Of one tensor under these choices; the end of the codeword (terminating bin, padding) is not in it.
+// Estimates one tensor under these choices, without the terminating bin and padding. Costs are added to `estimate`.
 Status estimate_rate(const TensorCoding& coding, const std::int32_t* levels, const TensorChoices& choices,
                      RateEstimate& estimate);
 
-// Costs, in the same units, of the magnitudes of `values` (coded values, format 5.2's n) for each of the unary lengths in
-// `candidates`: greater-than flags, escapes, and what their initialisations are about to cost. One pass over the values;
-// the contexts start alike for all candidates, so that the costs can be compared but not added to others.
+// Compares unary lengths: the cost, in the same units, of the magnitudes of `values` (coded values, format 5.2's n) for each
+// unary length in `candidates`, 1..256. It counts greater-than flags, escapes and the approximate signalling of their
+// initialisations, in one pass. All contexts start from the same initialisation, so the costs compare with each other only.
 std::vector<std::int64_t> magnitude_costs(std::span<const std::int32_t> values, std::span<const int> candidates);
 
 }  // namespace nnr

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Quantisation for the least squared error plus lambda times bits, the bits being those the tensor's own adaptive
-// contexts will charge.
+// Rate-distortion optimised quantisation: minimises squared error + lambda * bits, where bits are the cost under the tensor's own
+// adaptive contexts.
 // Clause: format 5.2 to 5.5.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -12,20 +13,20 @@
 namespace nnr {
 
 struct RdoSettings {
-  double lambda = 0;  // what a bit is worth, in squared steps; 0 gives the least squared error
-  bool adaptive = true;  // whether each path adapts its contexts; otherwise they stay as they start
-  // Squared steps, and as many bits, by which a path lags when it is given up: time against size. 4 loses nothing measurable.
+  double lambda = 0;     // cost of one bit, in squared steps, at least 0; 0 minimises the squared error alone
+  bool adaptive = true;  // each path adapts its contexts; otherwise they keep their initial states
+  // Width of the beam, above 0. A path is dropped when its cost exceeds the least by beam * (max(1, largest importance) +
+  // lambda), in squared steps. Smaller is faster; at 4 the loss is below what can be measured.
   float beam = 4.0F;
-  const float* importance = nullptr;  // not negative; multiplies each weight's squared error; null for 1 everywhere
+  const float* importance = nullptr;  // [weights] factor of each squared error, at least 0; null for 1 everywhere
   bool history_enabled = false;
-  bool row_skip = false;                            // whether whole rows may be given up; ignored in block scans
+  bool row_skip = false;                            // whole rows may become zero and be skipped; ignored in block scans
   std::span<const std::uint8_t> initialisations{};  // as in TensorChoices
 };
 
-// Finds the levels by a Viterbi search over the states of the quantiser (8, or 1 without dependent quantisation), each
-// split by whether the level before was zero, which the next significance context depends on. Candidates are the values
-// next to each weight, and zero.
-// Returns as quantize_dependent does. `coding` has no codebook; `levels` has weights.size() places.
+// Runs a Viterbi search over the states of the quantiser (8, or 1 without dependent quantisation). Each state is split by whether
+// the level before was zero, on which the next significance context depends. The candidates are zero and the values next to each
+// weight. Returns as the quantisers of quantizer.hpp do. `coding` has no codebook.
 std::size_t quantize_rdo(std::span<const float> weights, double step, const TensorCoding& coding, const RdoSettings& settings,
                          std::int32_t* levels);
 

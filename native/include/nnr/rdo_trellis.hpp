@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Viterbi search of rate-distortion optimised quantisation: paths meet in nodes, and each takes its contexts along.
+// The Viterbi search of rate-distortion optimised quantisation (rdo.hpp).
+//
+// Paths merge in nodes, and every surviving path carries its own adapted contexts. Costs are in squared steps.
 // Clause: format 5.2 to 5.5.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cassert>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <vector>
 
-#include "nnr/inline.hpp"
+#include "nnr/dependent_quantization.hpp"
 #include "nnr/rdo.hpp"
 #include "nnr/survivor_contexts.hpp"
-#include "nnr/tables.hpp"
 
 namespace nnr {
 
-// A tensor's arrays in coding order.
+// A tensor's arrays in coding order, not owned. All but the weights may be null.
 struct OrderedTensor {
   const float* weights = nullptr;
   const float* importance = nullptr;
@@ -26,17 +29,10 @@ struct OrderedTensor {
   const std::uint8_t* history = nullptr;
 };
 
-// The state that leads to each state by a value of even or odd parity.
-inline constexpr auto kPreviousState = [] {
-  std::array<std::array<std::uint8_t, kTrellisStates>, 2> previous{};
-  for (std::uint8_t state = 0; state < kTrellisStates; ++state)
-    for (unsigned parity = 0; parity < 2; ++parity) previous[parity][kNextState[state][parity]] = state;
-  return previous;
-}();
-
 template <bool kDependent>
 class RdoTrellis {
  public:
+  // `tensor`, `coding` and `settings` must outlive the search.
   RdoTrellis(const OrderedTensor& tensor, double step, const TensorCoding& coding, const RdoSettings& settings)
       : tensor_(tensor),
         inverse_(1.0 / step),
@@ -44,9 +40,11 @@ class RdoTrellis {
         settings_(settings),
         row_width_(settings.row_skip && coding.has_row_skip_flag() && coding.block_side() == 0 ? coding.width : 0),
         block_row_size_(coding.block_side() * coding.width),
-        lean_(std::min(0.5, kLeanPerBit * settings.lambda)),
-        contexts_(coding, settings.history_enabled, settings.initialisations, settings.lambda, largest_value(), kRowSlot + kNodes) {
-    const float heaviest = tensor.importance == nullptr ? 1.0F : *std::max_element(tensor.importance, tensor.importance + coding.size());
+        zero_bias_(std::min(0.5, kZeroBiasPerBit * settings.lambda)),
+        contexts_(coding, settings.history_enabled, settings.initialisations, settings.lambda, largest_value(),
+                  kRowSlot + kNodes) {
+    const float heaviest =
+        tensor.importance == nullptr ? 1.0F : *std::max_element(tensor.importance, tensor.importance + coding.size());
     beam_ = settings.beam * (std::max(heaviest, 1.0F) + static_cast<float>(settings.lambda));
     decisions_.reserve(coding.size());
     if (row_width_ != 0) skips_.reserve(coding.rows);
@@ -55,7 +53,7 @@ class RdoTrellis {
     row_skip_.initialise(0);
   }
 
-  // Writes coded values of all weights, in coding order.
+  // Writes the coded values of all weights, in coding order.
   void run(std::int32_t* values) {
     const std::uint64_t size = coding_.size();
     std::uint64_t row_end = row_width_ != 0 ? row_width_ : size + 1;
@@ -69,47 +67,48 @@ class RdoTrellis {
       }
       if (n % kRebaseInterval == 0) rebase();
     }
-    walk_back(size, values);
+    trace_back(size, values);
   }
 
  private:
   static constexpr float kUnreachable = std::numeric_limits<float>::infinity();
   static constexpr std::size_t kStates = kDependent ? kTrellisStates : 1;
-  // A node is where paths meet: kStates * (whether the level before was not zero) + state.
+  // A node is the point where paths merge: kStates * (1 if the level before was not zero) + state.
   static constexpr std::size_t kNodes = 2 * kStates;
-  // Contexts live in slots: one of each node before a weight and one behind it, in two banks that change places, and further
-  // back those kept since a row began.
+  // Slots of contexts: two banks of one per node, before and after a weight, which swap; then one per node kept since the start
+  // of the row.
   static constexpr std::size_t kRowSlot = 2 * kNodes;
   static constexpr std::uint64_t kRebaseInterval = 64;
-  // Distance between neighbouring values of a quantiser, in steps.
+  // Distance between neighbouring levels of a quantiser, in steps.
   static constexpr double kSpacing = kDependent ? 2.0 : 1.0;
-  // How far the choice of candidates leans towards zero per cost of a bit: of two values of a parity, as far from a weight on
-  // either side, the lower one takes about 2 bits less and may err by as much more.
-  static constexpr double kLeanPerBit = kDependent ? 2.0 / 16.0 : 0.0;
+  // Shift of the candidates towards zero, per cost of a bit. Of two values of one parity at equal distance from a weight, the
+  // lower one takes about 2 bits less, so it may err by as much more.
+  static constexpr double kZeroBiasPerBit = kDependent ? 2.0 / 16.0 : 0.0;
 
-  // The two values next to a weight in one quantiser, beside zero. One is even and one is odd: others of a parity cost a whole
+  // The two values next to a weight in one quantiser. One is even and one is odd. Other values of the same parity cost a whole
   // period of the quantiser in distortion.
   struct Candidates {
-    double scaled = 0;  // magnitude in units in which coded values are the integers
-    std::int64_t first = 0;
+    double scaled = 0;       // magnitude of the weight in units of coded values
+    std::int64_t lower = 0;  // the smaller candidate; the other one is lower + 1
 
-    Candidates(double x, std::size_t quantiser, double lean)
-        : scaled((x + static_cast<double>(quantiser)) / kSpacing),
-          first(static_cast<std::int64_t>(std::max(scaled - lean, 0.0))) {}
+    Candidates(double x, std::size_t quantizer, double zero_bias)
+        : scaled((x + static_cast<double>(quantizer)) / kSpacing),
+          lower(static_cast<std::int64_t>(std::max(scaled - zero_bias, 0.0))) {}
 
-    // What tells them apart: parity, in the scalar quantiser order. Its own inverse, but for `first`.
-    [[nodiscard]] std::size_t choice(std::size_t i) const { return kDependent ? static_cast<std::size_t>(first & 1) ^ i : i; }
-    [[nodiscard]] std::int64_t value(std::size_t chosen) const { return first + static_cast<std::int64_t>(choice(chosen)); }
+    // The name of candidate i in decisions: its parity, or i itself in the scalar quantiser. The mapping is its own inverse.
+    [[nodiscard]] std::size_t choice(std::size_t i) const { return kDependent ? static_cast<std::size_t>(lower & 1) ^ i : i; }
+    [[nodiscard]] std::int64_t value(std::size_t chosen) const { return lower + static_cast<std::int64_t>(choice(chosen)); }
   };
 
-  // How the cheapest path to a node arrives there, in one number, so that the least is found without a branch: the bits of its
-  // cost, which are ordered as costs that are not negative are, above the choice and the node it comes from.
+  // The last step of the cheapest path to a node, packed into one integer so that a branchless minimum selects it. The bits of
+  // its cost come first: as integers they are ordered like costs, which are not negative. The choice and the node it comes from
+  // follow.
   class Arrival {
    public:
     Arrival() = default;
     Arrival(float cost, std::size_t from, std::size_t choice)
         : packed_(std::uint64_t{std::bit_cast<std::uint32_t>(cost)} << 32 | choice << 4 | from) {}
-    void improve(const Arrival& other) { packed_ = std::min(packed_, other.packed_); }
+    void keep_cheaper(const Arrival& other) { packed_ = std::min(packed_, other.packed_); }
     [[nodiscard]] float cost() const { return std::bit_cast<float>(static_cast<std::uint32_t>(packed_ >> 32)); }
     [[nodiscard]] std::size_t from() const { return packed_ & 15U; }
     [[nodiscard]] std::size_t choice() const { return packed_ >> 4 & 1U; }
@@ -118,13 +117,14 @@ class RdoTrellis {
     std::uint64_t packed_ = std::uint64_t{std::bit_cast<std::uint32_t>(kUnreachable)} << 32;
   };
 
-  [[nodiscard]] static std::size_t next_state(std::size_t state, std::size_t parity) {
+  [[nodiscard]] static std::size_t state_after(std::size_t state, std::size_t parity) {
     return kDependent ? kNextState[state][parity] : 0;
   }
-  [[nodiscard]] static std::size_t previous_state(std::size_t parity, std::size_t state) {
+  [[nodiscard]] static std::size_t state_before(std::size_t parity, std::size_t state) {
     return kDependent ? kPreviousState[parity][state] : 0;
   }
-  // Calls visit(node) for each set bit.
+  [[nodiscard]] float importance(std::uint64_t n) const { return tensor_.importance != nullptr ? tensor_.importance[n] : 1.0F; }
+  // Calls visit(node) for each set bit, in ascending order.
   template <class Visit>
   static void for_each(std::uint32_t nodes, Visit&& visit) {
     for (; nodes != 0; nodes &= nodes - 1) visit(static_cast<std::size_t>(std::countr_zero(nodes)));
@@ -133,40 +133,43 @@ class RdoTrellis {
   [[nodiscard]] std::int64_t largest_value() const {
     float largest = 0;
     for (std::uint64_t n = 0; n < coding_.size(); ++n) largest = std::max(largest, std::abs(tensor_.weights[n]));
-    return Candidates(largest * inverse_, 1, 0.0).first + 1;
+    return Candidates(largest * inverse_, 1, 0.0).lower + 1;
   }
 
-  // One weight. A decision holds, for each state s: bit s, whether the cheaper path to zero there comes from a non-zero level;
-  // from bit kStates + 2 * s how a non-zero value leads there: whether after a non-zero level, and which candidate it is.
+  // Extends all paths by one weight. The bits of a decision, for each state s: bit s is 1 if the cheaper path to zero comes after
+  // a non-zero level; bit kStates + 2 * s says the same of the path to a non-zero level, and the bit above it is that level's
+  // choice.
   void advance(std::uint64_t n) {
     const float weight = tensor_.weights[n];
     const bool negative = std::signbit(weight);
     const double x = std::abs(weight * inverse_);
-    const float importance = tensor_.importance != nullptr ? tensor_.importance[n] : 1.0F;
-    Neighbourhood near;
-    near.base = tensor_.base != nullptr ? tensor_.base[n] : 0;
-    near.history = settings_.history_enabled && tensor_.history != nullptr && tensor_.history[n] != 0;
+    const float weight_importance = importance(n);
+    Neighbourhood neighbourhood;
+    neighbourhood.base = tensor_.base != nullptr ? tensor_.base[n] : 0;
+    neighbourhood.history = settings_.history_enabled && tensor_.history != nullptr && tensor_.history[n] != 0;
 
-    const std::array<Candidates, 2> candidates{Candidates(x, 0, lean_), Candidates(x, kDependent ? 1 : 0, lean_)};
+    const std::array<Candidates, 2> candidates{Candidates(x, 0, zero_bias_), Candidates(x, kDependent ? 1 : 0, zero_bias_)};
     std::array<std::array<float, 2>, 2> distortions;
     std::array<float, 2> least_distortion;
-    for (std::size_t quantiser = 0; quantiser < 2; ++quantiser) {
-      const auto& [scaled, first] = candidates[quantiser];
-      const auto error = static_cast<float>(kSpacing * (scaled - static_cast<double>(first)));
-      const float other = error - static_cast<float>(kSpacing);
-      distortions[quantiser] = {first < 1 ? kUnreachable : importance * error * error, importance * other * other};
-      least_distortion[quantiser] = std::min(distortions[quantiser][0], distortions[quantiser][1]);
+    for (std::size_t quantizer = 0; quantizer < 2; ++quantizer) {
+      const auto& [scaled, lower] = candidates[quantizer];
+      const auto error = static_cast<float>(kSpacing * (scaled - static_cast<double>(lower)));
+      const float upper_error = error - static_cast<float>(kSpacing);
+      distortions[quantizer] = {lower < 1 ? kUnreachable : weight_importance * error * error,
+                                weight_importance * upper_error * upper_error};
+      least_distortion[quantizer] = std::min(distortions[quantizer][0], distortions[quantizer][1]);
     }
-    const float zero_distortion = importance * static_cast<float>(x * x);
+    const float zero_distortion = weight_importance * static_cast<float>(x * x);
 
-    // Contexts of significance and sign, by whether the level before was not zero; the former also move on with the state.
-    std::array<int, 2> significance{near.significance(), 0};
-    std::array<int, 2> sign{near.sign(), 0};
-    near.previous = sign_before_;
-    significance[1] = near.significance();
-    sign[1] = near.sign();
-    near.state = 1;
-    const int stride = near.significance() - significance[1];
+    // Contexts of significance and sign, by whether the level before was not zero. Significance contexts advance by `stride` a
+    // state.
+    std::array<int, 2> significance{neighbourhood.significance(), 0};
+    std::array<int, 2> sign{neighbourhood.sign(), 0};
+    neighbourhood.previous = sign_before_;
+    significance[1] = neighbourhood.significance();
+    sign[1] = neighbourhood.sign();
+    neighbourhood.state = 1;
+    const int stride = neighbourhood.significance() - significance[1];
 
     std::array<Arrival, kNodes> next;
     std::array<float, kNodes> nonzero;
@@ -178,19 +181,19 @@ class RdoTrellis {
       const float zero = costs_[node] + bin[0] + zero_distortion;
       nonzero[node] = costs_[node] + bin[1] + contexts_.sign(bank_ + node, sign[kind])[negative ? 1 : 0];
       least = std::min(least, zero);
-      next[next_state(state, 0)].improve({zero, node, 0});
+      next[state_after(state, 0)].keep_cheaper({zero, node, 0});
     });
     for_each(reached_, [&](std::size_t node) {
       const std::size_t state = node % kStates;
-      const std::size_t quantiser = state & 1U;
-      if (!(nonzero[node] + least_distortion[quantiser] <= least + beam_)) return;
+      const std::size_t quantizer = state & 1U;
+      if (!(nonzero[node] + least_distortion[quantizer] <= least + beam_)) return;
       std::array<float, 2> rates{};
-      contexts_.magnitudes(bank_ + node, near, negative, candidates[quantiser].first, rates);
+      contexts_.magnitudes(bank_ + node, neighbourhood, negative, candidates[quantizer].lower, rates);
       for (std::size_t i = 0; i < 2; ++i) {
-        const float cost = nonzero[node] + rates[i] + distortions[quantiser][i];
+        const float cost = nonzero[node] + rates[i] + distortions[quantizer][i];
         least = std::min(least, cost);
-        const std::size_t choice = candidates[quantiser].choice(i);
-        next[kStates + next_state(state, choice)].improve({cost, node, choice});
+        const std::size_t choice = candidates[quantizer].choice(i);
+        next[kStates + state_after(state, choice)].keep_cheaper({cost, node, choice});
       }
     });
 
@@ -210,22 +213,22 @@ class RdoTrellis {
                                  : (after_nonzero + 2 * static_cast<std::uint32_t>(arrival.choice())) << (2 * node - kStates);
       contexts_.copy(bank_before + from, bank_ + node);
       if (!settings_.adaptive) return;
-      near.previous = after_nonzero != 0 ? sign_before_ : 0;
-      near.state = static_cast<int>(from % kStates);
+      neighbourhood.previous = after_nonzero != 0 ? sign_before_ : 0;
+      neighbourhood.state = static_cast<int>(from % kStates);
       const std::int64_t value = node < kStates ? 0 : candidates[from & 1U].value(arrival.choice());
-      contexts_.adapt(bank_ + node, near, negative ? -value : value);
+      contexts_.adapt(bank_ + node, neighbourhood, negative ? -value : value);
     });
     decisions_.push_back(decision);
     sign_before_ = negative ? -1 : 1;
   }
 
-  [[nodiscard]] std::size_t best() const {
+  [[nodiscard]] std::size_t cheapest_node() const {
     return static_cast<std::size_t>(std::min_element(costs_.begin(), costs_.end()) - costs_.begin());
   }
 
   // Writes the coded values of the cheapest path.
-  void walk_back(std::uint64_t end, std::int32_t* values) const {
-    std::size_t node = best();
+  void trace_back(std::uint64_t end, std::int32_t* values) const {
+    std::size_t node = cheapest_node();
     for (std::uint64_t n = end; n > 0;) {
       if (row_width_ != 0 && n % row_width_ == 0 && (skips_[n / row_width_ - 1] >> node & 1U) != 0) {
         std::fill(values + (n - row_width_), values + n, 0);
@@ -237,24 +240,23 @@ class RdoTrellis {
       const std::size_t state = node % kStates;
       if (node < kStates) {
         values[n] = 0;
-        node = previous_state(0, state) + ((decision >> state & 1U) != 0 ? kStates : 0);
+        node = state_before(0, state) + ((decision >> state & 1U) != 0 ? kStates : 0);
         continue;
       }
       const std::uint32_t how = decision >> (kStates + 2 * state) & 3U;
       const std::size_t choice = how >> 1;
-      const std::size_t from = previous_state(choice, state);
+      const std::size_t from = state_before(choice, state);
       const double weight = tensor_.weights[n];
-      const std::int64_t value = Candidates(std::abs(weight * inverse_), from & 1U, lean_).value(choice);
+      const std::int64_t value = Candidates(std::abs(weight * inverse_), from & 1U, zero_bias_).value(choice);
       values[n] = static_cast<std::int32_t>(std::signbit(weight) ? -value : value);
       node = from + ((how & 1U) != 0 ? kStates : 0);
     }
   }
 
-  // The node on the other side of a row given up: the level before stays what it was.
+  // The node before a skipped row that leads to `node`. Skipping keeps the level before.
   [[nodiscard]] std::size_t before_skipped_row(std::size_t node) const {
     std::size_t state = node % kStates;
-    // Zeros walk a state through a cycle whose length divides 4.
-    for (std::uint64_t i = 0; i < row_width_ % 4; ++i) state = previous_state(0, state);
+    for (std::uint64_t i = 0; i < row_width_ % kZeroCycle; ++i) state = state_before(0, state);
     return node - node % kStates + state;
   }
 
@@ -264,12 +266,12 @@ class RdoTrellis {
     for_each(reached_, [&](std::size_t node) { contexts_.copy(bank_ + node, kRowSlot + node); });
   }
 
-  // At the end of a row, each survivor may be replaced by the one that stood in its place before the row and skips it.
+  // Ends a row: the path to a node may be replaced by the path that skips the row.
   void end_row() {
     double energy = 0;
     for (std::uint64_t n = row_begin_; n < decisions_.size(); ++n) {
       const double x = tensor_.weights[n] * inverse_;
-      energy += (tensor_.importance != nullptr ? tensor_.importance[n] : 1.0F) * x * x;
+      energy += importance(n) * x * x;
     }
     const float skipping = static_cast<float>(energy) + contexts_.cost(row_skip_, true);
     const float coding = contexts_.cost(row_skip_, false);
@@ -285,18 +287,18 @@ class RdoTrellis {
     }
     reached_ |= skips;
     skips_.push_back(static_cast<std::uint16_t>(skips));
-    row_skip_.update((skips >> best() & 1U) != 0);
+    row_skip_.update((skips >> cheapest_node() & 1U) != 0);
     rebase();
   }
 
-  // Keeps costs small, where a float still tells hundredths of a bit apart.
+  // Subtracts the least cost, so that costs stay where a float resolves hundredths of a bit.
   void rebase() {
-    const float least = costs_[best()];
+    const float least = costs_[cheapest_node()];
     for (Costs* costs : {&costs_, &row_costs_})
       for (float& cost : *costs) cost -= least;
   }
 
-  // A block row starts: contexts start anew, the state goes on, and no level is before the first.
+  // Starts a block row: contexts return to their initial state, and the state of the quantiser continues.
   void restart() {
     for_each(reached_, [&](std::size_t node) { contexts_.restart(bank_ + node); });
     sign_before_ = 0;
@@ -308,21 +310,21 @@ class RdoTrellis {
   const double inverse_;
   const TensorCoding& coding_;
   const RdoSettings& settings_;
-  const std::uint64_t row_width_;       // 0 when no row is given up
-  const std::uint64_t block_row_size_;  // 0 without block scans
-  const double lean_;                   // towards zero, of the choice of candidates
-  float beam_ = 0;                      // cost by which a path lags when it is given up
+  const std::uint64_t row_width_;       // 0 unless rows may be skipped
+  const std::uint64_t block_row_size_;  // levels of a block row; 0 without block scans
+  const double zero_bias_;              // shift of the candidates towards zero, in coded values
+  float beam_ = 0;                      // excess cost at which a path is dropped
 
-  Costs costs_;                 // of the paths to the nodes, infinite where none was kept; the least is near 0
-  std::uint32_t reached_ = 1;   // bit by node: a path was kept
+  Costs costs_;                // of the path to each node, infinite where none was kept; the least is near 0
+  std::uint32_t reached_ = 1;  // bit by node: a path was kept
   Costs row_costs_{};
   SurvivorContexts contexts_;
-  std::size_t bank_ = 0;  // slot of node 0
+  std::size_t bank_ = 0;  // slot of node 0 in the current bank
   ContextModel row_skip_;
   std::uint64_t row_begin_ = 0;
-  std::int64_t sign_before_ = 0;  // of the level before where it is not zero
+  std::int64_t sign_before_ = 0;  // -1 or 1, the sign of the level before if it is not zero; 0 at the start
   std::vector<std::uint32_t> decisions_;
-  std::vector<std::uint16_t> skips_;  // per row, bit by node: the cheapest way there skips the row
+  std::vector<std::uint16_t> skips_;  // per row, bit by node: the cheapest path there skips the row
 };
 
 }  // namespace nnr

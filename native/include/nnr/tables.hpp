@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The constant tables of the arithmetic coder and of dependent quantisation. They exist nowhere else in the product.
-// Clause: format 5.4 and 6.
+// The constants and tables of the arithmetic coder. They stand nowhere else in the product.
+// Clause: format 5.1 and 6.
 #pragma once
 
 #include <array>
@@ -8,7 +8,14 @@
 
 namespace nnr {
 
+// The interval is a range of kRangeBits bits. It starts a codeword at kInitialRange and a block row at kRestartRange; between
+// bins it is kRestartRange..kInitialRange.
+inline constexpr int kRangeBits = 9;
+inline constexpr std::uint32_t kInitialRange = 510;
+inline constexpr std::uint32_t kRestartRange = 256;
+
 // Range of the less probable symbol: row (range & 0xE0) / 32, column |S >> 7|.
+// clang-format off
 inline constexpr std::array<std::uint8_t, 256> kRangeLps = {
     128, 112, 97,  84,  74,  65,  57,  50,  45, 39, 34, 30, 27, 23, 20, 18, 15, 14, 12, 11, 10, 9,  7,  7,  5,  5,  4, 4, 3, 3, 2, 2,
     142, 125, 108, 93,  82,  72,  63,  56,  50, 43, 38, 33, 30, 26, 22, 20, 17, 16, 13, 12, 11, 10, 8,  8,  6,  6,  5, 5, 3, 3, 2, 2,
@@ -19,19 +26,20 @@ inline constexpr std::array<std::uint8_t, 256> kRangeLps = {
     213, 187, 163, 140, 123, 108, 95,  84,  75, 65, 58, 50, 45, 39, 33, 30, 26, 24, 20, 18, 16, 15, 13, 13, 9,  9,  7, 7, 5, 5, 3, 3,
     228, 200, 174, 150, 132, 116, 102, 90,  80, 70, 62, 54, 48, 42, 36, 32, 28, 26, 22, 20, 18, 16, 14, 14, 10, 10, 8, 8, 6, 6, 4, 4,
 };
+// clang-format on
 
-// Adaptation step before the context's own shift, by 16 + (signed state >> 3 or >> 7).
+// Adaptation step before the context's own shift, by 16 + (s0 >> 3) or 16 + (s1 >> 7).
 inline constexpr std::array<std::uint16_t, 32> kStep = {
     2512, 2288, 2064, 1840, 1616, 1392, 1168, 944, 720, 560, 464, 368, 272, 208, 144, 80,
     64,   64,   64,   64,   64,   64,   64,   64,  64,  64,  64,  64,  64,  64,  64,  0,
 };
 
-// How a context model starts: adaptation shifts of its two estimates, their weighted sum S and the short estimate s0.
+// The start of a context model. The slow estimate is S - 16 * s0.
 struct Initialisation {
-  std::int8_t a;
-  std::int8_t b_shift;
-  std::int16_t s;
-  std::int8_t s0;
+  std::int8_t fast_shift;  // adaptation shift of the fast estimate, 4..7
+  std::int8_t slow_shift;  // adaptation shift of the slow estimate, 4..6
+  std::int16_t state;      // S, of both estimates
+  std::int8_t s0;          // the fast estimate
 };
 
 inline constexpr int kInitialisationCount = 9;
@@ -46,9 +54,5 @@ inline constexpr std::array<Initialisation, kInitialisationCount> kInitialisatio
     {7, 5, 0, 0},
     {7, 5, 962, 30},
 }};
-
-// State of dependent quantisation after a coded value of even or odd parity.
-inline constexpr int kTrellisStates = 8;
-inline constexpr std::uint8_t kNextState[kTrellisStates][2] = {{0, 2}, {7, 5}, {1, 3}, {6, 4}, {2, 0}, {5, 7}, {3, 1}, {4, 6}};
 
 }  // namespace nnr

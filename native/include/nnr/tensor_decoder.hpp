@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// One tensor's levels out of the arithmetic decoder. Written once over a Source of bins, so that the plain engine and the
-// probes that count bits or record states all run the same grammar.
+// The syntax of one tensor, read once over a Source of bins: the fast decoder, the reference decoder, or a probe that records
+// costs and states.
 //
-// A Source offers regular(context_index), bypass(), bypass_bins(count), restart_range(), initialise(context_index, index),
-// reset_contexts(), overrun() and bits_read(). One that offers decode_levels() too is given whole runs of levels.
+// A Source has regular(context_index), bypass(), bypass_bins(count), restart_range(), initialise(context_index, index),
+// reset_contexts(), overrun(), bits_read() and offset(). A Source that also has decode_levels() decodes whole segments of levels
+// itself.
 // Clause: format 5.3 to 5.6.
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
 #include <vector>
 
+#include "nnr/dependent_quantization.hpp"
 #include "nnr/scan.hpp"
 #include "nnr/status.hpp"
 #include "nnr/tables.hpp"
@@ -20,68 +23,75 @@
 
 namespace nnr {
 
-// Where a block row starts: what an entry point says of it.
+// The decoder's state at the start of a block row: the content of an entry point.
 struct BlockRowStart {
-  std::uint64_t position = 0;  // bits read less 9, from the codeword's start
-  std::uint32_t offset = 0;    // of the arithmetic decoder, its range being 256
+  std::uint64_t position = 0;  // bits read less kRangeBits, from the codeword's start
+  std::uint32_t offset = 0;    // of the arithmetic decoder, below kRestartRange
   int state = 0;               // of dependent quantisation
+
+  friend bool operator==(const BlockRowStart&, const BlockRowStart&) = default;
 };
 
-// What the stream says of a tensor besides its levels.
+// Everything that the stream carries for a tensor besides its levels.
 struct TensorSideData {
   std::int32_t qp_value = 0;
   bool history_enabled = false;
   bool row_skip_enabled = false;
-  std::vector<std::uint8_t> row_skip_flags;      // one per row when enabled
-  std::vector<std::uint8_t> initialisations;     // one per context of for_each_initialised_context, 0 where none was sent
-  std::vector<BlockRowStart> block_row_starts;   // the first one's position is what the others' deltas start from
+  std::vector<std::uint8_t> row_skip_flags;     // one per row when enabled
+  std::vector<std::uint8_t> initialisations;    // one per context of for_each_initialised_context, 0 where none was sent
+  std::vector<BlockRowStart> block_row_starts;  // entry points give positions relative to the first one's
+
+  friend bool operator==(const TensorSideData&, const TensorSideData&) = default;
 };
 
-// Side has the members of TensorSideData, and may keep less of what they are given.
+// `Side` is TensorSideData or has its members.
 template <class Source, class Side = TensorSideData>
 class TensorDecoder {
  public:
-  TensorDecoder(Source& source, const TensorCoding& coding)
-      : source_(source), coding_(coding), layout_(coding.unary_length) {}
+  // `source` and `coding` must outlive the decoder.
+  TensorDecoder(Source& source, const TensorCoding& coding) : source_(source), coding_(coding), layout_(coding.unary_length) {}
 
-  // Everything from qp_value to the last level. `levels` holds coding.size() values and is fully written on success.
+  // Decodes everything from qp_value to the last level. `levels` has room for coding.size() values, all written on success.
   Outcome decode(std::int32_t* levels, Side& side) {
     if (const Outcome outcome = decode_side_data(side); outcome != Outcome::kOk) return outcome;
     for (std::uint64_t block_row = 0; block_row < coding_.block_rows(); ++block_row) {
       if (block_row > 0) source_.reset_contexts();
-      if (coding_.block_rows() > 1) side.block_row_starts.push_back({source_.bits_read() - 9, source_.offset(), near_.state});
-      if (const Outcome outcome = decode_row_from(near_.state, block_row, levels, side); outcome != Outcome::kOk) return outcome;
+      if (coding_.block_rows() > 1)
+        side.block_row_starts.push_back({source_.bits_read() - kRangeBits, source_.offset(), neighbourhood_.state});
+      const Outcome outcome = decode_block_row(neighbourhood_.state, block_row, levels, side);
+      if (outcome != Outcome::kOk) return outcome;
     }
     return Outcome::kOk;
   }
 
-  // What comes before the levels, and the contexts as it says they start.
+  // Decodes what precedes the levels, and initialises the contexts accordingly.
   Outcome decode_side_data(Side& side) {
     read_side_data(side);
     return source_.overrun() ? Outcome::kTruncated : Outcome::kOk;
   }
 
-  // A block row, the source standing where it starts with its contexts initialised, from this state of dependent quantisation.
-  Outcome decode_row_from(int state, std::uint64_t block_row, std::int32_t* levels, const Side& side) {
-    near_ = {.state = state};
+  // Decodes one block row from a state of dependent quantisation. The source stands at its start, with initialised contexts.
+  Outcome decode_block_row(int state, std::uint64_t block_row, std::int32_t* levels, const Side& side) {
+    assert(state >= 0 && state < kTrellisStates);
+    neighbourhood_ = {.state = state};
     if (coding_.block_rows() > 1 && !source_.restart_range()) return rejected(Outcome::kOffsetAboveRange);
-    return decode_block_row(block_row, levels, side);
+    return decode_segments(block_row, levels, side);
   }
 
-  // Of dependent quantisation, after what was decoded last.
-  [[nodiscard]] int state() const { return near_.state; }
+  // The state of dependent quantisation after the last decoded level.
+  [[nodiscard]] int state() const { return neighbourhood_.state; }
 
  private:
   static constexpr std::uint64_t kCheckInterval = TensorCoding::kOverrunCheckInterval;
 
-  Outcome decode_block_row(std::uint64_t block_row, std::int32_t* levels, const Side& side) {
+  Outcome decode_segments(std::uint64_t block_row, std::int32_t* levels, const Side& side) {
     if (coding_.block_side() == 0 && !side.row_skip_enabled)
       return decode_segment(Segment{0, 0, coding_.size()}, levels, side.history_enabled);
     Outcome outcome = Outcome::kOk;
     for_each_segment(coding_, block_row, [&](const Segment& segment) {
       if (side.row_skip_enabled && side.row_skip_flags[segment.row] != 0) {
         std::fill_n(levels + segment.begin, segment.length, 0);
-        if (coding_.dependent) advance_over_zeros(coding_.width);
+        if (coding_.dependent) neighbourhood_.state = state_after_zeros(neighbourhood_.state, coding_.width);
         return true;
       }
       outcome = decode_segment(segment, levels, side.history_enabled);
@@ -90,7 +100,7 @@ class TensorDecoder {
     return outcome;
   }
 
-  // Past the end of the codeword nothing decoded means anything: the overrun is the fault to report.
+  // After an overrun every other fault is a consequence of it.
   Outcome rejected(Outcome outcome) { return source_.overrun() ? Outcome::kTruncated : outcome; }
 
   void read_side_data(Side& side) {
@@ -101,13 +111,13 @@ class TensorDecoder {
     }
     for (int i = 0; i < layout_.count(); ++i) source_.initialise(i, 0);
     if (coding_.has_row_skip_flag()) {
-      if (coding_.parent_present) side.history_enabled = source_.bypass();
+      if (coding_.has_history_flag()) side.history_enabled = source_.bypass();
       side.row_skip_enabled = source_.bypass();
       if (side.row_skip_enabled) {
         side.row_skip_flags.resize(coding_.rows);
         for (std::uint64_t row = 0; row < coding_.rows; ++row) {
           if (row % kCheckInterval == 0 && source_.overrun()) return;
-          side.row_skip_flags[row] = source_.regular(layout_.row_skip());
+          side.row_skip_flags[row] = source_.regular(layout_.row_skip()) ? 1 : 0;
         }
       }
     }
@@ -121,31 +131,25 @@ class TensorDecoder {
     });
   }
 
-  void advance_over_zeros(std::uint64_t count) {
-    // Zeros walk a state through a cycle whose length divides 4.
-    for (std::uint64_t i = 0; i < count % 4; ++i) near_.state = kNextState[near_.state][0];
-  }
-
   Outcome decode_segment(const Segment& segment, std::int32_t* levels, bool history) {
-    if constexpr (requires { source_.decode_levels(coding_, near_, history, segment, levels); })
-      if (coding_.codebook_size != 1) return source_.decode_levels(coding_, near_, history, segment, levels);
-    return coding_.codebook_size > 0 ? decode_bin_by_bin<true>(segment, levels, history)
-                                     : decode_bin_by_bin<false>(segment, levels, history);
+    if constexpr (requires { source_.decode_levels(coding_, neighbourhood_, history, segment, levels); })
+      if (coding_.codebook_size != 1) return source_.decode_levels(coding_, neighbourhood_, history, segment, levels);
+    return coding_.codebook_size > 0 ? decode_by_bins<true>(segment, levels, history)
+                                     : decode_by_bins<false>(segment, levels, history);
   }
 
   template <bool kCodebook>
-  Outcome decode_bin_by_bin(const Segment& segment, std::int32_t* levels, bool history) {
+  Outcome decode_by_bins(const Segment& segment, std::int32_t* levels, bool history) {
     for (std::uint64_t i = segment.begin; i < segment.begin + segment.length; ++i) {
-      near_.base = coding_.base != nullptr ? coding_.base[i] : 0;
-      near_.history = history && coding_.history != nullptr && coding_.history[i] != 0;
-      std::int64_t level = decode_level<kCodebook>();
+      neighbourhood_.locate(coding_, history, i);
+      const std::int64_t value = decode_value<kCodebook>();
       if constexpr (kCodebook)
-        if (std::abs(level) > coding_.codebook_limit(level < 0)) return rejected(Outcome::kNotInCodebook);
-      near_.previous = level;
+        if (std::abs(value) > coding_.codebook_limit(value < 0)) return rejected(Outcome::kNotInCodebook);
+      neighbourhood_.previous = value;
+      std::int64_t level = value;
       if (coding_.dependent) {
-        const int state = near_.state;
-        near_.state = kNextState[state][level & 1];
-        level = 2 * level - ((state & 1) != 0 ? (level > 0) - (level < 0) : 0);
+        level = value_to_level(value, neighbourhood_.state);
+        neighbourhood_.state = next_state(neighbourhood_.state, value);
       }
       if (level < std::numeric_limits<std::int32_t>::min() || level > std::numeric_limits<std::int32_t>::max())
         return rejected(Outcome::kLevelOverflow);
@@ -156,23 +160,24 @@ class TensorDecoder {
   }
 
   template <bool kCodebook>
-  std::int64_t decode_level() {
+  std::int64_t decode_value() {
     if constexpr (kCodebook)
       if (coding_.codebook_size == 1) return 0;
-    if (!source_.regular(near_.significance())) return 0;
+    if (!source_.regular(neighbourhood_.significance())) return 0;
     const bool one_sided = kCodebook && coding_.one_sided();
-    const bool negative = one_sided ? coding_.codebook_zero != 0 : source_.regular(near_.sign());
+    const bool negative = one_sided ? coding_.codebook_zero != 0 : source_.regular(neighbourhood_.sign());
     const std::int64_t limit = kCodebook ? coding_.codebook_limit(negative) : std::numeric_limits<std::int64_t>::max();
     std::int64_t magnitude = 1;
     bool greater = limit > 1;
     for (int j = 0; greater && j < layout_.unary && magnitude < limit; ++j) {
-      greater = source_.regular(near_.greater(layout_, j, negative));
+      greater = source_.regular(neighbourhood_.greater(layout_, j, negative));
       magnitude += greater ? 1 : 0;
     }
     if (greater && magnitude < limit) magnitude = decode_escape(magnitude, limit);
     return negative ? -magnitude : magnitude;
   }
 
+  // Decodes the Exp-Golomb code of a magnitude, of which `magnitude` is known; `limit` shortens it under a codebook.
   std::int64_t decode_escape(std::int64_t magnitude, std::int64_t limit) {
     int k = 0;
     for (int j = 0; j < ContextLayout::kPrefixCount; ++j) {
@@ -187,7 +192,7 @@ class TensorDecoder {
   Source& source_;
   const TensorCoding& coding_;
   const ContextLayout layout_;
-  Neighbourhood near_;
+  Neighbourhood neighbourhood_;
 };
 
 }  // namespace nnr

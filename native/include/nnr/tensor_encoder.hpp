@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// One tensor's levels into a Sink of bins: the arithmetic encoder, the search for initialisations, or a rate counter.
+// The syntax of one tensor, written once over a Sink of bins: the arithmetic encoder, the search for initialisations, or a rate
+// counter.
 //
-// A Sink offers regular(context_index, bin), bypass(bin), bypass_bins(bins, count), restart_range(),
-// initialise(context_index, index) and reset_contexts(). One that also offers take(run), a list of bins as in bin_run.hpp, gets
-// the levels of most tensors so; the others, and all levels where contexts depend on more, come bin by bin.
+// A Sink has regular(context_index, bin), bypass(bin), bypass_bins(bins, count), restart_range(),
+// initialise(context_index, index) and reset_contexts(). A Sink that also has put_run(run) receives the levels of most tensors as
+// runs of bins (bin_run.hpp); levels with a codebook or with contexts from earlier updates always come bin by bin.
 // Clause: format 5.3 to 5.6.
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
@@ -15,61 +17,52 @@
 #include <vector>
 
 #include "nnr/bin_run.hpp"
+#include "nnr/dependent_quantization.hpp"
 #include "nnr/scan.hpp"
 #include "nnr/status.hpp"
-#include "nnr/tables.hpp"
 #include "nnr/tensor_coding.hpp"
 
 namespace nnr {
 
-// What the encoder decided to say of a tensor besides its levels.
+// The encoder's choices for one tensor besides its levels.
 struct TensorChoices {
-  std::int32_t qp_value = 0;
-  bool history_enabled = false;
+  std::int32_t qp_value = 0;                  // fits TensorCoding::qp_bits
+  bool history_enabled = false;               // only with TensorCoding::has_history_flag()
   std::vector<std::uint8_t> row_skip_flags;   // one per row, 1 for rows of zeros not coded; empty: row skipping off
-  std::vector<std::uint8_t> initialisations;  // as in TensorSideData; empty: all 0
+  std::vector<std::uint8_t> initialisations;  // 0..8, one per context of for_each_initialised_context; empty: all 0
 };
 
-// The inverse of format 5.4: an odd state shifts the odd multiples next to zero onto the integers. False for a level that the
-// state cannot have.
-constexpr bool undo_mapping(std::int64_t& level, int state) {
-  level += (state & 1) != 0 ? (level > 0) - (level < 0) : 0;
-  const bool even = (level & 1) == 0;
-  level /= 2;
-  return even;
-}
-
 template <class Sink>
-concept TakesRuns = requires(Sink& sink, std::span<const BinEntry> run) { sink.take(run); };
+concept AcceptsRuns = requires(Sink& sink, std::span<const BinEntry> run) { sink.put_run(run); };
 
 template <class Sink>
 class TensorEncoder {
  public:
+  // `sink` and `coding` must outlive the encoder.
   TensorEncoder(Sink& sink, const TensorCoding& coding) : sink_(sink), coding_(coding), layout_(coding.unary_length) {}
 
-  // `levels` holds coding.size() values, those of dependent quantisation after the mapping of format 5.4.
-  // `failed_at` receives the index of the level that cannot be coded, if any. `on_block_row(state)` is called at the start of
-  // each block row when there are several.
+  // Encodes everything from qp_value to the last level. `levels` holds coding.size() values, with dependent quantisation those
+  // after the mapping of format 5.4. `failed_at` receives the index of the first level that cannot be coded, if any.
+  // `on_block_row(state)` is called at the start of each block row when there are several.
   template <class OnBlockRow>
   Outcome encode(const std::int32_t* levels, const TensorChoices& choices, std::uint64_t& failed_at, OnBlockRow&& on_block_row) {
     write_side_data(choices);
-    const bool near = coding_.base != nullptr || (choices.history_enabled && coding_.history != nullptr);
-    const bool in_runs = TakesRuns<Sink> && !near && coding_.codebook_size == 0;
+    const bool in_runs = AcceptsRuns<Sink> && !coding_.temporal(choices.history_enabled) && coding_.codebook_size == 0;
     for (std::uint64_t block_row = 0; block_row < coding_.block_rows(); ++block_row) {
       if (coding_.block_rows() > 1) {
         if (block_row > 0) {
           sink_.reset_contexts();
-          near_ = {.state = near_.state};
+          neighbourhood_ = {.state = neighbourhood_.state};
         }
         sink_.restart_range();
-        on_block_row(near_.state);
+        on_block_row(neighbourhood_.state);
       }
       Outcome outcome = Outcome::kOk;
       for_each_segment(coding_, block_row, [&](const Segment& segment) {
         outcome = encode_segment(segment, levels, choices, in_runs, failed_at);
         return outcome == Outcome::kOk;
       });
-      hand_over();
+      flush_run();
       if (outcome != Outcome::kOk) return outcome;
     }
     return Outcome::kOk;
@@ -83,7 +76,7 @@ class TensorEncoder {
     }
     for (int i = 0; i < layout_.count(); ++i) sink_.initialise(i, 0);
     if (coding_.has_row_skip_flag()) {
-      if (coding_.parent_present) sink_.bypass(choices.history_enabled);
+      if (coding_.has_history_flag()) sink_.bypass(choices.history_enabled);
       sink_.bypass(!choices.row_skip_flags.empty());
       for (const std::uint8_t flag : choices.row_skip_flags) sink_.regular(layout_.row_skip(), flag != 0);
     }
@@ -102,21 +95,21 @@ class TensorEncoder {
     const bool skipped = !choices.row_skip_flags.empty() && choices.row_skip_flags[segment.row] != 0;
     if (skipped) {
       const std::int32_t* begin = levels + segment.begin;
-      const std::int32_t* found = std::find_if(begin, begin + segment.length, [](std::int32_t v) { return v != 0; });
-      if (found != begin + segment.length) {
-        failed_at = static_cast<std::uint64_t>(found - levels);
+      const std::int32_t* end = begin + segment.length;
+      const std::int32_t* nonzero = std::find_if(begin, end, [](std::int32_t level) { return level != 0; });
+      if (nonzero != end) {
+        failed_at = static_cast<std::uint64_t>(nonzero - levels);
         return Outcome::kLevelInSkippedRow;
       }
-      if (coding_.dependent)
-        for (std::uint64_t i = 0; i < coding_.width % 4; ++i) near_.state = kNextState[near_.state][0];
+      if (coding_.dependent) neighbourhood_.state = state_after_zeros(neighbourhood_.state, coding_.width);
       return Outcome::kOk;
     }
     return in_runs ? encode_in_runs(segment, levels, failed_at) : encode_by_bins(segment, levels, choices, failed_at);
   }
 
   Outcome encode_in_runs(const Segment& segment, const std::int32_t* levels, std::uint64_t& failed_at) {
-    auto state = static_cast<std::size_t>(near_.state);
-    auto sign_class = static_cast<std::size_t>(Neighbourhood::sign_class(near_.previous));
+    auto state = static_cast<std::size_t>(neighbourhood_.state);
+    auto sign_class = static_cast<std::size_t>(Neighbourhood::sign_class(neighbourhood_.previous));
     BinEntry* out = run_.begin();
     for (std::uint64_t i = segment.begin; i < segment.begin + segment.length; ++i) {
       const std::int64_t level = levels[i];
@@ -125,7 +118,7 @@ class TensorEncoder {
       auto magnitude = static_cast<std::uint64_t>(level < 0 ? -level : level);
       std::size_t next = state;
       if (coding_.dependent) {
-        next = kStates.after[state][4 * nonzero + (magnitude & 3)];
+        next = kStatesByLevel.after[state][4 * nonzero + (magnitude & 3)];
         if (next == StatesByLevel::kImpossible) [[unlikely]] {
           failed_at = i;
           return Outcome::kParityMismatch;
@@ -135,79 +128,79 @@ class TensorEncoder {
       out = BinRun::write_level(out, layout_, negative, magnitude, state, sign_class);
       sign_class = nonzero * (2 - negative);
       state = next;
-      if (run_.is_room(out)) continue;
-      run_.end_at(out);
-      hand_over();
+      if (run_.has_room(out)) continue;
+      run_.set_end(out);
+      flush_run();
       out = run_.begin();
     }
-    run_.end_at(out);
-    near_.state = static_cast<int>(state);
-    near_.previous = sign_class == 1 ? -1 : static_cast<int>(sign_class);
+    run_.set_end(out);
+    neighbourhood_.state = static_cast<int>(state);
+    neighbourhood_.previous = Neighbourhood::value_of_class(static_cast<std::int64_t>(sign_class));
     return Outcome::kOk;
   }
 
-  // What undo_mapping() and kNextState give together, by 4 for a level that is not 0 and its magnitude's last two bits: one load
-  // from state to state.
+  // level_to_value() and next_state() in one table, so that the chain from state to state is one load a level. Indexed by state,
+  // then by the last two bits of the magnitude, plus 4 for a level other than 0.
   struct StatesByLevel {
     static constexpr std::uint8_t kImpossible = 0xFF;
     std::uint8_t after[kTrellisStates][8];
   };
-  static constexpr StatesByLevel kStates = [] {
+  static constexpr StatesByLevel kStatesByLevel = [] {
     StatesByLevel states{};
     for (int state = 0; state < kTrellisStates; ++state)
-      for (int at = 0; at < 8; ++at) {
-        std::int64_t level = at < 4 ? at : at == 4 ? 4 : at - 4;
-        const bool possible = undo_mapping(level, state);
-        states.after[state][at] = possible ? kNextState[state][level & 1] : StatesByLevel::kImpossible;
+      for (int column = 0; column < 8; ++column) {
+        std::int64_t level = column <= 4 ? column : column - 4;
+        const bool possible = level_to_value(level, state);
+        states.after[state][column] = possible ? static_cast<std::uint8_t>(next_state(state, level)) : StatesByLevel::kImpossible;
       }
     return states;
   }();
 
-  void hand_over() {
-    if constexpr (TakesRuns<Sink>) sink_.take(run_.entries());
+  void flush_run() {
+    if constexpr (AcceptsRuns<Sink>) sink_.put_run(run_.entries());
     run_.clear();
   }
 
   Outcome encode_by_bins(const Segment& segment, const std::int32_t* levels, const TensorChoices& choices,
                          std::uint64_t& failed_at) {
     for (std::uint64_t i = segment.begin; i < segment.begin + segment.length; ++i) {
-      near_.base = coding_.base != nullptr ? coding_.base[i] : 0;
-      near_.history = choices.history_enabled && coding_.history != nullptr && coding_.history[i] != 0;
-      std::int64_t level = levels[i];
-      if (coding_.dependent && !undo_mapping(level, near_.state)) {
+      neighbourhood_.locate(coding_, choices.history_enabled, i);
+      std::int64_t value = levels[i];
+      if (coding_.dependent && !level_to_value(value, neighbourhood_.state)) {
         failed_at = i;
         return Outcome::kParityMismatch;
       }
-      if (coding_.codebook_size > 0 && std::abs(level) > coding_.codebook_limit(level < 0)) {
+      if (coding_.codebook_size > 0 && std::abs(value) > coding_.codebook_limit(value < 0)) {
         failed_at = i;
         return Outcome::kNotInCodebook;
       }
-      encode_level(level);
-      near_.previous = level;
-      if (coding_.dependent) near_.state = kNextState[near_.state][level & 1];
+      encode_value(value);
+      neighbourhood_.previous = value;
+      if (coding_.dependent) neighbourhood_.state = next_state(neighbourhood_.state, value);
     }
     return Outcome::kOk;
   }
 
-  void encode_level(std::int64_t level) {
+  void encode_value(std::int64_t value) {
     if (coding_.codebook_size == 1) return;
-    sink_.regular(near_.significance(), level != 0);
-    if (level == 0) return;
-    const bool negative = level < 0;
-    if (!coding_.one_sided()) sink_.regular(near_.sign(), negative);
+    sink_.regular(neighbourhood_.significance(), value != 0);
+    if (value == 0) return;
+    const bool negative = value < 0;
+    if (!coding_.one_sided()) sink_.regular(neighbourhood_.sign(), negative);
     const std::int64_t limit =
         coding_.codebook_size > 0 ? coding_.codebook_limit(negative) : std::numeric_limits<std::int64_t>::max();
-    const std::int64_t magnitude = negative ? -level : level;
+    const std::int64_t magnitude = negative ? -value : value;
     std::int64_t coded = 1;
     bool greater = limit > 1;
     for (int j = 0; greater && j < layout_.unary && coded < limit; ++j) {
       greater = magnitude > coded;
-      sink_.regular(near_.greater(layout_, j, negative), greater);
+      sink_.regular(neighbourhood_.greater(layout_, j, negative), greater);
       coded += greater ? 1 : 0;
     }
     if (greater && coded < limit) encode_escape(magnitude, coded, limit);
   }
 
+  // Encodes the Exp-Golomb code of `magnitude`, of which `coded` is known; `limit` shortens it under a codebook.
   void encode_escape(std::int64_t magnitude, std::int64_t coded, std::int64_t limit) {
     int k = 0;
     for (int j = 0; j < ContextLayout::kPrefixCount; ++j) {
@@ -224,7 +217,7 @@ class TensorEncoder {
   Sink& sink_;
   const TensorCoding& coding_;
   const ContextLayout layout_;
-  Neighbourhood near_;
+  Neighbourhood neighbourhood_;
   BinRun run_;
 };
 

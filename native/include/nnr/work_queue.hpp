@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Independent pieces of work for a few threads, the waiting caller's own among them. What a piece does must not depend on when or
-// where it is done.
+// A thread pool for jobs of independent pieces. The thread that waits for a job takes pieces as well.
+//
+// The result of a piece must not depend on the thread or the time at which it runs.
 #pragma once
 
 #include <condition_variable>
@@ -16,50 +17,50 @@ namespace nnr {
 
 class WorkQueue {
  public:
-  // `count` pieces; piece(i) does the i-th. Its owner keeps it in place from start() until finish() returns or throws, or
-  // abandon() returns.
-  struct Work {
+  // A job of `count` pieces; piece(i) runs the i-th. Its owner keeps it in place from start() until wait() returns or throws, or
+  // until cancel() returns.
+  struct Job {
     std::function<void(std::size_t)> piece;
     std::size_t count = 0;
-    std::size_t size = 0;  // what a piece takes, beside those of other works: the longest are begun first
-    std::size_t begun = 0;
-    std::size_t done = 0;
-    std::exception_ptr fault;  // the first that a piece threw
+    std::size_t size = 0;  // duration of a piece relative to those of other jobs: the longest start first
+    std::size_t n_started = 0;
+    std::size_t n_done = 0;
+    std::exception_ptr fault;  // the first exception of a piece
   };
 
-  // So many threads beside the callers of finish(), or as many as there can be; with none, all is done there.
+  // Starts `threads` threads beside those that call wait(), or as many as the system allows. With none, all pieces run in wait().
   explicit WorkQueue(int threads);
-  // All work is finished or abandoned. In a forked process there are no threads to wait for.
+  // Every job is finished or cancelled. In a forked process there are no threads to join.
   ~WorkQueue();
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
-  // Lets the threads begin. They take the longest piece there is: one that was begun last would be waited for by one thread alone.
-  void start(Work& work);
-  // Returns when all of it is done, and throws then what one of its pieces threw. The caller's thread does pieces too: its own,
-  // and others' while the last of its own is being done elsewhere: the longest then too, for results can wait a little and the
-  // threads should end together. Throws in a forked process.
-  void finish(Work& work);
-  // Returns when none of its pieces is being done; those not begun are given up. In a forked process none is being done.
-  void abandon(Work& work);
+  // Queues a job. Threads take the longest piece available, so that no long piece starts last and runs alone.
+  void start(Job& job);
+  // Returns when every piece is done, and rethrows the first exception of one. The calling thread runs pieces too: those of `job`
+  // first, then the longest of other jobs while the last pieces of `job` run elsewhere. Throws in a forked process.
+  void wait(Job& job);
+  // Returns when no piece is running; pieces not started are dropped. In a forked process no piece is running.
+  void cancel(Job& job);
 
  private:
-  // Threads do not survive a fork, nor does what they were doing.
+  // Threads do not survive a fork.
   [[nodiscard]] bool is_forked() const;
   void serve();
-  // Does the next piece of `own`, or of the work with the longest pieces, with the lock given up meanwhile; false when there is none.
-  bool do_next(std::unique_lock<std::mutex>& lock, Work* own = nullptr);
+  // Runs the next piece of `preferred`, or else of the job with the longest pieces, with the lock released meanwhile. Returns
+  // false when there is none.
+  bool run_next(std::unique_lock<std::mutex>& lock, Job* preferred = nullptr);
 
-  struct Meeting {
+  struct Synchronisation {
     std::mutex mutex;
-    std::condition_variable more;  // work was started, or it is time to stop
-    std::condition_variable less;  // the last piece of some work is done
+    std::condition_variable available;  // a job was started, or the queue stops
+    std::condition_variable finished;   // the last started piece of a job is done
   };
 
-  std::unique_ptr<Meeting> meeting_ = std::make_unique<Meeting>();
-  std::vector<Work*> waiting_;  // with pieces not begun
+  std::unique_ptr<Synchronisation> sync_ = std::make_unique<Synchronisation>();
+  std::vector<Job*> waiting_;  // jobs with pieces not started
   bool stopping_ = false;
-  const long process_;
+  const long process_;  // in which the threads were started
   std::vector<std::thread> threads_;
 };
 

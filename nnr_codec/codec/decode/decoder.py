@@ -10,19 +10,19 @@ from functools import partial
 from itertools import chain
 from typing import Any, Literal, overload
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
 from nnr_codec.codec.decode.recompose import Recomposer
 from nnr_codec.codec.decode.unit_batches import UnitBatch, batched
 from nnr_codec.codec.decode.unit_decoder import DecodingUnits, UnitContext, UnitTensor, decode_unit
-from nnr_codec.codec.decode.values import restored, source_values
+from nnr_codec.codec.decode.values import carried_values, patched_values, source_values
 from nnr_codec.codec.job_pipeline import checked_threads, in_order
+from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.checksum import verify_checksum
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import StreamSource, opened
-from nnr_codec.codec.stream.source_description import SourceDescription, in_source_order
+from nnr_codec.codec.stream.source_description import SourceDescription
 from nnr_codec.codec.stream.stream_reader import DataUnitInStream, StreamReader
 from nnr_codec.codec.stream.unit_index import UnitIndex
 from nnr_codec.codec.stream.update_tree import Predecessor, UpdateTree
@@ -55,6 +55,10 @@ class Decoder:
     ----------
     description : SourceDescription
         What the stream decoded last says of its source: kind of file, metadata, data types.
+    topology : bytes or None
+        Its graph, a serialised ONNX model without weights.
+    attachments : dict of str to bytes
+        Files attached to it.
     """
 
     def __init__(
@@ -73,6 +77,9 @@ class Decoder:
         self._require_checksum = require_checksum
         self._updates = UpdateTree(self._limits)
         self.description = SourceDescription()
+        self.topology: bytes | None = None
+        self.attachments: dict[str, bytes] = {}
+        self._followers: dict[str, str] = {}
 
     @overload
     def decode(
@@ -118,7 +125,8 @@ class Decoder:
         Returns
         -------
         dict of str to array
-            In the stream's order, with the data types of the source.
+            In the source's order, with the data types of the source. Carried tensors of types that NumPy lacks are
+            ``uint8[n_bytes]``; ``description.dtypes`` names their type.
 
         Raises
         ------
@@ -126,10 +134,13 @@ class Decoder:
             Anything wrong with the stream, with its place.
         KeyError
             A wanted name that is not in the stream.
+        TypeError
+            `names` is one text instead of a collection.
 
         Clause: format 2 to 5
         """
-        return dict(self.iterate(source, names=names, dequantize=dequantize, recompose=recompose))
+        tensors = dict(self.iterate(source, names=names, dequantize=dequantize, recompose=recompose))
+        return _in_source_order(tensors, self._followers)
 
     def iterate(
         self,
@@ -140,11 +151,23 @@ class Decoder:
         recompose: bool = False,
         index: UnitIndex | None = None,
     ) -> Iterator[tuple[str, Any]]:
-        """Yield names and tensors one by one, for models larger than memory; else as `decode`.
+        """Yield names and tensors one by one in the stream's order, for models larger than memory; else as `decode`.
 
         `index` is the stream's own, where the caller has it already; by default the one beside a file.
         """
+        if isinstance(names, str | bytes):
+            raise TypeError(f"names is a collection of tensor names, not one {type(names).__name__}")
         wanted = None if names is None else set(names)
+        return self._iterate(source, wanted, dequantize, recompose, index)
+
+    def _iterate(
+        self,
+        source: StreamSource,
+        wanted: set[str] | None,
+        dequantize: bool,
+        recompose: bool,
+        index: UnitIndex | None,
+    ) -> Iterator[tuple[str, Any]]:
         deadline = Deadline(self._limits)
         with opened(source, self._limits.max_stream_bytes) as buffer:
             if wanted is None or self._require_checksum:
@@ -155,44 +178,51 @@ class Decoder:
             reader = StreamReader(
                 buffer, self._limits, self._dimensions, wanted=wanted, places=places, deadline=deadline
             )
-            found: set[str] = set()
-            for name, tensor in self._in_source_order(reader, wanted, dequantize, recompose):
-                found.add(name)
+            decoded: set[str] = set()
+            self._remember(reader)
+            for name, tensor in self._named(reader, wanted, dequantize, recompose):
+                self._remember(reader)
+                decoded.add(name)
                 yield name, tensor
                 # A loop's variable would keep it while the next one is decoded.
                 del tensor
-        if wanted is not None and wanted - found:
-            raise KeyError(", ".join(sorted(wanted - found)))
+            self._remember(reader)
+            if wanted is None and not recompose:
+                reader.topologies.check_followers(decoded)
+        if wanted is not None and wanted - decoded:
+            raise KeyError(", ".join(sorted(wanted - decoded)))
 
-    def _in_source_order(
-        self, reader: StreamReader, wanted: set[str] | None, dequantize: bool, recompose: bool
-    ) -> Iterator[tuple[str, Any]]:
-        """Yield a stream's tensors, and the empty ones of its source where they belong."""
-        named = self._named(reader, wanted, dequantize, recompose)
-        first = next(named, None)
-        # The description comes before the first data unit, if there is one.
-        description = self.description = reader.description or SourceDescription()
-        empty = empty_tensors(reader, wanted)
-        coded = [] if first is None else [first]
-        del first
-        yield from in_source_order(_drained(coded, named), description, empty)
-        self.description = reader.description or SourceDescription()
+    def _remember(self, reader: StreamReader) -> None:
+        topologies = reader.topologies
+        self.description, self.topology = topologies.description, topologies.topology
+        self.attachments, self._followers = topologies.attachments, topologies.followers
 
     def _named(
         self, reader: StreamReader, wanted: set[str] | None, dequantize: bool, recompose: bool
     ) -> Iterator[tuple[str, Any]]:
         recomposer = Recomposer() if recompose and dequantize else None
         for unit, tensors in self._decoded(reader, wanted, dequantize):
+            if isinstance(unit, CarriedItem):
+                reader.topologies.description.dtypes.note(unit.name, unit.tag)
+                yield unit.name, carried_values(unit)
+                reader.passed(unit)
+                continue
             by_name: dict[str, Any] = {}
             for tensor in sorted(tensors, key=lambda t: t.planned.name_index):
                 name = unit.names[tensor.planned.name_index]
-                by_name[name] = (
-                    source_values(tensor, unit, reader.description, name) if dequantize else tensor.value
-                )
+                patch = reader.topologies.patches.pop(name, None)
+                if not dequantize and patch is None:
+                    by_name[name] = tensor.value
+                    continue
+                # Levels have no place for a patch's elements.
+                by_name[name] = source_values(tensor, unit, reader.topologies.description, name)
+                if patch is not None:
+                    by_name[name] = patched_values(by_name[name], patch)
             if recomposer is not None:
                 by_name = recomposer.recompose(unit, tensors, by_name)
             for name in list(by_name):
                 if wanted is None or name in wanted:
+                    reader.topologies.description.dtypes.note(name)
                     yield name, by_name.pop(name)
             reader.passed(unit)
             # Else this unit's tensors would stay while the next one's are decoded.
@@ -202,18 +232,25 @@ class Decoder:
 
     def _decoded(
         self, reader: StreamReader, wanted: set[str] | None, dequantize: bool
-    ) -> Iterator[tuple[DataUnitInStream, list[UnitTensor]]]:
-        needed = (unit for unit in reader.data_units() if self._is_needed(unit, reader, wanted))
+    ) -> Iterator[tuple[DataUnitInStream | CarriedItem, list[UnitTensor]]]:
+        needed = (unit for unit in reader.tensors() if self._is_needed(unit, reader, wanted))
         # The parameter sets say which way it goes, and come before the first data unit.
         first = next(needed, None)
         units = chain([] if first is None else [first], needed)
         if reader.parent_signalling:
             for unit in units:
-                yield unit, decode_in_turn(unit, reader, self._updates)[0]
+                yield (
+                    unit,
+                    [] if isinstance(unit, CarriedItem) else decode_in_turn(unit, reader, self._updates)[0],
+                )
             return
         batches = self._decoded_batches(batched(units), dequantize)
         for batch, results in batches:
             for unit in batch.units:
+                if isinstance(unit, CarriedItem):
+                    reader.check_time(unit)
+                    yield unit, []
+                    continue
                 result = results.pop(0)
                 if isinstance(result, BitstreamError):
                     unit.locate(result)
@@ -227,19 +264,23 @@ class Decoder:
     ) -> Iterator[tuple[UnitBatch, list[list[UnitTensor] | BitstreamError]]]:
         if self._executor is not None:
             executor = self._executor
-            pickled = ((batch, batch.n_elements, (batch, dequantize)) for batch in batches)
+            pickled = ((batch, batch.n_elements, (batch.coded, dequantize)) for batch in batches)
             yield from in_order(lambda job: executor.submit(_decode_batch, job), pickled, self._threads)
         elif self._threads == 1:
             for batch in batches:
-                yield batch, _decode_batch((batch, dequantize))
+                yield batch, _decode_batch((batch.coded, dequantize))
         else:
             # They work without Python, whose lock this thread holds while it parses what comes next; then it works with them.
             workers = Workers(self._threads - 1)
-            jobs = ((batch, batch.n_elements, batch.units) for batch in batches)
+            jobs = ((batch, batch.n_elements, batch.coded) for batch in batches)
             begin = partial(DecodingUnits, dequantize=dequantize, workers=workers)
             yield from in_order(begin, jobs, self._threads)
 
-    def _is_needed(self, unit: DataUnitInStream, reader: StreamReader, wanted: set[str] | None) -> bool:
+    def _is_needed(
+        self, unit: DataUnitInStream | CarriedItem, reader: StreamReader, wanted: set[str] | None
+    ) -> bool:
+        if isinstance(unit, CarriedItem):
+            return wanted is None or unit.name in wanted
         # Later updates may need any unit of an incremental stream.
         return (
             wanted is None
@@ -306,36 +347,25 @@ def decode_in_turn(
     return tensors, before
 
 
-def empty_tensors(reader: StreamReader, wanted: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
-    """Return the tensors without elements that a stream only describes.
-
-    Raises
-    ------
-    MalformedBitstream
-        The description gives one an unknown data type.
-    """
-    description = reader.description or SourceDescription()
-    try:
-        return {
-            name: restored(np.zeros(shape, np.float32), dtype, name)
-            for name, (dtype, shape) in description.empty.items()
-            if wanted is None or name in wanted
-        }
-    except BitstreamError as error:
-        error.path, error.bit_offset = reader.description_place
-        raise
+def _decode_batch(
+    job: tuple[tuple[DataUnitInStream, ...], bool],
+) -> list[list[UnitTensor] | BitstreamError]:
+    units, dequantize = job
+    return DecodingUnits(units, dequantize=dequantize).result()
 
 
-def _decode_batch(job: tuple[UnitBatch, bool]) -> list[list[UnitTensor] | BitstreamError]:
-    batch, dequantize = job
-    return DecodingUnits(batch.units, dequantize=dequantize).result()
-
-
-def _drained(first: list[tuple[str, Any]], rest: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Yield what is in `first`, keeping none of it as `chain` would, and then the rest."""
-    while first:
-        yield first.pop(0)
-    yield from rest
+def _in_source_order(tensors: dict[str, Any], followers: Mapping[str, str]) -> dict[str, Any]:
+    """Put tensors that stand elsewhere in the stream before those that they precede in the source."""
+    moved = {follower: name for name, follower in followers.items() if {name, follower} <= tensors.keys()}
+    if not moved:
+        return tensors
+    ordered: dict[str, Any] = {}
+    for name, tensor in tensors.items():
+        if name in moved:
+            ordered[moved[name]] = tensors[moved[name]]
+        if name not in ordered:
+            ordered[name] = tensor
+    return ordered
 
 
 def _is_part_of(name: str, wanted: set[str]) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoded tensors that are still integers."""
+"""Decoded tensors as levels and quantisation parameters."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from nnr_codec.quant import dequantize
 
 @dataclass(frozen=True)
 class QuantizedTensor:
-    """A tensor's levels and what turns them into values, for integer inference.
+    """Levels of a tensor with the parameters of their dequantisation, for integer inference.
 
     Attributes
     ----------
     levels : int32[shape]
-        After the mapping of dependent quantisation: ``value = step_size * level`` with either quantiser.
+        Levels after the mapping of dependent quantisation, so ``value = step_size * level`` for both quantisers.
     step_size : float
         Exact in binary64; 1.0 for an integer payload.
     qp, qp_density : int or None
-        The quantisation parameter behind the step; None for an integer payload.
+        Quantisation parameter of the step size; None for an integer payload.
     codebook : int32[codebook_size] or None
         With a codebook, ``value = step_size * codebook[level + codebook_zero_offset]``.
+    codebook_zero_offset : int
+        Codebook entry of level 0.
     dependent : bool
-        Whether the levels were coded with dependent quantisation.
+        True if the levels are coded with dependent quantisation.
 
     Clause: format 4
     """
@@ -40,7 +42,7 @@ class QuantizedTensor:
     dependent: bool = False
 
     def dequantize(self) -> NDArray[np.float32] | NDArray[np.int32]:
-        """Return the values: float32, or int32 for an integer payload."""
+        """Return the values, float32[shape], or int32[shape] for an integer payload."""
         if self.qp is None:
             return self.levels
         return dequantize(self.levels, self.step_size, self.codebook, self.codebook_zero_offset)

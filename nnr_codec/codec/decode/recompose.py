@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights put together again from what they were taken apart into.
+"""Recomposition of weights from local scalings and low-rank factors.
 
 Clause: format 3 (order of tensors), 4.
 """
@@ -18,9 +18,9 @@ from nnr_codec.model.unit_layout import Role
 
 
 class Recomposer:
-    """Multiplies local scalings and low-rank factors into their weights.
+    """Multiplier of local scalings and low-rank factors into weights.
 
-    Factors outside blocks come in two units; the first waits for the second.
+    Low-rank factors outside blocks are in two units. The factor of the earlier unit is kept until the other arrives.
     """
 
     def __init__(self) -> None:
@@ -29,39 +29,48 @@ class Recomposer:
     def recompose(
         self, unit: DataUnitInStream, tensors: Sequence[UnitTensor], by_name: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return a unit's tensors with its weight whole; `by_name` holds them as they were sent."""
+        """Return the tensors of a unit with its weight recomposed.
+
+        Parameters
+        ----------
+        unit : DataUnitInStream
+        tensors : sequence of UnitTensor
+            Decoded tensors of the unit.
+        by_name : dict of str to array
+            Values of the same tensors, by name.
+        """
         roles = {t.planned.role: unit.names[t.planned.name_index] for t in tensors}
-        rest = dict(by_name)
+        others = dict(by_name)
         weight: NDArray[Any] | None = None
         name = ""
         if Role.G in roles and Role.H in roles:
             name = roles[Role.G].removesuffix("_G")
-            weight = _product(rest.pop(roles[Role.G]), rest.pop(roles[Role.H]), unit.shape)
+            weight = _product(others.pop(roles[Role.G]), others.pop(roles[Role.H]), unit.shape)
         elif Role.G in roles or Role.H in roles:
             role = Role.G if Role.G in roles else Role.H
             name = roles[role].removesuffix(f"_{role.value}")
             pair = self._waiting.setdefault(name, {})
-            pair[role] = roles[role], rest.pop(roles[role])
+            pair[role] = roles[role], others.pop(roles[role])
             if len(pair) < 2:
-                return rest
+                return others
             weight = _product(pair[Role.G][1], pair[Role.H][1], unit.shape)
             del self._waiting[name]
         elif Role.LOCAL_SCALING in roles:
             name = roles[Role.WEIGHT]
-            weight = rest.pop(name)
+            weight = others.pop(name)
         if weight is None:
-            return rest
+            return others
         if Role.LOCAL_SCALING in roles:
-            scaling = rest.pop(roles[Role.LOCAL_SCALING])
+            scaling = others.pop(roles[Role.LOCAL_SCALING])
             weight = weight * scaling.reshape(-1, *[1] * (weight.ndim - 1))
-        return {name: weight, **rest}
+        return {name: weight, **others}
 
     def left_over(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield factors whose partner never came, as they were sent."""
+        """Yield name and values of the factors whose other factor is missing."""
         for pair in self._waiting.values():
             yield from pair.values()
 
 
 def _product(g: NDArray[Any], h: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    # In binary64 and rounded once, so that the result does not depend on a BLAS's order of summation.
+    # In binary64, rounded once to float32, so that the result does not depend on the summation order of the BLAS.
     return (g.astype(np.float64) @ h.astype(np.float64)).astype(np.float32).reshape(shape)

@@ -17,7 +17,7 @@ from nnr_codec.codec.stream.update_tree import Predecessor
 from nnr_codec.entropy import (
     DecodedPayload,
     DecodedTensor,
-    DecodingPayloads,
+    DecodeTask,
     PayloadToDecode,
     TensorCoding,
     TensorToDecode,
@@ -166,7 +166,7 @@ class DecodingUnits:
             self._waiting.append(len(self._results))
             self._jobs.append(job)
             self._results.append([])
-        self._begun = DecodingPayloads(self._jobs, workers)
+        self._begun = DecodeTask(self._jobs, workers)
 
     def result(self) -> list[list[UnitTensor] | BitstreamError]:
         """Return per unit what `decode_unit` returns, but for `UnitTensor.coded`, or the error that it raises; once."""

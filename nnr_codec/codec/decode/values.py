@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,17 @@ from numpy.typing import NDArray
 
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
 from nnr_codec.codec.decode.unit_decoder import UnitTensor
+from nnr_codec.codec.element_storage import STORAGE, numpy_type, widen
+from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.source_description import SourceDescription
 from nnr_codec.codec.stream.stream_reader import DataUnitInStream
+from nnr_codec.codec.stream.tensor_patch import TensorPatch
 from nnr_codec.errors import MalformedBitstream
 from nnr_codec.model.data_types import DATA_TYPES, OUTPUT_FORMATS
 
 
 def source_values(
-    tensor: UnitTensor, unit: DataUnitInStream, description: SourceDescription | None, name: str
+    tensor: UnitTensor, unit: DataUnitInStream, description: SourceDescription, name: str
 ) -> NDArray[Any]:
     """Return a tensor's values as the source had them, or as the unit's own format field says.
 
@@ -31,11 +35,11 @@ def source_values(
     value = tensor.value
     values: NDArray[Any] = value.dequantize() if isinstance(value, QuantizedTensor) else value
     try:
-        if description is not None:
-            if name in description.scalars and values.size == 1:
-                values = values.reshape(())
-            if name in description.dtypes:
-                return restored(values, description.dtypes[name], name)
+        if values.size == 1 and description.dtypes.is_scalar(name):
+            values = values.reshape(())
+        tag = description.dtypes.get(name)
+        if tag is not None:
+            return restored(values, tag, name)
         declared = unit.header.decompressed_data_format
         if declared is not None:
             tag, bits = OUTPUT_FORMATS[declared]
@@ -44,6 +48,48 @@ def source_values(
         error.path, error.bit_offset = f"{unit.path} ({name})", unit.payload_bit_offset
         raise
     return values
+
+
+def carried_values(item: CarriedItem) -> NDArray[Any]:
+    """Return a carried tensor as an array of its own type and shape.
+
+    Returns
+    -------
+    ndarray
+        NumPy's type where it has one, float32 for the floats that it lacks, else the stored bytes as ``uint8[n_bytes]``.
+
+    Raises
+    ------
+    MalformedBitstream
+        The bytes do not fill the shape.
+    """
+    stored = np.frombuffer(item.content, np.uint8)
+    dtype = STORAGE.get(item.tag) or numpy_type(item.tag)
+    if dtype is None or dtype.itemsize == 0:
+        return stored
+    if item.n_bytes != dtype.itemsize * math.prod(item.shape):
+        raise MalformedBitstream(
+            f"{item.name} has {item.n_bytes} bytes for shape {item.shape} of {item.tag[:32]}",
+            path=item.path,
+            bit_offset=item.payload_bit_offset,
+            element="topology_data",
+        )
+    return widen(stored.view(dtype).reshape(item.shape), item.tag)
+
+
+def patched_values(values: NDArray[Any], item: CarriedItem) -> NDArray[Any]:
+    """Return a tensor's values with the elements of its patch in their places.
+
+    Raises
+    ------
+    MalformedBitstream
+        The patch is damaged, or of another tensor.
+    """
+    try:
+        return TensorPatch.from_bytes(item.content, values.size).apply(values)
+    except MalformedBitstream as error:
+        error.path, error.bit_offset = item.path, item.payload_bit_offset
+        raise
 
 
 def restored(values: NDArray[Any], tag: str, name: str, bits: int = 0) -> NDArray[Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A weight and what belongs to it to one data unit: one header, one codeword, a step for each tensor.
+"""Encoding of a block, a weight with its vectors, to one data unit: one header, one codeword, a step for each tensor.
 
 Clause: format 3 (NNR_PT_BLOCK, order of tensors, payload)
 """
@@ -19,7 +19,7 @@ from nnr_codec.codec.encode.effort import EFFORTS
 from nnr_codec.codec.encode.feedback_search import can_feed_back, quantize_with_curvature
 from nnr_codec.codec.encode.importance import without_feedback
 from nnr_codec.codec.encode.rdo_search import RdoSearch
-from nnr_codec.codec.encode.steps import Aim, choose_aim, nearest_qp, weighed
+from nnr_codec.codec.encode.steps import QuantizationTarget, choose_target, nearest_qp, weighted
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.entropy import TensorToEncode, encode_payload
 from nnr_codec.errors import NotEncodable
@@ -28,8 +28,8 @@ from nnr_codec.model.unit_layout import PlannedTensor, Role, plan_unit
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, quantize_dependent, quantize_uniform, step_size
 from nnr_codec.transform import Block
 
-# A factor's error is multiplied into its whole row: finer than a bias's, and relative to the row's own factor. Factors smaller
-# than this share of their root mean square are of rows that hardly matter.
+# A factor's error multiplies its whole row: finer than a bias's, and relative to the row's own factor. Factors below this share
+# of their root mean square belong to negligible rows.
 _SCALING_ERROR = 0.001
 _SMALL_FACTOR = 1 / 64
 
@@ -49,7 +49,7 @@ def encode_block(job: TensorJob, block: Block) -> EncodedTensor:
     Raises
     ------
     NotEncodable
-        Values that are not finite, or options that blocks have no place for.
+        Values that are not finite, or options that do not apply to blocks.
 
     Clause: format 3
     """
@@ -70,10 +70,9 @@ def encode_block(job: TensorJob, block: Block) -> EncodedTensor:
     main = parts[-1]
     levels: dict[Role, NDArray[np.int32]] = {}
     qps: dict[Role, int] = {}
-    found = _quantize_weight(job, header, main)
-    levels[main.planned.role], qps[main.planned.role] = found[1], found[2]
-    # One unary length for all; the weight, which is the most of it, decides.
-    header = replace(header, cabac_unary_length=found[0].cabac_unary_length)
+    weight_header, levels[main.planned.role], qps[main.planned.role] = _quantize_weight(job, header, main)
+    # A unit has one unary length; the weight, its largest tensor, decides.
+    header = replace(header, cabac_unary_length=weight_header.cabac_unary_length)
     for part in parts[:-1]:
         role = part.planned.role
         if role is Role.G:
@@ -155,34 +154,34 @@ def _header_and_arrays(job: TensorJob, block: Block) -> tuple[DataUnitHeader, di
 def _quantize_weight(
     job: TensorJob, header: DataUnitHeader, part: _Part
 ) -> tuple[DataUnitHeader, NDArray[np.int32], int]:
-    """Quantise the weight, or a factor, as a tensor of its own would be."""
+    """Quantise the weight or a factor as if it were a tensor by itself."""
     if not part.weights.any():
         return header, np.zeros(part.weights.size, np.int32), job.quantization.quantization_parameter
     density = job.quantization.qp_density
-    aim = weighed(choose_aim(job.name, part.weights, 2, job.config, density), job.worth, density)
+    target = weighted(choose_target(job.name, part.weights, False, job.config, density), job.worth, density)
     is_weight = part.planned.role is Role.WEIGHT
-    if not is_weight and aim.error is not None:
+    if not is_weight and target.error is not None:
         # Errors of both factors add up.
-        aim = Aim(error=aim.error / math.sqrt(2))
+        target = QuantizationTarget(error=target.error / math.sqrt(2))
     alone = replace(header, payload_type=PayloadType.NNR_PT_FLOAT, tensor_dimensions=part.planned.shape)
     array = part.weights.reshape(part.planned.shape)
     importance = job.importance if is_weight else None
-    own = replace(
+    part_job = replace(
         job, array=array, importance=importance, config=_config_of(job.config, header, part.planned.role)
     )
-    if is_weight and job.curvature is not None and can_feed_back(own, alone):
-        found = quantize_with_curvature(own, alone, part.weights, aim, job.curvature)
-        return found.header, found.levels, found.qp
+    if is_weight and job.curvature is not None and can_feed_back(part_job, alone):
+        result = quantize_with_curvature(part_job, alone, part.weights, target, job.curvature)
+        return result.header, result.levels, result.qp
     if is_weight and job.curvature is not None:
-        own = replace(own, importance=without_feedback(job.curvature, part.planned.shape))
+        part_job = replace(part_job, importance=without_feedback(job.curvature, part.planned.shape))
     effort = job.config.preset if job.config.preset.passes > 0 else EFFORTS["medium"]
     # The unit has one dq_flag: no tensor of it may try the other quantiser.
-    found = RdoSearch(own, alone, part.weights, aim, replace(effort, small=0)).run()
-    return found.header, found.levels, found.qp
+    result = RdoSearch(part_job, alone, part.weights, target, replace(effort, small=0)).run()
+    return result.header, result.levels, result.qp
 
 
 def _config_of(config: EncoderConfig, header: DataUnitHeader, role: Role) -> EncoderConfig:
-    # The unit has one unary length: G takes the one that H settled.
+    # The unit has one unary length: G takes that of H.
     return replace(config, unary_length=header.cabac_unary_length) if role is Role.G else config
 
 
@@ -199,14 +198,20 @@ def _qp_of_vector(job: TensorJob, part: _Part) -> int:
             return nearest_qp(step, density)
         smallest = max(float(magnitudes.min(initial=rms)), _SMALL_FACTOR * rms)
         by_name = job.config.qp_for_name(part.name)
-        aim = Aim(error=_SCALING_ERROR * smallest) if by_name is None else Aim(by_name)
+        target = (
+            QuantizationTarget(error=_SCALING_ERROR * smallest)
+            if by_name is None
+            else QuantizationTarget(by_name)
+        )
     else:
-        aim = choose_aim(part.name, part.weights, 1, job.config, density)
-    if aim.error is None:
-        return aim.qp
-    if aim.error == 0:
+        target = choose_target(part.name, part.weights, True, job.config, density)
+    if target.error is None:
+        return target.qp
+    if target.error == 0:
         return job.quantization.quantization_parameter
-    return nearest_qp(aim.error / math.sqrt(DEPENDENT_MSE if job.config.dependent else UNIFORM_MSE), density)
+    return nearest_qp(
+        target.error / math.sqrt(DEPENDENT_MSE if job.config.dependent else UNIFORM_MSE), density
+    )
 
 
 def _nearest(job: TensorJob, header: DataUnitHeader, part: _Part, qp: int) -> NDArray[np.int32]:

@@ -1,40 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an encoder is asked to do."""
+"""Encoder options."""
 
 from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
 
 from nnr_codec.codec.encode.effort import EFFORTS, Effort
 from nnr_codec.codec.encode.importance import Importance
 
-# Steps of QP per doubling of the step size, as a power of 2: what QPs given by hand mean, and one that meets errors to 1 %.
-_GIVEN_DENSITY = 2
+# Steps of QP per doubling of the step size, as a power of 2: the peer's, which explicit QPs refer to, and one that meets errors
+# to 1 %.
+_EXPLICIT_DENSITY = 2
 _FINE_DENSITY = 6
+
+_RECIPE = "nnr_codec.recipe"
+_RECIPE_VERSION = 1
+# Types of options whose default is None.
+_OPTIONAL_TYPES = {"qp": int, "qp_1d": int, "qp_density": int, "bit_depth": int, "unary_length": int}
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """Options of the encoder. The defaults lose nothing visible on a model the encoder has never seen.
+    """Encoder options.
+
+    The default's promise: integers, scalars, and tensors of few distinct values wherever that costs about no more, come back
+    exactly. Of every other matrix or convolution each row (along the first extent above 1) is off by at most a quarter of its
+    root mean square, and the whole by about 2 %, or 3 % of the typical row where few rows are far larger; rows below 2^-16 of
+    that scale share the absolute error of the others. Of vectors ([n], [n, 1], [1, n], ...) each element is off by at most
+    1/125 of itself; elements below the lower quartile of magnitudes count as large as it, or in vectors of one sign or up to
+    16 elements those below 2^-20 of the largest; statistics (running variances, by name) have no such floor. Tables (sorted
+    vectors, schedules and frequencies by name) and vectors of up to four elements are off by at most 2^-31 of their largest
+    element, or exact. Rounding to the type of the source comes on top. Options that name a step, a size or an error, and
+    importance, replace the promise for the tensors they are about; `relative_error` and `relative_error_1d` scale it.
 
     Attributes
     ----------
     relative_error : float
-        Step sizes are chosen per tensor so that the quantisation error is about this fraction of the tensor's root mean
-        square. Scale-free: it asks nothing about how a model's layers are scaled against each other. Used for tensors of two
-        dimensions and more when `qp` is None.
+        Quantisation error aimed at, as a fraction of the tensor's root mean square. Scale-free: it makes no assumption about
+        how a model's layers are scaled against each other. Used for matrices and convolutions when `qp` is None.
     relative_error_1d : float
-        Likewise for one-dimensional tensors (biases, batch norm), which are few and which networks are sensitive to.
+        Likewise for vectors (biases, batch norm), which are few and which networks are sensitive to: tensors with one extent
+        above 1 at most.
+    exact : tuple of str
+        Shell-style patterns of tensor names: coded exactly at any price, as float32 where no integer form holds the values.
+    keep : tuple of str
+        Shell-style patterns of tensor names: stored as they are.
     qp : int or None
-        One quantisation parameter for all tensors of two dimensions and more; the step doubles every ``2**qp_density``.
+        One quantisation parameter for all matrices and convolutions; the step doubles every ``2**qp_density``.
     qp_1d : int or None
-        Likewise for one-dimensional tensors; with `qp` given and this None, -75 at density 2.
+        Likewise for vectors; with `qp` given and this None, the finer of `relative_error_1d` and the error of `qp`; -75
+        at density 2 where nothing is searched.
     qp_density : int or None
-        0..7. None: 2 where quantisation parameters are given or the effort is ``fast``, else 6, fine enough to meet an error.
-    qp_by_name : tuple of (pattern, qp)
+        0..7. None: 2 where `qp`, `qp_1d` or `qp_by_name` is set or the effort is ``fast``, else 6, fine enough to meet an error.
+    qp_by_name : tuple of (pattern, qp), or mapping
         Shell-style patterns against tensor names; the first match wins over everything above.
     bit_depth : int or None
         2..16: per tensor the finest step whose levels fit so many bits, sign included; for integer inference.
@@ -52,7 +74,7 @@ class EncoderConfig:
         ``fast``: the least squared error at the step asked for. ``medium``, ``slow``, ``best``: rate-distortion optimised
         quantisation, with more and more tried (see `nnr_codec.codec.encode.effort`).
     lambda_scale : float
-        What a bit is worth, in units of the value that matches the slope of a memoryless source's bound.
+        Lambda, the price of a bit in squared error, in units of the value that matches the slope of a memoryless source's bound.
     row_skip : bool
         Leave out rows of zeros (profile 1).
     search_initialisations : bool
@@ -69,20 +91,29 @@ class EncoderConfig:
     leave_out_zeros : bool
         Send nothing for tensors of zeros in incremental streams.
     device_id : int
-        0..; who sends, in incremental streams.
+        0..; the sender's number, in incremental streams.
     describe_source : bool
-        Carry what the format itself cannot (data types, scalars, empty tensors, metadata) in a topology unit of unrecognised
+        Carry what the format has no element for (data types, scalars, empty tensors, metadata) in a topology unit of unrecognised
         format, which other decoders ignore. It is only written when there is something to say.
     checksum : bool
         Close the stream with a SHA-256 of itself, in a unit that other decoders ignore.
     importance : mapping of str to float, array or Curvature, or None
         Weights of squared errors for an `encode` that gets none itself; `nnr_codec.importance.allocate` sets it.
+    reference_list : bool
+        Send the tensors' names once, in a reference list, and refer to them by index. NNCodec 2.1.3 does not read this.
+    short_names : bool
+        Call tensors "0", "1", ... in their units, and carry the full names deflated. Other decoders give the short names.
+    peer_compatible : bool
+        Write carried bytes and the topology in a form that NNCodec 2.1.3 skips, for one seventh more; by default it stops at
+        them where they are large.
 
     Clause: format 3, 4
     """
 
     relative_error: float = 0.02
     relative_error_1d: float = 0.0005
+    exact: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     qp: int | None = None
     qp_1d: int | None = None
     qp_density: int | None = None
@@ -106,8 +137,14 @@ class EncoderConfig:
     describe_source: bool = True
     checksum: bool = False
     importance: Mapping[str, Importance] | None = field(default=None, compare=False, repr=False)
+    reference_list: bool = False
+    short_names: bool = False
+    peer_compatible: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.qp_by_name, Mapping):
+            object.__setattr__(self, "qp_by_name", tuple(self.qp_by_name.items()))
+
         def require(condition: bool, message: str) -> None:
             if not condition:
                 raise ValueError(message)
@@ -135,6 +172,10 @@ class EncoderConfig:
             "relative errors are positive and finite",
         )
         require(
+            not (self.reference_list and self.short_names),
+            "a reference list has the full names, so they are not short",
+        )
+        require(
             not (self.incremental and self.general_profile_idc == 0), "incremental streams need profile 1"
         )
         require(
@@ -142,20 +183,112 @@ class EncoderConfig:
             "a codebook goes with scalar quantisation: dependent=False",
         )
 
+        for option in ("exact", "keep"):
+            patterns = getattr(self, option)
+            if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
+                raise TypeError(f"{option} is a tuple of patterns, not {patterns!r}")
+            object.__setattr__(self, option, tuple(patterns))
+
+    def is_exact(self, name: str) -> bool:
+        """Tell whether a pattern of `exact` matches a tensor's name."""
+        return _matches(name, self.exact)
+
+    def is_kept(self, name: str) -> bool:
+        """Tell whether a pattern of `keep` matches a tensor's name."""
+        return _matches(name, self.keep)
+
+    def to_recipe(self) -> dict[str, Any]:
+        """Return the options that differ from the defaults, as JSON can hold them.
+
+        >>> EncoderConfig(effort="fast", keep=("head.*",)).to_recipe()
+        {'nnr_codec.recipe': 1, 'keep': ['head.*'], 'effort': 'fast'}
+        """
+        recipe: dict[str, Any] = {_RECIPE: _RECIPE_VERSION}
+        for option in _recipe_options():
+            value = getattr(self, option.name)
+            if value != option.default:
+                recipe[option.name] = _listed(value)
+        return recipe
+
+    @classmethod
+    def from_recipe(cls, recipe: Mapping[str, Any]) -> EncoderConfig:
+        """Return the options of a recipe that `to_recipe` made, or a person wrote.
+
+        Raises
+        ------
+        ValueError
+            It is no recipe, of a later version, or names an option that does not exist.
+        TypeError
+            An option's value is of the wrong type.
+
+        >>> EncoderConfig.from_recipe({"nnr_codec.recipe": 1, "effort": "fast"}).effort
+        'fast'
+        """
+        if not isinstance(recipe, Mapping) or _RECIPE not in recipe:
+            raise ValueError(f"a recipe is an object with the member {_RECIPE!r}")
+        if recipe[_RECIPE] != _RECIPE_VERSION:
+            raise ValueError(f"recipes of version {_RECIPE_VERSION} are known, not of {recipe[_RECIPE]!r}")
+        defaults = {option.name: option.default for option in _recipe_options()}
+        options = {}
+        for name, value in recipe.items():
+            if name == _RECIPE:
+                continue
+            if name not in defaults:
+                raise ValueError(f"there is no option {name!r}")
+            options[name] = _checked_option(name, value, defaults[name])
+        return cls(**options)
+
     def qp_for_name(self, name: str) -> int | None:
-        """Return what `qp_by_name` says of a tensor."""
+        """Return the QP of the first pattern of `qp_by_name` that matches a tensor's name, or None."""
         return next((qp for pattern, qp in self.qp_by_name if fnmatch.fnmatchcase(name, pattern)), None)
 
     @property
     def preset(self) -> Effort:
-        """What `effort` names."""
-        # A bit depth bounds the levels, which only the plain quantisers keep to.
+        """The preset that `effort` names."""
+        # A bit depth bounds the levels, and the search does not keep to bounds.
         return EFFORTS["fast" if self.bit_depth is not None else self.effort]
 
     @property
     def density(self) -> int:
-        """`qp_density`, or what stands for it."""
+        """`qp_density`, or its default for the other options."""
         if self.qp_density is not None:
             return self.qp_density
         explicit = self.qp is not None or self.qp_1d is not None or bool(self.qp_by_name)
-        return _GIVEN_DENSITY if explicit or self.preset.passes == 0 else _FINE_DENSITY
+        return _EXPLICIT_DENSITY if explicit or self.preset.passes == 0 else _FINE_DENSITY
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(name == pattern or fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _listed(value: Any) -> Any:
+    """Return a value with lists in place of tuples, as JSON has them."""
+    return [_listed(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _checked_option(name: str, value: Any, default: Any) -> Any:
+    if name in ("exact", "keep"):
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            raise TypeError(f"{name} is a list of texts, not {value!r}")
+        return tuple(value)
+    if name == "qp_by_name":
+        if not isinstance(value, list | tuple) or not all(_is_pattern_and_qp(item) for item in value):
+            raise TypeError(f"{name} is a list of pairs of a text and an integer, not {value!r}")
+        return tuple((pattern, qp) for pattern, qp in value)
+    kind = _OPTIONAL_TYPES.get(name, type(default))
+    if value is None and default is None:
+        return None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError(f"{name} is of type {kind.__name__}, not {value!r}")
+    return value
+
+
+def _is_pattern_and_qp(item: Any) -> bool:
+    return isinstance(item, list | tuple) and len(item) == 2 and type(item[0]) is str and type(item[1]) is int
+
+
+def _recipe_options() -> list[Field[Any]]:
+    # The importance of weights is data, and belongs to one model.
+    return [option for option in fields(EncoderConfig) if option.name != "importance"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much an encoder tries: the presets behind `EncoderConfig.effort`."""
+"""Effort presets of `EncoderConfig.effort`."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Effort:
-    """What is tried for each tensor.
+    """Search parameters for each tensor.
 
     Attributes
     ----------
     passes : int
-        Rate-distortion optimised quantisations of the whole tensor, each with what the one before taught; 0 for none, the
+        Rate-distortion optimised quantisations of the whole tensor, each with the statistics of the one before; 0 for the
         least squared error.
     sample : int
         Weights of a larger tensor that settle its unary length, initialisations and step before the first pass.
     sample_share : float
-        And no more than this share of the tensor.
+        Upper bound of the sample, as a share of the tensor.
     unary_lengths : tuple of int
-        Tried by estimate. 10 costs no byte in the header.
+        Candidates, compared by estimate. 10 costs no byte in the header.
     small : int
         Tensors of up to so many weights are also tried with scalar quantisation and several unary lengths, by real size.
     beam : float
-        Squared steps, and as many bits, by which a path lags when the search gives it up.
+        Pruning threshold of the search: squared steps, and as many bits, behind the cheapest path.
     slopes : tuple of float
-        Multiples of the usual lambda, each tried with a search of its own; the fewest bits at equal error win.
+        Multiples of the usual lambda, with one search for each; the result with the fewest bits at equal error is kept.
     """
 
     passes: int

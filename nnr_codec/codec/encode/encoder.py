@@ -3,62 +3,53 @@
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nnr_codec.codec.encode.carriage import Carriage, CarriedTensor
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoding_threads import EncodingThreads
 from nnr_codec.codec.encode.importance import Importance, TensorImportance, importance_of
+from nnr_codec.codec.encode.stream_writer import StreamWriter
 from nnr_codec.codec.encode.tensor_encoder import encode_without_levels
+from nnr_codec.codec.encode.tensor_input import (
+    TypeAndShape,
+    as_codec_array,
+    describe_tensors,
+    must_be_carried,
+)
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
-from nnr_codec.codec.job_pipeline import checked_threads, in_order
-from nnr_codec.codec.stream.checksum import checksum_unit
-from nnr_codec.codec.stream.source_description import describe
-from nnr_codec.codec.stream.update_tree import UpdateTree
+from nnr_codec.codec.encode.update_series import PendingUpdate, UpdateSeries
+from nnr_codec.codec.job_pipeline import Task, checked_threads, in_order
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import (
-    AnyUnit,
     DataUnitHeader,
-    Limits,
     ModelParameterSet,
-    NodeId,
-    ParentNode,
-    ParentNodeIdType,
     Quantization,
     QuantizationMethods,
     StartUnit,
 )
-from nnr_codec.model.data_types import TAG_OF_NAME
-from nnr_codec.syntax import SyntaxState, build_unit
 from nnr_codec.transform import Block
 
-#: Names a decoder with its default limits takes.
-_MOST_NAME_BYTES = Limits().max_name_bytes or 0
+# Centre of the steps in reach, in octaves below 1.
+_OCTAVES_BELOW_ONE = 16
 
 Progress = Callable[[str, int, int], None]  # name, elements done, stream bytes so far
 
 
-@runtime_checkable
-class DescribedTensors(Protocol):
-    """A mapping that knows its tensors without reading them, such as an open model file."""
-
-    def dtype_of(self, name: str) -> str:
-        """Return the data type in safetensors' spelling."""
-
-    def shape_of(self, name: str) -> tuple[int, ...]:
-        """Return the shape."""
-
-
 class Encoder:
     """Encodes models; in incremental mode, one update after the other.
+
+    A call that fails leaves the encoder as it was.
 
     Parameters
     ----------
@@ -82,9 +73,7 @@ class Encoder:
         self.config = replace(config, importance=None)
         self._threads = checked_threads(threads)
         self._executor = executor
-        self._updates = UpdateTree()
-        self._parameter_ids: dict[str, int] = {}
-        self._depths: dict[str, int] = {}  # put_node_depth of the last unit sent of a tensor
+        self._series = UpdateSeries(self.config.device_id)
 
     def encode(
         self,
@@ -94,6 +83,8 @@ class Encoder:
         kind: str = "",
         metadata: Mapping[str, str] | None = None,
         dtypes: Mapping[str, str] | None = None,
+        topology: bytes | None = None,
+        attachments: Mapping[str, bytes] | None = None,
         progress: Progress | None = None,
         importance: Mapping[str, Importance] | None = None,
     ) -> bytes:
@@ -102,13 +93,19 @@ class Encoder:
         Parameters
         ----------
         tensors : mapping of str to array
-            Read one at a time, in the mapping's order, so that it may load them lazily.
+            NumPy arrays, PyTorch tensors or what NumPy makes an array of. Read one at a time, in the mapping's order, so that
+            it may load them lazily; a tensor that is larger encoded than stored is read twice.
         file : binary file, optional
             Written to as units are ready; the return value is then empty.
         kind, metadata
             What `Decoder.description` gives back: the kind of file the tensors come from, and its free-form texts.
         dtypes : mapping of str to str, optional
-            Data types in safetensors' spelling, for tensors whose array is wider than what it stands for (bfloat16).
+            Data types in safetensors' spelling, for tensors whose array is wider than what it stands for (bfloat16), and for
+            opaque ones, whose arrays are their stored bytes.
+        topology : bytes, optional
+            The network's graph, a serialised ONNX model without its weights.
+        attachments : mapping of str to bytes, optional
+            Files that belong to the model, such as ``config.json``.
         progress : callable, optional
             Called after each tensor.
         importance : mapping of str to float, array or Curvature, optional
@@ -119,94 +116,123 @@ class Encoder:
         Raises
         ------
         NotEncodable
-            A tensor the format cannot hold; ``path`` names it.
+            A tensor or an option that the stream cannot hold, or that a decoder refuses at its default limits; ``path`` names
+            it.
+        TypeError
+            An argument of the wrong type.
 
         Clause: format 2, 3
         """
         if importance is None:
             importance = self._importance
         out: BinaryIO = io.BytesIO() if file is None else file
-        written = 0
-        digest = hashlib.sha256()
-        for name, n_elements, unit in self._units(
-            tensors, kind, dict(metadata or {}), dict(dtypes or {}), importance
-        ):
-            out.write(unit)
-            written += len(unit)
-            if self.config.checksum:
-                digest.update(unit)
-            if progress is not None and name is not None:
-                progress(name, n_elements, written)
-        if self.config.checksum:
-            out.write(checksum_unit(digest.digest()))
+        described = describe_tensors(tensors, dtypes or {})
+        _check_patterns(self.config, described)
+        pending = self._series.begin() if self.config.incremental else None
+        digest = hashlib.sha256() if self.config.checksum else None
+        writer = StreamWriter(out, digest)
+        carriage = Carriage(tensors, described, self.config)
+        self._write_opening(writer, carriage, kind, metadata or {}, topology, attachments or {})
+        for ticket, encoded in self._encoded(self._jobs(carriage, pending, importance)):
+            if isinstance(encoded, CarriedTensor):
+                writer.write_carried(ticket.name, carriage.units(encoded))
+            elif self._is_left_out(ticket, encoded):
+                continue
+            elif (stored := carriage.if_larger(ticket.name, encoded.unit, encoded.patch)) is not None:
+                if isinstance(stored, CarriedTensor):
+                    writer.write_carried(ticket.name, carriage.units(stored))
+                else:
+                    writer.write_tensor(ticket.name, carriage.referring(stored))
+            else:
+                if pending is not None and encoded.levels is not None:
+                    pending.sent(ticket.name, encoded.unit, encoded.levels)
+                name = encoded.unit.header.topology_elem_ids[0]
+                if encoded.patch is not None:
+                    writer.write_carried(name, carriage.patch_units(name, encoded.patch))
+                writer.write_tensor(name, carriage.referring(encoded.unit))
+            if progress is not None:
+                progress(ticket.name, ticket.n_elements, writer.n_bytes)
+        writer.close()
+        if pending is not None:
+            pending.commit()
         return out.getvalue() if isinstance(out, io.BytesIO) and file is None else b""
 
-    def _units(
+    def _write_opening(
         self,
-        tensors: Mapping[str, ArrayLike | Block],
+        writer: StreamWriter,
+        carriage: Carriage,
         kind: str,
-        metadata: dict[str, str],
-        dtypes: dict[str, str],
-        importance: Mapping[str, Importance] | None,
-    ) -> Iterator[tuple[str | None, int, bytes]]:
+        metadata: Mapping[str, str],
+        topology: bytes | None,
+        attachments: Mapping[str, bytes],
+    ) -> None:
+        """Write all that precedes the tensors."""
         config = self.config
-        state = SyntaxState()
-        description = describe(_descriptions(tensors, dtypes), kind, metadata)
-        described = config.describe_source and not description.is_trivial()
-        quantization = Quantization(config.density, self._quantization_parameter())
+        topologies = list(carriage.opening(kind, metadata, topology, attachments))
         parameter_set = ModelParameterSet(
-            topology_carriage_flag=described,
-            quantization_methods=QuantizationMethods.NNR_QSU
-            | (QuantizationMethods.NNR_QCB if config.codebook else QuantizationMethods(0)),
-            quantization=quantization,
+            topology_carriage_flag=bool(topologies),
+            quantization_methods=QuantizationMethods.NNR_QSU | QuantizationMethods.NNR_QCB,
+            quantization=self._quantization,
+            topology_indexed_reference_flag=carriage.reference_list is not None,
             parent_signalling_enabled_flag=config.incremental,
         )
-        opening: list[AnyUnit] = [StartUnit(general_profile_idc=config.general_profile_idc), parameter_set]
-        if described:
-            opening.append(description.to_unit())
-        for unit in opening:
-            yield None, 0, build_unit(unit, state)
-            state = state.after(unit)
+        writer.write_unit(StartUnit(general_profile_idc=config.general_profile_idc))
+        writer.write_unit(parameter_set)
+        for unit in topologies:
+            writer.write_unit(unit)
 
-        def jobs() -> Iterator[TensorJob]:
-            for name in tensors:
-                value = tensors[name]
-                array = value if isinstance(value, Block) else _widened(_as_array(name, value))
-                if array.size:
-                    yield self._job(name, array, quantization, importance_of(name, array.shape, importance))
-                # Few tensors are in flight; this loop must not hold one more.
-                del array, value
-
-        for ticket, encoded in self._encoded(jobs()):
-            if self._is_left_out(ticket, encoded):
+    def _jobs(
+        self,
+        carriage: Carriage,
+        pending: PendingUpdate | None,
+        importance: Mapping[str, Importance] | None,
+    ) -> Iterator[TensorJob | CarriedTensor]:
+        for name, (tag, shape) in carriage.described.items():
+            value = carriage.tensors[name]
+            if isinstance(value, Block):
+                yield self._job(name, value, pending, importance_of(name, value.shape, importance))
                 continue
-            if config.incremental and encoded.levels is not None:
-                self._updates.remember(encoded.unit.header, encoded.unit.payload, [encoded.levels])
-                self._depths[ticket.name] = self._depths.get(ticket.name, 0) + 1
-            yield ticket.name, ticket.n_elements, _built(ticket.name, encoded, state)
-            state = state.after(encoded.unit)
+            array = as_codec_array(name, value, tag)
+            if must_be_carried(array, tag) or _stays_as_stored(self.config, name, array, tag):
+                if array.size or self.config.describe_source:
+                    yield CarriedTensor(name, array, tag, shape)
+            else:
+                yield self._job(name, array, pending, importance_of(name, array.shape, importance))
+            # Few tensors are in flight; this loop must not hold one more.
+            del array, value
+
+    @property
+    def _quantization(self) -> Quantization:
+        return Quantization(self.config.density, self._quantization_parameter())
 
     def _quantization_parameter(self) -> int:
-        # Each tensor's qp_value reaches 2**(5 + density) either side, which is enough around 0 unless a QP is far out.
-        half = 1 << (5 + self.config.density)
-        wanted = [qp for qp in (self.config.qp, self.config.qp_1d) if qp is not None]
-        return 0 if all(-half <= qp < half for qp in wanted) else wanted[0]
+        # Each tensor's qp_value reaches 32 octaves either side of this. Steps that hold small values exactly go down to 2**-48.
+        config, half = self.config, 1 << (5 + self.config.density)
+        explicit = [qp for qp in (config.qp, config.qp_1d) if qp is not None]
+        for base in (-_OCTAVES_BELOW_ONE * (1 << config.density), 0):
+            if all(-half <= qp - base < half for qp in (*explicit, *(qp for _, qp in config.qp_by_name))):
+                return base
+        return explicit[0] if explicit else 0
 
     def _job(
-        self, name: str, array: NDArray[Any] | Block, quantization: Quantization, given: TensorImportance
+        self,
+        name: str,
+        array: NDArray[Any] | Block,
+        pending: PendingUpdate | None,
+        importance: TensorImportance,
     ) -> TensorJob:
-        weighing = (given.by_weight, given.curvature, given.worth)
-        if not self.config.incremental:
-            return TensorJob(name, array, self.config, quantization, DataUnitHeader(), None, None, *weighing)
-        parameter_id = self._parameter_ids.setdefault(name, len(self._parameter_ids))
-        depth = self._depths.get(name, 0) + 1
-        node = NodeId(self.config.device_id, parameter_id, depth)
-        # The peer's first update has depth 1 and names its parent, the model both sides have at depth 0; its decoder wants that.
-        parent = ParentNode(ParentNodeIdType.ICNN_NDU_ID, device_id=self.config.device_id)
-        header = DataUnitHeader(node_id=node)
-        found = self._updates.predecessors(replace(header, parent=parent))
-        before = found[0] if found is not None and found[0].levels.size == array.size else None
-        return TensorJob(name, array, self.config, quantization, header, before, parent, *weighing)
+        weighting = (importance.by_weight, importance.curvature, importance.worth)
+        quantization = self._quantization
+        if pending is None:
+            # A decoder that skips the patch would take zeros for the tensor's own.
+            can_patch = self.config.describe_source and not self.config.peer_compatible
+            return TensorJob(
+                name, array, self.config, quantization, DataUnitHeader(), None, None, *weighting, can_patch
+            )
+        start = pending.start(name, array.shape)
+        return TensorJob(
+            name, array, self.config, quantization, start.header, start.predecessor, start.parent, *weighting
+        )
 
     def _is_left_out(self, ticket: _Ticket, encoded: EncodedTensor) -> bool:
         return (
@@ -217,19 +243,24 @@ class Encoder:
             and not encoded.levels.any()
         )
 
-    def _encoded(self, jobs: Iterator[TensorJob]) -> Iterator[tuple[_Ticket, EncodedTensor]]:
+    def _encoded(
+        self, jobs: Iterator[TensorJob | CarriedTensor]
+    ) -> Iterator[tuple[_Ticket, EncodedTensor | CarriedTensor]]:
+        """Encode tensors, here or elsewhere, and pass carried ones through in their turn."""
         ticketed = _ticketed(jobs)
         if self._executor is not None:
             executor = self._executor
             yield from in_order(
-                lambda job: executor.submit(encode_without_levels, job), ticketed, self._threads
+                _unless_carried(lambda job: executor.submit(encode_without_levels, job)),
+                ticketed,
+                self._threads,
             )
         elif self._threads > 1:
             with EncodingThreads(self._threads) as threads:
-                yield from in_order(threads.submit, ticketed, self._threads)
+                yield from in_order(_unless_carried(threads.submit), ticketed, self._threads)
         else:
             for ticket, _, job in ticketed:
-                yield ticket, encode_without_levels(job)
+                yield ticket, job if isinstance(job, CarriedTensor) else encode_without_levels(job)
                 del job
 
 
@@ -242,76 +273,60 @@ class _Ticket:
     is_update: bool
 
     @classmethod
-    def of(cls, job: TensorJob) -> _Ticket:
-        return cls(job.name, job.array.size, job.predecessor is not None)
+    def of(cls, job: TensorJob | CarriedTensor) -> _Ticket:
+        is_update = isinstance(job, TensorJob) and job.predecessor is not None
+        return cls(job.name, job.array.size, is_update)
 
 
-def _ticketed(jobs: Iterator[TensorJob]) -> Iterator[tuple[_Ticket, int, TensorJob]]:
+@dataclass(frozen=True)
+class _Done:
+    """A job with nothing to do."""
+
+    tensor: CarriedTensor
+
+    def result(self) -> CarriedTensor:
+        return self.tensor
+
+    def cancel(self) -> None:
+        pass
+
+
+def _unless_carried(
+    submit: Callable[[TensorJob], Task[EncodedTensor]],
+) -> Callable[[TensorJob | CarriedTensor], Task[EncodedTensor | CarriedTensor]]:
+    return lambda job: _Done(job) if isinstance(job, CarriedTensor) else submit(job)
+
+
+def _ticketed(
+    jobs: Iterator[TensorJob | CarriedTensor],
+) -> Iterator[tuple[_Ticket, int, TensorJob | CarriedTensor]]:
     for job in jobs:
         yield _Ticket.of(job), job.array.size, job
         # A loop's variable would keep its tensor while the next one is read.
         del job
 
 
-def _built(name: str, encoded: EncodedTensor, state: SyntaxState) -> bytes:
-    try:
-        return build_unit(encoded.unit, state)
-    except NotEncodable as error:
-        error.path = name if error.path is None else f"{name}: {error.path}"
-        raise
+def _check_patterns(config: EncoderConfig, described: Mapping[str, TypeAndShape]) -> None:
+    patterns = [("qp_by_name", pattern) for pattern, _ in config.qp_by_name]
+    patterns += [("exact", pattern) for pattern in config.exact]
+    patterns += [("keep", pattern) for pattern in config.keep]
+    if not patterns or not described:
+        return
+    # Most patterns of a long list are whole names, which need no search.
+    whole = described.keys() | {glob.escape(name) for name in described}
+    for option, pattern in patterns:
+        if pattern not in whole and not fnmatch.filter(described, pattern):
+            raise NotEncodable(f"the pattern {pattern!r} of {option} matches no tensor", path=pattern)
 
 
-def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:
-    if not isinstance(name, str):
-        raise TypeError(f"tensor names are str, not {type(name).__name__}")
-    if "\0" in name:
-        raise NotEncodable("a name with a zero byte cannot be sent", path=repr(name), clause="format 1")
-    if len(name.encode("utf-8", "surrogatepass")) > _MOST_NAME_BYTES:
-        raise NotEncodable(
-            f"decoders refuse names of more than {_MOST_NAME_BYTES} bytes unless told otherwise",
-            path=f"{name[:32]}...",
-            clause="format 1",
-        )
-    array = np.asarray(value)
-    if array.dtype.kind in "OSUMmc" or (array.dtype.kind == "V" and array.dtype.name not in TAG_OF_NAME):
-        raise NotEncodable(f"arrays of {array.dtype} have no place in the format", path=name)
-    return array
-
-
-@cache
-def _tag(dtype: np.dtype[Any]) -> str | None:
-    return TAG_OF_NAME.get(dtype.name)
-
-
-def _descriptions(
-    tensors: Mapping[str, ArrayLike | Block], dtypes: Mapping[str, str]
-) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return data types and shapes, without reading the tensors where the source knows them."""
-    if isinstance(tensors, DescribedTensors):
-        return {
-            name: (dtypes.get(name) or tensors.dtype_of(name), tuple(tensors.shape_of(name)))
-            for name in tensors
-        }
-    return {name: _described(name, tensors, dtypes) for name in tensors}
-
-
-def _described(
-    name: str, tensors: Mapping[str, ArrayLike | Block], dtypes: Mapping[str, str]
-) -> tuple[str, tuple[int, ...]]:
-    """Return data type and shape of an array."""
-    value = tensors[name]
-    if isinstance(value, Block):
-        return "F32", value.shape
-    array = _as_array(name, value)
-    tag = _tag(array.dtype)
-    if tag is None:
-        raise NotEncodable(f"arrays of {array.dtype} have no place in the format", path=name)
-    return dtypes.get(name) or tag, array.shape
-
-
-def _widened(array: NDArray[Any]) -> NDArray[Any]:
-    # bfloat16 and the 8-bit floats of ml_dtypes are not NumPy's own; float32 holds each of their values.
-    return array.astype(np.float32) if _tag(array.dtype) in ("BF16", "F8_E4M3", "F8_E5M2") else array
+def _stays_as_stored(config: EncoderConfig, name: str, array: NDArray[Any], tag: str) -> bool:
+    """Tell whether the options ask for values that float32 units do not hold as they are stored."""
+    if array.dtype.kind != "f" or tag == "F32":
+        return False
+    if config.is_kept(name):
+        return True
+    with np.errstate(over="ignore", under="ignore"):
+        return config.is_exact(name) and not np.array_equal(array.astype(np.float32), array, equal_nan=True)
 
 
 def encode(
@@ -322,6 +337,8 @@ def encode(
     kind: str = "",
     metadata: Mapping[str, str] | None = None,
     dtypes: Mapping[str, str] | None = None,
+    topology: bytes | None = None,
+    attachments: Mapping[str, bytes] | None = None,
     threads: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -355,6 +372,8 @@ def encode(
         kind=kind,
         metadata=metadata,
         dtypes=dtypes,
+        topology=topology,
+        attachments=attachments,
         progress=progress,
         importance=importance,
     )

@@ -7,14 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from types import TracebackType
 
+from nnr_codec.codec.encode.bounded_quantizer import TensorEncodeTask
 from nnr_codec.codec.encode.tensor_encoder import (
-    BegunTensor,
     begin_tensor,
     encode_without_levels,
     needs_little_python,
 )
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
-from nnr_codec.codec.job_pipeline import Begun
+from nnr_codec.codec.job_pipeline import Task
 from nnr_codec.entropy import Workers
 
 
@@ -43,7 +43,7 @@ class EncodingThreads:
     def _workers(self) -> Workers:
         return Workers(self._threads - 1)
 
-    def submit(self, job: TensorJob) -> Begun[EncodedTensor]:
+    def submit(self, job: TensorJob) -> Task[EncodedTensor]:
         """Begin a tensor. Its result, or its error, comes in its turn."""
         if not needs_little_python(job):
             return self._pool.submit(encode_without_levels, job)
@@ -53,7 +53,7 @@ class EncodingThreads:
         except Exception as error:
             known.set_exception(error)
             return known
-        if isinstance(begun, BegunTensor):
+        if isinstance(begun, TensorEncodeTask):
             return begun
         known.set_result(begun)
         return known

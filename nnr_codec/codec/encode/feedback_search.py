@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Levels of one tensor by error feedback: step, contexts, then the search itself."""
+"""Quantisation of one tensor with error feedback: step, contexts, then the search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.encode.rdo_search import USUAL_SLOPE, Quantised
-from nnr_codec.codec.encode.steps import Aim, nearest_qp
+from nnr_codec.codec.encode.steps import QuantizationTarget, nearest_qp
 from nnr_codec.codec.encode.tensor_job import TensorJob
 from nnr_codec.entropy import TensorCoding, TensorToEncode, rate
 from nnr_codec.errors import NotEncodable
@@ -26,7 +26,7 @@ from nnr_codec.quant import (
 
 _UNARY_LENGTHS = (1, 2, 4, 7, 10, 14, 20, 32)
 _UNSTATED_UNARY_LENGTH = 10
-# Weights that settle unary length and initialisations before the search proper.
+# Weights that decide unary length and initialisations before the search proper.
 _SAMPLE = 1 << 16
 # Survivors for each state, by passes of the effort.
 _SURVIVORS = {1: 1, 2: 2, 3: 4}
@@ -34,12 +34,16 @@ _UNIFORM_SURVIVORS = 8
 
 
 def can_feed_back(job: TensorJob, header: DataUnitHeader) -> bool:
-    """Tell whether the format's options in use leave the rows whole and the tensor on its own."""
+    """Tell whether error feedback applies: whole rows in scan order, and no predecessor."""
     return header.scan_order == 0 and job.predecessor is None and len(job.array.shape) > 1
 
 
 def quantize_with_curvature(
-    job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], aim: Aim, curvature: Curvature
+    job: TensorJob,
+    header: DataUnitHeader,
+    weights: NDArray[np.float32],
+    target: QuantizationTarget,
+    curvature: Curvature,
 ) -> Quantised:
     """Return levels of one tensor.
 
@@ -50,8 +54,8 @@ def quantize_with_curvature(
         With payload type, dimensions and `dq_flag`.
     weights : float32[n], C order
         Finite.
-    aim : Aim
-        An error is met in the curvature's own measure: where feedback makes up for much, the step grows.
+    target : QuantizationTarget
+        An error is met in the curvature's measure: where feedback compensates much, the step grows.
 
     Raises
     ------
@@ -61,10 +65,10 @@ def quantize_with_curvature(
     curvature = _factored(curvature).normalised()
     mse = DEPENDENT_MSE if header.dq_flag else UNIFORM_MSE
     density = job.quantization.qp_density
-    qp = aim.qp
-    if aim.error is not None:
-        gain = math.sqrt(curvature.worth(feedback=False) / curvature.worth())
-        qp = nearest_qp(aim.error * gain / math.sqrt(mse), density)
+    qp = target.qp
+    if target.error is not None:
+        gain = math.sqrt(curvature.mean_weight(feedback=False) / curvature.mean_weight())
+        qp = nearest_qp(target.error * gain / math.sqrt(mse), density)
     step = step_size(qp, density)
     slope = USUAL_SLOPE * job.config.lambda_scale * matched_lambda(mse)
     passes = max(job.config.preset.passes, 1)
@@ -86,10 +90,10 @@ def quantize_with_curvature(
     sample_rows = None if curvature.row_weights is None else curvature.row_weights[:rows]
     sample_curvature = curvature.of_rows(sample_rows).normalised()
     coding, levels = search(sample, None, job.config.unary_length or _UNSTATED_UNARY_LENGTH, sample_curvature)
-    if aim.error is not None:
-        # The closed form above holds at high rate; what bits were saved on shows in the sample.
-        found = _weighed_error(sample, step, levels, sample_curvature)
-        qp = nearest_qp(step * min(max(aim.error / max(found, 1e-30), 0.5), 2.0), density)
+    if target.error is not None:
+        # The closed form above holds at high rate only; the sample shows the error that the search leaves.
+        sample_error = _weighted_error(sample, step, levels, sample_curvature)
+        qp = nearest_qp(step * min(max(target.error / max(sample_error, 1e-30), 0.5), 2.0), density)
         step = step_size(qp, density)
     length = job.config.unary_length
     if length is None:
@@ -109,7 +113,7 @@ def quantize_with_curvature(
 
 
 def _factored(curvature: Curvature) -> Curvature:
-    """Return a curvature whose factor is there."""
+    """Return a curvature after computing its factor, which stays with it."""
     try:
         curvature.factor  # noqa: B018  # kept with the curvature
     except ValueError as error:
@@ -117,9 +121,9 @@ def _factored(curvature: Curvature) -> Curvature:
     return curvature
 
 
-def _weighed_error(
+def _weighted_error(
     weights: NDArray[np.float32], step: float, levels: NDArray[np.int32], curvature: Curvature
 ) -> float:
-    """Return the root mean square error that would be as bad were errors not made up for."""
+    """Return the root mean square error that would have the same loss without feedback."""
     error = weights - np.float32(step) * levels.astype(np.float32)
-    return math.sqrt(curvature.loss(error) / (weights.size * curvature.worth(feedback=False)))
+    return math.sqrt(curvature.loss(error) / (weights.size * curvature.mean_weight(feedback=False)))

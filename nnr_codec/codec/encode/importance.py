@@ -99,7 +99,7 @@ def _check_curvature(name: str, shape: tuple[int, ...], curvature: Curvature) ->
         )
 
 
-def mean_worth(given: Importance) -> float:
+def mean_weight(given: Importance) -> float:
     """Return the mean worth of a weight's squared error, at the scale in which the importance was given.
 
     Raises
@@ -108,7 +108,7 @@ def mean_worth(given: Importance) -> float:
         It is negative or not finite.
     """
     if isinstance(given, Curvature):
-        return given.worth()
+        return given.mean_weight()
     values = _checked_values(given)
     largest = float(values.max(initial=0.0))
     return largest * float(np.mean(values / largest)) if largest > 0 else 0.0

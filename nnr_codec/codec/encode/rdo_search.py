@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Levels and coding choices of one tensor, by what they cost.
+"""Rate-distortion optimised search for the levels and coding choices of one tensor.
 
-A sample of the tensor settles what must be known before quantisation: the unary length, the initialisations of the
-contexts, what a bit is worth, and the step when an error was asked for. Whole passes follow, each starting from what the
-one before showed.
+A sample of the tensor decides what quantisation needs beforehand: the unary length, the initialisations of the contexts,
+lambda, and the step when an error is the target. Passes over the whole tensor follow, each with the statistics of the one
+before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.encode.effort import Effort
-from nnr_codec.codec.encode.steps import Aim, nearest_qp, root_mean_square, usual_qp
+from nnr_codec.codec.encode.steps import QuantizationTarget, nearest_qp, root_mean_square, usual_qp
 from nnr_codec.codec.encode.tensor_job import TensorJob
 from nnr_codec.entropy import TensorCoding, TensorToEncode, encode_payload, rate
 from nnr_codec.model import DataUnitHeader, ParentNode
@@ -25,41 +25,44 @@ from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, matched_lambda, quantize
 
 # The default length, which a header need not state.
 _UNSTATED_UNARY_LENGTH = 10
-# Pieces a sample is taken in, far enough apart to see all of a tensor.
+# Pieces of a sample, spread over the tensor.
 _SAMPLE_PIECES = 8
 _SMALLEST_SAMPLE = 1 << 11
-# What a bit is worth at `lambda_scale` 1, in units of the bound's slope at high rate. One number serves all rates: measured
-# from 0.2 to 6 bits a weight the best lies between 0.7 and 1.1 and its neighbourhood is flat. A slope tied to the error a
-# pass leaves would feed on itself.
+# Lambda at `lambda_scale` 1, in units of the bound's slope at high rate. One number serves all rates: measured from 0.2 to 6
+# bits a weight, the optimum lies between 0.7 and 1.1 and is flat. A slope tied to the error of a pass would not converge.
 USUAL_SLOPE = 0.94
-# The error asked for counts as met within this share, a step of QP at density 6.
+# Tolerance of the target error, relative: a step of QP at density 6.
 _TOLERANCE = 0.012
 _MAX_SETTLING_ROUNDS = 6
 _MAX_CORRECTIONS = 3
-# Below this size a step is only ever made finer than the usual error per step says.
+# Below this size a step is never made coarser than the usual error per step says.
 _FEW = 64
-# Errors beyond this multiple of what was asked for are a failure to settle.
+# Errors beyond this multiple of the target mean that the search did not converge.
 _MOST_EXCESS = 1.05
 # What the sign contexts after a negative and a positive value start from where most values are not 0 and signs are even.
 # An even chance costs least in a context that stays just above even, where the tables are finer than just below. A search that
-# starts there keeps it there, while levels found without it do not ask for it: measured from 2.5 to 7 bits a weight it saves
-# 0.002 to 0.004.
+# starts there keeps it there, while levels from a search without it do not ask for it: measured from 2.5 to 7 bits a weight
+# it saves 0.002 to 0.004.
 _SLOW_STARTS = (7, 8)
 _STEADY_SIGNS = (8, 8)
 
 
 @dataclass(frozen=True)
 class Quantised:
-    """Levels, and the header fields and quantisation parameter that go with them."""
+    """Levels with their header fields and quantisation parameter."""
 
     header: DataUnitHeader
     levels: NDArray[np.int32]
     qp: int
 
 
+#: Weights up to which scalar quantisation alone is tried: half the time for 1 to 2 % of the bytes, names included.
+_TINY = 64
+
+
 @dataclass
 class _State:
-    """What is settled so far."""
+    """Choices so far."""
 
     qp: int
     slope: float  # lambda, in squared steps
@@ -70,7 +73,7 @@ class _State:
 
 
 class RdoSearch:
-    """The search for one tensor.
+    """Search for the levels of one tensor.
 
     Parameters
     ----------
@@ -79,15 +82,26 @@ class RdoSearch:
         With payload type, dimensions and scan order.
     weights : float32[n], C order
         Finite, not all zero.
-    aim : Aim
+    target : QuantizationTarget
         The quantisation parameter, or the error, asked for.
     effort : Effort
     """
 
     def __init__(
-        self, job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], aim: Aim, effort: Effort
+        self,
+        job: TensorJob,
+        header: DataUnitHeader,
+        weights: NDArray[np.float32],
+        target: QuantizationTarget,
+        effort: Effort,
     ) -> None:
-        self._job, self._header, self._weights, self._aim, self._effort = job, header, weights, aim, effort
+        self._job, self._header, self._weights, self._target, self._effort = (
+            job,
+            header,
+            weights,
+            target,
+            effort,
+        )
         self._density = job.quantization.qp_density
         self._importance = (
             None if job.importance is None else np.require(job.importance, np.float32, ["C", "A"]).reshape(-1)
@@ -97,20 +111,22 @@ class RdoSearch:
         self._sample_importance = None if self._importance is None else sample_of(self._importance, size)
 
     def run(self) -> Quantised:
-        """Return the cheapest levels found."""
+        """Return the cheapest levels of all searches."""
         config, effort = self._job.config, self._effort
-        # At a given step the slope is given too: what a bit is worth must be the same in all of a model's tensors.
-        slopes = effort.slopes if self._aim.error is not None else (1.0,)
+        # With explicit steps lambda is fixed: the price of a bit must be the same in all of a model's tensors.
+        slopes = effort.slopes if self._target.error is not None else (1.0,)
         tries = [(config.dependent, slope) for slope in slopes]
-        if self._weights.size <= effort.small and self._aim.error is not None and config.dependent:
+        if self._weights.size <= effort.small and self._target.error is not None and config.dependent:
             tries.append((False, 1.0))
-        found = (pair for choice in tries for pair in self._search(*choice))
+        if len(tries) == 2 and self._weights.size <= _TINY:
+            tries.pop(0)
+        results = (pair for choice in tries for pair in self._search(*choice))
         if len(tries) * effort.passes == 1:
-            return next(found)[0]
-        return min((self._priced(*pair) for pair in found), key=lambda choice: choice[0])[1]
+            return next(results)[0]
+        return min((self._priced(*pair) for pair in results), key=lambda choice: choice[0])[1]
 
     def _search(self, dependent: bool, slope: float) -> Iterator[tuple[Quantised, _State]]:
-        """Search with one quantiser and one share of the usual slope; give what each pass finds, as a later one may be worse."""
+        """Search with one quantiser and one multiple of the usual lambda; yield the result of each pass."""
         header = replace(self._header, dq_flag=dependent, cabac_unary_length=_UNSTATED_UNARY_LENGTH)
         state, levels = self._settle(header, slope * USUAL_SLOPE * self._job.config.lambda_scale)
         for number in range(self._effort.passes):
@@ -129,13 +145,13 @@ class RdoSearch:
                 self._learn_contexts(header, levels, state, sampled=False)
 
     def _settle(self, header: DataUnitHeader, slope: float) -> tuple[_State, NDArray[np.int32] | None]:
-        """Learn from a sample, at the step asked for or closing in on the error asked for.
+        """Choose unary length and initialisations from a sample, at the target step or while converging to the target error.
 
-        Returns also the levels of the whole tensor where the last round has made them.
+        Returns also the levels of the whole tensor where the last round quantised all of it.
         """
         slope *= matched_lambda(DEPENDENT_MSE if header.dq_flag else UNIFORM_MSE)
-        state = _State(usual_qp(self._aim, header.dq_flag, self._density), slope)
-        if self._aim.error is None:
+        state = _State(usual_qp(self._target, header.dq_flag, self._density), slope)
+        if self._target.error is None:
             self._learn_contexts(header, self._quantize_sample(header, state), state, sampled=True)
             return state, None
         for number in range(_MAX_SETTLING_ROUNDS):
@@ -152,7 +168,7 @@ class RdoSearch:
     def _learn_contexts(
         self, header: DataUnitHeader, levels: NDArray[np.int32], state: _State, sampled: bool
     ) -> None:
-        """Take unary length, initialisations and use of earlier updates from levels."""
+        """Choose unary length, initialisations and use of earlier updates by their cost for these levels."""
         dependent = header.dq_flag
         fixed = self._job.config.unary_length
         candidates = self._effort.unary_lengths if fixed is None else (fixed,)
@@ -222,54 +238,54 @@ class RdoSearch:
         )
 
     def _better_qp(self, weights: NDArray[np.float32], levels: NDArray[np.int32], qp: int) -> int:
-        """Return the QP that should leave the error asked for, by what this one left; the same when that is met."""
-        if self._aim.error is None:
+        """Return the QP that should meet the target error, by the error of this one; the same when that meets it."""
+        if self._target.error is None:
             return qp
         step = step_size(qp, self._density)
         importance = self._sample_importance if weights is self._sample else self._importance
-        ratio = self._aim.error / max(_error(weights, levels, step, importance), sys.float_info.min)
+        ratio = self._target.error / max(_error(weights, levels, step, importance), sys.float_info.min)
         if abs(math.log(ratio)) <= _TOLERANCE:
             return qp
         # A few weights may happen to lie on levels: their error says little about the step.
         most = 4.0 if weights.size > _FEW else 1.0
         return nearest_qp(step * min(max(ratio, 0.25), most), self._density)
 
-    def _priced(self, found: Quantised, state: _State) -> tuple[float, Quantised]:
-        """Return what levels cost, at the error asked for or with the error counted in, and the levels."""
-        levels = found.levels
+    def _priced(self, result: Quantised, state: _State) -> tuple[float, Quantised]:
+        """Return the cost of levels, at the target error or with the error counted in, and the levels."""
+        levels = result.levels
         small = levels.size <= self._effort.small
         lengths = [state.unary_length]
         if small and self._job.config.unary_length is None:
             lengths = sorted({1, 4, _UNSTATED_UNARY_LENGTH, state.unary_length})
         sized = []
         for length in lengths:
-            header = _stating(found.header, length, state.parent or self._job.flexible_parent)
+            header = _stating(result.header, length, state.parent or self._job.flexible_parent)
             tensor = self._job.tensor_to_encode(header, levels, 0, state.history)
             bits = 8.0 * len(encode_payload([tensor]).payload) if small else rate.estimate(tensor).total
             sized.append((bits + (0 if length == _UNSTATED_UNARY_LENGTH else 8), length))
         bits, length = min(sized)
-        header = _stating(found.header, length, found.header.parent)
-        step = step_size(found.qp, self._density)
+        header = _stating(result.header, length, result.header.parent)
+        step = step_size(result.qp, self._density)
         error = _error(self._weights, levels, step, self._importance)
-        if self._aim.error is not None:
+        if self._target.error is not None:
             # Errors differ a little between candidates: by the bound's slope, 1 bit a weight is a factor of 2.
             # An error far below is luck, which a tensor of few weights may have, and buys nothing.
-            bits += levels.size * math.log2(max(error, 0.9 * self._aim.error) / self._aim.error)
-            bits += 1e9 if error > _MOST_EXCESS * self._aim.error else 0
+            bits += levels.size * math.log2(max(error, 0.9 * self._target.error) / self._target.error)
+            bits += 1e9 if error > _MOST_EXCESS * self._target.error else 0
         else:
             bits += levels.size * (error / step) ** 2 / state.slope
-        return bits, Quantised(header, levels, found.qp)
+        return bits, Quantised(header, levels, result.qp)
 
 
 def _stating(header: DataUnitHeader, unary_length: int, parent: ParentNode | None) -> DataUnitHeader:
-    """Return a header with these fields; the same where it has them, as a copy takes as long as searching a few weights."""
+    """Return a header with these fields; the same object where it has them, which saves a slow copy."""
     if header.cabac_unary_length == unary_length and header.parent == parent:
         return header
     return replace(header, cabac_unary_length=unary_length, parent=parent)
 
 
 def _with_steady_signs(initialisations: bytes, tensor: TensorToEncode) -> bytes:
-    """Return initialisations that keep sign contexts where signs cost least.
+    """Return initialisations whose sign contexts stay where even signs cost least.
 
     Clause: format 5.2, 5.3
     """
@@ -298,7 +314,7 @@ def _error(
 
 
 def sample_of(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Return about `size` values, in pieces from all over; all of them when there are few."""
+    """Return about `size` values in pieces spread over the tensor; all of them when there are few."""
     if values.size <= 3 * size // 2:
         return values
     piece = size // _SAMPLE_PIECES

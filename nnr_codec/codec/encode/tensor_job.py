@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one tensor's encoding starts from and ends with."""
+"""Input and result of one tensor's encoding."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnr_codec.codec.decode.unit_decoder import tensor_coding
 from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.stream.tensor_patch import TensorPatch
 from nnr_codec.codec.stream.update_tree import Predecessor
 from nnr_codec.entropy import TensorCoding, TensorToEncode
 from nnr_codec.model import DataUnit, DataUnitHeader, ParentNode, Quantization
@@ -21,7 +22,7 @@ from nnr_codec.transform import Block
 
 @dataclass(frozen=True)
 class TensorJob:
-    """A tensor and all that decides how it is coded; can be pickled."""
+    """A tensor and everything that decides how it is coded; can be pickled."""
 
     name: str
     array: NDArray[Any] | Block
@@ -37,9 +38,10 @@ class TensorJob:
     )
     curvature: Curvature | None = None  # for error feedback
     worth: float = 1.0  # of the whole tensor's squared error, against other tensors
+    can_patch: bool = False  # whether the stream carries patches
 
     def coding(self, header: DataUnitHeader) -> TensorCoding:
-        """Return how the entropy coder sees this tensor under a header."""
+        """Return the entropy coder's view of this tensor under a header."""
         planned = PlannedTensor(Role.WEIGHT, 0, header.tensor_dimensions or (1,), True, header.codebook)
         return tensor_coding(header, planned, self.config.general_profile_idc, self.quantization)
 
@@ -72,7 +74,17 @@ class TensorJob:
 
 @dataclass(frozen=True)
 class EncodedTensor:
-    """A data unit ready for the stream, and its levels (flat) for the updates that follow; None when it is raw."""
+    """A data unit ready for the stream.
+
+    Attributes
+    ----------
+    unit : DataUnit
+    levels : int32[n] or None
+        For the updates that follow; None when the unit is raw.
+    patch : TensorPatch or None
+        Elements to carry beside the unit, which has zeros in their places.
+    """
 
     unit: DataUnit
     levels: NDArray[np.int32] | None
+    patch: TensorPatch | None = None

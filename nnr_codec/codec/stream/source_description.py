@@ -1,42 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a source's tensors were before they became float32 and int32, carried beside them in the stream.
+"""Description of the model file that a stream was made from.
 
-The format knows float32 values and 32-bit integers. Everything else a model file has to say - half precision, scalars,
-empty tensors, free-form metadata - goes as JSON into a topology unit of unrecognised format, which a conforming decoder
-ignores and the peer skips (it takes unknown unit types for errors). The content is an object, or, where names repeat so that
-it is shorter, a text: the same object deflated, in base 85, because the peer reads every topology as UTF-8.
+The format knows float32 values and 32-bit integers. The kind of file, its metadata, and the tensors' data types go as one JSON
+object into a topology unit of unrecognised format, which other conforming decoders ignore. The unit stays small whatever the
+model: types are a few rules on names (`type_rules`), and long metadata travel in carrier units. Empty tensors, and tensors
+without arithmetic, are carried with their own type and shape and need no description.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import math
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
-from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream
+from nnr_codec.codec.stream.carrier import CarriedKind, carrier_units
+from nnr_codec.codec.stream.type_rules import TypeRules, as_text
+from nnr_codec.errors import MalformedBitstream, NotEncodable
 from nnr_codec.model import DataUnitHeader, Limits, PayloadType, TopologyStorageFormat, TopologyUnit
 from nnr_codec.model.data_types import OUTPUT_FORMATS
-from nnr_codec.syntax import inflate
-
-T = TypeVar("T")
-
-_LARGEST_STRIDES = 1 << 48
-#: Dimensions of an empty tensor: fewer than any NumPy takes.
-_MOST_DIMENSIONS = 32
 
 _KEY = "nnr_codec.source"
-
-# Data types in safetensors' spelling; what a tensor is when nothing is said of it.
-_PLAIN = {"F32", "I32"}
+_START = f'{{"{_KEY}":'.encode()
+#: A metadata value of more characters is carried.
+_LONG_VALUE = 1 << 12
+#: A description of more bytes is carried, deflated.
+_LONG_DESCRIPTION = 1 << 15
+_MAX_BYTES = Limits().max_topology_bytes or 0
 
 
 @dataclass
 class SourceDescription:
-    """The part of a model that the standard has no place for.
+    """The part of a model file that the standard has no place for.
 
     Attributes
     ----------
@@ -44,177 +38,156 @@ class SourceDescription:
         "safetensors", "npz", "pytorch", "onnx", or "" for arrays from memory.
     metadata : dict of str to str
         The file's own.
-    dtypes : dict of str to str
-        Tensor name to data type in safetensors' spelling, where it is neither F32 nor I32.
-    scalars : dict of str to None
-        Tensors of no dimensions, sent with one: a set that keeps its order.
-    empty : dict of str to (dtype, shape)
-        Tensors without elements, which no data unit can hold.
-    order : list of str
-        Names in the source's order, when empty tensors interrupt that of the units.
+    dtypes : TypeRules
+        Mapping of tensor name to data type in safetensors' spelling, where it is neither F32 nor I32; knows scalars too.
     """
 
     kind: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
-    dtypes: dict[str, str] = field(default_factory=dict)
-    scalars: dict[str, None] = field(default_factory=dict)
-    empty: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)
+    dtypes: TypeRules = field(default_factory=TypeRules)
+    _awaited: set[str] = field(default_factory=set, repr=False, compare=False)
 
     def is_trivial(self) -> bool:
-        """Whether there is nothing to say."""
-        return not (self.kind or self.metadata or self.dtypes or self.scalars or self.empty)
+        """Return True when there is nothing to describe."""
+        return not (self.kind or self.metadata) and self.dtypes.is_trivial()
 
-    def to_unit(self) -> TopologyUnit:
-        """Return the topology unit that carries this."""
-        by_dtype: dict[str, list[str]] = {}
-        for name, dtype in self.dtypes.items():
-            by_dtype.setdefault(dtype, []).append(name)
-        content: dict[str, object] = {}
-        for key, value in (
-            ("kind", self.kind),
-            ("metadata", self.metadata),
-            ("dtypes", by_dtype),
-            ("scalars", list(self.scalars)),
-            ("empty", {name: [dtype, *shape] for name, (dtype, shape) in self.empty.items()}),
-            ("order", self.order if self.empty else []),
-        ):
-            if value:
-                content[key] = value
-        text = min((_as_json(content), _as_json(_packed(content))), key=len)
-        return TopologyUnit(storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=text.encode())
+    def to_units(self, *, text_form: bool = False) -> Iterator[TopologyUnit]:
+        """Yield the units that hold this: the description, and carriers for long metadata.
+
+        Raises
+        ------
+        NotEncodable
+            The description is larger than a decoder reads at its default limits.
+        """
+        carried = {key for key, value in self.metadata.items() if _is_carried(key, value)}
+        short = {key: None if key in carried else value for key, value in self.metadata.items()}
+        content: dict[str, object] = {"kind": self.kind} if self.kind else {}
+        if short:
+            content["metadata"] = short
+        content |= self.dtypes.to_json()
+        text = json.dumps({_KEY: content}, separators=(",", ":")).encode()
+        if len(text) > _MAX_BYTES:
+            raise NotEncodable(
+                f"the description of the source has {len(text)} bytes, and a decoder reads {_MAX_BYTES} at its default limits: "
+                f"{len(short)} metadata entries, {len(self.dtypes.names)} tensors of exceptional types",
+                path="metadata" if len(json.dumps(short)) > len(text) // 2 else "dtypes",
+            )
+        if len(text) > _LONG_DESCRIPTION:
+            yield from carrier_units(CarriedKind.DESCRIPTION, "", text, as_text=text_form)
+        else:
+            yield TopologyUnit(storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=text)
+        for key in self.metadata:
+            if key in carried:
+                octets = self.metadata[key].encode("utf-8", "surrogatepass")
+                yield from carrier_units(CarriedKind.METADATA, key, octets, as_text=text_form)
 
     @classmethod
     def from_unit(
-        cls,
-        unit: TopologyUnit,
-        *,
-        limits: Limits | None = None,
-        path: str | None = None,
-        bit_offset: int | None = None,
+        cls, unit: TopologyUnit, *, path: str | None = None, bit_offset: int | None = None
     ) -> SourceDescription | None:
-        """Return the description in a topology unit, or None when it carries something else.
+        """Return the description in a topology unit, or None when it holds something else.
 
         Raises
         ------
         MalformedBitstream
             It starts like a description and is none.
-        LimitExceeded
-            It inflates to more than ``max_topology_bytes``.
         """
-        text = bytes(unit.topology_data)
-        if unit.storage_format != TopologyStorageFormat.NNR_TPL_UNREC or not text.startswith(
-            f'{{"{_KEY}":'.encode()
+        if unit.storage_format != TopologyStorageFormat.NNR_TPL_UNREC or not unit.topology_data.startswith(
+            _START
         ):
             return None
+        return cls.from_text(
+            bytes(unit.topology_data),
+            path=None if path is None else f"{path}.topology_data",
+            bit_offset=bit_offset,
+        )
+
+    @classmethod
+    def from_text(
+        cls, text: bytes, *, path: str | None = None, bit_offset: int | None = None
+    ) -> SourceDescription:
+        """Return the description in JSON text.
+
+        Raises
+        ------
+        MalformedBitstream
+            It is no description.
+        """
         try:
             content = json.loads(text)[_KEY]
-            if isinstance(content, str):
-                content = _unpacked(content, limits or Limits())
+            if not isinstance(content, dict):
+                raise TypeError(f"a {type(content).__name__} is no object")
+            metadata = content.get("metadata", {})
+            awaited = {as_text(key) for key, value in metadata.items() if value is None}
             return cls(
-                kind=_text(content.get("kind", "")),
-                metadata={_text(k): _text(v) for k, v in content.get("metadata", {}).items()},
-                dtypes={_text(n): _text(d) for d, names in content.get("dtypes", {}).items() for n in names},
-                scalars=dict.fromkeys(_text(n) for n in content.get("scalars", [])),
-                empty={
-                    _text(n): (_text(d), _empty_shape(shape))
-                    for n, (d, *shape) in content.get("empty", {}).items()
+                kind=as_text(content.get("kind", "")),
+                metadata={
+                    as_text(key): "" if value is None else as_text(value) for key, value in metadata.items()
                 },
-                order=[_text(n) for n in content.get("order", [])],
+                dtypes=TypeRules.from_json(content),
+                _awaited=awaited,
             )
-        except (BitstreamError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-            wrong = LimitExceeded if isinstance(error, LimitExceeded) else MalformedBitstream
-            raise wrong(
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            raise MalformedBitstream(
                 f"the source description cannot be read: {error}",
-                path=None if path is None else f"{path}.topology_data",
+                path=path,
                 bit_offset=bit_offset,
                 element="topology_data",
                 clause="format 2",
             ) from error
 
+    def add_metadata(self, key: str, value: str) -> None:
+        """Complete an entry whose value is carried.
 
-def _as_json(content: object) -> str:
-    return json.dumps({_KEY: content}, separators=(",", ":"))
+        Raises
+        ------
+        MalformedBitstream
+            The description announces no such value.
+        """
+        if key not in self._awaited:
+            raise MalformedBitstream(
+                f"the source description announces no carried metadata {key[:64]!r}",
+                element="topology_data",
+            )
+        self._awaited.remove(key)
+        self.metadata[key] = value
+
+    def check_complete(self, path: str, bit_offset: int) -> None:
+        """Check that no announced metadata is missing.
+
+        Raises
+        ------
+        MalformedBitstream
+        """
+        if self._awaited:
+            raise MalformedBitstream(
+                f"the carried metadata {min(self._awaited)[:64]!r} is missing",
+                path=path,
+                bit_offset=bit_offset,
+                element="topology_data",
+            )
 
 
-def _packed(content: object) -> str:
-    text = json.dumps(content, separators=(",", ":"))
-    return base64.b85encode(zlib.compress(text.encode(), 9)).decode()
-
-
-def _unpacked(text: str, limits: Limits) -> dict[str, Any]:
-    content = json.loads(inflate(base64.b85decode(text), limits, "topology_data"))
-    if not isinstance(content, dict):
-        raise TypeError("it is no object")
-    return content
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"a {type(value).__name__} is not a text")
-    return value
-
-
-def _empty_shape(shape: list[object]) -> tuple[int, ...]:
-    # Counted first: what follows takes time that grows with the square of the length.
-    if len(shape) > _MOST_DIMENSIONS:
-        raise ValueError(f"an empty tensor of {len(shape)} dimensions")
-    extents = tuple(extent for extent in shape if type(extent) is int and 0 <= extent < 1 << 31)
-    # NumPy takes no shape whose strides would overflow, though there be nothing in it.
-    strides = math.prod(extent or 1 for extent in extents)
-    if len(extents) != len(shape) or 0 not in extents or strides > _LARGEST_STRIDES:
-        raise ValueError(f"{shape!r} is not the shape of an empty tensor")
-    return extents
+def _is_carried(key: str, value: str) -> bool:
+    # The key becomes the name of a carried item, which is bounded like a tensor's.
+    return (
+        len(value) > _LONG_VALUE and len(key.encode("utf-8", "replace")) <= _LONG_VALUE and key.isprintable()
+    )
 
 
 def describe(
-    names: Mapping[str, tuple[str, tuple[int, ...]]], kind: str, metadata: Mapping[str, str]
+    tensors: Mapping[str, tuple[str, tuple[int, ...]]], kind: str, metadata: Mapping[str, str]
 ) -> SourceDescription:
-    """Return the description of tensors given as name to (dtype, shape)."""
-    description = SourceDescription(kind=kind, metadata=dict(metadata), order=list(names))
-    for name, (dtype, shape) in names.items():
-        if 0 in shape:
-            description.empty[name] = (dtype, shape)
-            continue
-        if dtype not in _PLAIN:
-            description.dtypes[name] = dtype
-        if shape == ():
-            description.scalars[name] = None
-    return description
+    """Return the description of tensors given as name to (data type, shape).
 
-
-def in_source_order(
-    coded: Iterable[tuple[str, T]], description: SourceDescription, empty: Mapping[str, T]
-) -> Iterator[tuple[str, T]]:
-    """Yield what is in the units, and the empty tensors, which are in none, where the source had them.
-
-    Parameters
-    ----------
-    coded : iterable of (name, anything)
-        In the order of the units.
-    description : SourceDescription
-    empty : mapping of name to anything
-        The empty tensors that are wanted.
+    Empty tensors have their type in their carriers and take no rule.
     """
-    order = iter(description.order)
-    known = frozenset(description.order)
-    for name, value in coded:
-        if name in known:
-            for earlier in order:
-                if earlier == name:
-                    break
-                if earlier in empty:
-                    yield earlier, empty[earlier]
-        yield name, value
-        # A loop's variable would keep a tensor while the next one is decoded.
-        del value
-    for name in order:
-        if name in empty:
-            yield name, empty[name]
+    coded = {name: (dtype, shape) for name, (dtype, shape) in tensors.items() if 0 not in shape}
+    return SourceDescription(kind, dict(metadata), TypeRules.of(coded))
 
 
 def dtype_tag(name: str, header: DataUnitHeader, description: SourceDescription | None) -> str:
-    """Return the type a tensor has in its source: what the source says, the unit says, or its payload is.
+    """Return a tensor's type in its source: by the description, by the unit's output format, or by its payload type.
 
     Clause: format 3, 4
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stream's data units in order, each with all that decoding it needs from the units before."""
+"""Data units and carried tensors of a stream in order, each with all that decoding it needs from the units before."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import PagesRead
-from nnr_codec.codec.stream.source_description import SourceDescription
+from nnr_codec.codec.stream.topology_reader import TopologyReader
 from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream, UnsupportedBitstream
 from nnr_codec.model import (
     AggregateUnit,
-    AnyUnit,
     DataUnit,
     DataUnitHeader,
     Limits,
@@ -111,12 +111,8 @@ class StreamReader:
     ----------
     state : SyntaxState
         What was known before the last data unit, or is behind the last other unit.
-    description : SourceDescription or None
-        What the stream says of its source, once read.
-    description_place : (path, bit offset)
-        Where it says so.
-    other_units : list of (span, unit)
-        All units that are no data units.
+    topologies : TopologyReader
+        What the topology units so far hold: description, graph, attachments.
     """
 
     def __init__(
@@ -142,12 +138,16 @@ class StreamReader:
         self._traced = traced
         self.state = SyntaxState()
         self._span = UnitSpan(0, 0, 0, 0)
-        self.description: SourceDescription | None = None
-        self.description_place = ("nnr_bitstream", 0)
-        self.other_units: list[tuple[UnitSpan, AnyUnit]] = []
+        self.topologies = TopologyReader(
+            limits, buffer.nbytes, None if wanted is None else wanted.__contains__
+        )
 
     def data_units(self) -> Iterator[DataUnitInStream]:
-        """Yield the data units.
+        """Yield the data units without the carried tensors between them; else as `tensors`."""
+        return (unit for unit in self.tensors() if isinstance(unit, DataUnitInStream))
+
+    def tensors(self) -> Iterator[DataUnitInStream | CarriedItem]:
+        """Yield the data units and the carried tensors.
 
         Raises
         ------
@@ -173,14 +173,13 @@ class StreamReader:
                     element="nnr_unit_type",
                     clause="format 2",
                 )
-            else:
-                self.other_units.append((span, unit))
-                if isinstance(unit, TopologyUnit) and self.description is None:
-                    self.description_place = (f"{span.path}.topology_data", 8 * span.byte_offset)
-                    self.description = SourceDescription.from_unit(
-                        unit, limits=self._limits, path=span.path, bit_offset=8 * span.byte_offset
-                    )
+            if isinstance(unit, TopologyUnit):
+                item = self.topologies.add(unit, span, state.total_elements)
+                if item is not None:
+                    yield item
+                    del item
             self.state = self.state.after(unit)
+        self.topologies.finish()
 
     def _spans(self) -> Iterator[UnitSpan]:
         if self._places is not None:
@@ -203,10 +202,11 @@ class StreamReader:
 
     @property
     def _tells_names(self) -> bool:
-        """Whether units can be told by the names in them: not if they are numbers, nor if later updates need them all."""
+        """Whether units can be told by the names in them: not if these are short, nor if later updates need them all."""
         mps = self.state.mps
         return (
             mps is not None
+            and not self.topologies.names
             and not mps.topology_indexed_reference_flag
             and not mps.parent_signalling_enabled_flag
         )
@@ -215,12 +215,15 @@ class StreamReader:
         """Complete an error about an element of the unit read last."""
         locate(error, self._buffer, self._span, self.state, self._limits)
 
-    def passed(self, unit: DataUnitInStream) -> None:
+    def passed(self, unit: DataUnitInStream | CarriedItem) -> None:
         """Give back the memory of all units up to this one, which is decoded."""
-        if unit.places is None:
+        if isinstance(unit, CarriedItem):
+            # Its own units follow this place; they are copied already, and the next call gives them back.
+            self._pages.passed(unit.payload_bit_offset // 8)
+        elif unit.places is None:
             self._pages.passed(unit.payload_bit_offset // 8 + len(unit.payload))
 
-    def check_time(self, unit: DataUnitInStream) -> None:
+    def check_time(self, unit: DataUnitInStream | CarriedItem) -> None:
         """Raise LimitExceeded when the caller's time is over; reading may be far ahead of the unit."""
         self._deadline.check(unit.path, unit.payload_bit_offset // 8)
 
@@ -237,7 +240,7 @@ class StreamReader:
         size = span.joined_bytes if isinstance(span, JoinedUnitSpan) else span.size_bytes
         payload_bit_offset = 8 * (start + size - len(unit.payload))
         place = payload_bit_offset if places is None else places.absolute(payload_bit_offset)
-        names = tensor_names(header, self.state, span)
+        names = tensor_names(header, self.state, span, self.topologies.names)
         shape = header.tensor_dimensions
         if shape is None:
             shape = self._dimensions.get(names[0])
@@ -273,18 +276,39 @@ def unit_names(name: str) -> tuple[str, ...]:
     return name, f"{name}_G", f"{name}_H"
 
 
-def tensor_names(header: DataUnitHeader, state: SyntaxState, span: UnitSpan) -> tuple[str, ...]:
+def tensor_names(
+    header: DataUnitHeader, state: SyntaxState, span: UnitSpan, full_names: Mapping[str, str]
+) -> tuple[str, ...]:
     """Return the names of a unit's tensors, which it gives or refers to.
+
+    Parameters
+    ----------
+    header : DataUnitHeader
+    state : SyntaxState
+    span : UnitSpan
+    full_names : mapping of str to str
+        Full names by the short ones in units; empty where units have the full ones.
 
     Raises
     ------
     MalformedBitstream
-        An index beyond the list.
+        An index beyond the list, or a short name that stands for none.
 
     Clause: format 3
     """
     if header.topology_elem_ids:
-        return header.topology_elem_ids
+        if not full_names:
+            return header.topology_elem_ids
+        for name in header.topology_elem_ids:
+            if name not in full_names:
+                raise MalformedBitstream(
+                    f"{name[:64]!r} stands for none of {len(full_names)} full names",
+                    path=f"{span.path}.topology_elem_id",
+                    bit_offset=8 * span.byte_offset,
+                    element="topology_elem_id",
+                    clause="format 3",
+                )
+        return tuple(full_names[name] for name in header.topology_elem_ids)
     names = state.reference_list
     for index in header.topology_elem_id_indices:
         if index >= len(names):

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is in a stream, from headers only: nothing is decoded, and neither NumPy nor the native module needed."""
+"""Summary of a stream from its headers: nothing is decoded."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import PagesRead, StreamSource, opened
-from nnr_codec.codec.stream.source_description import SourceDescription, dtype_tag, in_source_order
+from nnr_codec.codec.stream.source_description import SourceDescription, dtype_tag
 from nnr_codec.codec.stream.stream_reader import tensor_names
+from nnr_codec.codec.stream.topology_reader import TopologyReader
 from nnr_codec.errors import BitstreamError
 from nnr_codec.model import DataUnit, DataUnitHeader, Limits, PayloadType, TopologyUnit
 from nnr_codec.model.unit_layout import plan_unit
@@ -29,10 +31,12 @@ class TensorSummary:
     dtype : str
         Of the source, in safetensors' spelling: "F32", "BF16", "I64".
     payload_type : PayloadType or None
-        None for a tensor without elements, which is only described.
+        None for a tensor in carrier units.
     unit_index, unit_offset, unit_bytes : int
-        The unit that carries it: its number, where it starts in the stream, and its size with all its
-        parts. For a tensor without elements -1, 0 and 0.
+        The unit that holds it: its number, its place in the stream, and its size with all its parts. For a carried tensor the
+        number of the last unit with a piece of it, the place of the first, and the size of all.
+    n_bytes : int or None
+        Stored size of a carried tensor.
     """
 
     name: str
@@ -42,6 +46,7 @@ class TensorSummary:
     unit_index: int = -1
     unit_offset: int = 0
     unit_bytes: int = 0
+    n_bytes: int | None = None
 
     @property
     def n_elements(self) -> int:
@@ -62,7 +67,7 @@ class UnitSummary:
 
 @dataclass(frozen=True)
 class StreamSummary:
-    """What `describe_stream` found.
+    """Contents of a stream.
 
     Attributes
     ----------
@@ -76,8 +81,11 @@ class StreamSummary:
         That file's own.
     units : tuple of UnitSummary
     tensors : tuple of TensorSummary
-        In the order in which `Decoder.iterate` yields them.
-
+        In the order of the source, which is that of `Decoder.decode`.
+    topology : bytes or None
+        Serialised ONNX graph without weights.
+    attachments : dict of str to bytes
+        Attached files.
     """
 
     size_bytes: int
@@ -87,6 +95,8 @@ class StreamSummary:
     metadata: dict[str, str]
     units: tuple[UnitSummary, ...]
     tensors: tuple[TensorSummary, ...]
+    topology: bytes | None = None
+    attachments: dict[str, bytes] = field(default_factory=dict)
 
 
 def describe_stream(
@@ -120,38 +130,40 @@ def describe_stream(
     Clause: format 2, 3
     """
     limits = limits or Limits()
-    found: SourceDescription | None = None
     walked: list[tuple[UnitSpan, DataUnitHeader | None, tuple[str, ...]]] = []
-    state = SyntaxState()
-    deadline = Deadline(limits)
+    carried: dict[
+        int, tuple[CarriedItem, int]
+    ] = {}  # by number of the last piece's unit, with the first one's offset
     with opened(source, limits.max_stream_bytes) as buffer:
-        pages = PagesRead(buffer)
+        size_bytes = len(buffer)
+        topologies = TopologyReader(limits, size_bytes, frozenset[str]().__contains__)
+        state = SyntaxState()
+        pages, deadline = PagesRead(buffer), Deadline(limits)
         for span, unit, state in iter_units(buffer, limits=limits):
             deadline.check(span.path, span.byte_offset)
             pages.passed(span.byte_offset)
             if isinstance(unit, DataUnit):
-                walked.append((span, unit.header, tensor_names(unit.header, state, span)))
+                walked.append((span, unit.header, tensor_names(unit.header, state, span, topologies.names)))
             else:
                 walked.append((span, None, ()))
-            if isinstance(unit, TopologyUnit) and found is None:
-                found = SourceDescription.from_unit(
-                    unit, limits=limits, path=span.path, bit_offset=8 * span.byte_offset
-                )
+            if isinstance(unit, TopologyUnit):
+                item = topologies.add(unit, span, state.total_elements)
+                if item is not None:
+                    carried[span.index] = item, item.payload_bit_offset // 8
             state = state.after(unit)
-        size_bytes = len(buffer)
-    description = found or SourceDescription()
+        topologies.finish()
+    description = topologies.description
     ends = [span.byte_offset for span, _, _ in walked[1:]] + [size_bytes]
     units = []
     for (span, header, names), end in zip(walked, ends, strict=True):
         unit_bytes = end - span.byte_offset
-        tensors = (
-            () if header is None else _tensors(span, unit_bytes, header, names, description, dimensions or {})
-        )
+        tensors: tuple[TensorSummary, ...] = ()
+        if header is not None:
+            tensors = _tensors(span, unit_bytes, header, names, description, dimensions or {})
+        elif span.index in carried:
+            item, start = carried[span.index]
+            tensors = (_carried(item, span, start, end - start),)
         units.append(UnitSummary(span.index, span.byte_offset, unit_bytes, span.nnr_unit_type, tensors))
-    coded = ((tensor.name, tensor) for unit in units for tensor in unit.tensors)
-    empty = {
-        name: TensorSummary(name, shape, dtype, None) for name, (dtype, shape) in description.empty.items()
-    }
     return StreamSummary(
         size_bytes,
         state.general_profile_idc or 0,
@@ -159,7 +171,28 @@ def describe_stream(
         description.kind,
         description.metadata,
         tuple(units),
-        tuple(tensor for _, tensor in in_source_order(coded, description, empty)),
+        _in_source_order([tensor for unit in units for tensor in unit.tensors], topologies.followers),
+        topologies.topology,
+        topologies.attachments,
+    )
+
+
+def _in_source_order(tensors: list[TensorSummary], followers: Mapping[str, str]) -> tuple[TensorSummary, ...]:
+    if not followers:
+        return tuple(tensors)
+    moved = {followers[tensor.name]: tensor for tensor in tensors if tensor.name in followers}
+    ordered: list[TensorSummary] = []
+    for tensor in tensors:
+        if tensor.name in moved:
+            ordered.append(moved[tensor.name])
+        if tensor.name not in followers:
+            ordered.append(tensor)
+    return tuple(ordered)
+
+
+def _carried(item: CarriedItem, span: UnitSpan, offset: int, unit_bytes: int) -> TensorSummary:
+    return TensorSummary(
+        item.name, item.shape, item.tag, None, span.index, offset, unit_bytes, n_bytes=item.n_bytes
     )
 
 
@@ -183,7 +216,9 @@ def _tensors(
     return tuple(
         TensorSummary(
             name,
-            () if name in description.scalars and math.prod(shapes[index] or (0,)) == 1 else shapes[index],
+            ()
+            if math.prod(shapes[index] or (0,)) == 1 and description.dtypes.is_scalar(name)
+            else shapes[index],
             dtype_tag(name, header, description),
             header.payload_type,
             span.index,

@@ -16,10 +16,11 @@ import struct
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from nnr_codec.codec.stream.carrier import CarriedKind, is_carrier, piece_of
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import PagesRead, opened
-from nnr_codec.codec.stream.source_description import SourceDescription
 from nnr_codec.codec.stream.stream_reader import tensor_names, unit_names
+from nnr_codec.codec.stream.topology_reader import TopologyReader
 from nnr_codec.model import DataUnit, Limits, TopologyUnit
 from nnr_codec.syntax import SyntaxState, UnitSpan, iter_unit_spans, iter_units, quick_name
 
@@ -29,7 +30,7 @@ SUFFIX = ".idx"
 _VERSION = 1
 _KEY = "nnr_codec.unit_index"
 # Hash of the name, fingerprint of the unit's place and first bytes, the unit's offset, its size with all its
-# parts, and its number. A tensor without elements has no unit: its size is 0.
+# parts, and its number. A carried tensor has a record for each unit with a piece of it.
 _RECORD = struct.Struct("<8s8sQQQ")
 _PLACE = struct.Struct("<QQQ")
 _FINGERPRINTED_BYTES = 256
@@ -143,7 +144,7 @@ class UnitIndex:
             records = [record for unit in unit_names(name) for record in self._records(_hash(unit.encode()))]
             if not records:
                 return None
-            found |= {(at, size, number): mark for _, mark, at, size, number in records if size}
+            found |= {(at, size, number): mark for _, mark, at, size, number in records}
         last = max((number for _, _, number in found), default=len(buffer))
         found |= {(at, size, number): mark for mark, at, size, number in self._others if number < last}
         if any(_fingerprint(buffer, *place) != mark for place, mark in found.items()):
@@ -171,8 +172,8 @@ def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[b
     """Return records, the places of units that are no data units, and whether the stream is of updates."""
     walked: list[tuple[UnitSpan, tuple[bytes, ...] | None]] = []
     state = SyntaxState()
-    description: SourceDescription | None = None
     pages, deadline = PagesRead(buffer), Deadline(limits)
+    topologies = TopologyReader(limits, buffer.nbytes, frozenset[str]().__contains__)
 
     def spans() -> Iterator[UnitSpan]:
         """Yield the units that take the grammar, and note the others."""
@@ -180,7 +181,7 @@ def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[b
             deadline.check(span.path, span.byte_offset)
             pages.passed(span.byte_offset)
             indexed = state.mps is None or state.mps.topology_indexed_reference_flag
-            name = None if indexed else quick_name(buffer, span)
+            name = None if indexed or topologies.names else quick_name(buffer, span)
             if name is None:
                 yield span
             else:
@@ -188,13 +189,16 @@ def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[b
 
     for span, unit, state in iter_units(buffer, limits=limits, spans=spans()):
         if isinstance(unit, DataUnit):
-            walked.append((span, tuple(name.encode() for name in tensor_names(unit.header, state, span))))
-        else:
-            walked.append((span, None))
-        if isinstance(unit, TopologyUnit) and description is None:
-            description = SourceDescription.from_unit(
-                unit, limits=limits, path=span.path, bit_offset=8 * span.byte_offset
+            walked.append(
+                (
+                    span,
+                    tuple(name.encode() for name in tensor_names(unit.header, state, span, topologies.names)),
+                )
             )
+        else:
+            walked.append((span, _carried_name(unit, limits) if isinstance(unit, TopologyUnit) else None))
+        if isinstance(unit, TopologyUnit):
+            topologies.add(unit, span, state.total_elements)
         state = state.after(unit)
     records, others = [], []
     ends = [span.byte_offset for span, _ in walked[1:]] + [len(buffer)]
@@ -204,10 +208,16 @@ def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[b
         if names is None:
             others.append((mark, *place))
         records += [_RECORD.pack(_hash(name), mark, *place) for name in names or ()]
-    if description is not None:
-        records += [_RECORD.pack(_hash(name.encode()), bytes(8), 0, 0, 0) for name in description.empty]
     incremental = state.mps is not None and state.mps.parent_signalling_enabled_flag
     return records, others, incremental
+
+
+def _carried_name(unit: TopologyUnit, limits: Limits) -> tuple[bytes, ...] | None:
+    """Return the name of the tensor of which a unit carries a piece; None for other units."""
+    if not is_carrier(unit):
+        return None
+    piece = piece_of(unit, limits)
+    return (piece.name.encode(),) if piece.kind == CarriedKind.TENSOR else None
 
 
 def _hash(name: bytes) -> bytes:

@@ -70,10 +70,14 @@ class UpdateTree:
             return updates[node.put_node_depth]
         if 0 <= node.put_node_depth <= self._dropped.get(key, -1):
             raise self._too_old("put_node_depth")
-        if updates and node.put_node_depth >= 0:
-            # A unit of zeros that was left out is no node: depths count the units that were sent.
+        if node.put_node_depth >= (0 if updates else 1) and (updates or _continues(header, parent)):
+            # A unit of zeros that was left out is no node: depths count the units that were sent. Depth 0 is the model that
+            # both sides have before the first update.
+            known = f"the last one known is {max(updates)}" if updates else "none is known"
+            name = ", ".join(header.topology_elem_ids)[:64]
             raise MalformedBitstream(
-                f"the unit updates number {node.put_node_depth} of its parameter, and the last one known is {max(updates)}",
+                f"update {node.put_node_depth} of {name!r} (device {node.device_id}, parameter {node.parameter_id}) is missing: "
+                f"the unit builds on it, and {known}",
                 element="put_node_depth",
                 clause="format 5.6",
             )
@@ -113,6 +117,11 @@ class UpdateTree:
                 self._dropped[key] = max(oldest, self._dropped.get(key, -1))
         self._remember_digests(header.topology_elem_ids, payload, record)
 
+    def forget(self, device_id: int, parameter_id: int) -> None:
+        """Drop all updates of a parameter that gets no more."""
+        self._by_node.pop((device_id, parameter_id), None)
+        self._dropped.pop((device_id, parameter_id), None)
+
     def _remember_digests(
         self, names: tuple[str, ...], payload: bytes | memoryview, record: list[Predecessor]
     ) -> None:
@@ -126,6 +135,13 @@ class UpdateTree:
             # The same payload may have come again since.
             if digest not in kept and self._by_digest.pop(digest, None) is not None:
                 self._dropped_digests.add(digest)
+
+
+def _continues(header: DataUnitHeader, parent: ParentNode) -> bool:
+    """Return True for a unit that cannot do without its parent: its own device numbers updates without gaps."""
+    return header.node_id is not None and (
+        header.node_id.device_id == parent.device_id or parent.temporal_context_modeling_flag
+    )
 
 
 def _parent_node(header: DataUnitHeader, parent: ParentNode) -> NodeId | None:

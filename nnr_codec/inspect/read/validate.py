@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from nnr_codec.codec.decode.decoder import decode_in_turn, empty_tensors
+from nnr_codec.codec.decode.decoder import decode_in_turn
+from nnr_codec.codec.decode.values import carried_values
+from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.checksum import verify_checksum
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import opened
@@ -137,14 +139,13 @@ class _StreamCheck:
         with opened(stream, self._limits.max_stream_bytes) as buffer:
             verify_checksum(buffer, self._limits, deadline, required=False)
             reader = StreamReader(buffer, self._limits, {}, deadline=deadline, traced=self._take_trace)
-            description_checked = False
-            for unit in reader.data_units():
-                self._check_unit(unit, reader)
-                if not description_checked:
-                    empty_tensors(reader)
-                    description_checked = True
-            if not description_checked:
-                empty_tensors(reader)
+            for unit in reader.tensors():
+                if isinstance(unit, CarriedItem):
+                    carried_values(unit)
+                    self._names.add(unit.name)
+                else:
+                    self._check_unit(unit, reader)
+            reader.topologies.check_followers(self._names)
         self.oddities += carriage_oddity(self._carriage, self._n_topology_units)
 
     def _take_trace(self, span: UnitSpan, trace: Trace) -> None:

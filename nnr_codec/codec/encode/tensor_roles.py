@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tensor roles: vector, table, statistic, embedding or matrix, by shape and values, with the name as a hint."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A trained vector of this many elements is never sorted; a schedule, a frequency or a position table usually is.
+_SHORTEST_TABLE = 16
+_LONGEST_TABLE = 1 << 16
+
+_TABLE_NAME = re.compile(
+    r"inv_freq|freqs?_ci[sr]|(cos|sin)_cached|(^|[._])(alphas?|betas?|sigmas?|timesteps?)(_|$)(?!.*(weight|bias))"
+    r"|cumprod|position_ids|noise_schedule|mel_(basis|filters)|filterbank",
+    re.IGNORECASE,
+)
+_STATISTIC_NAME = re.compile(r"(^|[._])(running_|moving_)?(var|variance|std|stddev)$", re.IGNORECASE)
+_EMBEDDING_NAME = re.compile(r"embed|(^|[._])(wte|wpe|tok_embeddings)([._]|$)", re.IGNORECASE)
+
+
+class TensorRole(enum.Enum):
+    """Role of a tensor in its network."""
+
+    SCALE = "scale"  # a vector of one sign: norm weights, quantisation scales
+    BIAS = "bias"  # any other vector: biases, running means
+    STATISTIC = "statistic"  # a vector of variances or deviations, by its name
+    TABLE = "table"  # a schedule, frequencies, positions: computed, not trained
+    EMBEDDING = "embedding"  # a matrix whose rows are looked up
+    MATRIX = "matrix"  # matrices and convolutions
+
+    @property
+    def is_vector(self) -> bool:
+        """Tell whether the role is a vector's by definition; a table may have any shape."""
+        return self in (TensorRole.SCALE, TensorRole.BIAS, TensorRole.STATISTIC)
+
+
+def is_vector(shape: tuple[int, ...]) -> bool:
+    """Tell whether one extent holds all elements, as in [n], [n, 1], [1, 1, n] and scalars.
+
+    >>> is_vector((1, 64, 1)), is_vector(()), is_vector((2, 3))
+    (True, True, False)
+    """
+    return math.prod(shape) == max(shape, default=1)
+
+
+def role_of(name: str, shape: tuple[int, ...], weights: NDArray[np.float32]) -> TensorRole:
+    """Classify a tensor.
+
+    Parameters
+    ----------
+    name : str
+        A hint: it tells statistics, embeddings and unsorted tables apart from what looks like them.
+    shape : tuple of int
+    weights : float32[n]
+        The elements, finite.
+    """
+    if _TABLE_NAME.search(name):
+        return TensorRole.TABLE
+    if not is_vector(shape):
+        return TensorRole.EMBEDDING if _EMBEDDING_NAME.search(name) else TensorRole.MATRIX
+    if _STATISTIC_NAME.search(name):
+        return TensorRole.STATISTIC
+    if _SHORTEST_TABLE <= weights.size <= _LONGEST_TABLE and _is_strictly_sorted(weights):
+        return TensorRole.TABLE
+    return TensorRole.SCALE if weights.min() >= 0 or weights.max() <= 0 else TensorRole.BIAS
+
+
+def _is_strictly_sorted(values: NDArray[np.float32]) -> bool:
+    # The first few elements settle nearly every vector.
+    if not _is_monotonic(values[:_SHORTEST_TABLE]):
+        return False
+    return _is_monotonic(values)
+
+
+def _is_monotonic(values: NDArray[np.float32]) -> bool:
+    n_rising = np.count_nonzero(values[1:] > values[:-1])
+    if n_rising == 0:
+        return bool((values[1:] < values[:-1]).all())
+    return bool(n_rising == values.size - 1)

@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""Rate-distortion curves against the Shannon bound, an ideal trellis and NNCodec: ``python -m tools.curves --help``."""

