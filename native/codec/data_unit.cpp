@@ -10,9 +10,9 @@ using namespace syntax;
 
 namespace {
 
-constexpr Role kNameOrder[] = {Role::kWeight, Role::kG,     Role::kH,    Role::kLocalScaling, Role::kBeta,
-                               Role::kGamma,  Role::kMean,  Role::kVar,  Role::kBias};
-constexpr Role kDataOrder[] = {Role::kLocalScaling, Role::kBias, Role::kBeta,   Role::kGamma, Role::kMean,
+constexpr Role kNameOrder[] = {Role::kWeight, Role::kG,    Role::kH,   Role::kLocalScaling, Role::kBeta,
+                               Role::kGamma,  Role::kMean, Role::kVar, Role::kBias};
+constexpr Role kDataOrder[] = {Role::kLocalScaling, Role::kBias,   Role::kBeta, Role::kGamma, Role::kMean,
                                Role::kVar,          Role::kWeight, Role::kG,    Role::kH};
 
 bool is_present(Role role, std::uint32_t types) {
@@ -182,7 +182,10 @@ Problem plan_tensors(DataUnit& unit, Arena& arena) {
         if (before == role) break;
         tensor.name_index += is_present(before, header.compressed_parameter_types) ? 1 : 0;
       }
-      tensor.shape = role == Role::kG ? g_shape : role == Role::kH ? h_shape : role == Role::kWeight ? unit.shape : unit.shape.first(1);
+      tensor.shape = role == Role::kG        ? g_shape
+                     : role == Role::kH      ? h_shape
+                     : role == Role::kWeight ? unit.shape
+                                             : unit.shape.first(1);
       if (tensor.scanned()) tensor.codebook = unit.codebooks[role == Role::kH ? 1 : 0];
     }
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The meaning of a data unit's header: its tensors, their shapes, order and codebooks, and the rules that concern several elements.
-// Clause: format 3.
+// The meaning of a data unit's header: its tensors, their shapes, order and codebooks, and the rules that concern several
+// elements. Clause: format 3.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +56,7 @@ struct DataUnit {
   std::span<const syntax::Bytes> names;
   std::span<const std::uint64_t> shape;
   CodebookValues codebooks[2];
-  std::uint64_t n_elements = 0;  // of all its tensors, as far as the header gives them
+  std::uint64_t n_elements = 0;   // of all its tensors, as far as the header gives them
   std::span<TensorPlan> tensors;  // in the order of their data
 
   [[nodiscard]] bool is_block() const { return header->nnr_compressed_data_unit_payload_type == syntax::NNR_PT_BLOCK; }

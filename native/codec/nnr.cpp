@@ -124,7 +124,8 @@ nnr_status read_into(nnr_model& model, nnr_decoder& decoder, nnr_error* error) {
   nnr_status status = NNR_OK;
   for (std::size_t i = 0; i < count && status == NNR_OK; ++i) {
     const std::uint64_t n_elements = nnr_decoder_tensor(&decoder, i)->n_elements;
-    if (n_elements < SIZE_MAX / 8) values[i] = allocator.allocate(allocator.opaque, n_elements == 0 ? 4 : 4 * static_cast<std::size_t>(n_elements));
+    if (n_elements < SIZE_MAX / 8)
+      values[i] = allocator.allocate(allocator.opaque, n_elements == 0 ? 4 : 4 * static_cast<std::size_t>(n_elements));
     if (values[i] == nullptr) status = refuse(NNR_MEMORY, "out of memory", error);
   }
   if (status == NNR_OK) status = nnr_decoder_read(&decoder, NNR_VALUES, values, error);
@@ -147,7 +148,8 @@ extern "C" {
 uint32_t nnr_version(void) { return NNR_VERSION_NUMBER; }
 
 const char* nnr_status_name(nnr_status status) {
-  static const char* const kNames[] = {"ok", "end", "truncated", "malformed", "unsupported", "limit", "memory", "argument", "more"};
+  static const char* const kNames[] = {"ok",    "end",    "truncated", "malformed", "unsupported",
+                                       "limit", "memory", "argument",  "more"};
   return status >= NNR_OK && status <= NNR_MORE ? kNames[status] : "unknown";
 }
 
@@ -164,7 +166,7 @@ nnr_limits nnr_default_limits(void) {
   limits.max_tensor_elements = UINT64_C(1) << 35;
   limits.max_total_elements = UINT64_C(1) << 38;
   limits.max_dimensions = 32;
-  limits.max_names = UINT64_C(1) << 16;
+  limits.max_names = UINT64_C(1) << 19;
   limits.max_name_bytes = UINT64_C(1) << 12;
   limits.max_codebook_size = UINT64_C(1) << 16;
   limits.max_topology_bytes = UINT64_C(1) << 24;
@@ -187,7 +189,8 @@ nnr_decoder* nnr_decoder_create(const nnr_options* options) { return create<nnr_
 void nnr_decoder_free(nnr_decoder* decoder) { destroy(decoder); }
 
 nnr_status nnr_decoder_open(nnr_decoder* decoder, const void* stream, size_t stream_bytes, nnr_error* error) {
-  if (decoder == nullptr || (stream == nullptr && stream_bytes > 0)) return refuse(NNR_ARGUMENT, "no decoder or no stream", error);
+  if (decoder == nullptr || (stream == nullptr && stream_bytes > 0))
+    return refuse(NNR_ARGUMENT, "no decoder or no stream", error);
   const nnr::Fault fault = decoder->stream.open({static_cast<const std::uint8_t*>(stream), stream_bytes});
   decoder->is_open = fault.status == NNR_OK;
   decoder->is_pushed = false;

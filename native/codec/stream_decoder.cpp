@@ -293,7 +293,8 @@ bool StreamDecoder::resolve_names() {
   }
   // The parser has checked the indices.
   for (std::size_t i = 0; i < count; ++i)
-    names[i] = names_[header.has_topology_elements_ids_list ? list.topology_elem_id_index_list[i] : header.topology_elem_id_index];
+    names[i] =
+        names_[header.has_topology_elements_ids_list ? list.topology_elem_id_index_list[i] : header.topology_elem_id_index];
   return true;
 }
 
@@ -307,11 +308,12 @@ Fault StreamDecoder::ask_for_shape() {
   if (shape == nullptr) return out_of_memory();
   const int count = options_.shape_source == nullptr
                         ? -1
-                        : options_.shape_source(options_.shape_source_opaque, reinterpret_cast<const char*>(data_.names[0].data()),
-                                                shape, kMost);
+                        : options_.shape_source(options_.shape_source_opaque,
+                                                reinterpret_cast<const char*>(data_.names[0].data()), shape, kMost);
   if (count < 0 || static_cast<std::size_t>(count) > kMost)
-    return payload_fault({NNR_MALFORMED, {}, "tensor_dimensions", "format 3", "neither the stream nor the caller gives the dimensions"},
-                         NNR_STAGE_HEADER);
+    return payload_fault(
+        {NNR_MALFORMED, {}, "tensor_dimensions", "format 3", "neither the stream nor the caller gives the dimensions"},
+        NNR_STAGE_HEADER);
   data_.shape = {shape, static_cast<std::size_t>(count)};
   std::uint64_t n_elements = 1;
   for (const std::uint64_t dimension : data_.shape) n_elements = saturating_product(n_elements, dimension);
@@ -327,12 +329,15 @@ Fault StreamDecoder::take_data_unit(const Span& span) {
   if (!problem.ok()) return fault_at(span, problem, NNR_STAGE_HEADER);
   state_.total_elements = saturating_sum(state_.total_elements, data_.n_elements);
   if (state_.total_elements > limits_.max_total_elements)
-    return payload_fault({NNR_LIMIT, {}, "nnr_compressed_data_unit_payload", "format 3", "the tensors have more than max_total_elements elements"},
-                         NNR_STAGE_HEADER);
-  const std::uint64_t allowed = std::max(limits_.expansion_floor_bytes, saturating_product(limits_.max_expansion_ratio, base_ + stream_.size()));
+    return payload_fault(
+        {NNR_LIMIT, {}, "nnr_compressed_data_unit_payload", "format 3", "the tensors have more than max_total_elements elements"},
+        NNR_STAGE_HEADER);
+  const std::uint64_t allowed =
+      std::max(limits_.expansion_floor_bytes, saturating_product(limits_.max_expansion_ratio, base_ + stream_.size()));
   if (saturating_product(4, state_.total_elements) > allowed)
-    return fault_at(span, {NNR_LIMIT, {ElementId::tensor_dimensions, 0}, "", "format 3", "the stream expands beyond max_expansion_ratio"},
-                    NNR_STAGE_HEADER);
+    return fault_at(
+        span, {NNR_LIMIT, {ElementId::tensor_dimensions, 0}, "", "format 3", "the stream expands beyond max_expansion_ratio"},
+        NNR_STAGE_HEADER);
   state_.data_seen = true;
   if (!resolve_names()) return out_of_memory();
   if (!unit_.nnr_compressed_data_unit_header.has_tensor_dimensions)
@@ -355,7 +360,8 @@ Fault StreamDecoder::find_parent() {
     return std::ranges::equal(before.shape, tensor.shape);
   });
   if (alike) return {};
-  return payload_fault({NNR_MALFORMED, {}, "tensor_dimensions", "format 5.6", "the previous update has other shapes"}, NNR_STAGE_SEQUENCE);
+  return payload_fault({NNR_MALFORMED, {}, "tensor_dimensions", "format 5.6", "the previous update has other shapes"},
+                       NNR_STAGE_SEQUENCE);
 }
 
 bool StreamDecoder::describe_tensors() {
@@ -372,8 +378,8 @@ bool StreamDecoder::describe_tensors() {
     tensor.n_dimensions = plan.shape.size();
     tensor.n_elements = plan.n_elements;
     tensor.type = type == NNR_PT_INT ? NNR_INT32 : NNR_FLOAT32;
-    tensor.coding = type == NNR_PT_INT         ? NNR_CODING_INTEGER
-                    : type == NNR_PT_RAW_FLOAT ? NNR_CODING_RAW
+    tensor.coding = type == NNR_PT_INT             ? NNR_CODING_INTEGER
+                    : type == NNR_PT_RAW_FLOAT     ? NNR_CODING_RAW
                     : plan.codebook.values.empty() ? NNR_CODING_UNIFORM
                                                    : NNR_CODING_CODEBOOK;
     tensor.step_size = 1.0;

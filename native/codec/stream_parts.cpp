@@ -30,11 +30,13 @@ Fault StreamDecoder::take_part(const Span& span, bool& is_last) {
     }
   }
   if (!span.is_part()) return broken("a whole unit comes before the last part");
-  if (parts_open_ && unit_.partial_data_counter != parts_to_come_ - 1) return broken("the counter does not follow that of the part before");
+  if (parts_open_ && unit_.partial_data_counter != parts_to_come_ - 1)
+    return broken("the counter does not follow that of the part before");
   const Bytes payload = unit_.nnr_partial_unit_payload;
   const std::uint64_t payload_begin = span.end - payload.size();
   const Part header = {span.header + 2, payload_begin};
-  if (parts_open_ && !std::ranges::equal(bytes_of(header), bytes_of(part_header_))) return broken("the headers of a unit's parts differ");
+  if (parts_open_ && !std::ranges::equal(bytes_of(header), bytes_of(part_header_)))
+    return broken("the headers of a unit's parts differ");
   if (!parts_open_) {
     parts_.clear();
     first_part_ = span;

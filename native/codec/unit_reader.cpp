@@ -17,8 +17,9 @@ Fault StreamDecoder::read_unit(nnr_content content, void* const* buffers) {
 
 Fault StreamDecoder::read_raw(void* const* buffers) const {
   if (payload_.size() % 4 != 0 || payload_.size() / 4 != data_.tensors[0].n_elements)
-    return payload_fault({NNR_MALFORMED, {}, "raw_float32_parameter", "format 3", "the payload does not hold the tensor's values"},
-                         NNR_STAGE_PAYLOAD);
+    return payload_fault(
+        {NNR_MALFORMED, {}, "raw_float32_parameter", "format 3", "the payload does not hold the tensor's values"},
+        NNR_STAGE_PAYLOAD);
   if (buffers != nullptr && buffers[0] != nullptr) copy_raw_values(payload_, buffers[0]);
   return {};
 }
@@ -28,8 +29,9 @@ Fault StreamDecoder::decode_codeword(nnr_content content, void* const* buffers) 
   const bool is_integer = header.nnr_compressed_data_unit_payload_type == NNR_PT_INT;
   const Quantisation& quantisation = state_.quantisation;
   if (!is_integer && !quantisation.known)
-    return payload_fault({NNR_MALFORMED, {}, "mps_quantization_method_flags", "format 4", "no parameter set gives the quantisation"},
-                         NNR_STAGE_PAYLOAD);
+    return payload_fault(
+        {NNR_MALFORMED, {}, "mps_quantization_method_flags", "format 4", "no parameter set gives the quantisation"},
+        NNR_STAGE_PAYLOAD);
   const std::size_t count = data_.tensors.size();
   auto* const codings = arena_.make<TensorCoding>(count);
   auto* const levels = arena_.make<std::int32_t*>(count);
@@ -77,9 +79,11 @@ Fault StreamDecoder::decode_codeword(nnr_content content, void* const* buffers) 
     const TensorPlan& plan = data_.tensors[i];
     if (is_integer) continue;
     const CodebookValues& codebook = plan.codebook;
-    if (!codebook.values.empty() && !are_in_codebook({levels[i], static_cast<std::size_t>(plan.n_elements)}, codebook.values, codebook.zero))
-      return payload_fault({NNR_MALFORMED, {}, "nnr_compressed_data_unit_payload", "format 4", "a level lies outside the codebook"},
-                           NNR_STAGE_RECONSTRUCTION);
+    if (!codebook.values.empty() &&
+        !are_in_codebook({levels[i], static_cast<std::size_t>(plan.n_elements)}, codebook.values, codebook.zero))
+      return payload_fault(
+          {NNR_MALFORMED, {}, "nnr_compressed_data_unit_payload", "format 4", "a level lies outside the codebook"},
+          NNR_STAGE_RECONSTRUCTION);
     nnr_tensor& tensor = tensors_[plan.name_index];
     tensor.qp = qp_values[i] + quantisation.quantization_parameter;
     tensor.qp_density = quantisation.qp_density;
@@ -91,7 +95,8 @@ Fault StreamDecoder::decode_codeword(nnr_content content, void* const* buffers) 
   for (std::size_t i = 0; i < count; ++i) {
     const TensorPlan& plan = data_.tensors[i];
     if (buffers[plan.name_index] != nullptr)
-      dequantize_in_place(levels[i], plan.n_elements, tensors_[plan.name_index].step_size, plan.codebook.values, plan.codebook.zero);
+      dequantize_in_place(levels[i], plan.n_elements, tensors_[plan.name_index].step_size, plan.codebook.values,
+                          plan.codebook.zero);
   }
   return {};
 }

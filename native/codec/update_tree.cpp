@@ -75,8 +75,7 @@ Problem UpdateTree::find_parent(const DataUnit& unit, std::span<const Remembered
   if (header.parent_node_id_type != ICNN_NDU_ID) {
     const bool is_256 = header.parent_node_id_type == ICNN_NDU_PL_SHA256;
     const HashIndex& index = is_256 ? sha256_index_ : sha512_index_;
-    const std::uint8_t* const digest =
-        is_256 ? header.parent_node_payload_sha256.bytes : header.parent_node_payload_sha512.bytes;
+    const std::uint8_t* const digest = is_256 ? header.parent_node_payload_sha256.bytes : header.parent_node_payload_sha512.bytes;
     const std::size_t place = index.find(index.hash(first_word(digest)), [&](std::size_t i) {
       return is_256 ? std::memcmp(payloads_[i].sha256, digest, 32) == 0 : std::memcmp(payloads_[i].sha512, digest, 64) == 0;
     });
@@ -197,7 +196,8 @@ bool UpdateTree::remember_payload(const DataUnit& unit, std::span<const std::uin
   Group group = {{}, place, place, 1};
   hash_names(unit.names, group.names);
   const std::uint64_t hash = group_index_.hash(first_word(group.names));
-  const std::size_t known = group_index_.find(hash, [&](std::size_t i) { return std::memcmp(groups_[i].names, group.names, 32) == 0; });
+  const std::size_t known =
+      group_index_.find(hash, [&](std::size_t i) { return std::memcmp(groups_[i].names, group.names, 32) == 0; });
   if (known == HashIndex::kAbsent) {
     if (!groups_.append(allocator_, group)) return false;
     if (!group_index_.set(allocator_, hash, groups_.size() - 1, [](std::size_t) { return false; })) return false;

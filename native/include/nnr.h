@@ -111,7 +111,7 @@ typedef struct nnr_limits {
   uint64_t max_tensor_elements;   /* elements of one tensor; 2^35 */
   uint64_t max_total_elements;    /* elements of all tensors of a stream; 2^38 */
   uint64_t max_dimensions;        /* dimensions of a tensor; 32 */
-  uint64_t max_names;             /* names in one list; 2^16 */
+  uint64_t max_names;             /* names in one list; 2^19 */
   uint64_t max_name_bytes;        /* bytes of one name or text; 2^12 */
   uint64_t max_codebook_size;     /* entries of a codebook; 2^16 */
   uint64_t max_topology_bytes;    /* topology or quantisation data after inflation; 2^24 */

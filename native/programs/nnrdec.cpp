@@ -4,8 +4,8 @@
 //   nnrdec INPUT... --to OUTPUT...      several inputs are a sequence of updates, decoded in order
 //   nnrdec --info INPUT...
 //
-// Exit codes: 0 decoded, 1 rejected, 2 usage, 69 not supported, 74 a file cannot be read or written. On exit 1 and 69 the last line
-// on stderr is `nnr-error: CLASS bit=N stage=STAGE stream=K TEXT`.
+// Exit codes: 0 decoded, 1 rejected, 2 usage, 69 not supported, 74 a file cannot be read or written. On exit 1 and 69 the last
+// line on stderr is `nnr-error: CLASS bit=N stage=STAGE stream=K TEXT`.
 #include <nnr.h>
 
 #include <cstdint>

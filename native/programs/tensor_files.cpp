@@ -46,7 +46,8 @@ bool write_escaped(std::FILE* file, const char* text, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) {
     const auto octet = static_cast<unsigned char>(text[i]);
     const bool quoted = octet == '"' || octet == '\\';
-    if (octet < 0x20 ? std::fprintf(file, "\\u%04x", octet) < 0 : (quoted && std::fputc('\\', file) == EOF) || std::fputc(octet, file) == EOF)
+    if (octet < 0x20 ? std::fprintf(file, "\\u%04x", octet) < 0
+                     : (quoted && std::fputc('\\', file) == EOF) || std::fputc(octet, file) == EOF)
       return false;
   }
   return true;
@@ -145,7 +146,8 @@ bool TensorFile::write_safetensors(std::FILE* file) const {
 
 bool TensorFile::begin_npy(const Entry& entry, char* header, std::size_t& n_bytes) const {
   constexpr std::size_t kRoom = 2048;
-  int at = std::snprintf(header + 10, kRoom - 10, "{'descr': '<%s4', 'fortran_order': False, 'shape': (", entry.is_float ? "f" : "i");
+  int at =
+      std::snprintf(header + 10, kRoom - 10, "{'descr': '<%s4', 'fortran_order': False, 'shape': (", entry.is_float ? "f" : "i");
   for (std::size_t j = 0; j < entry.n_dimensions; ++j)
     at += std::snprintf(header + 10 + at, kRoom - 10 - static_cast<std::size_t>(at), "%llu, ", entry.shape[j]);
   at += std::snprintf(header + 10 + at, kRoom - 10 - static_cast<std::size_t>(at), "), }");

@@ -14,7 +14,8 @@
 
 namespace nnr::syntax {
 
-// Every write_* takes the value of the element that begin() named: it returns false and sets `fault` when its bits cannot hold it.
+// Every write_* takes the value of the element that begin() named: it returns false and sets `fault` when its bits cannot hold
+// it.
 class Builder {
  public:
   // `names` is the reference list.

@@ -23,8 +23,7 @@ std::int64_t number_of_entry_points(std::span<const Bytes> names, const NnrCompr
   const std::int64_t block = std::int64_t{4} << t.scan_order;
   const auto in_rows = [&](std::int64_t rows) { return rows > block ? (rows + block - 1) / block - 1 : 0; };
   if ((t.compressed_parameter_types & NNR_CPT_DC) == 0) return in_rows(t.tensor_dimensions[0]);
-  if (t.nnr_compressed_data_unit_payload_type == NNR_PT_BLOCK)
-    return in_rows(t.g_number_of_rows) + in_rows(t.decomposition_rank);
+  if (t.nnr_compressed_data_unit_payload_type == NNR_PT_BLOCK) return in_rows(t.g_number_of_rows) + in_rows(t.decomposition_rank);
   return in_rows(low_rank_factor(names, t) == 'G' ? t.g_number_of_rows : t.decomposition_rank);
 }
 

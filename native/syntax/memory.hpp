@@ -38,9 +38,7 @@ class Buffer {
   }
 
   // Appends a value, doubling the room when it is used up. False when there is no memory.
-  [[nodiscard]] bool append(const nnr_allocator& allocator, const T& value) {
-    return append(allocator, std::span(&value, 1));
-  }
+  [[nodiscard]] bool append(const nnr_allocator& allocator, const T& value) { return append(allocator, std::span(&value, 1)); }
   [[nodiscard]] bool append(const nnr_allocator& allocator, std::span<const T> values) {
     if (values.size() > capacity_ - size_) {
       Buffer grown;

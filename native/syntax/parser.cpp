@@ -177,8 +177,9 @@ bool Parser::refuse_earlier(nnr_status status, Watch earlier, const char* text) 
 
 bool Parser::expect_end() {
   if (bits_left() == 0) return true;
-  fault = {NNR_MALFORMED, NNR_STAGE_HEADER, position_, element_name(ElementId::nnr_unit_size), "format 2",
-           "bytes follow the unit's last element"};
+  fault = {NNR_MALFORMED, NNR_STAGE_HEADER,
+           position_,     element_name(ElementId::nnr_unit_size),
+           "format 2",    "bytes follow the unit's last element"};
   return false;
 }
 

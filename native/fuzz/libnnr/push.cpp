@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A sequence of streams, once whole and once in pieces: the same verdicts at the same places.
 //
-// The first byte is the size of the pieces, and 0xFF 0x00 separates streams, which no unit that is shorter than 32 kB starts with.
+// The first byte is the size of the pieces, and 0xFF 0x00 separates streams, which no unit that is shorter than 32 kB starts
+// with.
 #include <cstdint>
 #include <cstdlib>
 #include <vector>
