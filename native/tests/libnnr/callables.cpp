@@ -3,10 +3,10 @@
 //
 // Each line of stdin: payload_type types scan_order g_rows rank rows name index, where `-` is an empty name and -1 no index. The
 // reference list is w, w_G, w_H. Each line of stdout: the factor's letter or 0, whether the check passes, the entry points.
+#include "callables.hpp"
+
 #include <cstdio>
 #include <cstring>
-
-#include "callables.hpp"
 
 namespace {
 
