@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// nnr.h in C++20: owners, spans and a decoder that is walked unit by unit. No exceptions are thrown.
+// C++20 face of nnr.h: owners, spans and a decoder that is walked unit by unit. It throws no exceptions.
 //
 //   nnr::Error error;
 //   if (auto model = nnr::decode(stream, error)) use(model->find("conv.weight")->values());

@@ -66,18 +66,18 @@ def _translated(node: ast.expr) -> str:
             return _truth(node)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return f"!({_truth(operand)})"
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return f"{_operand(left)} {_OPERATORS[type(op)]} {_operand(right)}"
-        case ast.Compare(left=left, ops=[ast.In()], comparators=[ast.Tuple(elts=values)]):
-            text = _operand(left)
+        case ast.BinOp(left=before, op=op, right=right) if type(op) in _OPERATORS:
+            return f"{_operand(before)} {_OPERATORS[type(op)]} {_operand(right)}"
+        case ast.Compare(left=before, ops=[ast.In()], comparators=[ast.Tuple(elts=values)]):
+            text = _operand(before)
             return "(" + " || ".join(f"{text} == {_operand(value)}" for value in values) + ")"
-        case ast.Compare(left=left, ops=ops, comparators=comparators) if all(
+        case ast.Compare(left=before, ops=ops, comparators=comparators) if all(
             type(op) in _COMPARISONS for op in ops
         ):
-            sides = [left, *comparators]
+            sides = [before, *comparators]
             parts = [
-                f"{_side(before)} {_COMPARISONS[type(op)]} {_side(after)}"
-                for before, op, after in zip(sides, ops, comparators, strict=False)
+                f"{_side(side)} {_COMPARISONS[type(op)]} {_side(after)}"
+                for side, op, after in zip(sides, ops, comparators, strict=False)
             ]
             return parts[0] if len(parts) == 1 else f"({' && '.join(parts)})"
     raise NotImplementedError(f"no translation for {ast.unparse(node)}")
