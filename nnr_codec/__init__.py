@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
     from nnr_codec.codec.encode.config import EncoderConfig
     from nnr_codec.codec.encode.encoder import Encoder, encode
+    from nnr_codec.codec.stream.source_description import SourceDescription
     from nnr_codec.codec.stream.summary import StreamSummary, TensorSummary
     from nnr_codec.codec.stream.summary import describe_stream as describe
     from nnr_codec.codec.stream.unit_index import UnitIndex
@@ -38,12 +39,12 @@ if TYPE_CHECKING:
     from nnr_codec.files.stream_file import StreamFile
     from nnr_codec.files.stream_file import open_stream as open
     from nnr_codec.files.verification import TensorError
-    from nnr_codec.inspect.read.validate import Finding, validate
+    from nnr_codec.inspect.read.validate import Finding, Severity, validate
     from nnr_codec.model import Limits
     from nnr_codec.quant import Curvature
     from nnr_codec.rate_control.quality_search import compress_to_quality
     from nnr_codec.rate_control.search_report import SearchReport
-    from nnr_codec.rate_control.target_report import TargetReport
+    from nnr_codec.rate_control.target_report import TargetReport, TensorReport
     from nnr_codec.rate_control.targets import compress_to_target
 
 #: Module of each public name, and its name there where it differs.
@@ -65,10 +66,13 @@ _MODULE_OF = {
     "QualityWarning": "errors",
     "QuantizedTensor": "codec.decode.quantized_tensor",
     "SearchReport": "rate_control.search_report",
+    "Severity": "inspect.read.validate",
+    "SourceDescription": "codec.stream.source_description",
     "StreamFile": "files.stream_file",
     "StreamSummary": "codec.stream.summary",
     "TargetReport": "rate_control.target_report",
     "TensorError": "files.verification",
+    "TensorReport": "rate_control.target_report",
     "TensorSummary": "codec.stream.summary",
     "TruncatedBitstream": "errors",
     "UnitIndex": "codec.stream.unit_index",
@@ -104,10 +108,13 @@ __all__ = [
     "QualityWarning",
     "QuantizedTensor",
     "SearchReport",
+    "Severity",
+    "SourceDescription",
     "StreamFile",
     "StreamSummary",
     "TargetReport",
     "TensorError",
+    "TensorReport",
     "TensorSummary",
     "TruncatedBitstream",
     "UnitIndex",

@@ -102,7 +102,23 @@ class InternalError(NnrError):
 
 
 class QualityWarning(UserWarning):
-    """A step, size or error that the caller asked for loses parts of a tensor that the default would keep."""
+    """A step, size or error that the caller asked for loses parts of a tensor that the default would keep.
+
+    Parameters
+    ----------
+    message : str
+        One sentence without the tensor's name.
+    path : str, optional
+        The tensor's name.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+
+    def __str__(self) -> str:
+        return self.message if self.path is None else f"{self.path}: {self.message}"
 
 
 @contextmanager

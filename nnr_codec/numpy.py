@@ -47,7 +47,22 @@ def save_file(
     metadata: Mapping[str, str] | None = None,
     **options: Any,
 ) -> None:
-    """Encode arrays into a file, which is written whole or not at all; parameters are those of `save`."""
+    """Encode arrays into a file, which is written whole or not at all.
+
+    Parameters
+    ----------
+    tensor_dict, metadata, **options
+        As `save`.
+    filename : path-like
+        An existing file is replaced, as `safetensors.numpy.save_file` does.
+
+    Raises
+    ------
+    NotEncodable
+        As `save`.
+    OSError
+        The file cannot be written.
+    """
     stream_tensors.write_stream(
         filename,
         lambda file: stream_tensors.encode_stream(
@@ -58,6 +73,10 @@ def save_file(
 
 def load(data: bytes) -> dict[str, npt.NDArray[Any]]:
     """Decode a stream in memory.
+
+    Parameters
+    ----------
+    data : bytes
 
     Returns
     -------
@@ -73,7 +92,26 @@ def load(data: bytes) -> dict[str, npt.NDArray[Any]]:
 
 
 def load_file(filename: str | os.PathLike[str], *, threads: int | None = None) -> dict[str, npt.NDArray[Any]]:
-    """Decode a stream in a file; see `load`."""
+    """Decode a stream in a file.
+
+    Parameters
+    ----------
+    filename : path-like
+    threads : int, optional
+        Tensors decoded side by side.
+
+    Returns
+    -------
+    dict of str to ndarray
+        As `load`.
+
+    Raises
+    ------
+    BitstreamError
+        Anything wrong with the stream.
+    OSError
+        The file cannot be read.
+    """
     return _loaded(filename, threads)
 
 

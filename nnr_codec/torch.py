@@ -51,7 +51,22 @@ def save_file(
     metadata: Mapping[str, str] | None = None,
     **options: Any,
 ) -> None:
-    """Encode tensors into a file, which is written whole or not at all; parameters are those of `save`."""
+    """Encode tensors into a file, which is written whole or not at all.
+
+    Parameters
+    ----------
+    tensors, metadata, **options
+        As `save`.
+    filename : path-like
+        An existing file is replaced, as `safetensors.torch.save_file` does.
+
+    Raises
+    ------
+    NotEncodable
+        As `save`.
+    OSError
+        The file cannot be written.
+    """
     stream_tensors.write_stream(filename, lambda file: _encode(tensors, file, metadata, options))
 
 
@@ -72,13 +87,33 @@ def save_model(
         As `save`.
     force_contiguous : bool
         Accepted for compatibility; tensors of any strides are encoded.
+
+    Raises
+    ------
+    NotEncodable, OSError
+        As `save_file`.
     """
     del force_contiguous
     save_file(model.state_dict(), filename, metadata, **options)
 
 
 def load(data: bytes) -> dict[str, torch.Tensor]:
-    """Decode a stream in memory; see `load_file`."""
+    """Decode a stream in memory.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        As `load_file`, on the CPU.
+
+    Raises
+    ------
+    BitstreamError
+        Anything wrong with the stream.
+    """
     return _loaded(data, "cpu", None)
 
 

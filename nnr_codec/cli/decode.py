@@ -76,32 +76,35 @@ def command(
 ) -> None:
     """Decompress an NNR stream to a model file.
 
-    The suffix of OUT selects its kind: .safetensors, .npz, .pt or .onnx; .safetensors.index.json is a set of files. By
-    default OUT has the kind of the encoded file, with its data types and metadata. - is standard input or output.
+    The suffix of OUT selects its kind: .safetensors, .npz, .pt, .onnx, .gguf, .keras or .h5; .safetensors.index.json is a set
+    of files, and a folder gets safetensors with the files attached. By default OUT has the kind of the encoded file, with its
+    data types and metadata. - is standard input or output.
 
-    safetensors and NPZ files are written tensor by tensor and need memory for a few of the largest tensors. .pt and .onnx
-    files need memory for the whole model.
+    Files are written tensor by tensor and need memory for a few of the largest tensors, apart from .pt files, which need
+    memory for the whole model.
     """
-    from nnr_codec.files.decoding import decode_file
+    from nnr_codec.files.decoding import decode_file, float_tag
 
-    with progress("decoding", quiet=quiet) as on_tensor:
+    if dtype is not None:
         try:
-            report = decode_file(
-                input_operand(source),
-                output_operand(target, source),
-                kind=kind,
-                names=only or None,
-                dtype=dtype,
-                template=template,
-                shard_bytes=shard_bytes,
-                limits=limits,
-                require_checksum=require_checksum,
-                overwrite=force,
-                threads=threads,
-                progress=on_tensor,
-            )
+            float_tag(dtype)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
+    with progress("decoding", quiet=quiet) as on_tensor:
+        report = decode_file(
+            input_operand(source),
+            output_operand(target, source),
+            kind=kind,
+            names=only or None,
+            dtype=dtype,
+            template=template,
+            shard_bytes=shard_bytes,
+            limits=limits,
+            require_checksum=require_checksum,
+            overwrite=force,
+            threads=threads,
+            progress=on_tensor,
+        )
     count = f"{report.n_tensors} tensor{'' if report.n_tensors == 1 else 's'}"
     note(
         f"{report.path or 'standard output'}: {count}, {size(report.model_bytes)}, {report.seconds:.1f} s",

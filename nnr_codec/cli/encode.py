@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nnr_codec.cli.streams import input_operand, output_operand
-from nnr_codec.cli.terminal import note, printable, progress, size, table
+from nnr_codec.cli.terminal import note, printable, progress, quality_notes, size, table
 
 if TYPE_CHECKING:
     from nnr_codec.codec.encode.config import EncoderConfig
@@ -179,7 +180,13 @@ def command(
         config = EncoderConfig(**config_options) if recipe is None else _with_recipe(recipe, config_options)
     except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from None
-    with progress("encoding", quiet=quiet) as on_tensor:
+    with ExitStack() as stack:
+        if save_recipe is not None:
+            # It gets its name when the stream is written.
+            file = stack.enter_context(replacing(save_recipe, overwrite=force))
+            file.write(json.dumps(config.to_recipe(), indent=2).encode() + b"\n")
+        stack.enter_context(quality_notes(quiet=quiet))
+        on_tensor = stack.enter_context(progress("encoding", quiet=quiet))
         report = encode_file(
             input_operand(source),
             output_operand(target, source),
@@ -196,9 +203,6 @@ def command(
             threads=threads,
             progress=on_tensor,
         )
-    if save_recipe is not None:
-        with replacing(save_recipe, overwrite=force) as file:
-            file.write(json.dumps(config.to_recipe(), indent=2).encode() + b"\n")
     _print_report(report, per_tensor=per_tensor, quiet=quiet)
 
 
@@ -277,4 +281,7 @@ def _error_lines(errors: tuple[TensorError, ...]) -> list[str]:
     )
     if len(changed) > len(rows):
         lines.append(f"... and {len(changed) - len(rows)} tensors with smaller errors")
-    return [*(lines if rows else []), f"{len(errors)} tensors decoded, {exact} of them exact"]
+    return [
+        *(lines if rows else []),
+        f"{len(errors)} tensor{'' if len(errors) == 1 else 's'} decoded, {exact} exact",
+    ]

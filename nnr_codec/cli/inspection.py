@@ -94,19 +94,6 @@ def write_lines(lines: Iterable[str], output: str | None) -> None:
 
 
 @contextlib.contextmanager
-def atomic_file(path: str) -> Iterator[Any]:
-    """Open a file that takes its name only after it was written completely."""
-    beside = f"{path}.{os.getpid()}.part"
-    try:
-        with open(beside, "wb") as file:
-            yield file
-        os.replace(beside, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(beside)
-
-
-@contextlib.contextmanager
 def opened_streams(paths: Sequence[str], limits: Limits | None = None) -> Iterator[list[memoryview]]:
     """Memory-map files; ``-`` reads standard input."""
     from nnr_codec.codec.stream.input import opened

@@ -6,7 +6,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from nnr_codec.errors import QualityWarning
 
 
 def printable(text: str) -> str:
@@ -83,6 +87,33 @@ def progress(title: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], N
             bar.update(task, completed=done, total=total or None)
 
         yield on_tensor
+
+
+@contextlib.contextmanager
+def quality_notes(*, quiet: bool) -> Iterator[None]:
+    """Print the `QualityWarning` of each tensor on stderr when the block ends, instead of where it occurs.
+
+    A search encodes a tensor several times; the warning of its last encoding is printed.
+
+    Parameters
+    ----------
+    quiet : bool
+    """
+    latest: dict[str | None, str] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", QualityWarning)
+        show = warnings.showwarning
+
+        def keep(message: Warning | str, *details: Any, **options: Any) -> None:
+            if isinstance(message, QualityWarning):
+                latest[message.path] = str(message)
+            else:
+                show(message, *details, **options)
+
+        warnings.showwarning = keep
+        yield
+    for line in latest.values():
+        note(f"nnr: {line}", quiet=quiet)
 
 
 def note(line: str, *, quiet: bool = False) -> None:

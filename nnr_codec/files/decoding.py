@@ -19,7 +19,6 @@ from nnr_codec.codec.stream.summary import StreamSummary, describe_stream
 from nnr_codec.errors import NotEncodable
 from nnr_codec.files.encoding import FileProgress
 from nnr_codec.files.paths import (
-    INDEX_SUFFIX,
     FilePath,
     refuse_same_file,
     refuse_stream_as_model,
@@ -35,6 +34,9 @@ from nnr_codec.frameworks import (
     shards_by_size,
 )
 from nnr_codec.frameworks.atomic import temporary_folder
+from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX
+from nnr_codec.frameworks.shard_writer import USUAL_SHARD_BYTES
+from nnr_codec.frameworks.stream_tensors import StreamContents
 from nnr_codec.model import Limits
 from nnr_codec.model.data_types import DATA_TYPES, TAG_OF_NAME
 
@@ -49,8 +51,6 @@ _SUFFIX_OF_KIND = {
     "keras": ".keras",
     "h5": ".h5",
 }
-#: Size of the shards that Hugging Face's tools write by default.
-_USUAL_SHARD_BYTES = 5_000_000_000
 #: Tags of real types, which a wanted output type replaces.
 _FLOAT_TAGS = frozenset({"F16", "BF16", "F32", "F64", "F8_E4M3", "F8_E5M2"})
 
@@ -96,8 +96,8 @@ def decode_file(
 ) -> DecodeReport:
     """Decode a stream file to a model file: by default the kind it was made from, with its types and metadata.
 
-    safetensors and NPZ are written tensor by tensor and take memory for a few of the largest tensors; PyTorch and ONNX files
-    take memory for the whole model.
+    Files are written tensor by tensor and take memory for a few of the largest tensors, apart from PyTorch files, which take
+    memory for the whole model.
 
     Parameters
     ----------
@@ -107,7 +107,8 @@ def decode_file(
         ``model.safetensors`` and the attachments. By default the stream's name with the suffix of
         the kind it was made from.
     kind : str, optional
-        Kind of the model file, instead of what its name or the stream says: "safetensors", "npz", "pytorch" or "onnx".
+        Kind of the model file, instead of what its name or the stream says: "safetensors", "npz", "pytorch",
+        "onnx", "gguf", "keras" or "h5".
     names : collection of str, optional
         Decode these tensors only.
     dtype : str, optional
@@ -165,7 +166,7 @@ def decode_file(
             with open(copy, "rb") as file:
                 shutil.copyfileobj(file, model, 1 << 20)
             return replace(report, path=None)
-    tag = None if dtype is None else _float_tag(dtype)
+    tag = None if dtype is None else float_tag(dtype)
     reading: dict[str, Any] = {
         "threads": threads or os.cpu_count() or 1,
         "limits": limits or Limits(),
@@ -176,7 +177,9 @@ def decode_file(
         origin = Origin.from_metadata(summary.kind, summary.metadata)
         destination = _Destination.choose(stream, model, kind, origin, shard_bytes)
         destination.refuse(stream, overwrite)
-        tensors, descriptions, aliases = _tensors(stream_path, summary, origin, names, reading, progress)
+        tensors, descriptions, aliases = _tensors(stream_path, summary, names, reading, progress)
+        if template is not None and destination.kind != "onnx":
+            raise NotEncodable(f"a template is for ONNX, not for {destination.kind}", path=destination.path)
         if tag is not None:
             descriptions = {name: _retyped(d, tag) for name, d in descriptions.items()}
         if destination.is_folder:
@@ -192,7 +195,7 @@ def decode_file(
         elif destination.in_shards:
             numbers = origin.shard_numbers(len(descriptions)) if shard_bytes is None else None
             if numbers is None:
-                numbers = shards_by_size(descriptions, shard_bytes or _USUAL_SHARD_BYTES)
+                numbers = shards_by_size(descriptions, shard_bytes or USUAL_SHARD_BYTES)
             save_shards(
                 destination.path,
                 tensors,
@@ -278,7 +281,14 @@ def _has_suffix(path: str) -> bool:
     return bool(os.path.splitext(path)[1]) and not is_special
 
 
-def _float_tag(dtype: str) -> str:
+def float_tag(dtype: str) -> str:
+    """Return the tag of a real type by its name in NumPy or safetensors.
+
+    Raises
+    ------
+    ValueError
+        It is no real type.
+    """
     tag = TAG_OF_NAME.get(dtype, dtype.upper())
     if tag not in _FLOAT_TAGS:
         known = ", ".join(DATA_TYPES[known].name for known in DATA_TYPES if known in _FLOAT_TAGS)
@@ -293,17 +303,13 @@ def _retyped(description: TensorDescription, tag: str) -> TensorDescription:
 def _tensors(
     stream: str,
     summary: StreamSummary,
-    origin: Origin,
     names: Collection[str] | None,
     reading: Mapping[str, Any],
     progress: FileProgress | None,
 ) -> tuple[Iterator[NamedTensor], dict[str, TensorDescription], dict[str, str]]:
     """Return the tensors in the file's order as they are decoded, their descriptions, and tied names."""
-    coded = {
-        t.name: TensorDescription(t.dtype, t.shape or (), None if t.dtype in DATA_TYPES else t.n_bytes)
-        for t in summary.tensors
-    }
-    descriptions = _in_file_order(coded, origin)
+    contents = StreamContents.of(summary)
+    coded, origin, descriptions = contents.coded, contents.origin, contents.descriptions
     if names is not None:
         descriptions = {name: descriptions[name] for name in _checked_names(names, descriptions)}
     aliases = {name: origin.tied[name] for name in descriptions if origin.tied.get(name) in descriptions}
@@ -343,15 +349,6 @@ def _checked_names(names: Collection[str], known: Collection[str]) -> list[str]:
             hint = f"; did you mean {', '.join(similar)}?" if similar else ""
             raise NotEncodable(f"the stream has no tensor of this name{hint}", path=name)
     return list(dict.fromkeys(names))
-
-
-def _in_file_order(coded: Mapping[str, TensorDescription], origin: Origin) -> dict[str, TensorDescription]:
-    """Describe all tensors in the order of the original file, tied names included."""
-    tied = {name: coded[target] for name, target in origin.tied.items() if target in coded}
-    present = {**coded, **tied}
-    ordered = [name for name in origin.order if name in present]
-    placed = set(ordered)
-    return {name: present[name] for name in [*ordered, *(name for name in coded if name not in placed)]}
 
 
 def _arranged(

@@ -23,7 +23,7 @@ from nnr_codec.files.paths import (
 )
 from nnr_codec.files.untied import UntiedModel
 from nnr_codec.files.verification import TensorError, measure_errors
-from nnr_codec.frameworks import ModelFile, Origin, open_model, replacing
+from nnr_codec.frameworks import Origin, open_model, replacing
 from nnr_codec.rate_control.target_report import TargetReport
 from nnr_codec.rate_control.targets import compress_to_target
 
@@ -198,7 +198,7 @@ def encode_file(
         return EncodeReport(
             os.fspath(stream) if isinstance(stream, str | os.PathLike) else None,
             opened.kind,
-            sum(os.path.getsize(path) for path in paths_of(opened)),
+            sum(os.path.getsize(path) for path in opened.paths),
             counted.n_bytes,
             len(tensors),
             sum(math.prod(opened.shape_of(name)) for name in tensors),
@@ -256,8 +256,3 @@ def _verified(
     except NnrError as error:
         error.path = f"{stream}: {error.path}" if error.path else str(stream)
         raise
-
-
-def paths_of(model: ModelFile) -> tuple[str, ...]:
-    """Return the files that a model was read from."""
-    return model.paths

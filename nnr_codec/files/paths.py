@@ -12,10 +12,10 @@ from typing import BinaryIO, TypeAlias
 from nnr_codec.errors import NnrError, NotEncodable
 from nnr_codec.frameworks import kind_of_content, kind_of_path
 from nnr_codec.frameworks.atomic import temporary_folder
+from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
 
-INDEX_SUFFIX = ".index.json"
 #: Size of a start unit, with which every stream begins. Clause: format 2.
 _START_UNIT_SIZE = b"\x00\x04"
 #: The type of a unit, 0 for a start unit, stands in the upper six bits of its third byte.

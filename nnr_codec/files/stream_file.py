@@ -88,9 +88,14 @@ class StreamFile(Mapping[str, NDArray[Any]]):
     def describe(self, name: str) -> TensorSummary:
         """Return the shape, data type and place of a tensor without decoding it.
 
+        Parameters
+        ----------
+        name : str
+
         Raises
         ------
         KeyError
+            The stream has no tensor of this name.
         """
         return self._tensors[name]
 
@@ -101,6 +106,10 @@ class StreamFile(Mapping[str, NDArray[Any]]):
     def levels(self, name: str) -> QuantizedTensor | NDArray[Any]:
         """Decode the integers of a tensor, with their step and codebook.
 
+        Parameters
+        ----------
+        name : str
+
         Returns
         -------
         QuantizedTensor or ndarray
@@ -109,7 +118,9 @@ class StreamFile(Mapping[str, NDArray[Any]]):
         Raises
         ------
         KeyError
+            The stream has no tensor of this name.
         BitstreamError
+            Anything wrong with the tensor's unit, with its place.
         """
         tensor: QuantizedTensor | NDArray[Any] = self._decoded(name, dequantize=False)
         return tensor

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -17,18 +17,13 @@ class UntiedModel(Mapping[str, NDArray[Any]]):
     Parameters
     ----------
     model : ModelFile
-    on_read : callable of str, optional
-        Called with the name of each tensor that is read.
     """
 
-    def __init__(self, model: ModelFile, on_read: Callable[[str], None] | None = None) -> None:
+    def __init__(self, model: ModelFile) -> None:
         self._model = model
-        self._on_read = on_read
         self._names = [name for name in model.names() if name not in model.tied]
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        if self._on_read is not None:
-            self._on_read(name)
         return self._model[name]
 
     def dtype_of(self, name: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nnr_codec.codec.element_storage import Array
 from nnr_codec.errors import NotEncodable
-from nnr_codec.frameworks.atomic import replacing_all
+from nnr_codec.frameworks.atomic import replacing, replacing_all
 from nnr_codec.frameworks.attachments import (
     MAX_ATTACHMENT_BYTES,
     Attachments,
@@ -19,7 +19,7 @@ from nnr_codec.frameworks.attachments import (
 from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX, KIND_OF_SUFFIX
 from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.safetensors import write_safetensors
-from nnr_codec.frameworks.shard_writer import save_shards, shards_by_size
+from nnr_codec.frameworks.shard_writer import USUAL_SHARD_BYTES, save_shards, shards_by_size
 
 #: Names that libraries load from a folder, in their order of preference.
 _CONVENTIONAL = (
@@ -38,7 +38,6 @@ _NOT_ATTACHED = (
     *(".zip", ".tar", ".gz", ".nnr", ".nnc", ".dill", ".pt2", ".npy"),
 )
 _MAX_ATTACHED_BYTES = 4 * MAX_ATTACHMENT_BYTES
-_DEFAULT_SHARD_BYTES = 5_000_000_000
 
 
 def model_in_folder(folder: str) -> str:
@@ -136,7 +135,7 @@ def save_folder(
         A file exists and ``overwrite`` is false.
     """
     target = os.fspath(folder)
-    numbers = list(shards) if shards is not None else shards_by_size(descriptions, _DEFAULT_SHARD_BYTES)
+    numbers = list(shards) if shards is not None else shards_by_size(descriptions, USUAL_SHARD_BYTES)
     texts = {checked_file_name(name): content for name, content in (attachments or {}).items()}
     for name in texts:
         if name.lower().endswith((".safetensors", INDEX_SUFFIX)):
@@ -153,5 +152,5 @@ def save_folder(
             save_shards(index, tensors, descriptions, numbers, metadata=metadata, overwrite=overwrite)
         else:
             weights = os.path.join(target, "model.safetensors")
-            with replacing_all([weights], overwrite=overwrite) as create_weights, create_weights(0) as file:
+            with replacing(weights, overwrite=overwrite) as file:
                 write_safetensors(file, tensors, descriptions, metadata or {})

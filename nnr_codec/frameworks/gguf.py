@@ -22,6 +22,7 @@ import numpy as np
 from nnr_codec.codec.element_storage import STORAGE, Array, stored_elements, widen
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.attachments import Attachments
+from nnr_codec.frameworks.file_reads import naming, read_fully
 from nnr_codec.frameworks.gguf_types import ARRAY, BLOCK_TYPES, NUMBER_OF_TAG, STRING, VALUE_BYTES
 from nnr_codec.frameworks.model_file import ModelFile, TensorDescription
 
@@ -116,16 +117,10 @@ class GgufFile(ModelFile):
     def _read(self, name: str) -> Array:
         stored = self._stored[name]
         octets = np.empty(stored.size_bytes, np.uint8)
-        view, filled = octets.data, 0
-        with self._lock:
+        with self._lock, naming(self.path):
             self._file.seek(self._begin[name])
-            while filled < len(view):
-                n_read = self._file.readinto(view[filled:])
-                if not n_read:
-                    raise NotEncodable(
-                        "the file became shorter while it was read", path=f"{self.path}: {name}"
-                    )
-                filled += n_read
+            if read_fully(self._file, octets.data) != len(octets):
+                raise NotEncodable("the file became shorter while it was read", path=f"{self.path}: {name}")
         if not stored.is_opaque:
             return widen(octets.view(STORAGE[stored.dtype]).reshape(stored.shape), stored.dtype)
         if self._descriptions[name].is_opaque:

@@ -30,6 +30,8 @@ from nnr_codec.frameworks.zip_archive import ZipArchive
 STRUCTURE_FILE = "structure.h5.json"
 _WEIGHTS = "model.weights.h5"
 _COPY_BYTES = 1 << 24
+#: What a damaged structure, and a tensor beyond HDF5, make json, NumPy and h5py raise.
+_DAMAGED = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError, OSError)
 
 
 class KerasFile(ModelFile):
@@ -180,14 +182,14 @@ def _write_hdf5(
                 strings = h5py.string_dtype(text["encoding"])
                 dataset = out.create_dataset(path, data=_unpacked(text["value"]), dtype=strings)
                 _set_attributes(dataset, text["attributes"])
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
+        except _DAMAGED as error:
             raise NotEncodable(f"the HDF5 structure is damaged: {error}", path=STRUCTURE_FILE) from None
         for name, array in tensors:
-            attributes = structure["datasets"].get(name, {}).get("attributes", {})
             try:
+                attributes = structure["datasets"].get(name, {}).get("attributes", {})
                 dataset = out.create_dataset(name, data=_as_stored(array, descriptions[name], name))
                 _set_attributes(dataset, attributes)
-            except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
+            except _DAMAGED as error:
                 raise NotEncodable(f"HDF5 cannot hold this tensor: {error}", path=name) from None
             del array
 

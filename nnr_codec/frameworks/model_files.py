@@ -59,6 +59,10 @@ def open_model(
             name, lambda shard: open_model(shard, key=key, optimizer=optimizer, dequantize=dequantize)
         )
     kind = identify(name)
+    if kind != "pytorch" and (key is not None or optimizer):
+        raise NotEncodable(f"a key and optimizer state are of PyTorch checkpoints, not of {kind}", path=name)
+    if kind != "gguf" and dequantize:
+        raise NotEncodable(f"only GGUF files are dequantised, not {kind}", path=name)
     if kind == "safetensors":
         from nnr_codec.frameworks.safetensors import SafetensorsFile
 

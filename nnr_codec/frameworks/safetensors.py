@@ -17,6 +17,7 @@ import numpy as np
 
 from nnr_codec.codec.element_storage import STORAGE, Array, bits_per_element, stored_elements, widen
 from nnr_codec.errors import NotEncodable
+from nnr_codec.frameworks.file_reads import naming, read_fully
 from nnr_codec.frameworks.model_file import ModelFile, TensorDescription
 
 #: The cap of the format's own library; a longer header is an attack or no header.
@@ -82,9 +83,9 @@ class SafetensorsFile(ModelFile):
             else np.empty(description.shape, STORAGE[description.dtype])
         )
         view = stored.reshape(-1).view(np.uint8).data
-        with self._lock:
+        with self._lock, naming(self.path):
             self._file.seek(self._begin[name])
-            if _read_into(self._file, view) != len(view):
+            if read_fully(self._file, view) != len(view):
                 raise NotEncodable("the file became shorter while it was read", path=f"{self.path}: {name}")
         return stored if opaque else widen(stored, description.dtype)
 
@@ -225,17 +226,6 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _read_into(file: Any, view: memoryview) -> int:
-    """Fill ``view``; unbuffered reads stop short at about 2 GB."""
-    done = 0
-    while done < len(view):
-        n = file.readinto(view[done:])
-        if not n:
-            break
-        done += n
-    return done
-
-
 def _read_exactly(file: Any, size: int) -> bytes:
     buffer = bytearray(size)
-    return bytes(memoryview(buffer)[: _read_into(file, memoryview(buffer))])
+    return bytes(memoryview(buffer)[: read_fully(file, memoryview(buffer))])

@@ -16,6 +16,9 @@ from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX
 from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.safetensors import SafetensorsWriter
 
+#: Size of the shards that Hugging Face's tools write by default.
+USUAL_SHARD_BYTES = 5_000_000_000
+
 
 def shards_by_size(descriptions: Mapping[str, TensorDescription], shard_bytes: int) -> list[int]:
     """Assign tensors to shards in order, at most `shard_bytes` of elements each unless one tensor has more.

@@ -7,12 +7,16 @@ import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nnr_codec.codec.element_storage import Array
 from nnr_codec.frameworks.atomic import replacing
 from nnr_codec.frameworks.model_file import TensorDescription
 from nnr_codec.frameworks.origin import Origin
+from nnr_codec.model.data_types import DATA_TYPES
+
+if TYPE_CHECKING:
+    from nnr_codec.codec.stream.summary import StreamSummary
 
 Stream = bytes | str | os.PathLike[str]
 
@@ -42,9 +46,26 @@ class StreamContents:
         """Tied names with the coded tensor's name."""
         return {name: target for name, target in self.origin.tied.items() if target in self.coded}
 
+    @property
+    def descriptions(self) -> dict[str, TensorDescription]:
+        """Types and shapes of all names in the source's order."""
+        return {name: self.describe(name) for name in self.names}
+
     def describe(self, name: str) -> TensorDescription:
         """Return type and shape of a name of the source."""
         return self.coded[self.aliases.get(name, name)]
+
+    @classmethod
+    def of(cls, summary: StreamSummary) -> StreamContents:
+        """Return the contents of a stream that `nnr_codec.describe` has read."""
+        origin = Origin.from_metadata(summary.kind, summary.metadata)
+        coded = {
+            t.name: TensorDescription(t.dtype, t.shape or (), None if t.dtype in DATA_TYPES else t.n_bytes)
+            for t in summary.tensors
+        }
+        present = {*coded, *(name for name, target in origin.tied.items() if target in coded)}
+        ordered = [name for name in origin.order if name in present]
+        return cls(origin, coded, tuple(dict.fromkeys([*ordered, *coded])), dict(summary.attachments))
 
 
 def stream_contents(source: Stream) -> StreamContents:
@@ -57,17 +78,7 @@ def stream_contents(source: Stream) -> StreamContents:
     """
     from nnr_codec.codec.stream.summary import describe_stream
 
-    summary = describe_stream(source)
-    origin = Origin.from_metadata(summary.kind, summary.metadata)
-    coded = {
-        tensor.name: TensorDescription(tensor.dtype, tensor.shape or (), tensor.n_bytes)
-        for tensor in summary.tensors
-    }
-    present = {*coded, *(name for name, target in origin.tied.items() if target in coded)}
-    ordered = [name for name in origin.order if name in present]
-    names = dict.fromkeys([*ordered, *(name for name in coded if name not in origin.tied)])
-    attachments: Mapping[str, bytes] = summary.attachments
-    return StreamContents(origin, coded, tuple(names), dict(attachments))
+    return StreamContents.of(describe_stream(source))
 
 
 def decoded_tensors(source: Stream, threads: int | None) -> Iterator[tuple[str, Array]]:

@@ -9,12 +9,12 @@ import struct
 import threading
 import zipfile
 import zlib
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nnr_codec.errors import NotEncodable
+from nnr_codec.frameworks.file_reads import read_fully
 
 #: Deflate expands a byte to at most 1032; a directory that promises more is damaged.
 _MAX_DEFLATE_RATIO = 1032
@@ -76,11 +76,11 @@ class ZipArchive:
             with self._lock:
                 if member.compress_type == zipfile.ZIP_STORED:
                     self._file.seek(self._content_begin(member) + begin)
-                    filled = _fill(self._file, octets)
+                    filled = read_fully(self._file, octets.data)
                 else:
                     with self._zip.open(member) as file:
                         file.seek(begin)
-                        filled = _fill(file, octets)
+                        filled = read_fully(file, octets.data)
         except (
             zipfile.BadZipFile,
             zlib.error,
@@ -130,14 +130,3 @@ class ZipArchive:
         if signature != b"PK\x03\x04":
             raise zipfile.BadZipFile("bad magic number for file header")
         return int(member.header_offset + _LOCAL_HEADER.size + name_size + extra_size)
-
-
-def _fill(file: Any, octets: npt.NDArray[np.uint8]) -> int:
-    """Read until the array is full or the file ends; return the bytes read."""
-    view, filled = octets.data, 0
-    while filled < len(view):
-        n_read = file.readinto(view[filled:])
-        if not n_read:
-            break
-        filled += n_read
-    return filled

@@ -18,7 +18,7 @@ from nnr_codec.rate_control.step_search import Evaluate, OnPoint, StepSearch
 
 
 def compress_to_quality(
-    model: Mapping[str, ArrayLike],
+    tensors: Mapping[str, ArrayLike],
     evaluate: Evaluate,
     *,
     max_drop: float | str,
@@ -27,7 +27,7 @@ def compress_to_quality(
     config: EncoderConfig | None = None,
     journal: str | os.PathLike[str] | None = None,
     max_evaluations: int = 60,
-    most_groups: int = 16,
+    max_groups: int = 16,
     on_point: OnPoint | None = None,
     **source: Any,
 ) -> tuple[bytes, SearchReport]:
@@ -38,7 +38,8 @@ def compress_to_quality(
 
     Parameters
     ----------
-    model : mapping of str to array
+    tensors : mapping of str to array
+        All are held in memory.
     evaluate : callable
         Takes a dict of name to array and returns a score. It is called once per point. A search can only be resumed if it is
         deterministic. Report the final score on other data than those of the search, which overfits its own.
@@ -54,7 +55,7 @@ def compress_to_quality(
         File of evaluated points. A search with the same journal continues from it.
     max_evaluations : int
         Largest number of points.
-    most_groups : int
+    max_groups : int
         Largest number of groups whose sensitivity is measured. Neighbouring tensors share a group if there are more tensors.
     on_point : callable of (Point, SearchReport), optional
         Called after each point.
@@ -78,9 +79,9 @@ def compress_to_quality(
     if not amount >= 0:
         raise ValueError(f"max_drop must not be negative: {max_drop!r}")
     search = StepSearch(
-        model, evaluate, importance, config or EncoderConfig(), journal, max_evaluations, on_point, source
+        tensors, evaluate, importance, config or EncoderConfig(), journal, max_evaluations, on_point, source
     )
-    report = search.run(amount, relative, higher_is_better, most_groups)
+    report = search.run(amount, relative, higher_is_better, max_groups)
     if report.best is None:
         raise NotEncodable(
             f"no setting tried keeps the score within {max_drop} of {report.reference_score:g}"

@@ -18,6 +18,7 @@ from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoder import encode
 from nnr_codec.codec.encode.importance import Importance, mean_weight
 from nnr_codec.codec.encode.steps import nearest_qp
+from nnr_codec.codec.encode.tensor_input import TensorsInMemory
 from nnr_codec.codec.encode.tensor_roles import is_vector
 from nnr_codec.quant import mse_per_step
 from nnr_codec.rate_control.allocation import SEARCH_DENSITY, shapes_only
@@ -64,7 +65,7 @@ class SettingsCoder:
         config: EncoderConfig,
         source: Mapping[str, Any],
     ) -> None:
-        self.tensors = {name: np.asarray(tensors[name]) for name in tensors}
+        self.tensors = TensorsInMemory(tensors, source.get("dtypes"))
         self._importance = dict(importance)
         self._config, self._source = config, source
         self.base_steps = self._compute_base_steps()

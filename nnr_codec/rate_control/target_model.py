@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nnr_codec.codec.decode.decoder import decode
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
@@ -18,6 +18,7 @@ from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoder import encode
 from nnr_codec.codec.encode.rdo_search import USUAL_SLOPE, sample_of
 from nnr_codec.codec.encode.steps import largest_magnitude, nearest_qp, root_mean_square
+from nnr_codec.codec.encode.tensor_input import TensorsInMemory
 from nnr_codec.codec.encode.tensor_roles import is_vector
 from nnr_codec.entropy import TensorCoding, rate
 from nnr_codec.quant import matched_lambda, mse_per_step, qp_value_range, quantize_rdo, step_size
@@ -39,7 +40,7 @@ class TargetModel:
 
     Parameters
     ----------
-    tensors : dict of str to array
+    tensors : TensorsInMemory
     config : EncoderConfig
     allocation : str
         ``relative`` ties each step to the root mean square of its tensor; ``squared`` uses one step for all tensors.
@@ -52,11 +53,11 @@ class TargetModel:
         Sum of squared weights of the tensors whose steps are searched.
     """
 
-    def __init__(self, tensors: dict[str, NDArray[Any]], config: EncoderConfig, allocation: str) -> None:
+    def __init__(self, tensors: TensorsInMemory, config: EncoderConfig, allocation: str) -> None:
         self.tensors = tensors
         # Steps are set by name. A qp or bit depth in the configuration would change the base of QPs and their density.
         self.config = config = replace(config, qp=None, qp_1d=None, bit_depth=None)
-        self.size_bytes = sum(t.nbytes for t in tensors.values())
+        self.size_bytes = tensors.stored_bytes
         self.count = sum(t.size for t in tensors.values())
         self.mse = mse_per_step(config.dependent)
         self.values = {}

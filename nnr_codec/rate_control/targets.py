@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.encode.tensor_input import TensorsInMemory
 from nnr_codec.errors import NotEncodable
 from nnr_codec.rate_control.target_curve import LEAST, TOLERANCE, between, bisected, bracket, solve
 from nnr_codec.rate_control.target_model import DENSITY, TargetModel
@@ -52,8 +52,9 @@ def compress_to_target(
     Parameters
     ----------
     tensors : mapping of str to array
+        All are held in memory.
     ratio : float, optional
-        Bytes of the model over bytes of the stream.
+        Bytes of the tensors in their own types over bytes of the stream.
     bits : float, optional
         Bits of the stream per weight.
     max_error : float, optional
@@ -95,7 +96,7 @@ def compress_to_target(
     target, asked = requested[0]
     if per_tensor and target != "max_error":
         raise ValueError("per_tensor requires max_error")
-    arrays = {name: np.asarray(value) for name, value in tensors.items()}
+    arrays = TensorsInMemory(tensors, options.get("dtypes"))
     config = config or EncoderConfig()
     error = min(asked, 1.0) if per_tensor else config.relative_error
     error_1d = min(error, config.relative_error_1d) if per_tensor else config.relative_error_1d

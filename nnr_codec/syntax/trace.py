@@ -54,13 +54,6 @@ class Trace(list[TraceEvent]):
 
     __slots__ = ()
 
-    def at_bit(self, bit_offset: int) -> TraceEvent | None:
-        """Return the event whose element holds a bit, or None."""
-        for event in self:
-            if event.bit_offset <= bit_offset < event.bit_offset + event.n_bits:
-                return event
-        return None
-
     def by_path(self, path: str) -> TraceEvent | None:
         """Return the event of a path, or None."""
         return next((event for event in self if event.path == path), None)

@@ -328,3 +328,18 @@ def test_help_is_fast_and_loads_no_framework() -> None:
     _, error = process.communicate()
     assert error == "[]\n"
     assert time.perf_counter() - started < 5
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_recipe_is_kept_and_taken_by_a_later_run(configs: list[EncoderConfig]) -> None:
+    options = ["--keep", "half", "--exact", "conv.*", "--effort", "fast"]
+    assert main(["encode", "m.safetensors", "a.nnr", *options, "--save-recipe", "r.json"]) == 0
+    assert main(["encode", "m.safetensors", "b.nnr", "--recipe", "r.json"]) == 0
+    assert main(["encode", "m.safetensors", "c.nnr", "--recipe", "r.json", "--effort", "slow"]) == 0
+    assert configs[0] == configs[1] == EncoderConfig(keep=("half",), exact=("conv.*",), effort="fast")
+    assert configs[2] == EncoderConfig(keep=("half",), exact=("conv.*",), effort="slow")
+    assert Path("a.nnr").read_bytes() == Path("b.nnr").read_bytes()
+    Path("bad.json").write_text("[]")
+    assert main(["encode", "m.safetensors", "d.nnr", "--recipe", "bad.json"]) == 2
+    assert main(["encode", "m.safetensors", "d.nnr", "--save-recipe", "no/r.json"]) == 1
+    assert not Path("d.nnr").exists()

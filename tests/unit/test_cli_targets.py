@@ -51,3 +51,18 @@ def test_a_target_that_is_met_is_not_mentioned(
 def test_a_target_is_finite(model: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["encode", model, "--target-ratio", value]) == 2
     assert "finite" in capsys.readouterr().err
+
+
+def test_a_lossy_step_is_reported_once_for_each_tensor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    weights[0] *= 1000
+    path = tmp_path / "spread.npz"
+    np.savez(path, w=weights)
+    assert main(["encode", str(path), "--max-error", "0.3"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len([line for line in lines if line.startswith("nnr: w: ")]) == 1
+    assert not [line for line in lines if ".py" in line]
+    assert main(["encode", str(path), "--max-error", "0.3", "-f", "-q"]) == 0
+    assert not capsys.readouterr().err

@@ -3,6 +3,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -153,3 +154,14 @@ def test_every_part_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     findings = validate([stream])
     assert sum(finding.path.endswith("partial_data_counter") for finding in findings) > 2
     assert read == Counter((span.byte_offset, span.size_bytes) for span in iter_unit_spans(stream))
+
+
+def test_one_stream_needs_no_list(tmp_path: Path) -> None:
+    [stream] = streams_of("invalid/reserved/mps-profile-0-bit-3")
+    path = tmp_path / "one.nnr"
+    path.write_bytes(stream)
+    findings = validate([stream])
+    assert findings
+    assert validate(bytes(stream)) == validate(path) == validate(str(path)) == findings
+    with path.open("rb") as file:
+        assert validate(file) == findings

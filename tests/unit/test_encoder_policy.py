@@ -2,6 +2,7 @@
 """Treatment of tensors by role and values: exact coding, bounds of elements and rows, patterns, recipes, warnings."""
 
 import json
+import pickle
 import warnings
 from typing import Any
 
@@ -237,8 +238,12 @@ def test_a_wrong_recipe_says_so(change: dict[str, Any], error: type[Exception]) 
 
 def test_a_step_that_loses_rows_warns_and_names_the_tensor() -> None:
     weights = matrices_of_wide_range()
-    with pytest.warns(QualityWarning, match=r"^fc\.weight: .* rows"):
+    with pytest.warns(QualityWarning, match=r"^fc\.weight: .* rows") as caught:
         encode({"fc.weight": weights["spread"]}, qp=0)
+    [warning] = [entry.message for entry in caught if isinstance(entry.message, QualityWarning)]
+    assert warning.path == "fc.weight"
+    assert pickle.loads(pickle.dumps(warning)).path == "fc.weight"
+    assert str(pickle.loads(pickle.dumps(warning))) == str(warning)
     with pytest.warns(QualityWarning, match=r"^bn\.running_var: .* elements"):
         encode({"bn.running_var": np.geomspace(1e-3, 1e9, 20).astype(np.float32)[::-1].copy()}, qp_1d=0)
     with warnings.catch_warnings():

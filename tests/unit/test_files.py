@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import pytest
 import nnr_codec
 from nnr_codec import NotEncodable, QuantizedTensor
 from nnr_codec.files.verification import compare
-from nnr_codec.frameworks import open_model, save_model
+from nnr_codec.frameworks import TensorDescription, open_model, save_model
 
 RNG = np.random.default_rng(5)
 MODEL = {
@@ -189,3 +190,36 @@ def test_a_signal_ends_one_long_call_of_the_native_core_at_once(folder: Path, nu
         assert process.stderr is not None
         assert b"Traceback" not in process.stderr.read()
     assert sorted(os.listdir(folder)) == before
+
+
+@pytest.mark.parametrize(
+    "goal", [{}, {"target_ratio": 3}, {"max_error": 0.05}, {"max_error": 0.05, "per_tensor": True}]
+)
+def test_types_survive_a_target_and_are_verified(tmp_path: Path, goal: dict[str, Any]) -> None:
+    rng = np.random.default_rng(4)
+    codes = (rng.standard_normal((64, 64)).astype(np.float32).view(np.uint32) >> 16 << 16).view(np.float32)
+    phase = np.exp(1j * rng.standard_normal((4, 5))).astype(np.complex64)
+    save_model(
+        tmp_path / "model.safetensors",
+        {"weight": codes, "phase": phase.reshape(-1).view(np.uint8)},
+        descriptions={
+            "weight": TensorDescription("BF16", codes.shape),
+            "phase": TensorDescription("C64", phase.shape, phase.nbytes),
+        },
+    )
+    report = nnr_codec.encode_file(tmp_path / "model.safetensors", verify=True, **goal)
+    assert {error.name: error.is_exact for error in report.errors} == {"weight": False, "phase": True}
+    if "target_ratio" in goal:
+        assert report.target is not None
+        assert report.target.met
+        assert report.target.ratio == pytest.approx(
+            (codes.size * 2 + phase.nbytes) / report.stream_bytes, rel=1e-9
+        )
+    decoded = nnr_codec.decode_file(tmp_path / "model.nnr", tmp_path / "back.safetensors")
+    assert decoded.n_tensors == 2
+    with open_model(tmp_path / "back.safetensors") as model:
+        assert {name: (model.dtype_of(name), model.shape_of(name)) for name in model} == {
+            "weight": ("BF16", (64, 64)),
+            "phase": ("C64", (4, 5)),
+        }
+        assert model["phase"].tobytes() == phase.tobytes()

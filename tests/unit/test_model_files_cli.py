@@ -112,3 +112,16 @@ def test_files_with_structure_go_through_a_stream(folder: Path, kind: str) -> No
             assert file["layers/d/vars/0"][()].tolist() == [0, 1, 2, 3]
             assert file["layers/d/vars/0"].attrs["name"] == "kernel"
             assert "empty" in file
+
+
+@pytest.mark.parametrize("option", [["--key", "x"], ["--optimizer"], ["--dequantize"]])
+def test_an_option_of_another_kind_of_file_is_no_option(
+    tmp_path: Path, option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "m.npz", w=np.ones(3))
+    assert main(["encode", str(tmp_path / "m.npz"), *option]) == 1
+    assert "npz" in capsys.readouterr().err
+    assert main(["encode", str(tmp_path / "m.npz"), "-q"]) == 0
+    arguments = ["decode", str(tmp_path / "m.nnr"), str(tmp_path / "n.npz"), "--template", "x.onnx"]
+    assert main(arguments) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.nnr", "m.npz"]

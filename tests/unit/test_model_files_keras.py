@@ -182,3 +182,26 @@ def test_damage_is_named(tmp_path: Path) -> None:
         save_model(tmp_path / "b.h5", {"w": KERNEL}, attachments={"structure.h5.json": b"[]"})
     assert caught.value.path == "structure.h5.json"
     assert not os.path.exists(tmp_path / "b.h5")
+
+
+EMPTY_TEXT = {"shape": [], "strings": [], "dtype": "str"}
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "place"),
+    [
+        ("groups", {"": {"a": EMPTY_TEXT}}, "structure.h5.json"),
+        ("groups", {"": {"a": {"shape": [1], "base64": "AAAA", "dtype": "?4"}}}, "structure.h5.json"),
+        ("texts", {"t": {"encoding": "utf-8", "value": EMPTY_TEXT, "attributes": {}}}, "structure.h5.json"),
+        ("datasets", {"w": []}, "w"),
+        ("datasets", {"w": {"attributes": [1]}}, "w"),
+        ("datasets", {"w": {"attributes": {"a": EMPTY_TEXT}}}, "w"),
+    ],
+)
+def test_a_hostile_structure_is_named(tmp_path: Path, part: str, content: Any, place: str) -> None:
+    structure = {"groups": {}, "datasets": {}, "texts": {}, "left_out": [], part: content}
+    attachments = {"structure.h5.json": json.dumps(structure).encode()}
+    with pytest.raises(NotEncodable) as caught:
+        save_model(tmp_path / "b.h5", {"w": KERNEL}, attachments=attachments)
+    assert caught.value.path == place
+    assert not list(tmp_path.iterdir())

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stream to tensors."""
+"""Decoder of streams: bytes to tensors, with updates."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from itertools import chain
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
 from nnr_codec.codec.decode.recompose import Recomposer
 from nnr_codec.codec.decode.unit_batches import UnitBatch, batched
-from nnr_codec.codec.decode.unit_decoder import DecodingUnits, UnitContext, UnitTensor, decode_unit
+from nnr_codec.codec.decode.unit_decoder import DecodingUnits, UnitTensor
+from nnr_codec.codec.decode.update_decoder import decode_in_turn
 from nnr_codec.codec.decode.values import carried_values, patched_values, source_values
 from nnr_codec.codec.job_pipeline import checked_threads, in_order
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
@@ -25,9 +26,9 @@ from nnr_codec.codec.stream.input import StreamSource, opened
 from nnr_codec.codec.stream.source_description import SourceDescription
 from nnr_codec.codec.stream.stream_reader import DataUnitInStream, StreamReader
 from nnr_codec.codec.stream.unit_index import UnitIndex
-from nnr_codec.codec.stream.update_tree import Predecessor, UpdateTree
+from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.entropy import Workers
-from nnr_codec.errors import BitstreamError, MalformedBitstream
+from nnr_codec.errors import BitstreamError
 from nnr_codec.model import Limits
 
 DecodedTensors = dict[str, NDArray[Any]]
@@ -287,64 +288,6 @@ class Decoder:
             or reader.parent_signalling
             or any(_is_part_of(name, wanted) for name in unit.names)
         )
-
-
-def decode_in_turn(
-    unit: DataUnitInStream, reader: StreamReader, updates: UpdateTree
-) -> tuple[list[UnitTensor], Sequence[Predecessor]]:
-    """Decode a unit that may update an earlier one, and remember it for later updates.
-
-    Parameters
-    ----------
-    unit : DataUnitInStream
-    reader : StreamReader
-        The reader that yielded the unit last.
-    updates : UpdateTree
-        The units decoded so far.
-
-    Returns
-    -------
-    tensors : list of UnitTensor
-        In the order of their data.
-    predecessors : sequence of Predecessor
-        The tensors of the updated unit; empty if the unit updates none.
-
-    Raises
-    ------
-    BitstreamError
-        With path and bit offset.
-
-    Clause: format 5.6
-    """
-    reader.check_time(unit)
-    plan = unit.plan
-    try:
-        before = updates.predecessors(unit.header) or ()
-    except BitstreamError as error:
-        reader.locate(error)
-        raise
-    if before and [p.shape for p in before] != [t.shape for t in plan]:
-        fault = MalformedBitstream(
-            "the unit updates one of another shape",
-            path=f"{unit.path}.tensor_dimensions",
-            bit_offset=unit.payload_bit_offset,
-            element="tensor_dimensions",
-            clause="format 5.6",
-        )
-        unit.locate(fault)
-        raise fault
-    context = UnitContext(unit.general_profile_idc, unit.quantization, before)
-    try:
-        tensors = decode_unit(
-            unit.header, plan, unit.payload, context, bit_offset=unit.payload_bit_offset, path=unit.path
-        )
-    except BitstreamError as error:
-        unit.locate(error)
-        raise
-    coded = [t.coded.levels for t in tensors if t.coded is not None]
-    if reader.parent_signalling and coded:
-        updates.remember(unit.header, unit.payload, coded, [t.shape for t in plan])
-    return tensors, before
 
 
 def _decode_batch(

@@ -257,7 +257,9 @@ def _warn_of_losses(
         parts, wide = "elements", bool(magnitudes.max() > _KEPT_STEPS * step)
     if wide and lost.any():
         warnings.warn(
-            f"{job.name}: a step of {step:.3g} loses {int(lost.sum())} of {lost.size} {parts}, far smaller than the others",
-            QualityWarning,
+            QualityWarning(
+                f"a step of {step:.3g} loses {int(lost.sum())} of {lost.size} {parts}, far smaller than the others",
+                path=job.name,
+            ),
             stacklevel=2,
         )

@@ -90,6 +90,50 @@ def describe_tensors(tensors: Tensors, dtypes: Mapping[str, str]) -> dict[str, T
     return described
 
 
+class TensorsInMemory(dict[str, NDArray[Any]]):
+    """Arrays of a model with the types and shapes that they stand for, for searches that encode a model many times.
+
+    Parameters
+    ----------
+    tensors : mapping of str to array
+        Each is read once.
+    dtypes : mapping of str to str, optional
+        Data types in safetensors' spelling, as of `Encoder.encode`.
+
+    Raises
+    ------
+    TypeError
+        As `describe_tensors`; also for a `Block`.
+    NotEncodable
+        As `describe_tensors`.
+    """
+
+    def __init__(self, tensors: Tensors, dtypes: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._described = describe_tensors(tensors, dtypes or {})
+        for name, (tag, _) in self._described.items():
+            value = tensors[name]
+            if isinstance(value, Block):
+                raise TypeError(f"tensor {name!r} is a Block; a search takes arrays")
+            self[name] = as_codec_array(name, value, tag)
+
+    def dtype_of(self, name: str) -> str:
+        """Return the data type in safetensors' spelling."""
+        return self._described[name][0]
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Return the shape."""
+        return self._described[name][1]
+
+    @property
+    def stored_bytes(self) -> int:
+        """Size of all elements in their own types."""
+        return sum(
+            DATA_TYPES[tag].size_bytes * self[name].size if tag in DATA_TYPES else self[name].nbytes
+            for name, (tag, _) in self._described.items()
+        )
+
+
 def as_codec_array(name: str, value: ArrayLike, tag: str) -> NDArray[Any]:
     """Return a tensor as the codec computes with it: float32 for the types that NumPy lacks, stored bytes for opaque ones.
 

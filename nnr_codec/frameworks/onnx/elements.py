@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnr_codec.errors import NotEncodable
+from nnr_codec.frameworks.file_reads import naming, read_fully
 from nnr_codec.frameworks.onnx import schema, wire
 from nnr_codec.frameworks.onnx.tree import External, Tensor, ValueList
 from nnr_codec.frameworks.onnx.wire import Run, WireReader
@@ -158,9 +159,9 @@ class ElementReader:
         octets: Bytes = np.empty(length, np.uint8)
         try:
             path = self._path(tensor)
-            with wire.naming(path), open(path, "rb", buffering=0) as file:
+            with naming(path), open(path, "rb", buffering=0) as file:
                 file.seek(external.offset)
-                n_read = wire.read_fully(file, octets.data)
+                n_read = read_fully(file, octets.data)
         except FileNotFoundError:
             raise self._fault(tensor, f"the external data file {external.location} is missing") from None
         if n_read != length:

@@ -22,7 +22,7 @@ from nnr_codec.frameworks.onnx.render import Hole
 from nnr_codec.frameworks.onnx.template import Template
 from nnr_codec.frameworks.onnx.tree import Tensor
 from nnr_codec.frameworks.onnx.writer import MAX_MODEL_BYTES
-from nnr_codec.frameworks.origin import Origin
+from nnr_codec.frameworks.stream_tensors import StreamContents
 from nnr_codec.model import Limits
 
 #: Stands for a file in models whose initialisers are handed over in memory.
@@ -64,15 +64,16 @@ def inference_session(
     from nnr_codec.codec.stream.summary import describe_stream
 
     summary = describe_stream(stream, limits=limits)
-    origin = Origin.from_metadata(summary.kind, summary.metadata)
     if summary.topology is None:
         raise NotEncodable("the stream was not made from an ONNX model: it holds no graph")
-    descriptions = {t.name: TensorDescription(t.dtype, t.shape or ()) for t in summary.tensors}
-    aliases = {name: target for name, target in origin.tied.items() if target in descriptions}
-    descriptions |= {name: descriptions[target] for name, target in aliases.items()}
+    contents = StreamContents.of(summary)
     decoded = Decoder(limits=limits, threads=threads).iterate(stream)
     return session_from_tensors(
-        _with_aliases(decoded, aliases), descriptions, summary.topology, sess_options=sess_options, **options
+        _with_aliases(decoded, contents.aliases),
+        contents.descriptions,
+        summary.topology,
+        sess_options=sess_options,
+        **options,
     )
 
 
@@ -178,5 +179,5 @@ def _import_runtime() -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise NotEncodable("sessions need ONNX Runtime: pip install onnxruntime") from None
+        raise NotEncodable("sessions need ONNX Runtime: pip install 'nnr_codec[onnx]'") from None
     return onnxruntime

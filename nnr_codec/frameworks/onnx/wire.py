@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nnr_codec.errors import NotEncodable
+from nnr_codec.frameworks.file_reads import naming, read_fully
 
 VARINT, I64, LEN, I32 = 0, 1, 2, 5
 #: A varint of 64 bits takes at most this many bytes.
@@ -202,27 +202,6 @@ def _length_of_run(codes: npt.NDArray[np.uint8], tag: int) -> int:
     return step * (len(tagged) if tagged.all() else int(np.argmin(tagged)))
 
 
-@contextmanager
-def naming(path: str) -> Iterator[None]:
-    """Give errors of the operating system the name of the file, which those of an open file lack."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or path
-        raise
-
-
-def read_fully(file: Any, view: memoryview) -> int:
-    """Fill ``view`` and return the bytes read; unbuffered reads stop short at about 2 GB."""
-    done = 0
-    while done < len(view):
-        n = file.readinto(view[done:])
-        if not n:
-            break
-        done += n
-    return done
-
-
 def varint(value: int) -> bytes:
     """Encode an unsigned integer.
 
@@ -279,8 +258,3 @@ def decode_varints(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
         part = codes[starts[longer] + index].astype(np.uint64) & np.uint64(0x7F)
         values[longer] |= part << np.uint64(7 * index)
     return values
-
-
-def encode_varints(values: npt.NDArray[np.uint64]) -> bytes:
-    """Encode integers as consecutive varints, which is what packed fields hold."""
-    return b"".join(varint(int(value)) for value in values)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnr_codec.errors import NotEncodable
+from nnr_codec.frameworks.file_reads import naming, read_fully
 from nnr_codec.frameworks.pytorch.unpickler import RestrictedUnpickler, unpickle
 from nnr_codec.frameworks.pytorch.values import Storage
 from nnr_codec.frameworks.zip_archive import ZipArchive
@@ -191,14 +192,10 @@ class LegacyTorchArchive(TorchArchive):
         if begin + n_bytes > size:
             raise NotEncodable("the file lacks the tensor's elements", path=f"{self.path}: {storage.key}")
         octets = np.empty(n_bytes, np.uint8)
-        view, filled = octets.data, 0
-        with self._lock:
+        with self._lock, naming(self.path):
             self._file.seek(place + begin)
-            while filled < n_bytes:
-                n_read = self._file.readinto(view[filled:])
-                if not n_read:
-                    raise NotEncodable("the file became shorter while it was read", path=self.path)
-                filled += n_read
+            if read_fully(self._file, octets.data) != n_bytes:
+                raise NotEncodable("the file became shorter while it was read", path=self.path)
         return octets
 
     def close(self) -> None:

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from nnr_codec.codec.decode.decoder import decode_in_turn
+from nnr_codec.codec.decode.update_decoder import decode_in_turn
 from nnr_codec.codec.decode.values import carried_values
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.checksum import verify_checksum
 from nnr_codec.codec.stream.deadline import Deadline
-from nnr_codec.codec.stream.input import opened
+from nnr_codec.codec.stream.input import StreamSource, opened
 from nnr_codec.codec.stream.stream_reader import DataUnitInStream, StreamReader
 from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.errors import BitstreamError, LimitExceeded, UnsupportedBitstream
@@ -71,14 +71,17 @@ class Finding:
         return {**asdict(self), "severity": self.severity.value}
 
 
-def validate(streams: Sequence[bytes | memoryview], *, limits: Limits | None = None) -> list[Finding]:
+def validate(
+    streams: StreamSource | Sequence[StreamSource], *, limits: Limits | None = None
+) -> list[Finding]:
     """Check a stream, or a sequence of updates.
 
     Parameters
     ----------
-    streams : sequence of bytes-like
-        In the order of decoding.
+    streams : bytes-like, path or binary file, or a sequence of them
+        A sequence is a series of updates in the order of decoding.
     limits : Limits, optional
+        Bounds on the cost of each stream.
 
     Returns
     -------
@@ -86,12 +89,18 @@ def validate(streams: Sequence[bytes | memoryview], *, limits: Limits | None = N
         Warnings in stream order. An error ends the check, and so does content beyond the limits or outside the
         specification; that finding comes last and is the only one about its stream.
 
+    Raises
+    ------
+    OSError
+        A file cannot be read.
+
     Clause: format 2 to 5
     """
     limits = limits or Limits()
     findings: list[Finding] = []
     updates = UpdateTree(limits)
-    for number, stream in enumerate(streams):
+    series = streams if isinstance(streams, list | tuple) else [streams]
+    for number, stream in enumerate(series):
         check = _StreamCheck(limits, updates)
         try:
             check.run(stream)
@@ -128,7 +137,7 @@ class _StreamCheck:
         self._n_topology_units = 0
         self.oddities: list[Oddity] = []
 
-    def run(self, stream: bytes | memoryview) -> None:
+    def run(self, stream: StreamSource) -> None:
         """Check the stream; raise as a decoder does.
 
         Raises
