@@ -108,14 +108,20 @@ def lint(rest: list[str]) -> None:
 
 
 def native_sources(*folders: str) -> list[Path]:
-    """Return the C++ files of some folders of native/, or of all."""
+    """Return the C++ files of some folders of native/, or of all, but for generated ones."""
     roots = [ROOT / "native" / folder for folder in folders] or [ROOT / "native"]
-    return sorted(path.relative_to(ROOT) for root in roots for path in root.rglob("*.[ch]pp"))
+    paths = (path for root in roots for path in root.rglob("*.[ch]pp") if path.parent.name != "generated")
+    return sorted(path.relative_to(ROOT) for path in paths)
 
 
 def tidy() -> None:
     """Run clang-tidy over the core and its tests, one process per processor."""
-    sources = [path for path in native_sources("src", "tests") if path.suffix == ".cpp"]
+    # The names of libnnr's C interface are those of C.
+    sources = [
+        path
+        for path in native_sources("src", "tests")
+        if path.suffix == ".cpp" and path.parent.name != "libnnr"
+    ]
     command = [str(BIN / "clang-tidy"), "--quiet"]
     flags = ["--", "-std=c++20", "-Inative/include"]
     print("$", shlex.join([*command, "native/src/*.cpp", "native/tests/*.cpp"]), flush=True)
@@ -186,6 +192,13 @@ def sanitize(rest: list[str]) -> None:
     native_tests("sanitize", f"-DCMAKE_CXX_FLAGS={flags}", rest=rest)
 
 
+def libnnr(rest: list[str]) -> None:
+    """Build libnnr, nnrdec and the amalgamation into build/; `-- VARIANT...` for others (tools/libnnr.py)."""
+    make_environment("dev")
+    run(PYTHON, "-m", "tools.codegen", "--check")
+    run(PYTHON, "-m", "tools.libnnr", *rest)
+
+
 def fuzzers() -> list[str]:
     """Build the C++ fuzzers where Clang can, and say which options find them."""
     source = 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
@@ -253,6 +266,7 @@ TASKS: dict[str, Callable[[list[str]], None]] = {
     "native": native,
     "peer": peer,
     "sanitize": sanitize,
+    "libnnr": libnnr,
     "fuzz": fuzz,
     "bench": bench,
     "curves": curves,

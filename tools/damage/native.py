@@ -30,9 +30,9 @@ LIMITS = Limits(
 )
 
 
-def verdict(streams: Sequence[bytes]) -> cases.Verdict:
+def verdict(streams: Sequence[bytes], limits: Limits = LIMITS) -> cases.Verdict:
     """Decode a sequence; exceptions outside the error family count as crashes."""
-    decoder, digest = Decoder(limits=LIMITS), hashlib.sha256()
+    decoder, digest = Decoder(limits=limits), hashlib.sha256()
     try:
         for stream in streams:
             for name, tensor in sorted(decoder.decode(stream, dequantize=False).items()):

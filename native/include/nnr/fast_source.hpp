@@ -15,10 +15,12 @@
 
 namespace nnr {
 
-class FastSource {
+// `Bank` is ContextBank<FastContext> or has its members.
+template <class Bank>
+class BasicFastSource {
  public:
   // Starts at the first bit of `payload`, whose bytes must outlive the source.
-  explicit FastSource(std::span<const std::uint8_t> payload) : begin_(payload.data()), engine_(payload) {}
+  explicit BasicFastSource(std::span<const std::uint8_t> payload) : begin_(payload.data()), engine_(payload) {}
 
   // Continues at an entry point within the payload, with every context at its initialisation.
   void seek(std::uint64_t position, std::uint32_t offset) {
@@ -50,7 +52,9 @@ class FastSource {
 
   const std::uint8_t* begin_;
   FastEngine engine_;
-  ContextBank<FastContext> contexts_{kTypicalContexts};
+  Bank contexts_{kTypicalContexts};
 };
+
+using FastSource = BasicFastSource<ContextBank<FastContext>>;
 
 }  // namespace nnr

@@ -44,14 +44,15 @@ struct TensorSideData {
   friend bool operator==(const TensorSideData&, const TensorSideData&) = default;
 };
 
-template <class Source>
+// `Side` is TensorSideData or has its members.
+template <class Source, class Side = TensorSideData>
 class TensorDecoder {
  public:
   // `source` and `coding` must outlive the decoder.
   TensorDecoder(Source& source, const TensorCoding& coding) : source_(source), coding_(coding), layout_(coding.unary_length) {}
 
   // Decodes everything from qp_value to the last level. `levels` has room for coding.size() values, all written on success.
-  Outcome decode(std::int32_t* levels, TensorSideData& side) {
+  Outcome decode(std::int32_t* levels, Side& side) {
     if (const Outcome outcome = decode_side_data(side); outcome != Outcome::kOk) return outcome;
     for (std::uint64_t block_row = 0; block_row < coding_.block_rows(); ++block_row) {
       if (block_row > 0) source_.reset_contexts();
@@ -64,13 +65,13 @@ class TensorDecoder {
   }
 
   // Decodes what precedes the levels, and initialises the contexts accordingly.
-  Outcome decode_side_data(TensorSideData& side) {
+  Outcome decode_side_data(Side& side) {
     read_side_data(side);
     return source_.overrun() ? Outcome::kTruncated : Outcome::kOk;
   }
 
   // Decodes one block row from a state of dependent quantisation. The source stands at its start, with initialised contexts.
-  Outcome decode_block_row(int state, std::uint64_t block_row, std::int32_t* levels, const TensorSideData& side) {
+  Outcome decode_block_row(int state, std::uint64_t block_row, std::int32_t* levels, const Side& side) {
     assert(state >= 0 && state < kTrellisStates);
     neighbourhood_ = {.state = state};
     if (coding_.block_rows() > 1 && !source_.restart_range()) return rejected(Outcome::kOffsetAboveRange);
@@ -83,7 +84,7 @@ class TensorDecoder {
  private:
   static constexpr std::uint64_t kCheckInterval = TensorCoding::kOverrunCheckInterval;
 
-  Outcome decode_segments(std::uint64_t block_row, std::int32_t* levels, const TensorSideData& side) {
+  Outcome decode_segments(std::uint64_t block_row, std::int32_t* levels, const Side& side) {
     if (coding_.block_side() == 0 && !side.row_skip_enabled)
       return decode_segment(Segment{0, 0, coding_.size()}, levels, side.history_enabled);
     Outcome outcome = Outcome::kOk;
@@ -102,7 +103,7 @@ class TensorDecoder {
   // After an overrun every other fault is a consequence of it.
   Outcome rejected(Outcome outcome) { return source_.overrun() ? Outcome::kTruncated : outcome; }
 
-  void read_side_data(TensorSideData& side) {
+  void read_side_data(Side& side) {
     if (coding_.qp_bits > 0) {
       const std::uint32_t bins = source_.bypass_bins(coding_.qp_bits);
       const int unused = 32 - coding_.qp_bits;

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tensor_files.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+namespace {
+
+constexpr std::size_t kPrefixBytes = 6;
+
+bool is_little_endian() {
+  const std::uint16_t one = 1;
+  unsigned char low;
+  std::memcpy(&low, &one, 1);
+  return low == 1;
+}
+
+// Elements of 4 bytes, little-endian.
+bool write_elements(std::FILE* file, const unsigned char* content, std::size_t n_bytes) {
+  if (is_little_endian()) return std::fwrite(content, 1, n_bytes, file) == n_bytes;
+  for (std::size_t i = 0; i < n_bytes; i += 4)
+    for (int j = 3; j >= 0; --j)
+      if (std::fputc(content[i + static_cast<unsigned>(j)], file) == EOF) return false;
+  return true;
+}
+
+void put_little_endian(unsigned char* to, unsigned long long value, int n_bytes) {
+  for (int i = 0; i < n_bytes; ++i) to[i] = static_cast<unsigned char>(value >> (8 * i));
+}
+
+std::uint32_t crc32_of(std::uint32_t crc, const unsigned char* bytes, std::size_t size, bool swap) {
+  static std::uint32_t table[256];
+  if (table[1] == 0)
+    for (std::uint32_t i = 0; i < 256; ++i) {
+      std::uint32_t value = i;
+      for (int bit = 0; bit < 8; ++bit) value = (value & 1) != 0 ? 0xEDB88320U ^ value >> 1 : value >> 1;
+      table[i] = value;
+    }
+  for (std::size_t i = 0; i < size; ++i) crc = table[(crc ^ bytes[swap ? i ^ 3 : i]) & 0xFF] ^ crc >> 8;
+  return crc;
+}
+
+// A JSON string's content.
+bool write_escaped(std::FILE* file, const char* text, std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) {
+    const auto octet = static_cast<unsigned char>(text[i]);
+    const bool quoted = octet == '"' || octet == '\\';
+    if (octet < 0x20 ? std::fprintf(file, "\\u%04x", octet) < 0
+                     : (quoted && std::fputc('\\', file) == EOF) || std::fputc(octet, file) == EOF)
+      return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+TensorFile::~TensorFile() {
+  for (std::size_t i = 0; i < count_; ++i) {
+    std::free(entries_[i].key);
+    std::free(entries_[i].content);
+  }
+  std::free(entries_);
+}
+
+unsigned char* TensorFile::add_entry(const char* prefix, const nnr_tensor& tensor, bool is_float) {
+  if (tensor.n_dimensions > 64 || tensor.n_elements > SIZE_MAX / 8) return nullptr;
+  Entry entry = {};
+  entry.key_bytes = kPrefixBytes + tensor.name_bytes;
+  entry.n_dimensions = tensor.n_dimensions;
+  for (std::size_t i = 0; i < tensor.n_dimensions; ++i) entry.shape[i] = tensor.shape[i];
+  entry.n_bytes = 4 * static_cast<std::size_t>(tensor.n_elements);
+  entry.is_float = is_float;
+  entry.key = static_cast<char*>(std::malloc(entry.key_bytes));
+  entry.content = static_cast<unsigned char*>(std::malloc(entry.n_bytes == 0 ? 4 : entry.n_bytes));
+  if (count_ == room_) {
+    const std::size_t room = room_ == 0 ? 64 : 2 * room_;
+    auto* const grown = static_cast<Entry*>(std::realloc(entries_, room * sizeof(Entry)));
+    if (grown != nullptr) entries_ = grown, room_ = room;
+  }
+  if (entry.key == nullptr || entry.content == nullptr || count_ == room_) {
+    std::free(entry.key);
+    std::free(entry.content);
+    return nullptr;
+  }
+  std::memcpy(entry.key, prefix, kPrefixBytes);
+  std::memcpy(entry.key + kPrefixBytes, tensor.name, tensor.name_bytes);
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (entries_[i].key_bytes != entry.key_bytes || std::memcmp(entries_[i].key, entry.key, entry.key_bytes) != 0) continue;
+    std::free(entries_[i].key);
+    std::free(entries_[i].content);
+    entries_[i] = entry;
+    return entry.content;
+  }
+  entries_[count_++] = entry;
+  return entry.content;
+}
+
+void* TensorFile::add(const nnr_tensor& tensor) { return add_entry("value:", tensor, tensor.type == NNR_FLOAT32); }
+
+bool TensorFile::keep_levels(const nnr_decoder* decoder, void* const* buffers, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const nnr_tensor& tensor = *nnr_decoder_tensor(decoder, i);
+    if (tensor.coding == NNR_CODING_RAW) continue;
+    unsigned char* const levels = add_entry("level:", tensor, false);
+    if (levels == nullptr) return false;
+    std::memcpy(levels, buffers[i], 4 * static_cast<std::size_t>(tensor.n_elements));
+    if (tensor.coding == NNR_CODING_INTEGER) continue;
+    auto* const values = static_cast<unsigned char*>(buffers[i]);
+    const auto step = static_cast<float>(tensor.step_size);
+    for (std::size_t j = 0; j < tensor.n_elements; ++j) {
+      std::int32_t level;
+      std::memcpy(&level, levels + 4 * j, 4);
+      float value = step * static_cast<float>(level);
+      if (tensor.coding == NNR_CODING_CODEBOOK) {
+        const long long entry = level + static_cast<long long>(tensor.codebook_zero);
+        value = static_cast<float>(static_cast<double>(step) * tensor.codebook[entry]);
+      }
+      std::memcpy(values + 4 * j, &value, 4);
+    }
+  }
+  return true;
+}
+
+bool TensorFile::write_safetensors(std::FILE* file) const {
+  unsigned char length[8] = {};
+  if (std::fwrite(length, 1, 8, file) != 8 || std::fputc('{', file) == EOF) return false;
+  unsigned long long offset = 0;
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Entry& entry = entries_[i];
+    if (std::fputs(i == 0 ? "\"" : ",\"", file) == EOF || !write_escaped(file, entry.key, entry.key_bytes)) return false;
+    std::fprintf(file, "\":{\"dtype\":\"%s\",\"shape\":[", entry.is_float ? "F32" : "I32");
+    for (std::size_t j = 0; j < entry.n_dimensions; ++j) std::fprintf(file, j == 0 ? "%llu" : ",%llu", entry.shape[j]);
+    std::fprintf(file, "],\"data_offsets\":[%llu,%llu]}", offset, offset + entry.n_bytes);
+    offset += entry.n_bytes;
+  }
+  if (std::fputc('}', file) == EOF) return false;
+  long header = std::ftell(file);
+  for (; header % 8 != 0; ++header)
+    if (std::fputc(' ', file) == EOF) return false;
+  for (std::size_t i = 0; i < count_; ++i)
+    if (!write_elements(file, entries_[i].content, entries_[i].n_bytes)) return false;
+  put_little_endian(length, static_cast<unsigned long long>(header) - 8, 8);
+  return std::fseek(file, 0, SEEK_SET) == 0 && std::fwrite(length, 1, 8, file) == 8;
+}
+
+bool TensorFile::begin_npy(const Entry& entry, char* header, std::size_t& n_bytes) const {
+  constexpr std::size_t kRoom = 2048;
+  int at =
+      std::snprintf(header + 10, kRoom - 10, "{'descr': '<%s4', 'fortran_order': False, 'shape': (", entry.is_float ? "f" : "i");
+  for (std::size_t j = 0; j < entry.n_dimensions; ++j)
+    at += std::snprintf(header + 10 + at, kRoom - 10 - static_cast<std::size_t>(at), "%llu, ", entry.shape[j]);
+  at += std::snprintf(header + 10 + at, kRoom - 10 - static_cast<std::size_t>(at), "), }");
+  n_bytes = (10 + static_cast<std::size_t>(at) + 1 + 63) / 64 * 64;
+  std::memset(header + 10 + at, ' ', n_bytes - 11 - static_cast<std::size_t>(at));
+  header[n_bytes - 1] = '\n';
+  std::memcpy(header, "\x93NUMPY\x01\x00", 8);
+  put_little_endian(reinterpret_cast<unsigned char*>(header) + 8, n_bytes - 10, 2);
+  return true;
+}
+
+// Stored entries with 64-bit sizes where they need them. Source: APPNOTE.TXT 6.3.
+bool TensorFile::write_npz(std::FILE* file) const {
+  constexpr unsigned long long kMost = 0xFFFFFFFFU;
+  std::FILE* const directory = std::tmpfile();
+  if (directory == nullptr) return false;
+  unsigned long long offset = 0, directory_bytes = 0;
+  bool done = true;
+  for (std::size_t i = 0; i < count_ && done; ++i) {
+    const Entry& entry = entries_[i];
+    char npy[2048];
+    std::size_t npy_bytes = 0;
+    begin_npy(entry, npy, npy_bytes);
+    const unsigned long long size = npy_bytes + entry.n_bytes;
+    std::uint32_t crc = crc32_of(~0U, reinterpret_cast<unsigned char*>(npy), npy_bytes, false);
+    crc = ~crc32_of(crc, entry.content, entry.n_bytes, !is_little_endian());
+    const std::size_t name_bytes = entry.key_bytes + 4;
+    unsigned char local[30 + 20] = {};
+    std::memcpy(local, "PK\x03\x04", 4);
+    put_little_endian(local + 4, 45, 2);
+    put_little_endian(local + 6, 0x800, 2);  // names in UTF-8
+    put_little_endian(local + 12, 0x21, 2);  // 1 January 1980
+    put_little_endian(local + 14, crc, 4);
+    put_little_endian(local + 18, kMost, 4);
+    put_little_endian(local + 22, kMost, 4);
+    put_little_endian(local + 26, name_bytes, 2);
+    put_little_endian(local + 28, 20, 2);
+    put_little_endian(local + 30, 1, 2);
+    put_little_endian(local + 32, 16, 2);
+    put_little_endian(local + 34, size, 8);
+    put_little_endian(local + 42, size, 8);
+    unsigned char central[46 + 28] = {};
+    std::memcpy(central, "PK\x01\x02", 4);
+    put_little_endian(central + 4, 45, 2);
+    std::memcpy(central + 6, local + 4, 22);
+    put_little_endian(central + 28, name_bytes, 2);
+    put_little_endian(central + 30, 28, 2);
+    put_little_endian(central + 42, kMost, 4);
+    put_little_endian(central + 46, 1, 2);
+    put_little_endian(central + 48, 24, 2);
+    put_little_endian(central + 50, size, 8);
+    put_little_endian(central + 58, size, 8);
+    put_little_endian(central + 66, offset, 8);
+    done = name_bytes <= 0xFFFF;
+    done = done && std::fwrite(local, 1, 30, file) == 30 && std::fwrite(entry.key, 1, entry.key_bytes, file) == entry.key_bytes;
+    done = done && std::fwrite(".npy", 1, 4, file) == 4 && std::fwrite(local + 30, 1, 20, file) == 20;
+    done = done && std::fwrite(npy, 1, npy_bytes, file) == npy_bytes && write_elements(file, entry.content, entry.n_bytes);
+    done = done && std::fwrite(central, 1, 46, directory) == 46;
+    done = done && std::fwrite(entry.key, 1, entry.key_bytes, directory) == entry.key_bytes;
+    done = done && std::fwrite(".npy", 1, 4, directory) == 4 && std::fwrite(central + 46, 1, 28, directory) == 28;
+    offset += 50 + name_bytes + size;
+    directory_bytes += 74 + name_bytes;
+  }
+  std::rewind(directory);
+  for (int octet; done && (octet = std::fgetc(directory)) != EOF;) done = std::fputc(octet, file) != EOF;
+  std::fclose(directory);
+  if (count_ == 0) {
+    static const unsigned char kEmpty[22] = {'P', 'K', 5, 6};
+    return done && std::fwrite(kEmpty, 1, sizeof kEmpty, file) == sizeof kEmpty;
+  }
+  unsigned char end[56 + 20 + 22] = {};
+  std::memcpy(end, "PK\x06\x06", 4);
+  put_little_endian(end + 4, 44, 8);
+  put_little_endian(end + 12, 45, 2);
+  put_little_endian(end + 14, 45, 2);
+  put_little_endian(end + 24, count_, 8);
+  put_little_endian(end + 32, count_, 8);
+  put_little_endian(end + 40, directory_bytes, 8);
+  put_little_endian(end + 48, offset, 8);
+  std::memcpy(end + 56, "PK\x06\x07", 4);
+  put_little_endian(end + 64, offset + directory_bytes, 8);
+  put_little_endian(end + 72, 1, 4);
+  std::memcpy(end + 76, "PK\x05\x06", 4);
+  put_little_endian(end + 84, 0xFFFF, 2);
+  put_little_endian(end + 86, 0xFFFF, 2);
+  put_little_endian(end + 88, kMost, 4);
+  put_little_endian(end + 92, kMost, 4);
+  return done && std::fwrite(end, 1, sizeof end, file) == sizeof end;
+}
+
+bool TensorFile::write(const char* path) const {
+  const std::size_t length = std::strlen(path);
+  auto* const beside = static_cast<char*>(std::malloc(length + 6));
+  if (beside == nullptr) return false;
+  std::memcpy(beside, path, length);
+  std::memcpy(beside + length, ".part", 6);
+  std::FILE* const file = std::fopen(beside, "wb");
+  bool done = file != nullptr;
+  if (done) {
+    done = length > 4 && std::strcmp(path + length - 4, ".npz") == 0 ? write_npz(file) : write_safetensors(file);
+    done = std::fclose(file) == 0 && done;
+    done = done && std::rename(beside, path) == 0;
+    if (!done) std::remove(beside);
+  }
+  std::free(beside);
+  return done;
+}

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nnr.h: defaults, misuse, memory and the examples."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnr_codec import Encoder, Limits, decode
+from nnr_codec.errors import BitstreamError
+from nnr_codec.model import DataUnit, DataUnitHeader, PayloadType, StartUnit
+from nnr_codec.model import Limits as ModelLimits
+from nnr_codec.syntax import SyntaxState, build_unit, iter_units
+from tools import libnnr
+from tools.damage import native
+from tools.damage.__main__ import vectors
+from tools.damage.libnnr import ALLOCATE, LIMIT_NAMES, RELEASE, SHAPE_SOURCE, CError, Library
+
+END, MEMORY, ARGUMENT = 1, 6, 7
+
+
+class CountingAllocator:
+    """An allocator that counts, and that can be told to fail.
+
+    Attributes
+    ----------
+    n_live, peak : int
+        Bytes in use now, and at most.
+    n_calls : int
+    fails_at : int or None
+        Index of the call that returns NULL.
+    """
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.n_calls = self.n_live = self.peak = 0
+        self.fails_at = fails_at
+        self._blocks: dict[int, ctypes.Array[ctypes.c_char]] = {}
+        # Kept, since C calls them.
+        self.allocate, self.release = ALLOCATE(self._allocate), RELEASE(self._release)
+
+    def _allocate(self, _: object, n_bytes: int) -> int | None:
+        self.n_calls += 1
+        if self.n_calls - 1 == self.fails_at:
+            return None
+        block = ctypes.create_string_buffer(n_bytes + 16)
+        address = (ctypes.addressof(block) + 15) & ~15
+        self._blocks[address] = block
+        self.n_live += n_bytes
+        self.peak = max(self.peak, self.n_live)
+        return address
+
+    def _release(self, _: object, address: int) -> None:
+        self.n_live -= len(self._blocks.pop(address)) - 16
+
+
+def run(library: Library, streams: Sequence[bytes], allocator: CountingAllocator) -> int:
+    """Decode one stream into a model, or a sequence for the decoder's own memory; the first status that is a fault."""
+    options = library.c.nnr_default_options()
+    options.allocator.allocate = ctypes.cast(allocator.allocate, ctypes.c_void_p)
+    options.allocator.release = ctypes.cast(allocator.release, ctypes.c_void_p)
+    if len(streams) == 1:
+        model = ctypes.c_void_p()
+        (stream,) = streams
+        status = library.c.nnr_decode(stream, len(stream), ctypes.byref(options), ctypes.byref(model), None)
+        library.c.nnr_model_free(model)
+        return int(status)
+    decoder = library.c.nnr_decoder_create(ctypes.byref(options))
+    if decoder is None:
+        return MEMORY
+    status = 0
+    for stream in streams:
+        status = library.c.nnr_decoder_open(decoder, stream, len(stream), None)
+        while status == 0:
+            status = library.c.nnr_decoder_next(decoder, None)
+        if status != END:
+            break
+    library.c.nnr_decoder_free(decoder)
+    return 0 if status == END else int(status)
+
+
+def test_default_limits_are_pythons(library: Library) -> None:
+    """One set of defaults, whichever the decoder."""
+    limits = library.c.nnr_default_limits()
+    for name in LIMIT_NAMES:
+        assert getattr(limits, name) == getattr(ModelLimits(), name), name
+    # Time and aggregate units are the Python decoder's own.
+    assert set(LIMIT_NAMES) | {"max_nesting", "max_seconds"} == set(ModelLimits.__dataclass_fields__)
+
+
+def test_misuse_is_reported(library: Library) -> None:
+    """Calls that the header forbids return NNR_ARGUMENT."""
+    error = CError()
+    decoder = library.c.nnr_decoder_create(None)
+    assert library.c.nnr_decoder_next(decoder, ctypes.byref(error)) == ARGUMENT
+    assert library.c.nnr_decoder_read(decoder, 0, None, None) == ARGUMENT
+    assert library.c.nnr_decoder_open(decoder, None, 3, None) == ARGUMENT
+    assert library.c.nnr_decoder_open(decoder, b"", 0, ctypes.byref(error)) == 3
+    assert (error.text, error.bit_offset) == (b"the stream is empty", 0)
+    assert library.c.nnr_decoder_next(decoder, None) == ARGUMENT
+    library.c.nnr_decoder_free(decoder)
+    library.c.nnr_decoder_free(None)
+
+
+@pytest.mark.parametrize("wanted", ["block", "parts", "reference-list", "deflate", "incremental"])
+def test_every_failed_allocation_is_reported(library: Library, wanted: str) -> None:
+    """Whichever allocation fails: NNR_MEMORY, and nothing is leaked."""
+    streams = next(streams for name, streams in vectors() if wanted in name and "invalid" not in name)
+    whole = CountingAllocator()
+    assert run(library, streams, whole) == 0
+    assert whole.n_live == 0
+    for index in range(whole.n_calls):
+        allocator = CountingAllocator(fails_at=index)
+        assert run(library, streams, allocator) == MEMORY, index
+        assert allocator.n_live == 0, index
+
+
+def test_memory_beyond_the_tensors_is_bounded(library: Library) -> None:
+    """At most the tensors, 4 bytes a weight of the largest unit, and 1 MB."""
+    rng = np.random.default_rng(5)
+    tensors = {f"layer{i}": rng.normal(size=(64, 300 * i + 1)).astype(np.float32) for i in range(6)}
+    stream = bytes(Encoder().encode(tensors))
+    allocator = CountingAllocator()
+    assert run(library, [stream], allocator) == 0
+    n_bytes = 4 * sum(tensor.size for tensor in tensors.values())
+    largest = 4 * max(tensor.size for tensor in tensors.values())
+    assert n_bytes <= allocator.peak <= n_bytes + largest + (1 << 20)
+
+
+def test_the_c_example_prints_the_tensors(build_folder: Path, tmp_path: Path) -> None:
+    """Names, types and sizes; a damaged stream exits 1."""
+    path = tmp_path / "model.nnc"
+    stream = bytes(Encoder().encode({"a": np.ones((3, 5), np.float32), "b": np.zeros(7, np.float32)}))
+    path.write_bytes(stream)
+    shown = subprocess.run(
+        [build_folder / "decode_example", path], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.splitlines() == ["a float32 15", "b float32 7"]
+    path.write_bytes(stream[:-1])
+    failed = subprocess.run(
+        [build_folder / "decode_example", path], capture_output=True, text=True, check=False
+    )
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("truncated at bit ")
+
+
+def test_the_cpp_example_decodes_one_tensor(build_folder: Path, tmp_path: Path) -> None:
+    """By name, into a buffer of the caller."""
+    path = tmp_path / "model.nnc"
+    stream = bytes(Encoder().encode({"a": np.ones((3, 5), np.float32), "b": np.arange(7, dtype=np.float32)}))
+    path.write_bytes(stream)
+    shown = subprocess.run(
+        [build_folder / "one_tensor_example", path, "b"], capture_output=True, text=True, check=True
+    )
+    values = np.array(shown.stdout.split(), np.float32)
+    np.testing.assert_array_equal(values, decode(stream, limits=Limits())["b"])
+
+
+def test_an_installed_library_is_taken_by_cmake_and_by_pkg_config(build_folder: Path, tmp_path: Path) -> None:
+    """`find_package(nnr)` links the C example; `nnr.pc` names where header and library are."""
+    cmake = libnnr.tool("cmake")
+    assert cmake is not None
+    prefix, project = tmp_path / "prefix", tmp_path / "project"
+    subprocess.run([cmake, "--install", build_folder, "--prefix", prefix], check=True, capture_output=True)
+    project.mkdir()
+    example = libnnr.ROOT / "native/examples/decode.c"
+    (project / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.18)\nproject(user C)\nfind_package(nnr REQUIRED)\n"
+        f'add_executable(user "{example}")\ntarget_link_libraries(user PRIVATE nnr::nnr)\n'
+    )
+    build = tmp_path / "build"
+    configure = [cmake, "-S", project, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"]
+    for command in (configure, [cmake, "--build", build]):
+        subprocess.run(command, check=True, capture_output=True)
+    path = tmp_path / "model.nnc"
+    path.write_bytes(bytes(Encoder().encode({"a": np.ones(3, np.float32)})))
+    shown = subprocess.run([build / "user", path], capture_output=True, text=True, check=True)
+    assert shown.stdout == "a float32 3\n"
+    (package,) = prefix.rglob("nnr.pc")
+    assert "-lnnr" in package.read_text()
+    assert list(prefix.rglob("nnr.h"))
+    assert list(prefix.rglob("nnr.hpp"))
+
+
+def test_shapes_from_the_caller(library: Library) -> None:
+    """A unit without dimensions asks for its shape, and is malformed where nobody knows it."""
+    profile = SyntaxState().after(StartUnit(1))
+    header = DataUnitHeader(("w",), payload_type=PayloadType.NNR_PT_RAW_FLOAT)
+    values = np.arange(6, dtype="<f4")
+    stream = build_unit(StartUnit(1), SyntaxState()) + build_unit(DataUnit(header, values.tobytes()), profile)
+    options, error = library.c.nnr_default_options(), CError()
+
+    @SHAPE_SOURCE
+    def shape_of(_: object, name: bytes, shape: Any, capacity: int) -> int:
+        assert (name, capacity >= 32) == (b"w", True)
+        shape[0], shape[1] = 2, 3
+        return 2
+
+    for source, expected in ((None, (3, b"tensor_dimensions")), (shape_of, (0, b""))):
+        options.shape_source = ctypes.cast(source, ctypes.c_void_p) if source else None
+        decoder = library.c.nnr_decoder_create(ctypes.byref(options))
+        assert library.c.nnr_decoder_open(decoder, stream, len(stream), None) == 0
+        status = library.c.nnr_decoder_next(decoder, ctypes.byref(error))
+        assert (status, error.element) == expected
+        if status == 0:
+            tensor = library.c.nnr_decoder_tensor(decoder, 0).contents
+            assert tensor.shape[: tensor.n_dimensions] == [2, 3]
+            array = np.empty(6, np.float32)
+            buffers = (ctypes.c_void_p * 1)(array.ctypes.data)
+            assert library.c.nnr_decoder_read(decoder, 0, buffers, None) == 0
+            np.testing.assert_array_equal(array, values)
+        library.c.nnr_decoder_free(decoder)
+
+
+def refers_by_index(stream: bytes) -> bool:
+    """Tell whether a stream's units name their tensors by index."""
+    try:
+        units = [unit for _, unit, _ in iter_units(stream)]
+    except BitstreamError:
+        return False
+    return any(isinstance(unit, DataUnit) and unit.header.topology_elem_id_indices for unit in units)
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_forgotten_updates_are_pythons(library: Library, kept: int) -> None:
+    """With few updates kept: the same verdict and place on every sequence of the suites."""
+    n_limited = 0
+    for name, streams in vectors():
+        # The Python decoder counts all units that refer to their names by index as updates of one parameter.
+        if len(streams) > 1 and not refers_by_index(streams[0]):
+            expected = native.verdict(streams, replace(native.LIMITS, max_updates_kept=kept))
+            assert library.verdict(streams, max_updates_kept=kept) == expected, name
+            n_limited += expected[0] == "limit"
+    assert (n_limited > 0) == (kept == 1)

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write native/syntax/generated from the syntax tables, or check that it is current.
+
+python -m tools.codegen [--check]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from nnr_codec.syntax.expressions import EXPRESSION_NAMES
+from nnr_codec.syntax.unit import NNR_UNIT
+from tools.codegen.builders import BuilderWriter
+from tools.codegen.layout import Layout, struct_name
+from tools.codegen.parsers import ParserWriter
+from tools.codegen.table_writer import TableWriter
+
+FOLDER = Path(__file__).resolve().parents[2] / "native/syntax/generated"
+_NOTICE = """\
+// SPDX-License-Identifier: Apache-2.0
+// Generated from nnr_codec/syntax by `python -m tools.codegen`. Not to be edited.
+"""
+
+
+def generated_files() -> dict[str, str]:
+    """Return the text of each generated file by name."""
+    parsers = ParserWriter(NNR_UNIT)
+    return {
+        "elements.hpp": _elements_header(parsers),
+        "elements.cpp": _elements_source(parsers),
+        "units.hpp": _units_header(),
+        "unit_parsers.cpp": _functions_source(parsers, "../parser.hpp"),
+        "unit_builders.cpp": _functions_source(BuilderWriter(NNR_UNIT), "../builder.hpp"),
+    }
+
+
+def _elements_header(parsers: ParserWriter) -> str:
+    constants = [f"inline constexpr std::int64_t {name} = {value};"
+                 for name, value in EXPRESSION_NAMES.items() if name != "__builtins__"]  # fmt: skip
+    lines = [
+        _NOTICE + "// Syntax elements, and the values of earlier elements that conditions and counts read.",
+        "#pragma once\n",
+        "#include <cstdint>\n",
+        "namespace nnr::syntax {\n",
+        *constants,
+        "\nenum class ElementId : std::uint8_t {",
+        *(f"  {name}," for name in parsers.elements.values()),
+        "  kNone,",
+        "};\n",
+        "// Static strings.",
+        "[[nodiscard]] const char* element_name(ElementId element);",
+        "[[nodiscard]] const char* element_clause(ElementId element);\n",
+        "// Most recent values, absent elements as inferred.",
+        "struct Scope {",
+        *(f"  std::int64_t {name} = 0;" for name in parsers.scope_names),
+        "};\n",
+        "}  // namespace nnr::syntax\n",
+    ]
+    return "\n".join(lines)
+
+
+def _elements_source(parsers: ParserWriter) -> str:
+    rows = [f'    {{"{name}", "{clause}"}},' for name, clause in parsers.elements]
+    lines = [
+        _NOTICE + '#include "elements.hpp"\n',
+        "namespace nnr::syntax {\n",
+        "namespace {\n",
+        "struct ElementText {",
+        "  const char* name;",
+        "  const char* clause;",
+        "};\n",
+        "constexpr ElementText kElements[] = {",
+        *rows,
+        '    {"", ""},',
+        "};\n",
+        "}  // namespace\n",
+        "const char* element_name(ElementId element) { return kElements[static_cast<unsigned>(element)].name; }",
+        "const char* element_clause(ElementId element) { return kElements[static_cast<unsigned>(element)].clause; }\n",
+        "}  // namespace nnr::syntax\n",
+    ]
+    return "\n".join(lines)
+
+
+def _units_header() -> str:
+    lines = [
+        _NOTICE
+        + "// One struct for each syntax table. `has_NAME` says whether a conditional element is in the stream.",
+        "#pragma once\n",
+        "#include <cstdint>",
+        "#include <span>\n",
+        '#include "../values.hpp"\n',
+        "namespace nnr::syntax {\n",
+        "class Builder;",
+        "class Parser;\n",
+    ]
+    for struct in Layout(NNR_UNIT).structs.values():
+        lines.append(f"struct {struct.name} {{")
+        for key, member in struct.fields.items():
+            if member.optional:
+                lines.append(f"  bool has_{key} = false;")
+            if member.repeated:
+                lines.append(f"  std::span<{member.cxx_type}> {key};")
+            elif member.cxx_type.startswith("std::"):
+                lines.append(f"  {member.cxx_type} {key} = {member.inferred or 0};")
+            else:
+                lines.append(f"  {member.cxx_type} {key};")
+        lines.append("};\n")
+    root = struct_name(NNR_UNIT.title)
+    lines += [
+        "// Parses a whole unit. On failure the parser's fault says why, and what was parsed before is in the struct.",
+        f"[[nodiscard]] bool parse_{NNR_UNIT.title}(Parser& p, {root}& t);\n",
+        "// Builds a unit with the size field that the struct holds. On failure the builder's fault says why.",
+        f"[[nodiscard]] bool build_{NNR_UNIT.title}(Builder& b, const {root}& t);\n",
+        "}  // namespace nnr::syntax\n",
+    ]
+    return "\n".join(lines)
+
+
+def _functions_source(writer: TableWriter, header: str) -> str:
+    public = f"{writer.verb}_{NNR_UNIT.title}"
+    lines = [
+        _NOTICE + '#include "units.hpp"\n',
+        f'#include "{header}"',
+        '#include "../callables.hpp"\n',
+        "namespace nnr::syntax {\n",
+        "namespace {\n",
+    ]
+    for name, body in writer.functions.items():
+        if name == public:
+            lines.append("}  // namespace\n")
+        lines += [*body, ""]
+    lines.append("}  // namespace nnr::syntax\n")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files; with ``--check`` only compare them."""
+    stale = [
+        name
+        for name, text in generated_files().items()
+        if not (FOLDER / name).exists() or (FOLDER / name).read_text() != text
+    ]
+    if "--check" in arguments:
+        for name in stale:
+            print(f"{name} is stale: run python -m tools.codegen", file=sys.stderr)
+        return int(bool(stale))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in stale:
+        (FOLDER / name).write_text(generated_files()[name])
+        print(f"wrote {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
