@@ -45,3 +45,11 @@ def test_a_dropped_parent_is_beyond_a_limit(header: type[DataUnitHeader]) -> Non
 def test_without_that_limit_all_are_kept(header: type[DataUnitHeader]) -> None:
     tree = after_ten_updates(Limits(max_updates_kept=None))
     assert [tree.predecessors(header(depth))[0].levels[0] for depth in range(1, 11)] == list(range(1, 11))
+
+
+def test_tensors_named_by_index_do_not_displace_each_other() -> None:
+    tree = UpdateTree(Limits())
+    for index in range(20):
+        header = DataUnitHeader(topology_elem_id_indices=(index,))
+        tree.remember(header, bytes([index]), [np.full(3, index, np.int32)])
+    assert [tree.predecessors(by_digest(index))[0].levels[0] for index in range(20)] == list(range(20))

@@ -218,4 +218,5 @@ def _content(tensor: CTensor, array: np.ndarray) -> bytes:
             values = (book[array + tensor.codebook_zero] * np.float64(step)).astype(np.float32)
         else:
             values = step * array.astype(np.float32)
-    return head + array.tobytes() + values.astype(np.float32).tobytes()
+    encoded: bytes = head + array.tobytes() + values.astype(np.float32).tobytes()
+    return encoded

@@ -41,7 +41,7 @@ class UpdateTree:
         self._by_node: dict[tuple[int, int], dict[int, list[Predecessor]]] = {}
         self._dropped: dict[tuple[int, int], int] = {}  # deepest update no longer kept
         self._by_digest: dict[bytes, list[Predecessor]] = {}
-        self._digests: dict[tuple[str, ...], list[bytes]] = {}
+        self._digests: dict[tuple[str | int, ...], list[bytes]] = {}
         self._dropped_digests: set[bytes] = set()
 
     def predecessors(self, header: DataUnitHeader) -> list[Predecessor] | None:
@@ -115,7 +115,7 @@ class UpdateTree:
                 oldest = min(updates)
                 del updates[oldest]
                 self._dropped[key] = max(oldest, self._dropped.get(key, -1))
-        self._remember_digests(header.topology_elem_ids, payload, record)
+        self._remember_digests(header.topology_elem_ids or header.topology_elem_id_indices, payload, record)
 
     def forget(self, device_id: int, parameter_id: int) -> None:
         """Drop all updates of a parameter that will not be updated again."""
@@ -123,9 +123,9 @@ class UpdateTree:
         self._dropped.pop((device_id, parameter_id), None)
 
     def _remember_digests(
-        self, names: tuple[str, ...], payload: bytes | memoryview, record: list[Predecessor]
+        self, tensors: tuple[str | int, ...], payload: bytes | memoryview, record: list[Predecessor]
     ) -> None:
-        kept = self._digests.setdefault(names, [])
+        kept = self._digests.setdefault(tensors, [])
         for digest in (hashlib.sha256(payload).digest(), hashlib.sha512(payload).digest()):
             self._by_digest[digest] = record
             self._dropped_digests.discard(digest)
