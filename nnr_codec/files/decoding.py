@@ -36,6 +36,7 @@ from nnr_codec.frameworks import (
 )
 from nnr_codec.frameworks.atomic import temporary_folder
 from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX
+from nnr_codec.frameworks.onnx.writer import DATA_SUFFIX
 from nnr_codec.frameworks.shard_writer import USUAL_SHARD_BYTES
 from nnr_codec.frameworks.stream_tensors import StreamContents
 from nnr_codec.model import Limits
@@ -218,9 +219,13 @@ def decode_file(
                 template=template if template is not None else summary.topology,
                 overwrite=overwrite,
             )
-    size_bytes = sum(description.size_bytes for description in descriptions.values())
+    element_bytes = sum(description.size_bytes for description in descriptions.values())
+    size_bytes = element_bytes
     if not destination.in_shards and os.path.isfile(destination.path):
         size_bytes = os.path.getsize(destination.path)
+        if destination.kind == "onnx" and size_bytes < element_bytes:
+            # The weights of a model beyond 2 GiB are in a file beside.
+            size_bytes += os.path.getsize(destination.path + DATA_SUFFIX)
     return DecodeReport(
         destination.path, destination.kind, len(descriptions), size_bytes, time.perf_counter() - started
     )
