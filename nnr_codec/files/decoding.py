@@ -223,9 +223,10 @@ def decode_file(
     size_bytes = element_bytes
     if not destination.in_shards and os.path.isfile(destination.path):
         size_bytes = os.path.getsize(destination.path)
-        if destination.kind == "onnx" and size_bytes < element_bytes:
+        beside = destination.path + DATA_SUFFIX
+        if destination.kind == "onnx" and size_bytes < element_bytes and os.path.isfile(beside):
             # The weights of a model beyond 2 GiB are in a file beside.
-            size_bytes += os.path.getsize(destination.path + DATA_SUFFIX)
+            size_bytes += os.path.getsize(beside)
     return DecodeReport(
         destination.path, destination.kind, len(descriptions), size_bytes, time.perf_counter() - started
     )
