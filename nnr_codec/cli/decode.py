@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from nnr_codec.cli.limits import limit_option
-from nnr_codec.cli.streams import input_operand, output_operand
+from nnr_codec.cli.streams import input_operand, naming_stream, output_operand
 from nnr_codec.cli.terminal import note, progress, size
 from nnr_codec.model import Limits
 
@@ -90,7 +90,7 @@ def command(
             float_tag(dtype)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-    with progress("decoding", quiet=quiet) as on_tensor:
+    with naming_stream(source), progress("decoding", quiet=quiet) as on_tensor:
         report = decode_file(
             input_operand(source),
             output_operand(target, source),

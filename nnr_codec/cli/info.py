@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from nnr_codec.cli.limits import limit_option
-from nnr_codec.cli.streams import input_operand
+from nnr_codec.cli.streams import input_operand, naming_stream
 from nnr_codec.cli.terminal import printable, size, table
 from nnr_codec.model import Limits, unit_type_name
 
@@ -18,7 +18,8 @@ def command(source: str, limits: Limits) -> None:
     """Show the units and tensors of a stream. Only headers are read."""
     from nnr_codec.codec.stream.summary import describe_stream
 
-    summary = describe_stream(input_operand(source), limits=limits)
+    with naming_stream(source):
+        summary = describe_stream(input_operand(source), limits=limits)
     rows = []
     for unit in summary.units:
         # The shape is the first tensor's; a block's other tensors follow from it.

@@ -4,7 +4,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
+
+import click
+
+from nnr_codec.errors import BitstreamError
 
 #: /dev/stdout is included because it may be a redirected regular file, which would count as an existing file.
 _INPUTS = frozenset({"-", "/dev/stdin"})
@@ -21,3 +27,16 @@ def output_operand(operand: str | None, input_name: str) -> str | BinaryIO | Non
     if operand is None and input_name in _INPUTS:
         return sys.stdout.buffer
     return sys.stdout.buffer if operand in _OUTPUTS else operand
+
+
+@contextmanager
+def naming_stream(operand: str) -> Iterator[None]:
+    """Put the name of the stream's file before the message of a fault in it."""
+    try:
+        yield
+    except BitstreamError as error:
+        # Imported late: model files are of no concern to a stream that is sound.
+        from nnr_codec.files.paths import refuse_model_as_input
+
+        refuse_model_as_input(operand)
+        raise click.ClickException(f"{operand}: {error}") from None
