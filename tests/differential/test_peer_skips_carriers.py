@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Streams with more than numbers in them, as the peer decodes them: the form of carriers, and the place of raw units."""
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
+from conformance.peers.client import PeerError
 from nnr_codec import Encoder, EncoderConfig, decode, encode
 
 RNG = np.random.default_rng(0)
@@ -54,18 +54,16 @@ def test_the_peer_gives_short_names(peer: Any) -> None:
         ({"w": W, "inf": np.array([np.inf], np.float32), "nan": np.array([np.nan], np.float32)}, {}),
     ],
 )
-def test_where_the_peer_stops(
-    peer: Any, peer_client: ModuleType, model: dict[str, Any], options: dict[str, Any]
-) -> None:
+def test_where_the_peer_stops(peer: Any, model: dict[str, Any], options: dict[str, Any]) -> None:
     """The exceptions that the documentation lists; should the peer learn to read one, the list is to be shortened."""
-    with pytest.raises(peer_client.PeerError):
+    with pytest.raises(PeerError):
         peer.decode(encode(model, **options), levels=False)
 
 
-def test_the_peer_refuses_a_tensor_that_grows(peer: Any, peer_client: ModuleType) -> None:
+def test_the_peer_refuses_a_tensor_that_grows(peer: Any) -> None:
     """It takes no second parameter_id for a name, and no other shape for a parameter_id with the history in use."""
     encoder = Encoder(EncoderConfig(incremental=True))
     streams = [encoder.encode({"w": array}) for array in (W, W / 2, W[:20])]
     peer.decode_sequence(streams[:2])
-    with pytest.raises(peer_client.PeerError, match="parameter_id"):
+    with pytest.raises(PeerError, match="parameter_id"):
         peer.decode_sequence(streams)
