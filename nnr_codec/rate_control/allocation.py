@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.importance import Importance, mean_weight
-from nnr_codec.codec.encode.steps import nearest_qp
+from nnr_codec.codec.encode.quantize.steps import nearest_qp
 from nnr_codec.quant import Curvature, mse_per_step
 
 #: Default QP density of allocations and quality searches.

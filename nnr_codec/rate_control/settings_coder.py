@@ -17,9 +17,9 @@ from nnr_codec.codec.decode.decoder import decode
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoder import encode
 from nnr_codec.codec.encode.importance import Importance, mean_weight
-from nnr_codec.codec.encode.steps import nearest_qp
+from nnr_codec.codec.encode.quantize.steps import nearest_qp
+from nnr_codec.codec.encode.quantize.tensor_roles import is_vector
 from nnr_codec.codec.encode.tensor_input import TensorsInMemory
-from nnr_codec.codec.encode.tensor_roles import is_vector
 from nnr_codec.quant import mse_per_step
 from nnr_codec.rate_control.allocation import SEARCH_DENSITY, shapes_only
 from nnr_codec.rate_control.search_report import Settings

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.importance import Importance
-from nnr_codec.codec.encode.tensor_roles import is_vector
+from nnr_codec.codec.encode.quantize.tensor_roles import is_vector
 from nnr_codec.rate_control.search_report import Journal, Point, SearchReport, Settings, groups_by_size
 from nnr_codec.rate_control.settings_coder import SettingsCoder
 

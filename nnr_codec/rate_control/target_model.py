@@ -16,10 +16,10 @@ from nnr_codec.codec.decode.decoder import decode
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoder import encode
-from nnr_codec.codec.encode.rdo_search import USUAL_SLOPE, sample_of
-from nnr_codec.codec.encode.steps import largest_magnitude, nearest_qp, root_mean_square
+from nnr_codec.codec.encode.quantize.rdo_search import USUAL_SLOPE, sample_of
+from nnr_codec.codec.encode.quantize.steps import largest_magnitude, nearest_qp, root_mean_square
+from nnr_codec.codec.encode.quantize.tensor_roles import is_vector
 from nnr_codec.codec.encode.tensor_input import TensorsInMemory
-from nnr_codec.codec.encode.tensor_roles import is_vector
 from nnr_codec.entropy import TensorCoding, rate
 from nnr_codec.quant import matched_lambda, mse_per_step, qp_value_range, quantize_rdo, step_size
 from nnr_codec.rate_control.target_report import TargetReport, TensorReport

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from nnr_codec.codec.encode.steps import nearest_qp
+from nnr_codec.codec.encode.quantize.steps import nearest_qp
 from nnr_codec.quant import step_size
 from nnr_codec.rate_control.target_curve import LEAST
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nnr_codec import Decoder, Encoder, EncoderConfig, NotEncodable, decode, describe, encode
-from nnr_codec.codec.encode.tensor_roles import TensorRole, is_vector, role_of
+from nnr_codec.codec.encode.quantize.tensor_roles import TensorRole, is_vector, role_of
 from nnr_codec.errors import QualityWarning
 from nnr_codec.model import PayloadType
 

@@ -210,5 +210,5 @@ def test_best_finds_fewer_bits(relative_error: float, gain: float) -> None:
 def test_sign_contexts_that_stay_just_above_even_save_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     w = np.random.default_rng(1).laplace(0, 1, (300, 400)).astype(np.float32)
     steady = bits_at_equal_error(w, "medium", 0.07)
-    monkeypatch.setattr("nnr_codec.codec.encode.rdo_search._SLOW_STARTS", ())
+    monkeypatch.setattr("nnr_codec.codec.encode.quantize.rdo_search._SLOW_STARTS", ())
     assert steady < bits_at_equal_error(w, "medium", 0.07) - 0.001

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.encode.codebook import codebook_bits, codebook_for_levels
-from nnr_codec.codec.encode.exact_values import ExactForm
+from nnr_codec.codec.encode.quantize.codebook import codebook_bits, codebook_for_levels
+from nnr_codec.codec.encode.quantize.exact_values import ExactForm
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.entropy import EncodedPayload, encode_payload, rate
 from nnr_codec.errors import NotEncodable

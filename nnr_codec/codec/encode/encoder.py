@@ -19,6 +19,7 @@ from nnr_codec.codec.encode.carriage import Carriage, CarriedTensor
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoding_threads import EncodingThreads
 from nnr_codec.codec.encode.importance import Importance, TensorImportance, importance_of
+from nnr_codec.codec.encode.quantize.tensor_roles import is_ruined_by_float32
 from nnr_codec.codec.encode.stream_writer import StreamWriter
 from nnr_codec.codec.encode.tensor_encoder import encode_without_levels
 from nnr_codec.codec.encode.tensor_input import (
@@ -28,7 +29,6 @@ from nnr_codec.codec.encode.tensor_input import (
     must_be_carried,
 )
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
-from nnr_codec.codec.encode.tensor_roles import is_ruined_by_float32
 from nnr_codec.codec.encode.update_series import PendingUpdate, UpdateSeries
 from nnr_codec.codec.job_pipeline import Task, checked_threads, in_order
 from nnr_codec.errors import NotEncodable

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from types import TracebackType
 
-from nnr_codec.codec.encode.bounded_quantizer import TensorEncodeTask
+from nnr_codec.codec.encode.quantize.bounded_quantizer import TensorEncodeTask
 from nnr_codec.codec.encode.tensor_encoder import (
     begin_tensor,
     encode_without_levels,

@@ -10,9 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.encode.block_encoder import encode_block
-from nnr_codec.codec.encode.bounded_quantizer import TensorEncodeTask, named, needs_one_call, needs_search
 from nnr_codec.codec.encode.coded_units import USUAL_UNARY_LENGTH, code_levels
-from nnr_codec.codec.encode.float_encoder import begin_reals
+from nnr_codec.codec.encode.quantize.bounded_quantizer import (
+    TensorEncodeTask,
+    named,
+    needs_one_call,
+    needs_search,
+)
+from nnr_codec.codec.encode.quantize.float_encoder import begin_reals
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.entropy import Workers, rate
 from nnr_codec.errors import NotEncodable

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.encode.rdo_search import USUAL_SLOPE, Quantised
-from nnr_codec.codec.encode.steps import QuantizationTarget, nearest_qp
+from nnr_codec.codec.encode.quantize.rdo_search import USUAL_SLOPE, Quantised
+from nnr_codec.codec.encode.quantize.steps import QuantizationTarget, nearest_qp
 from nnr_codec.codec.encode.tensor_job import TensorJob
 from nnr_codec.entropy import TensorCoding, TensorToEncode, rate
 from nnr_codec.errors import NotEncodable

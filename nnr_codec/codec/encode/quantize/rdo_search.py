@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.encode.effort import Effort
-from nnr_codec.codec.encode.steps import QuantizationTarget, nearest_qp, root_mean_square, usual_qp
+from nnr_codec.codec.encode.quantize.steps import QuantizationTarget, nearest_qp, root_mean_square, usual_qp
 from nnr_codec.codec.encode.tensor_job import TensorJob
 from nnr_codec.entropy import TensorCoding, TensorToEncode, encode_payload, rate
 from nnr_codec.model import DataUnitHeader, ParentNode

@@ -21,11 +21,11 @@ from nnr_codec.codec.encode.coded_units import (
     unit_of,
 )
 from nnr_codec.codec.encode.effort import EFFORTS
-from nnr_codec.codec.encode.error_bounds import Bounds, ElementBounds, RowBounds
-from nnr_codec.codec.encode.feedback_search import can_feed_back, quantize_with_curvature
 from nnr_codec.codec.encode.importance import without_feedback
-from nnr_codec.codec.encode.rdo_search import Quantised, RdoSearch
-from nnr_codec.codec.encode.steps import (
+from nnr_codec.codec.encode.quantize.error_bounds import Bounds, ElementBounds, RowBounds
+from nnr_codec.codec.encode.quantize.feedback_search import can_feed_back, quantize_with_curvature
+from nnr_codec.codec.encode.quantize.rdo_search import Quantised, RdoSearch
+from nnr_codec.codec.encode.quantize.steps import (
     QuantizationTarget,
     finer_qp,
     largest_magnitude,

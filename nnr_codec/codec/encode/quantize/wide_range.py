@@ -15,9 +15,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.encode.codebook import LARGEST_CODEBOOK, codebook_bits
-from nnr_codec.codec.encode.error_bounds import RowBounds
-from nnr_codec.codec.encode.exact_values import ExactForm
+from nnr_codec.codec.encode.quantize.codebook import LARGEST_CODEBOOK, codebook_bits
+from nnr_codec.codec.encode.quantize.error_bounds import RowBounds
+from nnr_codec.codec.encode.quantize.exact_values import ExactForm
 from nnr_codec.model import Codebook
 
 # Bits of the largest weight as an integer.

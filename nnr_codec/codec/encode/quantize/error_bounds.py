@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.encode.tensor_roles import TensorRole
+from nnr_codec.codec.encode.quantize.tensor_roles import TensorRole
 
 #: Largest relative error of an element of a vector, in units of the target relative error: 1/125 by default.
 ELEMENT_FACTOR = 16.0

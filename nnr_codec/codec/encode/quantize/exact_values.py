@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.encode.codebook import LARGEST_CODEBOOK, codebook_bits
+from nnr_codec.codec.encode.quantize.codebook import LARGEST_CODEBOOK, codebook_bits
 from nnr_codec.model import Codebook
 from nnr_codec.quant import UNIFORM_MSE
 

@@ -14,7 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.encode.bounded_quantizer import (
+from nnr_codec.codec.encode.coded_units import (
+    code_form,
+    raw_unit,
+    size_bytes,
+)
+from nnr_codec.codec.encode.quantize.bounded_quantizer import (
     TensorEncodeTask,
     begin_at,
     begin_within,
@@ -25,14 +30,9 @@ from nnr_codec.codec.encode.bounded_quantizer import (
     searched,
     searched_within,
 )
-from nnr_codec.codec.encode.coded_units import (
-    code_form,
-    raw_unit,
-    size_bytes,
-)
-from nnr_codec.codec.encode.error_bounds import Bounds, RowBounds, element_bounds, row_bounds
-from nnr_codec.codec.encode.exact_values import TINY, ExactForm, are_positions, exact_forms
-from nnr_codec.codec.encode.steps import (
+from nnr_codec.codec.encode.quantize.error_bounds import Bounds, RowBounds, element_bounds, row_bounds
+from nnr_codec.codec.encode.quantize.exact_values import TINY, ExactForm, are_positions, exact_forms
+from nnr_codec.codec.encode.quantize.steps import (
     QuantizationTarget,
     explicit_target,
     largest_magnitude,
@@ -41,9 +41,9 @@ from nnr_codec.codec.encode.steps import (
     target_error,
     usual_qp,
 )
+from nnr_codec.codec.encode.quantize.tensor_roles import TensorRole, is_vector, role_of
+from nnr_codec.codec.encode.quantize.wide_range import companded
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
-from nnr_codec.codec.encode.tensor_roles import TensorRole, is_vector, role_of
-from nnr_codec.codec.encode.wide_range import companded
 from nnr_codec.codec.stream.tensor_patch import TensorPatch
 from nnr_codec.entropy import Workers
 from nnr_codec.errors import NotEncodable, QualityWarning
