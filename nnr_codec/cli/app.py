@@ -44,6 +44,9 @@ EXIT_BROKEN_PIPE = 141
 #: Signals, besides SIGINT, that end the process after unfinished files are removed.
 _STOPPING_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
+#: Longest time between a signal and its effect.
+_SIGNAL_POLL_SECONDS = 0.2
+
 
 class ReaderGone(Exception):
     """Standard output is a pipe whose reader has closed it, as ``head`` does."""
@@ -123,7 +126,9 @@ def run(arguments: Sequence[str] | None) -> int:
     thread = threading.Thread(target=work, name="nnr", daemon=True)
     try:
         thread.start()
-        thread.join()
+        while thread.is_alive():
+            # The system may deliver a signal to the other thread, which does not wake this one.
+            thread.join(_SIGNAL_POLL_SECONDS)
     except KeyboardInterrupt:
         _end(EXIT_INTERRUPTED)
     except _Stopped as stopped:
