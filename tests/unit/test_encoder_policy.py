@@ -287,7 +287,8 @@ def test_tiny_tensors_are_small_without_a_search(shape: tuple[int, ...], most_by
 
 
 @pytest.mark.parametrize(
-    ("shape", "rows"), [((64, 1, 3, 3), 1 / 16), ((32, 3, 3, 3), 1 / 16), ((64, 9), 1 / 4)]
+    ("shape", "rows"),
+    [((64, 1, 3, 3), 1 / 16), ((32, 3, 3, 3), 1 / 16), ((64, 9), 1 / 4), ((64, 16, 1, 1), 1 / 4)],
 )
 def test_narrow_convolutions_keep_more(shape: tuple[int, ...], rows: float) -> None:
     weights = RNG.normal(size=shape).astype(np.float32)

@@ -38,8 +38,9 @@ class EncoderConfig:
       with an element above 256 quartiles. Statistics (running variances, by name) have no floor.
     - In tables (sorted vectors; schedules and frequencies by name) and vectors of up to four elements the error is at most
       2^-31 of the largest element.
-    - Convolutions with at most 32 weights per output channel get a quarter of these errors. Tensors of integers and halves are
-      exact; matrices with sorted rows or columns, and block scales by name, keep the accuracy of vectors.
+    - Depthwise convolutions and stems (a kernel above one element, at most 32 weights per output channel) get a quarter of these
+      errors. Tensors of integers and halves are exact; matrices with sorted rows or columns, and block scales by name, keep the
+      accuracy of vectors.
 
     The bounds hold before rounding to the data type of the source. `relative_error` and `relative_error_1d` scale them. Options
     that set a step, a size or an error, and importance, replace the bounds of the tensors to which they apply.

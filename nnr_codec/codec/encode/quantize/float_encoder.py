@@ -148,7 +148,8 @@ def _bounds(job: TensorJob, weights: NDArray[np.float32], role: TensorRole) -> B
     relative = config.relative_error
     if role is TensorRole.TABLE:
         relative = min(relative, config.relative_error_1d)
-    elif len(job.array.shape) > 2 and weights.size <= _NARROW * job.array.shape[0]:
+    elif math.prod(job.array.shape[2:]) > 1 and weights.size <= _NARROW * job.array.shape[0]:
+        # Pointwise convolutions are matrices: the outputs of many positions share their errors, as in any layer.
         relative *= _NARROW_ERROR
     return row_bounds(weights, job.array.shape, relative)
 
