@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,13 +35,13 @@ def value(name: str, shape: list[Any], data_type: int = TensorProto.FLOAT) -> An
 
 def model_of(
     nodes: list[Any],
-    initializers: list[Any] = (),  # type: ignore[assignment]
+    initializers: Sequence[Any] = (),
     *,
     inputs: list[Any] | None = None,
     outputs: list[Any] | None = None,
-    functions: list[Any] = (),  # type: ignore[assignment]
+    functions: Sequence[Any] = (),
     domains: dict[str, int] | None = None,
-    sparse: list[Any] = (),  # type: ignore[assignment]
+    sparse: Sequence[Any] = (),
 ) -> Any:
     graph = helper.make_graph(
         list(nodes),
@@ -277,8 +277,13 @@ def attribute_lists() -> Case:
 
 def exact_constants() -> Case:
     """Exponent 3 of tanh-GELU, and the end 2**63 - 1 of a slice."""
-    scalar = lambda number, name: from_array(np.float32(number), name)  # noqa: E731
-    vector = lambda number, name: from_array(np.array([number], np.int64), name)  # noqa: E731
+
+    def scalar(number: float, name: str) -> Any:
+        return from_array(np.float32(number), name)
+
+    def vector(number: int, name: str) -> Any:
+        return from_array(np.array([number], np.int64), name)
+
     nodes = [
         node("MatMul", ["x", "w"], ["a"]),
         node("Pow", ["a", "three"], ["p"]),

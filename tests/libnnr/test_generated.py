@@ -108,7 +108,7 @@ def test_units_are_built_as_they_were_parsed(build_folder: Path) -> None:
 
 
 def _scope(case: tuple[object, ...]) -> dict[str, object]:
-    payload_type, types, scan_order, g_rows, rank, rows, (name, index) = case  # type: ignore[misc]
+    payload_type, types, scan_order, g_rows, rank, rows, (name, index) = case  # type: ignore[misc] - a case is a tuple of mixed types
     scope: dict[str, object] = {
         "nnr_compressed_data_unit_payload_type": payload_type,
         "compressed_parameter_types": types,

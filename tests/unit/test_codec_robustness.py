@@ -97,9 +97,9 @@ class TestTypes:
     @pytest.mark.parametrize(
         ("call", "words"),
         [
-            (lambda: encode([np.ones((2, 2))]), ("tensors", "list")),  # type: ignore[arg-type]
-            (lambda: encode(np.ones((2, 2))), ("tensors", "ndarray")),  # type: ignore[arg-type]
-            (lambda: encode({3: np.ones(2)}), ("names", "int")),  # type: ignore[dict-item]
+            (lambda: encode([np.ones((2, 2))]), ("tensors", "list")),  # type: ignore[arg-type] - the wrong type is the test
+            (lambda: encode(np.ones((2, 2))), ("tensors", "ndarray")),  # type: ignore[arg-type] - the wrong type is the test
+            (lambda: encode({3: np.ones(2)}), ("names", "int")),  # type: ignore[dict-item] - the wrong type is the test
             (lambda: encode({"odd": np.array([None])}), ("'odd'", "objects")),
             (lambda: decode(encode({"l0": np.ones((2, 2))}), names="l0"), ("names", "str")),
         ],

@@ -50,7 +50,7 @@ class TestUpdates:
         model = {"a": normal(8, 8), "b": normal(8, 8)}
         encoder, twin = Encoder(self.CONFIG), Encoder(self.CONFIG)
         with pytest.raises(OSError, match="no space"):
-            encoder.encode(model, file=Full())  # type: ignore[arg-type]
+            encoder.encode(model, file=Full())  # type: ignore[arg-type] - a file that only fails
         assert encoder.encode(model) == twin.encode(model)
 
     @pytest.mark.parametrize("missed", [1, 2])

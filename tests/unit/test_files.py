@@ -143,7 +143,7 @@ def test_one_tensor_of_an_open_stream() -> None:
 
 def nnr(*arguments: str, **options: object) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "nnr_codec.cli", *arguments]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload, no-any-return] - options of any type
 
 
 @posix

@@ -75,7 +75,7 @@ def test_tensors_keep_names_order_types_shapes_and_ties(tmp_path: Path) -> None:
 
 def test_what_is_no_tensor_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="'w' is a list"):
-        nnr_codec.torch.save({"w": [1.0]})  # type: ignore[dict-item]
+        nnr_codec.torch.save({"w": [1.0]})  # type: ignore[dict-item] - the wrong type is the test
     with pytest.raises(NotEncodable) as caught:
         nnr_codec.torch.save({"w": torch.ones(2, device="meta")})
     assert caught.value.path == "w"

@@ -230,8 +230,8 @@ def test_16_arguments_of_wrong_types() -> None:
     stream = nnr_codec.encode({"w": torch.randn(8, 8).bfloat16()})
     assert nnr_codec.describe(stream).tensors[0].dtype == "BF16"
     wrong: list[Callable[[], object]] = [
-        lambda: nnr_codec.encode([np.ones((2, 2))]),  # type: ignore[arg-type]
-        lambda: nnr_codec.encode(np.ones((2, 2))),  # type: ignore[arg-type]
+        lambda: nnr_codec.encode([np.ones((2, 2))]),  # type: ignore[arg-type] - the wrong type is the test
+        lambda: nnr_codec.encode(np.ones((2, 2))),  # type: ignore[arg-type] - the wrong type is the test
         lambda: nnr_codec.decode(nnr_codec.encode({"l0": np.ones((2, 2))}), names="l0"),
         lambda: nnr_codec.encode({"w": torch.eye(4).to_sparse()}),
     ]
