@@ -22,6 +22,7 @@
 #include "nnr/rate_tables.hpp"
 #include "nnr/rdo.hpp"
 #include "probe.hpp"
+#include "syntax.hpp"
 #include "tasks.hpp"
 
 namespace nb = nanobind;
@@ -304,6 +305,7 @@ NB_MODULE(_native, m) {
         "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,
         "adaptive"_a = true, "beam"_a = nnr::RdoSettings{}.beam);
   register_probe(m);
+  register_syntax(m);
   register_tasks(m);
   m.def("quantize_feedback", &quantize_feedback, "weights"_a, "step"_a, "coding"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
         "coefficients"_a, "column_weights"_a, "row_weights"_a = nb::none(), "initialisations"_a = nb::none(), "survivors"_a = 1,

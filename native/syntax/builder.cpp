@@ -8,12 +8,12 @@ namespace nnr::syntax {
 bool Builder::put(std::uint64_t value, unsigned n_bits) {
   while (n_bits > 0) {
     if (n_spare_ == 0) {
-      if (!bytes_.append(allocator_, std::uint8_t{0})) return refuse(NNR_MEMORY, "out of memory");
+      if (!head_.append(allocator_, std::uint8_t{0})) return refuse(NNR_MEMORY, "out of memory");
       n_spare_ = 8;
     }
     const unsigned n_taken = n_bits < n_spare_ ? n_bits : n_spare_;
     const auto piece = static_cast<unsigned>(value >> (n_bits - n_taken)) & ((1U << n_taken) - 1U);
-    bytes_[bytes_.size() - 1] |= static_cast<std::uint8_t>(piece << (n_spare_ - n_taken));
+    head_[head_.size() - 1] |= static_cast<std::uint8_t>(piece << (n_spare_ - n_taken));
     n_spare_ -= n_taken;
     n_bits -= n_taken;
   }
@@ -52,16 +52,19 @@ bool Builder::write_flt(Binary32 value) {
 bool Builder::write_st(Bytes value) {
   for (const std::uint8_t octet : value)
     if (octet == 0) return refuse(NNR_ARGUMENT, "a text cannot hold a zero byte");
-  return write_bs(value) && put(0, 8);
+  if (n_spare_ != 0) return refuse(NNR_ARGUMENT, "a text starts on a byte boundary");
+  return (head_.append(allocator_, value) || refuse(NNR_MEMORY, "out of memory")) && put(0, 8);
 }
 
 bool Builder::write_bs(Bytes value) {
   if (n_spare_ != 0) return refuse(NNR_ARGUMENT, "bytes start on a byte boundary");
-  return bytes_.append(allocator_, value) || refuse(NNR_MEMORY, "out of memory");
+  tail_ = value;
+  return true;
 }
 
-bool Builder::write_byte_alignment() {
+bool Builder::write_byte_alignment(std::uint32_t value) {
   const unsigned n_bits = n_spare_ == 0 ? 8 : n_spare_;
+  if (value != 0 && value != 1U << (n_bits - 1)) return refuse(NNR_ARGUMENT, "the alignment is not a one and zeros");
   return put(std::uint64_t{1} << (n_bits - 1), n_bits);
 }
 
@@ -89,7 +92,7 @@ bool Builder::write_wide_exp_golomb(int order, const std::uint8_t* bytes, int n_
 }
 
 bool Builder::refuse(nnr_status status, const char* text) {
-  const std::uint64_t n_bits = 8 * std::uint64_t{bytes_.size()} - n_spare_;
+  const std::uint64_t n_bits = 8 * std::uint64_t{head_.size()} - n_spare_;
   fault = {status, NNR_STAGE_NONE, n_bits, element_name(element_), element_clause(element_), text};
   return false;
 }
@@ -105,12 +108,12 @@ bool build_sized_unit(Builder& b, NnrUnit& unit) {
   unit.nnr_unit_size_flag = 1;
   unit.nnr_unit_size = 0;
   if (!build_nnr_unit(b, unit)) return false;
-  Buffer<std::uint8_t>& bytes = b.bytes();
-  std::uint64_t size = bytes.size();
+  Buffer<std::uint8_t>& head = b.head();
+  std::uint64_t size = head.size() + std::uint64_t{b.tail().size()};
   b.begin(ElementId::nnr_unit_size);
   if (size >> 31 != 0) return b.refuse(NNR_ARGUMENT, "a unit has less than 2 GiB");
   if (size - kLongField + 2 < 1U << 15) {
-    bytes.drop(2);
+    head.drop(2);
     size -= 2;
     unit.nnr_unit_size_flag = 0;
   }
@@ -118,7 +121,7 @@ bool build_sized_unit(Builder& b, NnrUnit& unit) {
   const std::uint64_t field = size | std::uint64_t{unit.nnr_unit_size_flag} << 31;
   const int field_bytes = unit.nnr_unit_size_flag != 0 ? 4 : 2;
   for (int i = 0; i < field_bytes; ++i)
-    bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(field >> (8 * (field_bytes - 1 - i)));
+    head[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(field >> (8 * (field_bytes - 1 - i)));
   return true;
 }
 

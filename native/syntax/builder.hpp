@@ -29,7 +29,8 @@ class Builder {
   [[nodiscard]] bool write_flt(Binary32 value);
   [[nodiscard]] bool write_st(Bytes value);
   [[nodiscard]] bool write_bs(Bytes value);
-  [[nodiscard]] bool write_byte_alignment();
+  // `value` is the pattern that the position demands, or 0 for one that is to be filled in.
+  [[nodiscard]] bool write_byte_alignment(std::uint32_t value);
   [[nodiscard]] bool write_unsupported() { return refuse(NNR_UNSUPPORTED, "the syntax of this table is not known"); }
 
   template <int n_bytes>
@@ -47,7 +48,9 @@ class Builder {
   // An element that the conditions demand is not in the struct, or a list has another length than they say.
   bool refuse_missing(const char* element);
 
-  [[nodiscard]] Buffer<std::uint8_t>& bytes() { return bytes_; }
+  // The unit is `head` and then `tail`, its bs(v) if it has one: that ends a unit, may be large, and is not copied.
+  [[nodiscard]] Buffer<std::uint8_t>& head() { return head_; }
+  [[nodiscard]] Bytes tail() const { return tail_; }
 
   std::span<const Bytes> reference_list;
   Fault fault;
@@ -58,7 +61,8 @@ class Builder {
   [[nodiscard]] bool write_wide_exp_golomb(int order, const std::uint8_t* bytes, int n_bytes);
 
   const nnr_allocator& allocator_;
-  Buffer<std::uint8_t> bytes_;
+  Buffer<std::uint8_t> head_;
+  Bytes tail_;
   unsigned n_spare_ = 0;  // bits of the last byte that are not written yet
   ElementId element_ = ElementId::kNone;
 };

@@ -128,7 +128,10 @@ class flt(Element):
         return value if struct.pack("<f", value) == octets else octets
 
     def _write(self, value: float | bytes, stream: SyntaxWriter, scope: Scope) -> None:
-        octets = value if isinstance(value, bytes) else struct.pack("<f", value)
+        try:
+            octets = value if isinstance(value, bytes) else struct.pack("<f", value)
+        except struct.error as error:
+            raise TypeError(str(error)) from None
         if len(octets) != 4:
             raise ValueError(f"a binary32 has 4 bytes, not {len(octets)}")
         stream.write_bits(int.from_bytes(octets, "big"), 32)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from nnr_codec.errors import BitstreamError, MalformedBitstream, NotEncodable
+from nnr_codec.errors import BitstreamError, InternalError, MalformedBitstream, NotEncodable
 from nnr_codec.model import (
     AggregateUnit,
     AnyUnit,
@@ -26,12 +26,11 @@ from nnr_codec.model import (
     TopologyUnit,
     UnknownUnit,
 )
+from nnr_codec.syntax import generated
 from nnr_codec.syntax.data_unit_meaning import data_unit, data_unit_header, data_unit_tree
 from nnr_codec.syntax.grammar import Tree
 from nnr_codec.syntax.layer_parameter_set import layer_parameter_set, layer_parameter_set_tree
 from nnr_codec.syntax.model_parameter_set import model_parameter_set, model_parameter_set_tree
-from nnr_codec.syntax.plain_builder import build_plainly
-from nnr_codec.syntax.plain_parser import parse_plainly
 from nnr_codec.syntax.quantization_unit import quantization_unit, quantization_unit_tree
 from nnr_codec.syntax.start_unit import start_unit, start_unit_tree
 from nnr_codec.syntax.state import SyntaxState, check_tensor_sizes
@@ -81,7 +80,30 @@ def parse_tree(
     BitstreamError
         A fault prevents further parsing or, with `strict`, any fault occurs.
     """
-    return _parse(_reader(buffer, span, limits or _DEFAULT_LIMITS, strict, trace), span, state)
+    limits = limits or _DEFAULT_LIMITS
+    if strict:
+        return _parse_strictly(buffer, span, state, limits, trace)
+    return _parse(_reader(buffer, span, limits, strict, trace), span, state)
+
+
+def _parse_strictly(
+    buffer: Any, span: UnitSpan, state: SyntaxState, limits: Limits, trace: Trace | None
+) -> Tree:
+    """Parse with the generated parser; with the tables to trace, and to give the fault of a refused unit its path."""
+    if trace is not None:
+        return _parse(_reader(buffer, span, limits, True, trace), span, state)
+    outcome = generated.parse(buffer, span.byte_offset, span.size_bytes, state, limits)
+    if not isinstance(outcome, generated.Fault):
+        return outcome
+    expected = None
+    try:
+        with _element_place(buffer, span, state, limits):
+            _parse(_reader(buffer, span, limits, True, None), span, state)
+    except BitstreamError as error:
+        expected = generated.Fault(type(error), error.bit_offset, error.element)
+        if outcome == expected:
+            raise
+    raise InternalError(f"the generated parser finds {outcome}, the tables {expected}", path=span.path)
 
 
 def _reader(buffer: Any, span: UnitSpan, limits: Limits, strict: bool, trace: Trace | None) -> SyntaxReader:
@@ -134,14 +156,7 @@ def parse_unit(
     limits = limits or _DEFAULT_LIMITS
     with _element_place(buffer, span, state, limits):
         state.check_order(span.nnr_unit_type)
-        tree = None
-        # The generated parser covers data units only; a stream has few other units.
-        if trace is None and span.nnr_unit_type == NnrUnitType.NNR_NDU:
-            end = span.byte_offset + span.size_bytes
-            tree = parse_plainly(memoryview(buffer), span.byte_offset, end, span.nnr_unit_type, state, limits)
-        if tree is None:
-            tree = _parse(_reader(buffer, span, limits, True, trace), span, state)
-        unit = _meaning(tree, limits)
+        unit = _meaning(_parse_strictly(buffer, span, state, limits, trace), limits)
         if isinstance(unit, DataUnit):
             state.check_size(
                 unit.header, memoryview(buffer).nbytes if stream_bytes is None else stream_bytes, limits
@@ -171,7 +186,7 @@ def check_header(
         The header is faulty. The error has path, absolute bit offset, element and clause.
     """
     with _element_place(buffer, span, state, limits):
-        tree = _parse(_reader(buffer, span, limits, True, trace), span, state)
+        tree = _parse_strictly(buffer, span, state, limits, trace)
         if span.nnr_unit_type == NnrUnitType.NNR_NDU:
             check_tensor_sizes(data_unit_header(tree), limits)
     return tree
@@ -264,14 +279,11 @@ def build_unit(unit: AnyUnit, state: SyntaxState) -> bytes:
     tree["nnr_unit_type"] = int(kind)
     tree["independently_decodable_flag"] = int(unit.independently_decodable_flag)
     tree["partial_data_counter_present_flag"] = 0
-    # The generated builder covers data units only; a stream has few other units.
-    if kind == NnrUnitType.NNR_NDU:
-        built = build_plainly({**tree, **_UNSIZED}, kind, state)
-        if built is not None:
-            header, payload = built
-            # One join: the payload may be large.
-            return b"".join((size_field(len(header) - 4 + len(payload)), memoryview(header)[4:], payload))
-    return build_tree(tree, state, strict=True)
+    octets = generated.build(tree, state)
+    if octets is None:
+        build_tree(tree, state, strict=True)
+        raise InternalError("the generated builder refuses what the tables build")
+    return octets
 
 
 def _elements(unit: AnyUnit, state: SyntaxState) -> tuple[int, Tree]:

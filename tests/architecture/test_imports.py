@@ -25,7 +25,7 @@ def test_import_contracts_hold() -> None:
 @pytest.mark.parametrize(
     ("module", "rooms"),
     [
-        ("nnr_codec._native", {"entropy", "quant"}),
+        ("nnr_codec._native", {"entropy", "quant", "syntax"}),
         ("construct", {"syntax"}),
         ("click", {"cli"}),
         ("torch", {"frameworks", "torch", "transformers"}),

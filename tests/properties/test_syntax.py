@@ -2,6 +2,8 @@
 """Properties of the grammar, over random streams generated from its declaration."""
 
 import math
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from nnr_codec import encode
-from nnr_codec.errors import BitstreamError, InternalError, NnrError, NotEncodable
-from nnr_codec.model import DataUnit, DataUnitHeader, Limits, ModelParameterSet
+from nnr_codec.errors import BitstreamError, InternalError, MalformedBitstream, NnrError, NotEncodable
+from nnr_codec.model import DataUnit, DataUnitHeader, Limits, ModelParameterSet, NnrUnitType
 from nnr_codec.syntax import (
     NNR_UNIT,
     JoinedUnitSpan,
@@ -21,6 +23,7 @@ from nnr_codec.syntax import (
     UnitSpan,
     build_tree,
     build_unit,
+    generated,
     iter_unit_spans,
     iter_units,
     parse_tree,
@@ -29,8 +32,7 @@ from nnr_codec.syntax import (
 from nnr_codec.syntax.descriptors import bs, byte_alignment, flt, i, ie, st, u, ue, unsupported
 from nnr_codec.syntax.element import Element
 from nnr_codec.syntax.grammar import Check, Choice, Derived, IfPresent, Repeat, Syntax
-from nnr_codec.syntax.plain_builder import build_plainly
-from nnr_codec.syntax.plain_parser import parse_plainly
+from tools.damage import units
 
 STATES = [
     SyntaxState(general_profile_idc=profile).after(
@@ -38,6 +40,9 @@ STATES = [
     )
     for profile, indexed, parents in ((0, False, False), (0, True, False), (1, False, True), (1, True, False))
 ]
+
+#: Keys that elements elsewhere have.
+FIELDS = ("general_profile_idc", "dq_flag", "nnr_reserved_zero_7bits", "nnr_unit_payload")
 
 
 def value_of(element: Element, scope: dict[str, Any], draw: Any) -> Any:
@@ -155,7 +160,7 @@ def test_parsing_inverts_building(case: tuple[SyntaxState, dict[str, Any]]) -> N
 
 @RELAXED
 @given(drawn(), some.data())
-def test_the_fast_walk_gives_up_or_finds_the_same(
+def test_the_generated_parser_agrees_with_the_tables(
     case: tuple[SyntaxState, dict[str, Any]], data: Any
 ) -> None:
     state, tree = case
@@ -166,30 +171,37 @@ def test_the_fast_walk_gives_up_or_finds_the_same(
     for _ in range(data.draw(some.integers(0, 2))):
         octets[data.draw(some.integers(2, len(octets) - 1))] ^= 1 << data.draw(some.integers(0, 7))
     keep = data.draw(some.one_of(some.just(len(octets)), some.integers(1, len(octets))))
-    span = (
-        UnitSpan(0, 0, keep, octets[4 if octets[0] & 0x80 else 2] >> 2)
-        if keep > 4
-        else UnitSpan(0, 0, keep, 5)
-    )
-    try:
-        expected = parse_tree(octets, span, state, strict=True)
-    except BitstreamError:
-        expected = None
-    outcome = parse_plainly(memoryview(octets), 0, keep, span.nnr_unit_type, state, Limits())
-    assert outcome in (None, expected)
+    kind = octets[4 if octets[0] & 0x80 else 2] >> 2 if keep > 4 else 5
+    limits = data.draw(some.sampled_from([Limits(), Limits.none(), Limits(max_names=3, max_name_bytes=2)]))
+    assert units.disagreement(bytes(octets[:keep]), kind, state, limits) is None
 
 
-def test_the_fast_walk_takes_what_encoders_write() -> None:
-    weights = {f"layer{i}.weight": np.ones((3, i + 1), np.float32) for i in range(3)}
-    stream = memoryview(encode({**weights, "bias": np.ones(4, np.float32), "ids": np.arange(6)}))
-    n_parsed = 0
-    for span, unit, state in iter_units(stream):
-        if isinstance(unit, DataUnit):
-            end = span.byte_offset + span.size_bytes
-            tree = parse_plainly(stream, span.byte_offset, end, span.nnr_unit_type, state, Limits())
-            assert tree == parse_tree(stream, span, state)
-            n_parsed += 1
-    assert n_parsed == 5
+def test_the_generated_parser_agrees_on_damaged_vectors() -> None:
+    counts = units.compare(every=199)
+    assert counts["units"] > 3500
+    assert counts["cases"] > 1500
+    assert counts["disagreements"] == 0
+
+
+def test_a_disagreement_of_the_parsers_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = bytes(encode({"w": np.ones((3, 4), np.float32)}))
+    fault = generated.Fault(MalformedBitstream, 8, "nnr_unit_size")
+    monkeypatch.setattr(generated, "parse", lambda *_: fault)
+    with pytest.raises(InternalError, match="the tables None"):
+        list(iter_units(stream))
+    with pytest.raises(InternalError, match="TruncatedBitstream"):
+        parse_tree(b"\x00\x03", UnitSpan(0, 0, 2, 0), SyntaxState(), strict=True)
+
+
+def test_a_payload_is_a_view_of_the_stream() -> None:
+    stream = bytearray(encode({"w": np.arange(12, dtype=np.float32).reshape(3, 4)}))
+    *_, (_, unit, _) = iter_units(stream)
+    assert isinstance(unit, DataUnit)
+    payload = memoryview(unit.payload)
+    before = bytes(payload)
+    stream[-len(before) :] = bytes(len(before))
+    assert payload.obj is stream
+    assert bytes(payload) == bytes(len(before)) != before
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 5)])
@@ -206,21 +218,19 @@ def test_a_payload_that_skips_bytes_cannot_be_written() -> None:
         build_unit(DataUnit(header=header, payload=memoryview(bytes(24))[::2]), SyntaxState())
 
 
-def check_builders(tree: dict[str, Any], kind: int, state: SyntaxState) -> bool:
-    """Compare the two builders over one unit, sized; returns whether the fast one built it."""
-    tree = {**tree, "nnr_unit_size_flag": 1, "nnr_unit_size": 0}
+def check_builders(tree: dict[str, Any], state: SyntaxState) -> bytes | None:
+    """Compare the two builders over one unit; returns its bytes, or None if it is refused."""
     try:
         expected = build_tree(tree, state, strict=True)
-    except NnrError:
+    except NotEncodable:
         expected = None
-    outcome = build_plainly(tree, kind, state)
-    assert outcome is None or b"".join(outcome) == expected
-    return outcome is not None
+    assert generated.build(tree, state) == expected
+    return expected
 
 
 @RELAXED
 @given(drawn(), some.data())
-def test_the_fast_builder_gives_up_or_builds_the_same(
+def test_the_generated_builder_agrees_with_the_tables(
     case: tuple[SyntaxState, dict[str, Any]], data: Any
 ) -> None:
     state, tree = case
@@ -231,28 +241,31 @@ def test_the_fast_builder_gives_up_or_builds_the_same(
     if change == "one less":
         table.pop(key, None)
     elif change == "one more":
-        table["no_such_element"] = 0
+        table[data.draw(some.sampled_from(["no_such_element", "byte_alignment", *FIELDS]))] = 0
     elif change == "another value":
-        table[key] = data.draw(some.sampled_from([-1, 1 << 40, None, "text", "\0", 0.5, [0], b"", {}]))
-    check_builders(tree, tree["nnr_unit_type"], state)
+        values = [-1, 1 << 31, 1 << 40, 1 << 300, None, True, "text", "\0", "\udc80", 0.5, 1e300]
+        table[key] = data.draw(some.sampled_from([*values, [0], b"", b"four", {}, np.int64(1)]))
+    check_builders(tree, state)
 
 
-def test_the_fast_builder_builds_what_vectors_hold() -> None:
-    built = total = 0
+def test_the_generated_builder_builds_what_vectors_hold() -> None:
+    n_units: Counter[int] = Counter()
     for path in sorted((Path(__file__).parents[2] / "conformance" / "suites").rglob("*.nnc")):
         stream = path.read_bytes()
         try:
-            for span, unit, state in iter_units(stream):
-                if not isinstance(unit, DataUnit) or isinstance(span, JoinedUnitSpan):
+            for span, _, state in iter_units(stream):
+                if isinstance(span, JoinedUnitSpan):
                     continue
-                tree = parse_tree(stream, span, state, strict=True)
+                octets = stream[span.byte_offset : span.byte_offset + span.size_bytes]
+                tree = parse_tree(octets, replace(span, byte_offset=0), state, strict=True)
+                assert check_builders(tree, state) == octets
                 del tree["nnr_unit_size_flag"], tree["nnr_unit_size"]
-                total += 1
-                built += check_builders(tree, span.nnr_unit_type, state)
+                assert check_builders(tree, state) is not None
+                n_units[span.nnr_unit_type] += 1
         except BitstreamError:
             continue  # of an invalid vector, what precedes the fault
-    assert total > 100
-    assert built == total
+    assert n_units.total() > 3500
+    assert set(n_units) >= set(NnrUnitType)
 
 
 @RELAXED

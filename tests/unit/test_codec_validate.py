@@ -15,7 +15,7 @@ from nnr_codec.cli.validate import command
 from nnr_codec.codec.decode import unit_decoder
 from nnr_codec.inspect import Severity, validate
 from nnr_codec.model import NnrUnitType
-from nnr_codec.syntax import UnitSpan, iter_unit_spans, walk
+from nnr_codec.syntax import UnitSpan, generated, iter_unit_spans, walk
 from tests.shared_folder import VECTORS, needs_shared, peer_streams
 
 SUITES = {suite.name: suite for suite in find_suites()}
@@ -123,17 +123,17 @@ def test_every_unit_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
             places[start >> 3] += 1
             super().__init__(buffer, start, *arguments, **options)
 
-    def count_plain(view: object, start: int, *arguments: Any) -> object:
+    def count_parse(buffer: object, start: int, *arguments: Any) -> object:
         places[start] += 1
-        return parse_plainly(view, start, *arguments)
+        return parse(buffer, start, *arguments)
 
     def count_payload(*arguments: Any, **options: Any) -> object:
         decoded[options["path"]] += 1
         return decode_payload(*arguments, **options)
 
-    parse_plainly, decode_payload = walk.parse_plainly, unit_decoder.decode_payload
+    parse, decode_payload = generated.parse, unit_decoder.decode_payload
     monkeypatch.setattr(walk, "SyntaxReader", CountingReader)
-    monkeypatch.setattr(walk, "parse_plainly", count_plain)
+    monkeypatch.setattr(generated, "parse", count_parse)
     monkeypatch.setattr(unit_decoder, "decode_payload", count_payload)
     validate([stream])
     assert places == Counter(span.byte_offset for span in spans)

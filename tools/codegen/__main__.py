@@ -12,6 +12,7 @@ from pathlib import Path
 from nnr_codec.syntax.expressions import EXPRESSION_NAMES
 from nnr_codec.syntax.unit import NNR_UNIT
 from tools.codegen.builders import BuilderWriter
+from tools.codegen.fields import FieldWriter
 from tools.codegen.layout import Layout, struct_name
 from tools.codegen.parsers import ParserWriter
 from tools.codegen.table_writer import TableWriter
@@ -32,6 +33,7 @@ def generated_files() -> dict[str, str]:
         "units.hpp": _units_header(),
         "unit_parsers.cpp": _functions_source(parsers, "../parser.hpp"),
         "unit_builders.cpp": _functions_source(BuilderWriter(NNR_UNIT), "../builder.hpp"),
+        "fields.hpp": _fields_header(FieldWriter(NNR_UNIT)),
     }
 
 
@@ -129,6 +131,45 @@ def _functions_source(writer: TableWriter, header: str) -> str:
     for name, body in writer.functions.items():
         if name == public:
             lines.append("}  // namespace\n")
+        lines += [*body, ""]
+    lines.append("}  // namespace nnr::syntax\n")
+    return "\n".join(lines)
+
+
+_VISITOR = """\
+// Visits of the fields that are in a unit, in stream order, to convert units from and to other forms. A visitor has a `scope`
+// with the values of earlier units, a `reference_list`, and functions that return false to end the visit:
+//   value(FieldId, T&) and value(FieldId, std::uint32_t&, unsigned n_bits): one element
+//   fixed(FieldId, std::uint32_t&, std::uint32_t value), alignment(FieldId, std::uint32_t&): an element with one legal value
+//   text(FieldId, Bytes&), bytes(FieldId, Bytes&): an st(v) and a bs(v)
+//   values(FieldId, std::int64_t count, std::span<T>&), texts(...): a list; a negative count is none
+//   table(FieldId, visit), tables(FieldId, std::int64_t count, std::span<T>&, visit_entry): members with a level of their own
+//   unsupported(): a table of unknown syntax
+"""
+
+
+def _fields_header(writer: FieldWriter) -> str:
+    lines = [
+        _NOTICE + _VISITOR + "#pragma once\n",
+        "#include <cstddef>",
+        "#include <cstdint>\n",
+        '#include "../callables.hpp"',
+        '#include "elements.hpp"',
+        '#include "units.hpp"\n',
+        "namespace nnr::syntax {\n",
+        "enum class FieldId : std::uint8_t {",
+        *(f"  {key}," for key in writer.keys),
+        "};\n",
+        "inline constexpr const char* kFieldNames[] = {",
+        *(f'    "{key}",' for key in writer.keys),
+        "};\n",
+        "// Calls `visit` with the name and the value of each limit on elements.",
+        "template <class Visit>",
+        "void visit_limits(nnr_limits& limits, Visit visit) {",
+        *(f'  visit("{name}", limits.{name});' for name in sorted(writer.limits)),
+        "}\n",
+    ]
+    for body in writer.functions.values():
         lines += [*body, ""]
     lines.append("}  // namespace nnr::syntax\n")
     return "\n".join(lines)

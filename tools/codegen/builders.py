@@ -55,7 +55,7 @@ def _write_call(element: Element, place: str) -> str:
         case st() | bs() | flt():
             return f"write_{type(element).__name__}({place})"
         case byte_alignment():
-            return "write_byte_alignment()"
+            return f"write_byte_alignment({place})"
         case unsupported():
             return "write_unsupported()"
     raise NotImplementedError(type(element).__name__)

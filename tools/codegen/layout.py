@@ -11,7 +11,8 @@ from nnr_codec.syntax.descriptors import bs, flt, i, ie, st, u, ue, unsupported
 from nnr_codec.syntax.element import Element
 from nnr_codec.syntax.grammar import Choice, IfPresent, Repeat, Syntax
 
-_MACHINE_BITS = 32
+#: Longer values are stored as bytes.
+MACHINE_BITS = 32
 
 
 @dataclass
@@ -74,9 +75,9 @@ def function_name(table: Syntax) -> str:
 def element_type(element: Element) -> str:
     """Return the C++ type of an element's value."""
     match element:
-        case u(n_bits=int(n_bits)) if n_bits > _MACHINE_BITS:
+        case u(n_bits=int(n_bits)) if n_bits > MACHINE_BITS:
             return f"BigEndian<{n_bits // 8}>"
-        case ue(maximum=maximum) if maximum.bit_length() > _MACHINE_BITS:
+        case ue(maximum=maximum) if maximum.bit_length() > MACHINE_BITS:
             return f"BigEndian<{maximum.bit_length() // 8}>"
         case i():
             return "std::int32_t"

@@ -41,6 +41,7 @@ class TableWriter:
 
     #: What a direction defines: the verb in the names of functions, their parameters, and the first one's name.
     verb: str
+    template = ""
     parameters: str
     coder: str
 
@@ -59,6 +60,8 @@ class TableWriter:
             return name
         kept = self._lines, self._depth, self._struct
         self._lines, self._depth, self._struct = [], 0, struct
+        if self.template:
+            self._emit(self.template)
         self._emit(f"bool {name}({self.parameters.format(struct)}) {{")
         self._depth += 1
         if table.members:
@@ -104,13 +107,17 @@ class TableWriter:
             else:
                 function = self._function(member, struct_name(member.title))
                 self._require_present(member.key, optional)
-                self._emit(f"if (!{function}({self.coder}, t.{member.key})) return false;")
+                self._nested(member.key, function)
                 self._mark_present(member.key, optional)
         else:
             named = not isinstance(member, unsupported)
             self._require_present(member.key, optional and named)
             self._element(member, f"t.{member.key}")
             self._mark_present(member.key, optional and named)
+
+    def _nested(self, key: str, function: str) -> None:
+        """Emit the call of the function of a table with a key."""
+        self._emit(f"if (!{function}({self.coder}, t.{key})) return false;")
 
     def _require_present(self, key: str, optional: bool) -> None:
         """Emit the check of ``has_KEY`` before a member."""

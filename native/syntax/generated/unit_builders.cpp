@@ -63,7 +63,7 @@ bool build_topology_elements_ids_list_0(Builder& b, const TopologyElementsIdsLis
   s.count_topology_elements_minus2 = t.count_topology_elements_minus2;
   if (!b.write_ue(7, t.count_topology_elements_minus2)) return false;
   b.begin(ElementId::byte_alignment);
-  if (!b.write_byte_alignment()) return false;
+  if (!b.write_byte_alignment(t.byte_alignment)) return false;
   {
     const std::int64_t count = s.count_topology_elements_minus2 + 2;
     const std::uint64_t size = count < 0 ? 0 : static_cast<std::uint64_t>(count);
@@ -93,7 +93,7 @@ bool build_topology_elements_ids_list_1(Builder& b, const TopologyElementsIdsLis
     }
   }
   b.begin(ElementId::byte_alignment);
-  if (!b.write_byte_alignment()) return false;
+  if (!b.write_byte_alignment(t.byte_alignment)) return false;
   return true;
 }
 
@@ -350,7 +350,7 @@ bool build_nnr_compressed_data_unit_header(Builder& b, const NnrCompressedDataUn
     }
   }
   b.begin(ElementId::byte_alignment);
-  if (!b.write_byte_alignment()) return false;
+  if (!b.write_byte_alignment(t.byte_alignment)) return false;
   return true;
 }
 
@@ -461,7 +461,7 @@ bool build_unification_performance_map_entry(Builder& b, const UnificationPerfor
     }
   }
   b.begin(ElementId::byte_alignment_2);
-  if (!b.write_byte_alignment()) return false;
+  if (!b.write_byte_alignment(t.byte_alignment)) return false;
   b.begin(ElementId::count_super_block_dimension);
   s.count_super_block_dimension = t.count_super_block_dimension;
   if (!b.write_u(8, t.count_super_block_dimension)) return false;
@@ -662,7 +662,7 @@ bool build_nnr_model_parameter_set_unit_payload(Builder& b, const NnrModelParame
     if (!b.write_flt(t.validation_set_performance)) return false;
   }
   b.begin(ElementId::byte_alignment_2);
-  if (!b.write_byte_alignment()) return false;
+  if (!b.write_byte_alignment(t.byte_alignment)) return false;
   return true;
 }
 
@@ -707,7 +707,7 @@ bool build_nnr_layer_parameter_set_unit_payload(Builder& b, const NnrLayerParame
     if (!build_unification_performance_map(b, t.unification_performance_map)) return false;
   }
   b.begin(ElementId::byte_alignment_2);
-  if (!b.write_byte_alignment()) return false;
+  if (!b.write_byte_alignment(t.byte_alignment)) return false;
   return true;
 }
 

@@ -44,7 +44,9 @@ void rebuild(const Octets& stream, Counts& counts) {
     ++counts.n_units;
     if (!parse_nnr_unit(p, unit) || !p.expect_end()) return;
     const auto same = [&](Builder& b) {
-      return std::equal(b.bytes().begin(), b.bytes().end(), stream.begin() + static_cast<std::ptrdiff_t>(begin),
+      Octets built(b.head().begin(), b.head().end());
+      built.insert(built.end(), b.tail().begin(), b.tail().end());
+      return std::equal(built.begin(), built.end(), stream.begin() + static_cast<std::ptrdiff_t>(begin),
                         stream.begin() + static_cast<std::ptrdiff_t>(end));
     };
     Builder b(allocator, references), sized(allocator, references);
