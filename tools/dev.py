@@ -115,16 +115,15 @@ def native_sources(*folders: str) -> list[Path]:
 
 
 def tidy() -> None:
-    """Run clang-tidy over the core and its tests, one process per processor."""
+    """Run clang-tidy over the core, the syntax, the bindings and the tests, one process per processor."""
+    folders = ("src", "syntax", "bindings", "tests")
     # The names of libnnr's C interface are those of C.
     sources = [
-        path
-        for path in native_sources("src", "tests")
-        if path.suffix == ".cpp" and path.parent.name != "libnnr"
+        path for path in native_sources(*folders) if path.suffix == ".cpp" and path.parent.name != "libnnr"
     ]
     command = [str(BIN / "clang-tidy"), "--quiet"]
-    flags = ["--", "-std=c++20", "-Inative/include"]
-    print("$", shlex.join([*command, "native/src/*.cpp", "native/tests/*.cpp"]), flush=True)
+    flags = ["--", "-std=c++20", "-Inative/include", "-Inative/syntax", *python_includes()]
+    print("$", shlex.join([*command, *(f"native/{folder}/*.cpp" for folder in folders)]), flush=True)
 
     def check_one(source: Path) -> subprocess.CompletedProcess[str]:
         words = [*command, str(source), *flags]
@@ -137,6 +136,15 @@ def tidy() -> None:
         print(result.stdout or result.stderr, file=sys.stderr)
     if failures:
         raise TaskError(f"clang-tidy: findings in {len(failures)} of {len(sources)} sources")
+
+
+def python_includes() -> list[str]:
+    """Return the compiler options that find the headers of Python and nanobind."""
+    code = (
+        "import nanobind, sysconfig; print(nanobind.include_dir(), sysconfig.get_path('include'), sep='\\n')"
+    )
+    result = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=True)
+    return [f"-isystem{folder}" for folder in result.stdout.splitlines()]
 
 
 def type_(rest: list[str]) -> None:
@@ -221,6 +229,12 @@ def fuzz(rest: list[str]) -> None:
     run(PYTHON, "-m", "tools.fuzz", *fuzzers(), *rest)
 
 
+def damage(rest: list[str]) -> None:
+    """Compare the generated parser with the syntax tables on all damaged units; `-- --every N` samples."""
+    make_environment("dev")
+    run(PYTHON, "-m", "tools.damage.units", *rest)
+
+
 def bench(rest: list[str]) -> None:
     """Run the speed benchmark against NNCodec; `-- --help` for its options."""
     engine = compile_native("bench", "-DCMAKE_BUILD_TYPE=Release", "-DNNR_BUILD_BENCH=ON") / "engine_bench"
@@ -268,6 +282,7 @@ TASKS: dict[str, Callable[[list[str]], None]] = {
     "sanitize": sanitize,
     "libnnr": libnnr,
     "fuzz": fuzz,
+    "damage": damage,
     "bench": bench,
     "curves": curves,
     "docs": docs,

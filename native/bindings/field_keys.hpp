@@ -13,7 +13,7 @@ namespace nnr_bindings {
 
 // A borrowed reference to an interned string, which lives as long as the process. With the GIL held.
 inline PyObject* key_of(nnr::syntax::FieldId field) {
-  static const auto kKeys = [] {
+  static const auto interned = [] {
     std::array<PyObject*, std::size(nnr::syntax::kFieldNames)> keys{};
     for (std::size_t i = 0; i < keys.size(); ++i) {
       keys[i] = PyUnicode_InternFromString(nnr::syntax::kFieldNames[i]);
@@ -21,7 +21,7 @@ inline PyObject* key_of(nnr::syntax::FieldId field) {
     }
     return keys;
   }();
-  return kKeys[static_cast<std::size_t>(field)];
+  return interned[static_cast<std::size_t>(field)];
 }
 
 }  // namespace nnr_bindings

@@ -9,8 +9,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <stdexcept>
-#include <tuple>
 #include <vector>
 
 #include "arrays.hpp"
@@ -193,6 +191,7 @@ std::vector<double> magnitude_costs(const Levels& values, const std::vector<int>
     costs = nnr::magnitude_costs(span_of(values), candidates);
   }
   std::vector<double> bits;
+  bits.reserve(costs.size());
   for (const std::int64_t cost : costs) bits.push_back(static_cast<double>(cost) / nnr::kBypassCost);
   return bits;
 }

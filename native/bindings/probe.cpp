@@ -46,12 +46,14 @@ nb::tuple probe_payload(const Array<const std::uint8_t>& payload, std::vector<nn
     throw nb::value_error("one levels array, base and history per tensor are needed");
   std::vector<std::int32_t*> outputs;
   for (std::size_t i = 0; i < codings.size(); ++i) {
-    if (levels[i].size() != codings[i].size() || (bases[i] && bases[i]->size() != codings[i].size()) ||
-        (histories[i] && histories[i]->size() != codings[i].size()))
+    const auto& base = bases[i];
+    const auto& history = histories[i];
+    const std::uint64_t size = codings[i].size();
+    if (levels[i].size() != size || (base && base->size() != size) || (history && history->size() != size))
       throw nb::value_error("array size differs from rows * width");
     outputs.push_back(levels[i].data());
-    codings[i].base = bases[i] ? bases[i]->data() : nullptr;
-    codings[i].history = histories[i] ? histories[i]->data() : nullptr;
+    codings[i].base = base ? base->data() : nullptr;
+    codings[i].history = history ? history->data() : nullptr;
   }
   std::vector<nnr::TensorSideData> side(codings.size());
   std::vector<nnr::TensorProbe> probes;

@@ -47,7 +47,7 @@ class UnitSyntax {
              nb::handle limits)
       : names_(std::move(names)) {
     for (const std::string& name : names_)
-      references_.push_back({reinterpret_cast<const std::uint8_t*>(name.data()), name.size()});
+      references_.emplace_back(reinterpret_cast<const std::uint8_t*>(name.data()), name.size());
     scope_.general_profile_idc = general_profile_idc;
     scope_.mps_topology_indexed_reference_flag = indexed_references ? 1 : 0;
     scope_.mps_parent_signalling_enabled_flag = parent_signalling ? 1 : 0;

@@ -141,6 +141,7 @@ class DecodeTask {
 
   static std::vector<nnr::BlockRowStart> starts_of(const std::vector<EntryPoint>& points) {
     std::vector<nnr::BlockRowStart> starts;
+    starts.reserve(points.size());
     for (const auto& [position, offset, state] : points) starts.push_back({static_cast<std::uint64_t>(position), offset, state});
     return starts;
   }

@@ -120,12 +120,12 @@ class TreeReader {
   static bool to(PyObject* item, std::int32_t& number) { return to_integer(item, INT32_MIN, INT32_MAX, number); }
   // An ie(k): 32 bits and the sign.
   static bool to(PyObject* item, std::int64_t& number) { return to_integer(item, -std::int64_t{UINT32_MAX}, UINT32_MAX, number); }
-  template <int n_bytes>
-  static bool to(PyObject* item, nnr::syntax::BigEndian<n_bytes>& number) {
+  template <int kBytes>
+  static bool to(PyObject* item, nnr::syntax::BigEndian<kBytes>& number) {
     if (item == nullptr || !PyLong_Check(item)) return false;
-    const nanobind::object octets = nanobind::steal(PyObject_CallMethod(item, "to_bytes", "is", n_bytes, "big"));
+    const nanobind::object octets = nanobind::steal(PyObject_CallMethod(item, "to_bytes", "is", kBytes, "big"));
     if (!octets.is_valid()) return fail();
-    std::memcpy(number.bytes, PyBytes_AS_STRING(octets.ptr()), n_bytes);
+    std::memcpy(number.bytes, PyBytes_AS_STRING(octets.ptr()), kBytes);
     return true;
   }
   static bool to(PyObject* item, nnr::syntax::Binary32& number) {

@@ -68,10 +68,10 @@ class TreeWriter {
   static nanobind::object of(std::uint32_t number) { return nanobind::steal(PyLong_FromUnsignedLong(number)); }
   static nanobind::object of(std::int32_t number) { return nanobind::steal(PyLong_FromLong(number)); }
   static nanobind::object of(std::int64_t number) { return nanobind::steal(PyLong_FromLongLong(number)); }
-  template <int n_bytes>
-  static nanobind::object of(const nnr::syntax::BigEndian<n_bytes>& number) {
+  template <int kBytes>
+  static nanobind::object of(const nnr::syntax::BigEndian<kBytes>& number) {
     return nanobind::handle(reinterpret_cast<PyObject*>(&PyLong_Type))
-        .attr("from_bytes")(nanobind::bytes(number.bytes, n_bytes), "big");
+        .attr("from_bytes")(nanobind::bytes(number.bytes, kBytes), "big");
   }
   // A float, or the stream's bytes of a NaN that Python's float does not keep.
   static nanobind::object of(nnr::syntax::Binary32 number) {

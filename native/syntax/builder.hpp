@@ -33,15 +33,15 @@ class Builder {
   [[nodiscard]] bool write_byte_alignment(std::uint32_t value);
   [[nodiscard]] bool write_unsupported() { return refuse(NNR_UNSUPPORTED, "the syntax of this table is not known"); }
 
-  template <int n_bytes>
-  [[nodiscard]] bool write_wide_u(const BigEndian<n_bytes>& value) {
+  template <int kBytes>
+  [[nodiscard]] bool write_wide_u(const BigEndian<kBytes>& value) {
     for (const std::uint8_t octet : value.bytes)
       if (!write_u(8, octet)) return false;
     return true;
   }
-  template <int n_bytes>
-  [[nodiscard]] bool write_wide_ue(int order, const BigEndian<n_bytes>& value) {
-    return write_wide_exp_golomb(order, value.bytes, n_bytes);
+  template <int kBytes>
+  [[nodiscard]] bool write_wide_ue(int order, const BigEndian<kBytes>& value) {
+    return write_wide_exp_golomb(order, value.bytes, kBytes);
   }
 
   bool refuse(nnr_status status, const char* text);

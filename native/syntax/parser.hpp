@@ -37,16 +37,16 @@ class Parser {
   [[nodiscard]] bool read_byte_alignment(ElementId element, std::uint32_t& value);
   [[nodiscard]] bool read_unsupported(ElementId element);
 
-  template <int n_bytes>
-  [[nodiscard]] bool read_wide_u(ElementId element, BigEndian<n_bytes>& value) {
+  template <int kBytes>
+  [[nodiscard]] bool read_wide_u(ElementId element, BigEndian<kBytes>& value) {
     begin(element);
-    return take_bytes(value.bytes, n_bytes);
+    return take_bytes(value.bytes, kBytes);
   }
-  // An Exp-Golomb code of a value of up to 8 * n_bytes bits.
-  template <int n_bytes>
-  [[nodiscard]] bool read_wide_ue(ElementId element, int order, BigEndian<n_bytes>& value) {
+  // An Exp-Golomb code of a value of up to 8 * kBytes bits.
+  template <int kBytes>
+  [[nodiscard]] bool read_wide_ue(ElementId element, int order, BigEndian<kBytes>& value) {
     begin(element);
-    return take_wide_exp_golomb(order, value.bytes, n_bytes);
+    return take_wide_exp_golomb(order, value.bytes, kBytes);
   }
 
   // Room for a list of `count` entries of at least `min_bits` each: never more than the unit can hold.

@@ -16,10 +16,10 @@ struct Binary32 {
   std::uint32_t bits = 0;
 };
 
-// u(8 * n_bytes) beyond 64 bits: most significant byte first.
-template <int n_bytes>
+// A value of more than 32 bits: most significant byte first.
+template <int kBytes>
 struct BigEndian {
-  std::uint8_t bytes[n_bytes] = {};
+  std::uint8_t bytes[kBytes] = {};
 };
 
 }  // namespace nnr::syntax

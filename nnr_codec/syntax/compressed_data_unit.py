@@ -10,23 +10,11 @@ from nnr_codec.model import (
     ParentNodeIdType,
     PayloadType,
 )
+from nnr_codec.syntax.codebook import CODEBOOK
 from nnr_codec.syntax.descriptors import bs, byte_alignment, ie, st, u, ue, unsupported
-from nnr_codec.syntax.expressions import Expression, Scope
+from nnr_codec.syntax.expressions import Scope
 from nnr_codec.syntax.grammar import Check, Derived, IfPresent, Repeat, Syntax
 from nnr_codec.syntax.topology_elements import TOPOLOGY_ELEMENTS_IDS_LIST, TOPOLOGY_ELEMENTS_INDEX_LIST
-
-CODEBOOK = Syntax(
-    "codebook",
-    "codebook_egk" / u(4),
-    "codebook_size" / ue(2, limit="max_codebook_size"),
-    "codebook_center_offset"
-    / ie(2, rule="0 <= (codebook_size >> 1) + codebook_center_offset < codebook_size"),
-    "codebook_zero_value" / ie(7),
-    Derived("CbZeroOffset", Expression("(codebook_size >> 1) + codebook_center_offset")),
-    "codebook_delta_left" / Repeat("CbZeroOffset", ue("codebook_egk")),
-    "codebook_delta_right" / Repeat("codebook_size - 1 - CbZeroOffset", ue("codebook_egk")),
-    clause="format 3",
-)
 
 
 def number_of_entry_points(scope: Scope) -> int:

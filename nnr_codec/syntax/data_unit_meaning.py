@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compressed data unit: between its syntax elements and what they mean."""
+"""Meaning of the compressed data unit: conversions between its syntax elements and the dataclasses of `nnr_codec.model`."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Any
 
 from nnr_codec.errors import MalformedBitstream, NotEncodable
 from nnr_codec.model import (
-    Codebook,
     CompressedParameterTypes,
     DataUnit,
     DataUnitHeader,
@@ -20,10 +18,11 @@ from nnr_codec.model import (
     ParentNodeIdType,
     PayloadType,
 )
+from nnr_codec.syntax.codebook import codebook, codebook_tree
 from nnr_codec.syntax.grammar import Tree
 from nnr_codec.syntax.topology_elements import ids_list_tree
 
-_INT32 = range(-(1 << 31), 1 << 31)
+# Enumeration members by value. Calling an enumeration takes several times as long.
 _PAYLOAD_TYPES = {int(member): member for member in PayloadType}
 _TYPES = [CompressedParameterTypes(bits) for bits in range(1 << len(CompressedParameterTypes))]
 _DIGESTS = {
@@ -33,15 +32,27 @@ _DIGESTS = {
 
 
 def data_unit(tree: Tree, **every_unit: Any) -> DataUnit:
-    """Return the meaning of a parsed unit."""
+    """Return the unit of a tree.
+
+    Raises
+    ------
+    MalformedBitstream
+        See `data_unit_header`.
+    """
     return DataUnit(data_unit_header(tree), tree["nnr_compressed_data_unit_payload"], **every_unit)
 
 
 def data_unit_header(tree: Tree) -> DataUnitHeader:
-    """Return the meaning of a parsed header."""
+    """Return the header of a tree.
+
+    Raises
+    ------
+    MalformedBitstream
+        A block has another number of names than of tensors, or a codebook a value beyond 32 bits. The error has ``path``
+        relative to the unit, and ``clause``; the caller adds the place.
+    """
     get = tree.get
     names, indices = _topology_elements(tree)
-    # Looking an enumeration's member up by its value takes several times as long.
     types = _TYPES[get("compressed_parameter_types", 0)]
     payload_type = _PAYLOAD_TYPES[tree["nnr_compressed_data_unit_payload_type"]]
     if payload_type is PayloadType.NNR_PT_BLOCK and len(names) + len(indices) != tensors_in_block(types):
@@ -79,7 +90,7 @@ def data_unit_header(tree: Tree) -> DataUnitHeader:
 
 
 def tensors_in_block(types: CompressedParameterTypes) -> int:
-    """Count the tensors of a block: the weight or its two factors, and what goes with it.
+    """Return the number of tensors of a block: the weight or its two factors, local scaling, bias and batch normalisation.
 
     Clause: format 3
     """
@@ -91,7 +102,12 @@ def tensors_in_block(types: CompressedParameterTypes) -> int:
 
 
 def tensor_sizes(header: DataUnitHeader) -> list[int]:
-    """Count the elements of each array that decoding a unit makes; none when the stream does not say.
+    """Return the size of each array that decoding a unit allocates; empty without ``tensor_dimensions``.
+
+    Raises
+    ------
+    MalformedBitstream
+        The factors of a weight do not have its size. The error has ``path`` relative to the unit, and ``clause``.
 
     Clause: format 3
     """
@@ -139,48 +155,8 @@ def _parent(tree: Tree) -> ParentNode:
     return ParentNode(kind, temporal, payload_digest=tree[element].to_bytes(n_bytes, "big"))
 
 
-def codebook(tree: Tree, path: str) -> Codebook:
-    """Return the meaning of a parsed codebook: differences summed up from the zero value to both sides."""
-    zero_offset = (tree["codebook_size"] >> 1) + tree["codebook_center_offset"]
-    below = [tree["codebook_zero_value"]]
-    for delta in tree["codebook_delta_left"]:
-        below.append(below[-1] - delta - 1)
-    above = [tree["codebook_zero_value"]]
-    for delta in tree["codebook_delta_right"]:
-        above.append(above[-1] + delta + 1)
-    values = (*below[:0:-1], *above)
-    if values[0] not in _INT32 or values[-1] not in _INT32:
-        raise MalformedBitstream(
-            "a codebook value is beyond 32 bits", path=f"{path}.codebook_zero_value", clause="format 3"
-        )
-    return Codebook(values, zero_offset, tree["codebook_egk"])
-
-
-def codebook_tree(book: Codebook) -> Tree:
-    """Return the syntax elements of a codebook."""
-    size, zero = len(book.values), book.zero_offset
-    if not 0 <= zero < size:
-        raise NotEncodable(f"CbZeroOffset is {zero} in a codebook of {size}", element="codebook")
-    values = [int(value) for value in book.values]
-    gaps = [after - before - 1 for before, after in pairwise(values)]
-    if any(gap < 0 for gap in gaps):
-        raise NotEncodable("the values of a codebook strictly increase", element="codebook")
-    return {
-        "codebook_egk": _shortest_order(gaps) if book.egk is None else book.egk,
-        "codebook_size": size,
-        "codebook_center_offset": zero - (size >> 1),
-        "codebook_zero_value": values[zero],
-        "codebook_delta_left": gaps[:zero][::-1],
-        "codebook_delta_right": gaps[zero:],
-    }
-
-
-def _shortest_order(gaps: list[int]) -> int:
-    return min(range(16), key=lambda k: sum(2 * (gap + (1 << k)).bit_length() - k - 1 for gap in gaps))
-
-
 def _entry_points(entries: list[Tree]) -> tuple[EntryPoint, ...]:
-    """Turn changes of differences into positions relative to the start of block row 0."""
+    """Return the positions of the entry points, which are coded as second differences, in bits from the start of block row 0."""
     points = []
     position = difference = 0
     for index, entry in enumerate(entries):
@@ -206,7 +182,13 @@ def _entry_point_trees(points: tuple[EntryPoint, ...], dq_flag: bool) -> list[Tr
 
 
 def data_unit_tree(unit: DataUnit, general_profile_idc: int, parent_signalling: bool) -> Tree:
-    """Return the syntax elements that say it."""
+    """Return the tree of a unit, without the elements of the unit header; the inverse of `data_unit`.
+
+    Raises
+    ------
+    NotEncodable
+        The profile has no element for a field, or fields contradict each other. The error has ``element``.
+    """
     header = unit.header
     tree = _references_tree(header)
     kind = header.payload_type
@@ -292,7 +274,7 @@ def _node_tree(header: DataUnitHeader, parent_signalling: bool) -> Tree:
 
 
 def _input_parameters_tree(header: DataUnitHeader) -> Tree:
-    """Return the input parameters; they are sent when any of them differs from what an absent one means."""
+    """Return the input parameters, which are present if one of them differs from its inferred value."""
     dimensions = header.tensor_dimensions
     unary = header.cabac_unary_length
     if dimensions is None and unary == 10 and not header.compressed_parameter_types:

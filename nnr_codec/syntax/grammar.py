@@ -15,13 +15,12 @@ Add one line to the table of its unit, in stream order and with the standard's s
 - a variable:      ``Derived("CbZeroOffset", Expression("(codebook_size >> 1) + codebook_center_offset"))``
 - a constraint:    ``rule="..."`` or ``limit="max_names"`` on an element, ``Check(function)`` for several elements
 
-Then give the element a field in `nnr_codec.model` and a line in the ``*_tree`` function and its inverse beside the table, a
-meaning in `nnr_codec.inspect`, and a conformance vector. Parser, builder, trace, dump and the tables in ``spec/`` follow from
-the declaration.
+Then run ``python -m tools.codegen``, and follow CONTRIBUTING.md for the meaning of the element. Parser, builder, trace, dump and
+the tables in ``spec/`` follow from the declaration.
 
 construct is kept because these tables are the formal statement of the syntax: readable beside the standard, executable, and
-the source of all generated code. It is not the fast path: a table is parsed with construct to trace, to explain and to check
-the generated parser.
+the source of all generated code. A table is walked with construct to trace, to explain, to build forbidden values, to locate a
+fault by its path, and to check the generated parser and builder, which do the rest.
 
 Differences from construct's own combinators: an absent element has no key in the tree, instead of the value None; ``if`` and
 ``switch`` open no level, as in the standard's tables; all names are in one flat scope; a missing or unexpected key is an

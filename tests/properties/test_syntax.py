@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from nnr_codec import encode
 from nnr_codec.errors import BitstreamError, InternalError, MalformedBitstream, NnrError, NotEncodable
-from nnr_codec.model import DataUnit, DataUnitHeader, Limits, ModelParameterSet, NnrUnitType
+from nnr_codec.model import DataUnit, DataUnitHeader, Limits, ModelParameterSet, NnrUnitType, StartUnit
 from nnr_codec.syntax import (
     NNR_UNIT,
     JoinedUnitSpan,
@@ -226,6 +226,19 @@ def check_builders(tree: dict[str, Any], state: SyntaxState) -> bytes | None:
         expected = None
     assert generated.build(tree, state) == expected
     return expected
+
+
+def test_the_size_field_is_the_shortest() -> None:
+    state = SyntaxState().after(StartUnit())
+    forms = set()
+    for payload_bytes in range((1 << 15) - 24, 1 << 15):
+        unit = DataUnit(DataUnitHeader(("w",), tensor_dimensions=(4,)), bytes(payload_bytes))
+        octets = build_unit(unit, state)
+        tree = parse_tree(octets, *iter_unit_spans(octets), state)
+        del tree["nnr_unit_size_flag"], tree["nnr_unit_size"]
+        assert octets == build_tree(tree, state)
+        forms.add((octets[0] >> 7, len(octets) < 1 << 15))
+    assert forms == {(0, True), (1, False)}
 
 
 @RELAXED
