@@ -62,7 +62,8 @@ class TreeReader {
   bool text(nnr::syntax::FieldId field, nnr::syntax::Bytes& text) { return to_text(take(field), text); }
   bool bytes(nnr::syntax::FieldId field, nnr::syntax::Bytes& bytes) {
     PyObject* const item = take(field);
-    if (item == nullptr || payload_.obj != nullptr || PyObject_GetBuffer(item, &payload_, PyBUF_SIMPLE) != 0) return fail();
+    if (item == nullptr || !(PyBytes_Check(item) || PyByteArray_Check(item) || PyMemoryView_Check(item))) return false;
+    if (payload_.obj != nullptr || PyObject_GetBuffer(item, &payload_, PyBUF_SIMPLE) != 0) return fail();
     bytes = {static_cast<const std::uint8_t*>(payload_.buf), static_cast<std::size_t>(payload_.len)};
     return true;
   }

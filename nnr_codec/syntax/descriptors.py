@@ -188,6 +188,8 @@ class bs(Element):
         return stream.read_bytes(stream.remaining_bits >> 3)
 
     def _write(self, value: Any, stream: SyntaxWriter, scope: Scope) -> None:
+        if not isinstance(value, bytes | bytearray | memoryview):
+            raise TypeError(f"bytes are needed, not {type(value).__name__}")
         stream.write_bytes(value)
 
     def _raw(self, stream: SyntaxReader, start: int, end: int) -> memoryview:

@@ -12,7 +12,11 @@ from nnr_conformance.suite import find_suites
 
 from nnr_codec.errors import MalformedBitstream
 from nnr_codec.syntax import compressed_data_unit
+from nnr_codec.syntax.descriptors import u
 from nnr_codec.syntax.expressions import Expression
+from nnr_codec.syntax.grammar import IfPresent, Syntax
+from nnr_codec.syntax.unit import NNR_UNIT
+from tools import spec_tables
 from tools.codegen.__main__ import FOLDER, generated_files
 from tools.codegen.amalgamation import NATIVE, library_sources
 from tools.codegen.cxx_expression import cxx_condition, cxx_expression
@@ -28,6 +32,18 @@ def test_generated_sources_are_current() -> None:
     assert sorted(texts) == sorted(path.name for path in FOLDER.iterdir())
     for name, text in texts.items():
         assert (FOLDER / name).read_text() == text, f"{name} is stale: run python -m tools.codegen"
+
+
+def test_a_new_element_is_one_line() -> None:
+    """It stands in every generated file and in the table of the page, with its condition and its range."""
+    element = IfPresent("general_profile_idc == 1", "made_up_exponent" / u(3, range(5)))
+    unit = Syntax("nnr_unit", *NNR_UNIT.members[:6], element, *NNR_UNIT.members[6:], clause="format 2")
+    for name, text in generated_files(unit).items():
+        assert "made_up_exponent" in text, name
+        assert "made_up_exponent" not in (FOLDER / name).read_text()
+    parsers = generated_files(unit)["unit_parsers.cpp"]
+    assert "if (t.made_up_exponent > 4) return p.refuse(NNR_MALFORMED" in parsers
+    assert "made_up_exponent" in spec_tables.render(unit)
 
 
 @pytest.mark.parametrize(

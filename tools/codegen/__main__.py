@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from nnr_codec.syntax.expressions import EXPRESSION_NAMES
+from nnr_codec.syntax.grammar import Syntax
 from nnr_codec.syntax.unit import NNR_UNIT
 from tools.codegen.builders import BuilderWriter
 from tools.codegen.fields import FieldWriter
@@ -24,16 +25,16 @@ _NOTICE = """\
 """
 
 
-def generated_files() -> dict[str, str]:
-    """Return the text of each generated file by name."""
-    parsers = ParserWriter(NNR_UNIT)
+def generated_files(unit: Syntax = NNR_UNIT) -> dict[str, str]:
+    """Return the text of each generated file by name, for the table of a unit."""
+    parsers = ParserWriter(unit)
     return {
         "elements.hpp": _elements_header(parsers),
         "elements.cpp": _elements_source(parsers),
-        "units.hpp": _units_header(),
+        "units.hpp": _units_header(unit),
         "unit_parsers.cpp": _functions_source(parsers, "../parser.hpp"),
-        "unit_builders.cpp": _functions_source(BuilderWriter(NNR_UNIT), "../builder.hpp"),
-        "fields.hpp": _fields_header(FieldWriter(NNR_UNIT)),
+        "unit_builders.cpp": _functions_source(BuilderWriter(unit), "../builder.hpp"),
+        "fields.hpp": _fields_header(FieldWriter(unit)),
     }
 
 
@@ -84,7 +85,7 @@ def _elements_source(parsers: ParserWriter) -> str:
     return "\n".join(lines)
 
 
-def _units_header() -> str:
+def _units_header(unit: Syntax) -> str:
     lines = [
         _NOTICE
         + "// One struct for each syntax table. `has_NAME` says whether a conditional element is in the stream.",
@@ -96,7 +97,7 @@ def _units_header() -> str:
         "class Builder;",
         "class Parser;\n",
     ]
-    for struct in Layout(NNR_UNIT).structs.values():
+    for struct in Layout(unit).structs.values():
         lines.append(f"struct {struct.name} {{")
         for key, member in struct.fields.items():
             if member.optional:
