@@ -78,7 +78,7 @@ def build(tree: Tree, state: SyntaxState) -> bytes | None:
     return _unit_syntax(state, _DEFAULT_LIMITS).build(tree, sized)
 
 
-class _Known(NamedTuple):
+class _Latest(NamedTuple):
     state: SyntaxState
     limits: Limits
     syntax: _native.UnitSyntax
@@ -86,17 +86,17 @@ class _Known(NamedTuple):
 
 def _unit_syntax(state: SyntaxState, limits: Limits) -> _native.UnitSyntax:
     """Return the native counterpart of a state; a reference list is converted once, not for each unit after it."""
-    global _latest  # one assignment, which threads see whole
-    known = _latest
-    if (
-        known.limits is limits
-        and known.state.reference_list is state.reference_list
-        and known.state.mps is state.mps
-        and known.state.general_profile_idc == state.general_profile_idc
+    global _latest
+    # Another thread may assign between any two lines, so the global is read once and written once.
+    latest = _latest
+    if not (
+        latest.limits is limits
+        and latest.state.reference_list is state.reference_list
+        and latest.state.mps is state.mps
+        and latest.state.general_profile_idc == state.general_profile_idc
     ):
-        return known.syntax
-    _latest = _Known(state, limits, _native_syntax(state, limits))
-    return _latest.syntax
+        _latest = latest = _Latest(state, limits, _native_syntax(state, limits))
+    return latest.syntax
 
 
 def _native_syntax(state: SyntaxState, limits: Limits) -> _native.UnitSyntax:
@@ -110,4 +110,4 @@ def _native_syntax(state: SyntaxState, limits: Limits) -> _native.UnitSyntax:
     )
 
 
-_latest = _Known(SyntaxState(), _DEFAULT_LIMITS, _native_syntax(SyntaxState(), _DEFAULT_LIMITS))
+_latest = _Latest(SyntaxState(), _DEFAULT_LIMITS, _native_syntax(SyntaxState(), _DEFAULT_LIMITS))

@@ -2,7 +2,9 @@
 """Properties of the grammar, over random streams generated from its declaration."""
 
 import math
+import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -191,6 +193,28 @@ def test_a_disagreement_of_the_parsers_is_an_internal_error(monkeypatch: pytest.
         list(iter_units(stream))
     with pytest.raises(InternalError, match="TruncatedBitstream"):
         parse_tree(b"\x00\x03", UnitSpan(0, 0, 2, 0), SyntaxState(), strict=True)
+
+
+def test_threads_parse_with_states_of_their_own() -> None:
+    unit = DataUnit(DataUnitHeader(("w",), tensor_dimensions=(4,)), b"abcd")
+    states = [SyntaxState().after(StartUnit(profile)) for profile in (0, 1)]
+    octets = [build_unit(unit, state) for state in states]
+
+    def parse_often(profile: int) -> bool:
+        expected = generated.parse(octets[profile], 0, len(octets[profile]), states[profile], Limits())
+        assert ("node_id_present_flag" in expected) == (profile == 1)
+        return all(
+            generated.parse(octets[profile], 0, len(octets[profile]), states[profile], Limits()) == expected
+            for _ in range(500)
+        )
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            assert all(pool.map(parse_often, (0, 1)))
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_a_payload_is_a_view_of_the_stream() -> None:
