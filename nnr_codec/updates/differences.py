@@ -12,6 +12,9 @@ import numpy as np
 from nnr_codec.codec.element_storage import STORAGE, narrow, widen
 from nnr_codec.updates.typed_tensors import Array, TypedTensors
 
+# The steps of all differences lie within the 64 octaves that quantisation parameters reach from one base.
+_SMALLEST_SCALE, _LARGEST_SCALE = 2.0**-40, 2.0**12
+
 
 @dataclass
 class Comparison:
@@ -48,10 +51,10 @@ def compare(model: TypedTensors, base: TypedTensors) -> Comparison:
             result.whole.append(name)
         else:
             scale = _root_mean_square(difference(new, before))
-            if math.isfinite(scale) and scale > 0:
+            if _SMALLEST_SCALE < scale < _LARGEST_SCALE:
                 result.scales[name] = scale
             else:
-                # Elements that are no numbers, or a change of the sign of zeros only.
+                # Also elements that are no numbers, and a change of the sign of zeros only.
                 result.whole.append(name)
     return result
 
