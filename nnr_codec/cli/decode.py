@@ -37,6 +37,7 @@ def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int
     epilog="\b\nExamples:\n  nnr decode model.nnr                    # writes the kind it was made from\n"
     "  nnr decode model.nnr model.npz\n  nnr decode model.nnr head.npz --only head.weight --only head.bias\n"
     "  nnr decode model.nnr half.safetensors --dtype float16\n"
+    "  nnr decode update.nnr tuned.safetensors --base model.nnr\n"
     "  nnr decode model.nnr new.onnx --template model.onnx\n"
     "  nnr decode model.nnr parts/model.safetensors.index.json --shard-size 2GB\n"
     "  nnr decode - - --kind npz < model.nnr > model.npz",
@@ -50,6 +51,10 @@ def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int
     help="Kind of OUT, regardless of its name.",
 )
 @click.option("--dtype", metavar="TYPE", help="Store all floats as float16, bfloat16, float32 or float64.")
+@click.option(
+    "--base", multiple=True, metavar="FILE",
+    help="Model that the update IN was made from; repeat it for the updates in between, in their order.",
+)  # fmt: skip
 @click.option("--template", metavar="FILE", help="For ONNX: the model whose weights are replaced.")
 @click.option(
     "--shard-size", "shard_bytes", metavar="SIZE", callback=_bytes,
@@ -66,6 +71,7 @@ def command(
     only: tuple[str, ...],
     kind: str | None,
     dtype: str | None,
+    base: tuple[str, ...],
     template: str | None,
     shard_bytes: int | None,
     threads: int | None,
@@ -83,7 +89,8 @@ def command(
     Files are written tensor by tensor and need memory for a few of the largest tensors, apart from .pt files, which need
     memory for the whole model.
     """
-    from nnr_codec.files.decoding import decode_file, float_tag
+    from nnr_codec.files.decoding import decode_file
+    from nnr_codec.files.model_output import float_tag
 
     if dtype is not None:
         try:
@@ -97,6 +104,7 @@ def command(
             kind=kind,
             names=only or None,
             dtype=dtype,
+            base=base or None,
             template=template,
             shard_bytes=shard_bytes,
             limits=limits,

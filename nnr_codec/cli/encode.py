@@ -46,6 +46,7 @@ def _pattern_and_qp(
     "  nnr encode model.safetensors small.nnr --qp -24\n"
     "  nnr encode model.onnx model.nnr --target-ratio 8 --verify\n"
     "  nnr encode sharded/model.safetensors.index.json model.nnr --checksum\n"
+    "  nnr encode tuned.safetensors update.nnr --base model.nnr\n"
     "  cat model.safetensors | nnr encode - - > model.nnr",
 )
 @click.argument("source", metavar="IN")
@@ -70,6 +71,15 @@ def _pattern_and_qp(
     "--per-tensor",
     is_flag=True,
     help="Apply --max-error to each tensor (biases and norms may get a smaller one).",
+)
+@click.option(
+    "--base", multiple=True, metavar="FILE",
+    help="Encode the changes to this model, a file or stream; repeat it for the updates that follow, in their order.",
+)  # fmt: skip
+@click.option(
+    "--change-error",
+    type=click.FloatRange(0, min_open=True),
+    help="With --base: error of the changes, as a fraction; 0.2 by default.",
 )
 @click.option("--verify", is_flag=True, help="Decode OUT and report the error of each tensor.")
 @click.option("--checksum", is_flag=True, default=None, help="Append a SHA-256 of the stream.")
@@ -143,6 +153,8 @@ def command(
     target_bits: float | None,
     max_error: float | None,
     per_tensor: bool,
+    base: tuple[str, ...],
+    change_error: float | None,
     verify: bool,
     recipe: str | None,
     save_recipe: str | None,
@@ -161,11 +173,15 @@ def command(
     """
     if per_tensor and max_error is None:
         raise click.UsageError("--per-tensor requires --max-error")
+    if change_error is not None and not base:
+        raise click.UsageError("--change-error requires --base")
     targets = [value for value in (target_ratio, target_bits, max_error) if value is not None]
     if len(targets) > 1:
         raise click.UsageError("--target-ratio, --target-bits and --max-error exclude each other")
     if not all(map(math.isfinite, targets)):
         raise click.UsageError("a target must be a finite number")
+    if base and targets:
+        raise click.UsageError("--base excludes target sizes and errors; --change-error sets the accuracy")
     # Options that were not given are None, or () where they may be repeated.
     config_options = {name: value for name, value in options.items() if value not in (None, ())}
     if config_options.get("codebook"):
@@ -198,6 +214,8 @@ def command(
             target_bits=target_bits,
             max_error=max_error,
             per_tensor=per_tensor,
+            base=base or None,
+            change_error=change_error,
             verify=verify,
             overwrite=force,
             threads=threads,

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
@@ -17,44 +18,26 @@ from numpy.typing import NDArray
 from nnr_codec.codec.decode.decoder import Decoder
 from nnr_codec.codec.stream.summary import StreamSummary, describe_stream
 from nnr_codec.errors import NotEncodable
+from nnr_codec.files.base_models import BasePaths
 from nnr_codec.files.encoding import FileProgress
+from nnr_codec.files.model_output import (
+    SUFFIX_OF_KIND,
+    DecodedModel,
+    Destination,
+    NamedTensor,
+    float_tag,
+    write_model,
+)
 from nnr_codec.files.paths import (
     FilePath,
     refuse_model_as_input,
-    refuse_same_file,
-    refuse_stream_as_model,
     seekable,
 )
-from nnr_codec.frameworks import (
-    Origin,
-    TensorDescription,
-    kind_of_path,
-    save_folder,
-    save_model,
-    save_shards,
-    shards_by_size,
-)
+from nnr_codec.files.update_files import descriptions_of, origin_of, refuse_without_base, updated_model
 from nnr_codec.frameworks.atomic import temporary_folder
-from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX
 from nnr_codec.frameworks.onnx.writer import DATA_SUFFIX
-from nnr_codec.frameworks.shard_writer import USUAL_SHARD_BYTES
 from nnr_codec.frameworks.stream_tensors import StreamContents
 from nnr_codec.model import Limits
-from nnr_codec.model.data_types import DATA_TYPES, TAG_OF_NAME
-
-NamedTensor = tuple[str, NDArray[Any]]
-
-_SUFFIX_OF_KIND = {
-    "safetensors": ".safetensors",
-    "npz": ".npz",
-    "pytorch": ".pt",
-    "onnx": ".onnx",
-    "gguf": ".gguf",
-    "keras": ".keras",
-    "h5": ".h5",
-}
-#: Tags of floating-point types, which `dtype` replaces.
-_FLOAT_TAGS = frozenset({"F16", "BF16", "F32", "F64", "F8_E4M3", "F8_E5M2"})
 
 
 @dataclass(frozen=True)
@@ -88,6 +71,7 @@ def decode_file(
     kind: str | None = None,
     names: Collection[str] | None = None,
     dtype: str | None = None,
+    base: BasePaths | None = None,
     template: FilePath | bytes | None = None,
     shard_bytes: int | None = None,
     limits: Limits | None = None,
@@ -115,6 +99,8 @@ def decode_file(
         Decode these tensors only.
     dtype : str, optional
         Data type for all floating-point tensors, in NumPy's or safetensors' spelling: "float16", "bfloat16", "F32".
+    base : path-like, or sequence of them, optional
+        For the stream of an update: the model that it was made from, a file or stream, followed by the updates in between.
     template : path-like or bytes, optional
         For ONNX: the model whose weights are replaced.
     shard_bytes : int, optional
@@ -137,7 +123,7 @@ def decode_file(
     Raises
     ------
     BitstreamError
-        The stream is damaged, unsupported or beyond the limits; the fields say where.
+        The stream is damaged, unsupported or beyond the limits, or an update of another base; the fields say where.
     NotEncodable
         The kind of file cannot hold a tensor, a name is not in the stream, or the output would replace a stream.
     FileExistsError
@@ -160,9 +146,9 @@ def decode_file(
     if model is not None and not isinstance(model, str | os.PathLike):
         with temporary_folder() as folder, seekable(stream) as path:
             kind = kind or describe_stream(path, limits=limits).kind or "safetensors"
-            copy = os.path.join(folder, "model" + _SUFFIX_OF_KIND.get(kind, ""))
+            copy = os.path.join(folder, "model" + SUFFIX_OF_KIND.get(kind, ""))
             report = decode_file(
-                path, copy, kind=kind, names=names, dtype=dtype, template=template, limits=limits,
+                path, copy, kind=kind, names=names, dtype=dtype, base=base, template=template, limits=limits,
                 require_checksum=require_checksum, threads=threads, progress=progress,
             )  # fmt: skip
             with open(copy, "rb") as file:
@@ -177,48 +163,11 @@ def decode_file(
     with seekable(stream) as stream_path:
         refuse_model_as_input(stream_path)
         summary = describe_stream(stream_path, limits=reading["limits"])
-        origin = Origin.from_metadata(summary.kind, summary.metadata)
-        destination = _Destination.choose(stream, model, kind, origin, shard_bytes)
+        origin = origin_of(summary)
+        destination = Destination.choose(stream, model, kind, origin, shard_bytes)
         destination.refuse(stream, overwrite)
-        tensors, descriptions, aliases = _tensors(stream_path, summary, names, reading, progress)
-        if template is not None and destination.kind != "onnx":
-            raise NotEncodable(f"a template is for ONNX, not for {destination.kind}", path=destination.path)
-        if tag is not None:
-            descriptions = {name: _retyped(d, tag) for name, d in descriptions.items()}
-        if destination.is_folder:
-            save_folder(
-                destination.path,
-                tensors,
-                descriptions,
-                shards=origin.shard_numbers(len(descriptions)) if shard_bytes is None else None,
-                metadata=origin.metadata,
-                attachments=summary.attachments,
-                overwrite=overwrite,
-            )
-        elif destination.in_shards:
-            numbers = origin.shard_numbers(len(descriptions)) if shard_bytes is None else None
-            if numbers is None:
-                numbers = shards_by_size(descriptions, shard_bytes or USUAL_SHARD_BYTES)
-            save_shards(
-                destination.path,
-                tensors,
-                descriptions,
-                numbers,
-                metadata=origin.metadata,
-                overwrite=overwrite,
-            )
-        else:
-            save_model(
-                destination.path,
-                tensors,
-                kind=destination.kind,
-                metadata=origin.metadata,
-                descriptions=descriptions,
-                attachments=summary.attachments,
-                tied=aliases,
-                template=template if template is not None else summary.topology,
-                overwrite=overwrite,
-            )
+        with _opened_model(stream_path, summary, names, base, reading, progress) as decoded:
+            descriptions = write_model(decoded, destination, origin, tag, shard_bytes, template, overwrite)
     element_bytes = sum(description.size_bytes for description in descriptions.values())
     size_bytes = element_bytes
     if not destination.in_shards and os.path.isfile(destination.path):
@@ -232,110 +181,63 @@ def decode_file(
     )
 
 
-@dataclass(frozen=True)
-class _Destination:
-    """Kind and path of the output; for a sharded set, the path of its index."""
-
-    kind: str
-    path: str
-    in_shards: bool
-
-    @property
-    def is_folder(self) -> bool:
-        """True for a folder, which gets weights, configuration and tokenizer."""
-        return self.path.endswith(("/", os.sep)) or os.path.isdir(self.path)
-
-    @classmethod
-    def choose(
-        cls,
-        stream: FilePath | BinaryIO,
-        model: FilePath | None,
-        kind: str | None,
-        origin: Origin,
-        shard_bytes: int | None,
-    ) -> _Destination:
-        if kind is not None and kind not in _SUFFIX_OF_KIND:
-            raise ValueError(f"kind is one of {', '.join(_SUFFIX_OF_KIND)}, not {kind!r}")
-        path = None if model is None else os.fspath(model)
-        if path is not None and kind is None and kind_of_path(path) is None and _has_suffix(path):
-            suffixes = ", ".join(_SUFFIX_OF_KIND.values())
-            raise NotEncodable(f"the suffix says no kind of model file ({suffixes})", path=path)
-        names_kind = kind is not None
-        kind = kind or (kind_of_path(path) if path else None) or origin.kind or "safetensors"
-        in_shards = kind == "safetensors" and (
-            shard_bytes is not None or (path.endswith(INDEX_SUFFIX) if path else bool(origin.shards))
-        )
-        if shard_bytes is not None and not in_shards:
-            raise NotEncodable("only safetensors files are written in shards", path=path)
-        if path is None:
-            if not isinstance(stream, str | os.PathLike):
-                raise TypeError("a stream from a file object needs a name or a file for the model")
-            stem = os.path.splitext(os.fspath(stream))[0]
-            path = stem + (os.sep if origin.is_folder else _SUFFIX_OF_KIND.get(kind, ".safetensors"))
-        elif origin.is_folder and not names_kind and not _has_suffix(path) and not os.path.exists(path):
-            path = os.path.join(path, "")
-        if in_shards and not path.endswith((INDEX_SUFFIX, os.sep)):
-            path += INDEX_SUFFIX
-        return cls(kind, path, in_shards)
-
-    def refuse(self, stream: FilePath | BinaryIO, overwrite: bool) -> None:
-        """Refuse outputs that would destroy a file. The writer checks again when it renames its temporary file."""
-        if isinstance(stream, str | os.PathLike):
-            refuse_same_file(stream, self.path)
-        refuse_stream_as_model(self.path)
-        if os.path.isfile(self.path) and not overwrite:
-            raise FileExistsError(17, "File exists", self.path)
-
-
-def _has_suffix(path: str) -> bool:
-    is_special = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
-    return bool(os.path.splitext(path)[1]) and not is_special
-
-
-def float_tag(dtype: str) -> str:
-    """Return the tag of a real type by its name in NumPy or safetensors.
-
-    Raises
-    ------
-    ValueError
-        It is no real type.
-    """
-    tag = TAG_OF_NAME.get(dtype, dtype.upper())
-    if tag not in _FLOAT_TAGS:
-        known = ", ".join(DATA_TYPES[known].name for known in DATA_TYPES if known in _FLOAT_TAGS)
-        raise ValueError(f"dtype is one of {known}, not {dtype!r}")
-    return tag
-
-
-def _retyped(description: TensorDescription, tag: str) -> TensorDescription:
-    return replace(description, dtype=tag) if description.dtype in _FLOAT_TAGS else description
-
-
-def _tensors(
+@contextlib.contextmanager
+def _opened_model(
     stream: str,
     summary: StreamSummary,
     names: Collection[str] | None,
+    base: BasePaths | None,
     reading: Mapping[str, Any],
     progress: FileProgress | None,
-) -> tuple[Iterator[NamedTensor], dict[str, TensorDescription], dict[str, str]]:
-    """Return a decoding iterator over the tensors in file order, their descriptions, and tied names."""
-    contents = StreamContents.of(summary)
+) -> Iterator[DecodedModel]:
+    if base is None:
+        refuse_without_base(summary)
+        contents = StreamContents.of(summary)
+        yield _decoded_model(
+            contents, names, summary.topology, progress, len(summary.tensors) > len(contents.coded),
+            lambda needed: Decoder(**reading).iterate(stream, names=needed),
+        )  # fmt: skip
+        return
+    with updated_model(stream, base, **reading) as updated:
+        yield _decoded_model(
+            StreamContents.with_names(
+                origin_of(summary), descriptions_of(updated.tensors), updated.attachments
+            ),
+            names,
+            updated.topology,
+            progress,
+            False,
+            lambda needed: (
+                (name, updated.tensors[name]) for name in updated.tensors if needed is None or name in needed
+            ),
+        )
+
+
+def _decoded_model(
+    contents: StreamContents,
+    names: Collection[str] | None,
+    topology: bytes | None,
+    progress: FileProgress | None,
+    has_repeated_names: bool,
+    decode: Callable[[list[str] | None], Iterator[NamedTensor]],
+) -> DecodedModel:
     coded, origin, descriptions = contents.coded, contents.origin, contents.descriptions
     if names is not None:
         descriptions = {name: descriptions[name] for name in _checked_names(names, descriptions)}
     aliases = {name: origin.tied[name] for name in descriptions if origin.tied.get(name) in descriptions}
     needed = {origin.tied.get(name, name) for name in descriptions}
-    decoder = Decoder(**reading)
     decoded = _counted(
-        decoder.iterate(stream, names=None if names is None else sorted(needed)),
+        decode(None if names is None else sorted(needed)),
         {name: coded[name].size_bytes for name in coded if name in needed},
         progress,
     )
-    if len(summary.tensors) > len(coded):
-        # If a name occurs twice, the later tensor counts, so decode all before writing.
+    if has_repeated_names:
+        # The later tensor of a name counts, so decode all before writing.
         gathered = dict(decoded)
-        return iter([(n, gathered[origin.tied.get(n, n)]) for n in descriptions]), descriptions, aliases
-    return _arranged(decoded, list(descriptions), origin.tied), descriptions, aliases
+        tensors = iter([(n, gathered[origin.tied.get(n, n)]) for n in descriptions])
+    else:
+        tensors = _arranged(decoded, list(descriptions), origin.tied)
+    return DecodedModel(tensors, descriptions, aliases, topology, contents.attachments)
 
 
 def _counted(

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoder import encode
 from nnr_codec.errors import NnrError
+from nnr_codec.files.base_models import BasePaths, open_base
 from nnr_codec.files.paths import (
     FilePath,
     default_stream_path,
@@ -21,8 +22,10 @@ from nnr_codec.files.paths import (
     refuse_same_file,
     seekable,
 )
+from nnr_codec.files.stream_file import StreamFile
 from nnr_codec.files.untied import UntiedModel
-from nnr_codec.files.verification import TensorError, measure_errors
+from nnr_codec.files.update_files import write_update
+from nnr_codec.files.verification import TensorError, errors_of, measure_errors
 from nnr_codec.frameworks import Origin, open_model, replacing
 from nnr_codec.rate_control.target_report import TargetReport
 from nnr_codec.rate_control.targets import compress_to_target
@@ -92,6 +95,8 @@ def encode_file(
     target_bits: float | None = None,
     max_error: float | None = None,
     per_tensor: bool = False,
+    base: BasePaths | None = None,
+    change_error: float | None = None,
     verify: bool = False,
     overwrite: bool = False,
     threads: int | None = None,
@@ -112,6 +117,11 @@ def encode_file(
         Parts of a checkpoint to encode, and values instead of blocks of a GGUF file; see `nnr_codec.frameworks.open_model`.
     target_ratio, target_bits, max_error, per_tensor
         Size or error to reach, as ``ratio``, ``bits``, ``max_error`` and ``per_tensor`` of `compress_to_target`.
+    base : path-like, or sequence of them, optional
+        Encode the model as an update of this one: a model file or stream, followed by the streams of earlier updates. The update
+        decodes with the same base only. Options that set a step or an error apply to new tensors only.
+    change_error : float, optional
+        Error of the differences to the base, as a fraction of their root mean square; by default 0.2.
     verify : bool
         Decode the stream and measure the error of each tensor. A stream that fails is deleted.
     overwrite : bool
@@ -157,6 +167,7 @@ def encode_file(
         if isinstance(model, str | os.PathLike):
             refuse_same_file(model, stream)
         refuse_model_as_stream(stream)
+    has_target = per_tensor or any(value is not None for value in (target_ratio, target_bits, max_error))
     threads = threads or os.cpu_count() or 1
     reading: dict[str, Any] = {"key": key, "optimizer": optimizer, "dequantize": dequantize}
     with (
@@ -175,7 +186,12 @@ def encode_file(
             "threads": threads,
         }
         report = None
-        if per_tensor or any(value is not None for value in (target_ratio, target_bits, max_error)):
+        if base is not None:
+            if has_target:
+                raise ValueError("an update has no target size or error; change_error sets its accuracy")
+            described["progress"] = None if progress is None else _by_bytes(progress, size_of)
+            write_update(tensors, base, config, change_error, cast(BinaryIO, counted), key=key, **described)
+        elif has_target:
             encoded, report = compress_to_target(
                 tensors,
                 ratio=target_ratio,
@@ -194,7 +210,7 @@ def encode_file(
                 progress=None if progress is None else _by_bytes(progress, size_of),
                 **described,
             )
-        errors = _verified(file, stream, tensors, threads) if verify else ()
+        errors = _verified(file, stream, tensors, threads, base, key) if verify else ()
         return EncodeReport(
             os.fspath(stream) if isinstance(stream, str | os.PathLike) else None,
             opened.kind,
@@ -245,14 +261,23 @@ def _by_bytes(progress: FileProgress, size_of: dict[str, int]) -> Callable[[str,
 
 
 def _verified(
-    file: BinaryIO, stream: FilePath | BinaryIO, tensors: UntiedModel, threads: int
+    file: BinaryIO,
+    stream: FilePath | BinaryIO,
+    tensors: UntiedModel,
+    threads: int,
+    base: BasePaths | None,
+    key: str | None,
 ) -> tuple[TensorError, ...]:
     file.flush()
     path = getattr(file, "name", None)
     if not isinstance(path, str) or not os.path.isfile(path):
         raise ValueError("only a stream that is written to a regular file can be verified")
     try:
-        return tuple(measure_errors(path, tensors, threads=threads))
+        if base is None:
+            return tuple(measure_errors(path, tensors, threads=threads))
+        with open_base(base, threads=threads, key=key) as opened, StreamFile(path, threads=threads) as update:
+            decoded = opened.after(update).tensors
+            return tuple(errors_of(((name, decoded[name]) for name in decoded), tensors))
     except NnrError as error:
         error.path = f"{stream}: {error.path}" if error.path else str(stream)
         raise

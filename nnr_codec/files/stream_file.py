@@ -99,6 +99,14 @@ class StreamFile(Mapping[str, NDArray[Any]]):
         """
         return self._tensors[name]
 
+    def dtype_of(self, name: str) -> str:
+        """Return the data type of a tensor, in safetensors' spelling; `KeyError` if there is none of this name."""
+        return self._tensors[name].dtype
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a tensor; `KeyError` if there is none of this name."""
+        return self._tensors[name].shape or ()
+
     def __getitem__(self, name: str) -> NDArray[Any]:
         array: NDArray[Any] = self._decoded(name, dequantize=True)
         return array

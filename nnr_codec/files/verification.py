@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +69,15 @@ def measure_errors(
     BitstreamError
         The stream cannot be decoded.
     """
+    return errors_of(Decoder(threads=threads).iterate(stream), tensors)
+
+
+def errors_of(
+    decoded_tensors: Iterable[tuple[str, NDArray[Any]]], tensors: Mapping[str, NDArray[Any]]
+) -> Iterator[TensorError]:
+    """Compare decoded tensors with the originals; yields and raises as `measure_errors` does."""
     missing = dict.fromkeys(tensors)
-    for name, decoded in Decoder(threads=threads).iterate(stream):
+    for name, decoded in decoded_tensors:
         if name not in missing:
             raise InternalError("the stream holds a tensor that the model does not have", path=name)
         del missing[name]

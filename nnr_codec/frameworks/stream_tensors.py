@@ -63,9 +63,16 @@ class StreamContents:
             t.name: TensorDescription(t.dtype, t.shape or (), None if t.dtype in DATA_TYPES else t.n_bytes)
             for t in summary.tensors
         }
+        return cls.with_names(origin, coded, summary.attachments)
+
+    @classmethod
+    def with_names(
+        cls, origin: Origin, coded: dict[str, TensorDescription], attachments: Mapping[str, bytes]
+    ) -> StreamContents:
+        """Return contents with all names of the source in its order, tied ones included."""
         present = {*coded, *(name for name, target in origin.tied.items() if target in coded)}
         ordered = [name for name in origin.order if name in present]
-        return cls(origin, coded, tuple(dict.fromkeys([*ordered, *coded])), dict(summary.attachments))
+        return cls(origin, coded, tuple(dict.fromkeys([*ordered, *coded])), dict(attachments))
 
 
 def stream_contents(source: Stream) -> StreamContents:

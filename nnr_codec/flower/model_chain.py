@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Versions of the global model as streams: the first model whole, then updates."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnr_codec.codec.decode.decoder import Decoder
+from nnr_codec.codec.encode.config import EncoderConfig
+from nnr_codec.codec.encode.encoder import encode
+from nnr_codec.flower.records import MODEL, UPDATE, Arrays
+from nnr_codec.updates import ArrayTensors, FeedbackEncoder, model_digest
+
+
+class ModelChain:
+    """Chain of versions of a model.
+
+    A node that has version v needs the streams after v; a node without a version needs all. The chain starts anew with an exact
+    stream when its streams are larger than the arrays.
+
+    Parameters
+    ----------
+    config : EncoderConfig
+        For updates.
+    change_error : float
+        Error of an update as a fraction of its root mean square.
+
+    Attributes
+    ----------
+    model : dict of str to array
+        The version that clients have, which differs from the strategy's model by the errors of quantisation.
+    digest : bytes
+        `model_digest` of it.
+    version : int
+        Its number, from 0; -1 before the first model.
+    """
+
+    def __init__(self, config: EncoderConfig, change_error: float) -> None:
+        self._config, self._change_error = config, change_error
+        self.model: Arrays = {}
+        self.digest = b""
+        self.version = -1
+        self._wanted: Arrays = {}
+        self._streams: list[tuple[str, bytes]] = []
+        self._encoder = FeedbackEncoder(config, change_error=change_error)
+
+    def set_model(self, arrays: Arrays) -> None:
+        """Make a version of the strategy's model, unless the last one was made of it.
+
+        Raises
+        ------
+        NotEncodable
+            A tensor the format cannot hold.
+        """
+        if self.version >= 0 and _are_equal(arrays, self._wanted):
+            return
+        if self.version < 0 or not _are_alike(arrays, self.model):
+            stream = encode(arrays, effort=self._config.effort)
+            self._streams = [(MODEL, stream)]
+            decoded = Decoder().decode(stream)
+            self._encoder = FeedbackEncoder(self._config, change_error=self._change_error)
+            self._encoder.residuals = {
+                name: array - decoded[name] for name, array in arrays.items() if array.dtype == np.float32
+            }
+            self.model = decoded
+        else:
+            if sum(len(stream) for _, stream in self._streams) > sum(a.nbytes for a in arrays.values()):
+                self._streams = [(MODEL, encode(self.model, keep=("*",)))]
+            stream, self.model = self._encoder.encode(arrays, self.model)
+            self._streams.append((UPDATE, stream))
+        self._wanted = arrays
+        self.digest = model_digest(ArrayTensors(self.model))
+        self.version += 1
+
+    def streams_since(self, version: int | None) -> list[tuple[str, bytes]]:
+        """Return the streams that lead to the last version.
+
+        Parameters
+        ----------
+        version : int or None
+            The version that the node has; None for a node without one.
+        """
+        first = self.version + 1 - len(self._streams)
+        if version is None or version < first:
+            return list(self._streams)
+        if version == self.version:
+            stream, _ = FeedbackEncoder(self._config).encode(self.model, self.model)
+            return [(UPDATE, stream)]
+        return self._streams[version + 1 - first :]
+
+
+def _are_alike(arrays: Arrays, model: Arrays) -> bool:
+    return arrays.keys() == model.keys() and all(
+        (array.shape, array.dtype) == (model[name].shape, model[name].dtype) for name, array in arrays.items()
+    )
+
+
+def _are_equal(arrays: Arrays, model: Arrays) -> bool:
+    return _are_alike(arrays, model) and all(
+        np.array_equal(array, model[name]) for name, array in arrays.items()
+    )

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Updates of models: what is sent, what comes back, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+import nnr_codec
+from nnr_codec.cli import main
+from nnr_codec.updates.typed_tensors import ArrayTensors, model_digest
+from nnr_codec.updates.update_description import KEY, UpdateDescription
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def model(seed: int = 0) -> Arrays:
+    """Return a small network with floats, halves, integers and a scalar."""
+    random = np.random.default_rng(seed)
+    return {
+        "dense.weight": random.standard_normal((64, 48)).astype(np.float32),
+        "dense.bias": random.standard_normal(64).astype(np.float32),
+        "half": random.standard_normal((32, 16)).astype(np.float16),
+        "steps": np.arange(20, dtype=np.int64),
+        "scale": np.array(3.5, np.float32),
+    }
+
+
+def tuned(base: Arrays, seed: int = 1, scale: float = 0.01) -> Arrays:
+    """Return the model after a small change of its floating-point matrices and vectors."""
+    random = np.random.default_rng(seed)
+    return {
+        name: (array + scale * random.standard_normal(array.shape)).astype(array.dtype)
+        if array.dtype.kind == "f" and array.ndim
+        else array
+        for name, array in base.items()
+    }
+
+
+def save(path: Path, arrays: Arrays) -> str:
+    save_file(arrays, path)
+    return str(path)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> str:
+    return save(tmp_path / "base.safetensors", model())
+
+
+def relative_error(decoded: NDArray[Any], wanted: NDArray[Any], reference: NDArray[Any]) -> float:
+    """Return the error of a decoded tensor over the size of its change."""
+    change = np.float64(wanted) - np.float64(reference)
+    return float(np.linalg.norm(np.float64(decoded) - wanted) / np.linalg.norm(change))
+
+
+def test_an_update_restores_the_new_model(tmp_path: Path, base: str) -> None:
+    new = tuned(model())
+    new_path = save(tmp_path / "new.safetensors", new)
+    report = nnr_codec.encode_file(new_path, tmp_path / "update.nnr", base=base)
+    nnr_codec.decode_file(tmp_path / "update.nnr", tmp_path / "out.safetensors", base=base)
+
+    decoded = load_file(tmp_path / "out.safetensors")
+
+    assert {name: (a.dtype, a.shape) for name, a in decoded.items()} == {
+        name: (a.dtype, a.shape) for name, a in new.items()
+    }
+    for name in ("dense.weight", "half"):
+        assert relative_error(decoded[name], new[name], model()[name]) < 0.35
+    np.testing.assert_array_equal(decoded["steps"], new["steps"])
+    assert report.stream_bytes < nnr_codec.encode_file(new_path, tmp_path / "alone.nnr").stream_bytes / 2
+
+
+def test_tensors_that_did_not_change_cost_nothing(tmp_path: Path, base: str) -> None:
+    new = {**model(), "dense.bias": model(5)["dense.bias"]}
+    nnr_codec.encode_file(save(tmp_path / "new.safetensors", new), tmp_path / "update.nnr", base=base)
+
+    with nnr_codec.open(tmp_path / "update.nnr") as stream:
+        assert list(stream) == ["dense.bias"]
+
+
+def test_new_reshaped_retyped_and_removed_tensors(tmp_path: Path, base: str) -> None:
+    new = tuned(model())
+    del new["steps"]
+    new["dense.bias"] = new["dense.bias"].reshape(8, 8)
+    new["half"] = new["half"].astype(np.float32)
+    new = {"first": np.ones((3, 3), np.float32), **new}
+    nnr_codec.encode_file(save(tmp_path / "new.safetensors", new), tmp_path / "u.nnr", base=base, verify=True)
+    nnr_codec.decode_file(tmp_path / "u.nnr", tmp_path / "out.safetensors", base=base)
+
+    decoded = load_file(tmp_path / "out.safetensors")
+
+    assert {name: (a.dtype, a.shape) for name, a in decoded.items()} == {
+        name: (a.dtype, a.shape) for name, a in new.items()
+    }
+    np.testing.assert_array_equal(decoded["first"], 1.0)
+
+
+def test_errors_do_not_accumulate_along_a_chain(tmp_path: Path, base: str) -> None:
+    stream = tmp_path / "base.nnr"
+    nnr_codec.encode_file(base, stream)
+    chain, current = [stream], model()
+    for step in range(4):
+        current = tuned(current, seed=step + 10)
+        path = save(tmp_path / f"{step}.safetensors", current)
+        nnr_codec.encode_file(path, tmp_path / f"{step}.nnr", base=chain)
+        chain.append(tmp_path / f"{step}.nnr")
+
+    nnr_codec.decode_file(chain[-1], tmp_path / "out.safetensors", base=chain[:-1])
+
+    decoded = load_file(tmp_path / "out.safetensors")["dense.weight"]
+    assert np.sqrt(np.mean(np.square(decoded - current["dense.weight"]))) < 0.005
+
+
+class TestRefusals:
+    """Lost, repeated, reordered, foreign and damaged updates."""
+
+    @pytest.fixture
+    def chain(self, tmp_path: Path, base: str) -> list[Path | str]:
+        chain: list[Path | str] = [base]
+        for step in range(3):
+            path = save(tmp_path / f"{step}.safetensors", tuned(model(), seed=step))
+            nnr_codec.encode_file(path, tmp_path / f"{step}.nnr", base=chain)
+            chain.append(tmp_path / f"{step}.nnr")
+        return chain
+
+    @pytest.mark.parametrize(
+        "order",
+        [(0, 2), (0, 1), (0, 2, 1), (0, 1, 1), (0, 1, 2, 2)],
+        ids=lambda order: "-".join(map(str, order)),
+    )
+    def test_lost_repeated_and_reordered(
+        self, tmp_path: Path, chain: list[Path | str], order: tuple[int, ...]
+    ) -> None:
+        with pytest.raises(nnr_codec.MalformedBitstream) as caught:
+            nnr_codec.decode_file(chain[3], tmp_path / "out.safetensors", base=[chain[i] for i in order])
+
+        assert caught.value.path is not None
+        assert KEY in caught.value.path
+        assert not (tmp_path / "out.safetensors").exists()
+
+    def test_a_foreign_base(self, tmp_path: Path, chain: list[Path | str]) -> None:
+        foreign = save(tmp_path / "foreign.safetensors", model(7))
+        with pytest.raises(nnr_codec.MalformedBitstream):
+            nnr_codec.decode_file(chain[1], tmp_path / "out.safetensors", base=foreign)
+
+    def test_no_base(self, tmp_path: Path, chain: list[Path | str]) -> None:
+        with pytest.raises(nnr_codec.NotEncodable):
+            nnr_codec.decode_file(chain[1], tmp_path / "out.safetensors")
+
+    def test_an_update_first(self, tmp_path: Path, chain: list[Path | str]) -> None:
+        with pytest.raises(nnr_codec.MalformedBitstream):
+            nnr_codec.decode_file(chain[2], tmp_path / "out.safetensors", base=[chain[1]])
+
+    def test_a_whole_model_is_no_update(self, tmp_path: Path, base: str) -> None:
+        nnr_codec.encode_file(base, tmp_path / "base.nnr")
+        with pytest.raises(nnr_codec.MalformedBitstream):
+            nnr_codec.decode_file(tmp_path / "base.nnr", tmp_path / "out.safetensors", base=base)
+
+    def test_damage(self, tmp_path: Path, base: str) -> None:
+        path = save(tmp_path / "new.safetensors", tuned(model()))
+        nnr_codec.encode_file(path, tmp_path / "u.nnr", base=base, checksum=True)
+        octets = bytearray((tmp_path / "u.nnr").read_bytes())
+        octets[len(octets) // 2] ^= 1
+        (tmp_path / "u.nnr").write_bytes(octets)
+        with pytest.raises(nnr_codec.BitstreamError):
+            nnr_codec.decode_file(
+                tmp_path / "u.nnr", tmp_path / "out.safetensors", base=base, require_checksum=True
+            )
+        assert not (tmp_path / "out.safetensors").exists()
+
+    @pytest.mark.parametrize(
+        "text", ["", "[]", '{"base":"00"}', '{"base":1}', '{"base":"%s","whole":[1]}' % ("00" * 32)]
+    )
+    def test_a_damaged_description(self, text: str) -> None:
+        with pytest.raises(nnr_codec.MalformedBitstream):
+            UpdateDescription.from_metadata({KEY: text})
+
+
+def test_the_digest_depends_on_content_and_not_on_the_file(tmp_path: Path, base: str) -> None:
+    arrays = model()
+    digest = model_digest(ArrayTensors(arrays))
+    assert digest == model_digest(ArrayTensors(dict(reversed(arrays.items()))))
+    arrays["dense.bias"][3] += 1
+    assert digest != model_digest(ArrayTensors(arrays))
+    arrays = model()
+    np.savez(tmp_path / "base.npz", **arrays)  # type: ignore[arg-type]  # NumPy declares an option among the names
+    nnr_codec.encode_file(tmp_path / "base.npz", tmp_path / "same.nnr", base=base)
+    with nnr_codec.open(tmp_path / "same.nnr") as stream:
+        assert not list(stream)
+
+
+def test_the_commands(tmp_path: Path, base: str) -> None:
+    new = save(tmp_path / "new.safetensors", tuned(model()))
+    update, out = str(tmp_path / "u.nnr"), str(tmp_path / "out.safetensors")
+
+    assert main(["encode", new, update, "--base", base, "--change-error", "0.1", "--verify"]) == 0
+    assert main(["decode", update, out]) == 1
+    assert main(["decode", update, out, "--base", base]) == 0
+    assert relative_error(load_file(out)["half"], load_file(new)["half"], model()["half"]) < 0.2
+    assert main(["encode", new, update, "--change-error", "0.1"]) == 2
