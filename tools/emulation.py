@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conformance of libnnr on other machines: nnrdec cross-compiled by Zig and run under QEMU's user mode.
+
+    python -m tools.emulation                      # every machine, suites core and extended
+    python -m tools.emulation s390x --suite core
+
+Each vector is compared bit for bit: levels, values, and the class, stage and bit of a rejection. The programs are linked
+statically with musl, so that QEMU needs no system of the other machine. The compiler is the PyPI package ``ziglang``; zlib's
+inflate is compiled from the sources in the source distribution of ``pyminizip``. Both are unpacked into ``--cache`` and not
+installed. QEMU comes from the system (Debian: ``qemu-user``). The exit code is 1 if a machine does not conform.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.codegen.amalgamation import write
+from tools.packages import unpacked, unpacked_source
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Zig's target and QEMU's program by machine.
+MACHINES = {
+    "aarch64": ("aarch64-linux-musl", "qemu-aarch64"),
+    "arm": ("arm-linux-musleabihf", "qemu-arm"),
+    "s390x": ("s390x-linux-musl", "qemu-s390x"),
+}
+SUITES = ("core", "extended")
+_ZIG = "ziglang==0.17.1"
+_ZLIB = "pyminizip==0.2.6"
+_INFLATE = ("adler32", "crc32", "inffast", "inflate", "inftrees", "zutil")
+_CXX = ("-std=c++20", "-O2", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti")
+#: Emulation is slower than the machines for which the bounds of vectors are made.
+_TIME_SCALE = "20"
+
+
+def cross_compile(machine: str, folder: Path, cache: Path) -> Path:
+    """Compile the amalgamation and nnrdec for a machine.
+
+    Parameters
+    ----------
+    machine : str
+        A key of `MACHINES`.
+    folder : Path
+        Folder of sources and objects.
+    cache : Path
+        Folder of downloads.
+
+    Returns
+    -------
+    Path
+        The program, linked statically.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        A download or a compiler fails.
+    """
+    zig = unpacked(_ZIG, cache) / "ziglang/zig"
+    zig.chmod(0o755)
+    (zlib,) = unpacked_source(_ZLIB, cache).glob("zlib-*")
+    write(folder)
+    target, _ = MACHINES[machine]
+    program, objects = folder / f"nnrdec-{machine}", []
+    for name in _INFLATE:
+        objects.append(str(folder / f"{name}-{machine}.o"))
+        # zlib's definitions are in the style of K&R, which later versions of C lack.
+        command = [
+            zig,
+            "cc",
+            "-target",
+            target,
+            "-std=gnu11",
+            "-w",
+            "-O2",
+            "-c",
+            zlib / f"{name}.c",
+            "-o",
+            objects[-1],
+        ]
+        subprocess.run(command, check=True)
+    sources = [folder / "nnr.cpp", *sorted((ROOT / "native/programs").glob("*.cpp"))]
+    command = [
+        zig,
+        "c++",
+        "-target",
+        target,
+        *_CXX,
+        f"-I{folder}",
+        f"-I{zlib}",
+        *sources,
+        *objects,
+        "-static",
+    ]
+    subprocess.run([*command, "-o", program], check=True)
+    return program
+
+
+def conforms(machine: str, program: Path, suites: tuple[str, ...], jobs: int) -> bool:
+    """Run suites through an emulated program, with a table on the terminal; True if every vector passes."""
+    adapter = program.with_suffix(".json")
+    command = [MACHINES[machine][1], str(program), "--levels", "{inputs}", "--to", "{outputs}"]
+    contract = {"format": "nnr-conformance-adapter/1", "name": f"nnrdec on {machine}", "kind": "command"}
+    adapter.write_text(json.dumps({**contract, "command": command, "output": "safetensors"}))
+    options = [word for suite in suites for word in ("--suite", suite)]
+    result = subprocess.run(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "nnr_conformance",
+                "run",
+                "-q",
+                "-j",
+                str(jobs),
+                "--time-scale",
+                _TIME_SCALE,
+            ),
+            *("--decoder", str(adapter), *options),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "conformance"), str(ROOT)])},
+        check=False,
+    )
+    return result.returncode == 0
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("machines", nargs="*", metavar="MACHINE", help=f"{', '.join(MACHINES)}; default: all")
+    parser.add_argument("--suite", action="append", metavar="NAME", help="default: core and extended")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "emulation")
+    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "packages")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="vectors run in parallel")
+    options = parser.parse_args()
+    machines = options.machines or list(MACHINES)
+    if unknown := set(machines) - set(MACHINES):
+        parser.error(f"unknown machine {', '.join(sorted(unknown))}")
+    if missing := {
+        MACHINES[machine][1] for machine in machines if shutil.which(MACHINES[machine][1]) is None
+    }:
+        parser.error(f"{', '.join(sorted(missing))} is not here (Debian: qemu-user)")
+    failed = []
+    for machine in machines:
+        program = cross_compile(machine, options.folder, options.cache)
+        if not conforms(machine, program, tuple(options.suite or SUITES), options.jobs):
+            failed.append(machine)
+    print(f"conforming: {', '.join(name for name in machines if name not in failed) or 'none'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
