@@ -4,13 +4,21 @@ get_filename_component(NNR_ROOT "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
 find_package(ZLIB REQUIRED)
 
 set(NNR_DECODER_SOURCES
+  ${NNR_ROOT}/codec/carrier.cpp
+  ${NNR_ROOT}/codec/carrier_reader.cpp
   ${NNR_ROOT}/codec/data_unit.cpp
+  ${NNR_ROOT}/codec/element_types.cpp
   ${NNR_ROOT}/codec/hash.cpp
   ${NNR_ROOT}/codec/inflate.cpp
+  ${NNR_ROOT}/codec/json_reader.cpp
   ${NNR_ROOT}/codec/nnr.cpp
   ${NNR_ROOT}/codec/payload_levels.cpp
+  ${NNR_ROOT}/codec/source_reader.cpp
+  ${NNR_ROOT}/codec/source_view.cpp
   ${NNR_ROOT}/codec/stream_decoder.cpp
   ${NNR_ROOT}/codec/stream_parts.cpp
+  ${NNR_ROOT}/codec/tensor_patch.cpp
+  ${NNR_ROOT}/codec/type_rules.cpp
   ${NNR_ROOT}/codec/unit_reader.cpp
   ${NNR_ROOT}/codec/update_tree.cpp
   ${NNR_ROOT}/src/dequantizer.cpp
@@ -42,7 +50,7 @@ target_link_libraries(nnrdec PRIVATE nnr)
 # For -Os builds: no kernels for particular processors, and no unwind tables.
 option(NNR_SMALL "Prefer a small library to a fast one" OFF)
 if(NNR_SMALL)
-  target_compile_definitions(nnr PRIVATE NNR_PORTABLE)
+  target_compile_definitions(nnr PRIVATE NNR_PORTABLE NNR_SMALL)
   target_compile_options(nnr PRIVATE -fno-asynchronous-unwind-tables -fno-unwind-tables)
   target_compile_options(nnrdec PRIVATE -fno-asynchronous-unwind-tables -fno-unwind-tables)
 endif()

@@ -55,6 +55,11 @@ class HashIndex {
     return true;
   }
 
+  void clear() {
+    slots_.clear();
+    count_ = 0;
+  }
+
  private:
   struct Slot {
     std::uint64_t hash = 0;

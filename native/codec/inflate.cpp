@@ -21,7 +21,8 @@ void release(void* opaque, void* block) {
 
 }  // namespace
 
-InflateResult check_deflate(std::span<const std::uint8_t> octets, std::uint64_t max_bytes, const nnr_allocator& allocator) {
+InflateResult inflate_content(std::span<const std::uint8_t> octets, std::uint64_t max_bytes, const nnr_allocator& allocator,
+                              Buffer<std::uint8_t>* content) {
   const bool wrapped = octets.size() >= 2 && (octets[0] & 15) == 8 && (octets[0] << 8 | octets[1]) % 31 == 0;
   z_stream stream = {};
   stream.zalloc = allocate;
@@ -32,6 +33,7 @@ InflateResult check_deflate(std::span<const std::uint8_t> octets, std::uint64_t 
   std::uint64_t n_inflated = 0;
   std::size_t n_taken = 0;
   int code = Z_OK;
+  if (content != nullptr) content->drop(content->size());
   while (code == Z_OK) {
     if (stream.avail_in == 0) {
       const std::size_t rest = octets.size() - n_taken;
@@ -47,6 +49,7 @@ InflateResult check_deflate(std::span<const std::uint8_t> octets, std::uint64_t 
     stream.avail_out = size;
     code = inflate(&stream, Z_NO_FLUSH);
     n_inflated += size - stream.avail_out;
+    if (content != nullptr && !content->append(allocator, {window, size - stream.avail_out})) code = Z_MEM_ERROR;
     if (n_inflated > max_bytes) break;
   }
   const std::size_t n_behind = octets.size() - n_taken + stream.avail_in;

@@ -76,15 +76,19 @@ struct nnr_model {
     auto* const name = arena.make<char>(tensor.name_bytes + 1);
     auto* const shape = arena.make<std::uint64_t>(tensor.n_dimensions);
     auto* const codebook = arena.make<std::int32_t>(tensor.codebook_size);
+    const std::size_t type_bytes = std::strlen(tensor.type_name) + 1;
+    auto* const type_name = arena.make<char>(type_bytes);
     tensor.values = values;
-    if (name == nullptr || shape == nullptr || codebook == nullptr) {
+    if (name == nullptr || shape == nullptr || codebook == nullptr || type_name == nullptr) {
       release_values(tensor);
       return false;
     }
     std::copy_n(tensor.name, tensor.name_bytes, name);
     std::copy_n(tensor.shape, tensor.n_dimensions, shape);
     if (tensor.codebook != nullptr) std::copy_n(tensor.codebook, tensor.codebook_size, codebook);
+    std::copy_n(tensor.type_name, type_bytes, type_name);
     tensor.name = name;
+    tensor.type_name = type_name;
     tensor.shape = shape;
     tensor.codebook = tensor.codebook == nullptr ? nullptr : codebook;
     const std::size_t place = find(name, tensor.name_bytes);
@@ -123,9 +127,9 @@ nnr_status read_into(nnr_model& model, nnr_decoder& decoder, nnr_error* error) {
   const std::size_t count = nnr_decoder_size(&decoder);
   nnr_status status = NNR_OK;
   for (std::size_t i = 0; i < count && status == NNR_OK; ++i) {
-    const std::uint64_t n_elements = nnr_decoder_tensor(&decoder, i)->n_elements;
-    if (n_elements < SIZE_MAX / 8)
-      values[i] = allocator.allocate(allocator.opaque, n_elements == 0 ? 4 : 4 * static_cast<std::size_t>(n_elements));
+    const std::uint64_t n_bytes = nnr_decoder_tensor(&decoder, i)->n_bytes;
+    if (n_bytes < SIZE_MAX / 2)
+      values[i] = allocator.allocate(allocator.opaque, n_bytes == 0 ? 1 : static_cast<std::size_t>(n_bytes));
     if (values[i] == nullptr) status = refuse(NNR_MEMORY, "out of memory", error);
   }
   if (status == NNR_OK) status = nnr_decoder_read(&decoder, NNR_VALUES, values, error);

@@ -29,7 +29,8 @@ StreamDecoder::StreamDecoder(const nnr_options& options)
       limits_(options.limits),
       arena_(options.allocator),
       scratch_(options.allocator),
-      updates_(options.allocator, options.limits.max_updates_kept) {}
+      updates_(options.allocator, options.limits.max_updates_kept),
+      source_(options.limits, options.allocator) {}
 
 void StreamDecoder::reset() {
   window_.clear();
@@ -39,6 +40,8 @@ void StreamDecoder::reset() {
   headers_only_ = false;
   state_ = {};
   names_.clear();
+  source_.clear();
+  carried_ = nullptr;
   parts_.clear();
   parts_open_ = is_joined_ = can_read_ = false;
   tensors_ = {};
@@ -179,13 +182,16 @@ Fault StreamDecoder::in_stream(Fault fault) const {
 }
 
 Fault StreamDecoder::read_for_updates() {
-  return can_read_ && state_.parent_signalling && !headers_only_ ? read_unit(NNR_LEVELS, nullptr) : Fault{};
+  return can_read_ && carried_ == nullptr && state_.parent_signalling && !headers_only_ ? read_unit(NNR_LEVELS, nullptr)
+                                                                                        : Fault{};
 }
 
 Fault StreamDecoder::next_unit() {
   if (const Fault fault = read_for_updates(); fault.status != NNR_OK) return fault;
   can_read_ = false;
   tensors_ = {};
+  carried_ = nullptr;
+  source_.drop_patches(false);
   while (offset_ < stream_.size()) {
     arena_.reset();
     is_joined_ = false;
@@ -208,6 +214,7 @@ Fault StreamDecoder::next_unit() {
     const std::uint64_t end = 8 * std::uint64_t{stream_.size()};
     return framing_fault(NNR_TRUNCATED, end, ElementId::partial_data_counter, "the stream ends before the last part of a unit");
   }
+  if (const Fault fault = source_.finish(); fault.status != NNR_OK) return placed(fault);
   Fault end;
   end.status = NNR_END;
   return end;
@@ -234,17 +241,15 @@ Fault StreamDecoder::take_unit(const Span& span, bool& is_data) {
       if (lps.has_lps_qp_density) state_.quantisation = {true, lps.lps_qp_density, lps.lps_quantization_parameter};
       return {};
     }
-    case NNR_TPL: {
-      const NnrTopologyUnitPayload& topology = unit_.nnr_topology_unit_payload;
-      if (topology.has_topology_elements_ids_list)
-        return keep_names(topology.topology_elements_ids_list.topology_elem_id_list) ? Fault{} : out_of_memory();
-      if (topology.has_topology_data && unit_.nnr_topology_unit_header.topology_compression_format == 1)
-        return check_deflate_of(span, topology.topology_data, ElementId::topology_data);
-      return {};
-    }
-    case NNR_QNT:
+    case NNR_TPL:
+      return take_topology(span, is_data);
+    case NNR_QNT: {
       if (unit_.nnr_quantization_unit_header.quantization_compression_format == 0) return {};
-      return check_deflate_of(span, unit_.nnr_quantization_unit_payload.quantization_data, ElementId::quantization_data);
+      const Bytes content = unit_.nnr_quantization_unit_payload.quantization_data;
+      const InflateResult result = inflate_content(content, limits_.max_topology_bytes, options_.allocator, nullptr);
+      if (result.status == NNR_OK) return {};
+      return fault_at(span, {result.status, {ElementId::quantization_data, 0}, "", "format 2", result.text}, NNR_STAGE_HEADER);
+    }
     case NNR_AGG:
       return framing_fault(NNR_UNSUPPORTED, 8 * span.begin, ElementId::nnr_unit_type, "aggregate units are not decoded");
     case NNR_NDU:
@@ -253,12 +258,6 @@ Fault StreamDecoder::take_unit(const Span& span, bool& is_data) {
     default:
       return {};  // reserved and unspecified types are skipped by their size
   }
-}
-
-Fault StreamDecoder::check_deflate_of(const Span& span, Bytes octets, ElementId element) {
-  const InflateResult result = check_deflate(octets, limits_.max_topology_bytes, options_.allocator);
-  if (result.status == NNR_OK) return {};
-  return fault_at(span, {result.status, {element, 0}, "", "format 2", result.text}, NNR_STAGE_HEADER);
 }
 
 bool StreamDecoder::keep_names(std::span<const Bytes> names) {
@@ -340,6 +339,7 @@ Fault StreamDecoder::take_data_unit(const Span& span) {
         NNR_STAGE_HEADER);
   state_.data_seen = true;
   if (!resolve_names()) return out_of_memory();
+  if (const Fault fault = use_full_names(span); fault.status != NNR_OK) return fault;
   if (!unit_.nnr_compressed_data_unit_header.has_tensor_dimensions)
     if (const Fault fault = ask_for_shape(); fault.status != NNR_OK) return fault;
   problem = plan_tensors(data_, arena_);
@@ -348,6 +348,7 @@ Fault StreamDecoder::take_data_unit(const Span& span) {
   if (state_.parent_signalling && !headers_only_)
     if (const Fault fault = find_parent(); fault.status != NNR_OK) return fault;
   if (!describe_tensors()) return out_of_memory();
+  if (const Fault fault = use_source_types(); fault.status != NNR_OK) return fault;
   can_read_ = true;
   return {};
 }

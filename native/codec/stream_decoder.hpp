@@ -12,6 +12,7 @@
 #include "memory.hpp"
 #include "part_places.hpp"
 #include "payload_levels.hpp"
+#include "source_reader.hpp"
 #include "update_tree.hpp"
 
 namespace nnr {
@@ -67,6 +68,9 @@ class StreamDecoder {
     return stream_.subspan(static_cast<std::size_t>(part.begin), static_cast<std::size_t>(part.end - part.begin));
   }
 
+  // Tensors of a block.
+  static constexpr std::size_t kMaxTensors = 9;
+
   void reset();
   [[nodiscard]] Fault next_unit();
   [[nodiscard]] Fault read_unit(nnr_content content, void* const* buffers);
@@ -84,12 +88,25 @@ class StreamDecoder {
   [[nodiscard]] Fault take_part(const Span& span, bool& is_last);
   [[nodiscard]] Fault join_parts(Span& joined);
   [[nodiscard]] Fault take_data_unit(const Span& span);
-  [[nodiscard]] Fault check_deflate_of(const Span& span, syntax::Bytes octets, syntax::ElementId element);
+  // Reads a topology unit; `is_data` becomes true where it completes a carried tensor.
+  [[nodiscard]] Fault take_topology(const Span& span, bool& is_data);
+  [[nodiscard]] bool describe_carried(const CarriedItem& item);
+  // A fault whose place is one of the whole stream.
+  [[nodiscard]] Fault placed(Fault fault);
+  // Replaces numbers by the full names that they stand for.
+  [[nodiscard]] Fault use_full_names(const Span& span);
+  // Sets types and sizes of the current unit's tensors, of the source if the options want them.
+  [[nodiscard]] Fault use_source_types();
   [[nodiscard]] bool keep_names(std::span<const syntax::Bytes> names);
   [[nodiscard]] bool resolve_names();
   [[nodiscard]] Fault ask_for_shape();
   [[nodiscard]] Fault find_parent();
   [[nodiscard]] bool describe_tensors();
+  [[nodiscard]] Fault read_carried(void* const* buffers) const;
+  // Decodes the current unit into values of its tensors' types.
+  [[nodiscard]] Fault read_values(void* const* buffers);
+  // Decodes the current unit into float32 values or int32 levels.
+  [[nodiscard]] Fault read_coded(nnr_content content, void* const* buffers);
   [[nodiscard]] Fault decode_codeword(nnr_content content, void* const* buffers);
   [[nodiscard]] Fault read_raw(void* const* buffers) const;
 
@@ -106,6 +123,7 @@ class StreamDecoder {
   Arena arena_;    // of the current unit
   Arena scratch_;  // of a parse
   UpdateTree updates_;
+  SourceReader source_;
 
   // The stream, or what is kept of one that is pushed: the bytes from `base_` on. Places below count from there.
   std::span<const std::uint8_t> stream_;
@@ -138,6 +156,9 @@ class StreamDecoder {
   syntax::Bytes payload_;
   std::span<const RememberedTensor> previous_;
   std::span<nnr_tensor> tensors_;
+  const CarriedItem* carried_ = nullptr;  // in place of a data unit
+  PendingPatch* patches_[kMaxTensors] = {};
+  std::uint8_t n_bits_[kMaxTensors] = {};  // of integers narrower than their type
   bool can_read_ = false;
 };
 

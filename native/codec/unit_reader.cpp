@@ -11,6 +11,11 @@ using namespace syntax;
 
 Fault StreamDecoder::read_unit(nnr_content content, void* const* buffers) {
   can_read_ = false;
+  if (carried_ != nullptr) return read_carried(buffers);
+  return content == NNR_VALUES && buffers != nullptr ? read_values(buffers) : read_coded(content, buffers);
+}
+
+Fault StreamDecoder::read_coded(nnr_content content, void* const* buffers) {
   const bool is_raw = data_.header->nnr_compressed_data_unit_payload_type == NNR_PT_RAW_FLOAT;
   return in_stream(is_raw ? read_raw(buffers) : decode_codeword(content, buffers));
 }

@@ -22,8 +22,7 @@ int main(int argc, char** argv) {
   }
   for (size_t i = 0; i < nnr_model_size(model); ++i) {
     const nnr_tensor* tensor = nnr_model_tensor(model, i);
-    const char* type = tensor->type == NNR_FLOAT32 ? "float32" : "int32";
-    printf("%s %s %llu\n", tensor->name, type, (unsigned long long)tensor->n_elements);
+    printf("%s %s %llu\n", tensor->name, tensor->type_name, (unsigned long long)tensor->n_elements);
   }
   nnr_model_free(model);
   free(stream);

@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   while (status == NNR_OK && (status = decoder.next(error)) == NNR_OK) {
     std::vector<void*> buffers(decoder.size());
     for (std::size_t i = 0; i < decoder.size(); ++i) {
-      if (decoder[i].name() != argv[2] || !decoder[i].is_float()) continue;
+      if (decoder[i].name() != argv[2] || decoder[i].type() != NNR_FLOAT32) continue;
       std::vector<float> values(static_cast<std::size_t>(decoder[i].size()));
       buffers[i] = values.data();
       if (decoder.read(buffers, error) != NNR_OK) return 1;

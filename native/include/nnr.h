@@ -38,8 +38,10 @@ extern "C" {
    4. Streams of incremental updates are opened one after the other in the same nnr_decoder, which remembers what later
       updates refer to.
 
-   Tensors are in C order. Quantised and raw tensors are float32, integer tensors int32. Tensors come as the stream carries
-   them: low-rank factors are not multiplied, and local scaling and batch norm are not applied.
+   Tensors are in C order. The format codes float32 and int32 only; encoders of the nnr family describe the tensors' own types,
+   shapes and names in topology units, and carry what the format cannot code. By default tensors come back as they were in their
+   source. Tensors come as the stream carries them: low-rank factors are not multiplied, and local scaling and batch norm are
+   not applied.
 
    Threads: libnnr starts none and has no global state. An object may be used by one thread at a time; different objects
    may be used at once.
@@ -135,12 +137,19 @@ typedef struct nnr_allocator {
    their number, or -1 for a tensor that it does not know. */
 typedef int (*nnr_shape_source)(void* opaque, const char* name, uint64_t* shape, size_t capacity);
 
+typedef enum nnr_view {
+  NNR_SOURCE = 0, /* names, shapes and types of the source, carried tensors included */
+  NNR_CODED = 1   /* tensors of data units alone, with the names and shapes in them, float32 or int32: the view of a decoder
+                     that skips topology units of unrecognised format */
+} nnr_view;
+
 typedef struct nnr_options {
   size_t struct_bytes;     /* sizeof(nnr_options) */
   nnr_limits limits;       /* nnr_default_limits() */
   nnr_allocator allocator; /* malloc and free */
   nnr_shape_source shape_source; /* NULL: a unit without dimensions is malformed */
   void* shape_source_opaque;
+  nnr_view view; /* NNR_SOURCE */
 } nnr_options;
 
 /* Options with every default. */
@@ -148,16 +157,32 @@ NNR_API nnr_options nnr_default_options(void);
 
 /* ---- Tensors ------------------------------------------------------------------------------------------------------ */
 
+/* Types of elements. All but NNR_OPAQUE are in the byte order of the machine. */
 typedef enum nnr_type {
   NNR_FLOAT32 = 0,
-  NNR_INT32 = 1
+  NNR_INT32 = 1,
+  NNR_FLOAT64 = 2,
+  NNR_FLOAT16 = 3,     /* IEEE binary16 */
+  NNR_BFLOAT16 = 4,    /* the upper half of a float32 */
+  NNR_FLOAT8_E4M3 = 5, /* without infinities */
+  NNR_FLOAT8_E5M2 = 6,
+  NNR_BOOL = 7, /* one byte, 0 or 1 */
+  NNR_UINT8 = 8,
+  NNR_INT8 = 9,
+  NNR_UINT16 = 10,
+  NNR_INT16 = 11,
+  NNR_UINT32 = 12,
+  NNR_UINT64 = 13,
+  NNR_INT64 = 14,
+  NNR_OPAQUE = 15 /* carried bytes of another type, as they were stored; type_name tells which */
 } nnr_type;
 
 typedef enum nnr_coding {
   NNR_CODING_RAW = 0,      /* float32 values, stored as they are; no levels */
   NNR_CODING_INTEGER = 1,  /* int32 levels, which are the values */
   NNR_CODING_UNIFORM = 2,  /* value = step_size * level */
-  NNR_CODING_CODEBOOK = 3  /* value = step_size * codebook[level + codebook_zero] */
+  NNR_CODING_CODEBOOK = 3, /* value = step_size * codebook[level + codebook_zero] */
+  NNR_CODING_CARRIED = 4   /* stored bytes in topology units; no levels */
 } nnr_coding;
 
 /* One tensor. Pointers belong to the object that returned it and live until the next call that changes that object. */
@@ -165,17 +190,19 @@ typedef struct nnr_tensor {
   const char* name; /* UTF-8, ended by a zero byte */
   size_t name_bytes;
   const uint64_t* shape;
-  size_t n_dimensions;
-  uint64_t n_elements; /* product of the shape; the size in bytes is 4 * n_elements */
+  size_t n_dimensions; /* 0 for a scalar */
+  uint64_t n_elements; /* product of the shape */
   nnr_type type;
   nnr_coding coding;
-  double step_size;    /* known once the unit is decoded; 1 without quantisation */
-  int32_t qp;          /* quantisation parameter, likewise; 0 without quantisation */
+  double step_size; /* known once the unit is decoded; 1 without quantisation */
+  int32_t qp;       /* quantisation parameter, likewise; 0 without quantisation */
   uint32_t qp_density;
   const int32_t* codebook; /* NULL without codebook */
   size_t codebook_size;
   size_t codebook_zero;
-  const void* values; /* of an nnr_model: n_elements values; NULL in an nnr_decoder */
+  const void* values;    /* of an nnr_model: n_bytes; NULL in an nnr_decoder */
+  uint64_t n_bytes;      /* size of the values */
+  const char* type_name; /* in the spelling of safetensors: "BF16", "F4"; ended by a zero byte */
 } nnr_tensor;
 
 /* ---- One call ----------------------------------------------------------------------------------------------------- */
@@ -203,8 +230,8 @@ NNR_API void nnr_model_free(nnr_model* model);
 typedef struct nnr_decoder nnr_decoder;
 
 typedef enum nnr_content {
-  NNR_VALUES = 0, /* float32, or int32 for integer tensors */
-  NNR_LEVELS = 1  /* int32 levels; raw tensors, which have none, give their float32 values */
+  NNR_VALUES = 0, /* values of the tensor's type */
+  NNR_LEVELS = 1  /* int32 levels. Tensors without levels give what is coded: raw ones float32, carried ones their bytes */
 } nnr_content;
 
 /* Creates a decoder; NULL when memory is short. `options` may be NULL. */
@@ -240,18 +267,19 @@ NNR_API nnr_status nnr_decoder_push(nnr_decoder* decoder, const void* bytes, siz
 /* No more bytes will come. */
 NNR_API void nnr_decoder_finish(nnr_decoder* decoder);
 
-/* Makes nnr_decoder_next() of the open stream decode nothing and check no reference to earlier updates. */
+/* Makes nnr_decoder_next() of the open stream decode nothing, keep no carried tensor, and check no reference to earlier
+   updates. Carried tensors can then not be read. */
 NNR_API void nnr_decoder_headers_only(nnr_decoder* decoder);
 
-/* Number of tensors of the current unit; more than one in a block unit. */
+/* Number of tensors of the current unit; more than one in a block unit, at most 9. */
 NNR_API size_t nnr_decoder_size(const nnr_decoder* decoder);
 /* A tensor of the current unit, in the order of its names; NULL from nnr_decoder_size() on. */
 NNR_API const nnr_tensor* nnr_decoder_tensor(const nnr_decoder* decoder, size_t index);
 
 /* Decodes the current unit, at most once.
 
-   buffers: for each tensor NULL, or 4 * n_elements bytes, aligned to 4, that receive its content. On failure the buffers
-   hold anything. Afterwards the tensors' step_size and qp are known. */
+   buffers: for each tensor NULL, or memory for its content, aligned for its type: n_bytes for NNR_VALUES and for carried
+   tensors, 4 * n_elements else. On failure the buffers hold anything. Afterwards the tensors' step_size and qp are known. */
 NNR_API nnr_status nnr_decoder_read(nnr_decoder* decoder, nnr_content content, void* const* buffers, nnr_error* error);
 
 /* general_profile_idc of the open stream; 0 before its start unit. */

@@ -28,13 +28,19 @@ class Tensor {
   [[nodiscard]] std::string_view name() const { return {tensor_->name, tensor_->name_bytes}; }
   [[nodiscard]] std::span<const std::uint64_t> shape() const { return {tensor_->shape, tensor_->n_dimensions}; }
   [[nodiscard]] std::uint64_t size() const { return tensor_->n_elements; }
-  [[nodiscard]] bool is_float() const { return tensor_->type == NNR_FLOAT32; }
+  [[nodiscard]] nnr_type type() const { return tensor_->type; }
+  [[nodiscard]] std::string_view type_name() const { return tensor_->type_name; }
   [[nodiscard]] double step_size() const { return tensor_->step_size; }
   [[nodiscard]] std::span<const std::int32_t> codebook() const { return {tensor_->codebook, tensor_->codebook_size}; }
 
   // Values of a model's tensor; empty in a decoder, and of a tensor of the other type.
   [[nodiscard]] std::span<const float> values() const { return content<float>(NNR_FLOAT32); }
   [[nodiscard]] std::span<const std::int32_t> integers() const { return content<std::int32_t>(NNR_INT32); }
+
+  // Bytes of a model's tensor of any type.
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return {static_cast<const std::byte*>(tensor_->values), static_cast<std::size_t>(tensor_->n_bytes)};
+  }
 
   [[nodiscard]] const nnr_tensor& c() const { return *tensor_; }
 

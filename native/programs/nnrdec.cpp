@@ -29,7 +29,9 @@ int usage() {
       "       nnrdec --version\n"
       "\n"
       "Decodes NNC streams (ISO/IEC 15938-17). An output that ends in .npz is an NPZ file, any other a safetensors file.\n"
-      "Several inputs are a sequence of incremental updates. With --levels the integer levels are written beside the values.\n",
+      "Several inputs are a sequence of incremental updates. With --levels the tensors are those that the units code: "
+      "value:NAME\n"
+      "has float32 or int32 values and level:NAME the levels.\n",
       stderr);
   return kUsage;
 }
@@ -83,7 +85,7 @@ nnr_status collect(nnr_decoder* decoder, bool with_levels, TensorFile& file, nnr
     const std::size_t count = nnr_decoder_size(decoder);
     bool has_room = count <= 16;
     for (std::size_t i = 0; i < count && has_room; ++i)
-      has_room = (buffers[i] = file.add(*nnr_decoder_tensor(decoder, i))) != nullptr;
+      has_room = (buffers[i] = file.add(*nnr_decoder_tensor(decoder, i), with_levels ? "value:" : "")) != nullptr;
     if (!has_room) {
       error->status = NNR_MEMORY;
       return NNR_MEMORY;
@@ -99,7 +101,9 @@ nnr_status collect(nnr_decoder* decoder, bool with_levels, TensorFile& file, nnr
 }
 
 int decode(char** inputs, char** outputs, int count, bool with_levels) {
-  nnr_decoder* const decoder = nnr_decoder_create(nullptr);
+  nnr_options options = nnr_default_options();
+  options.view = with_levels ? NNR_CODED : NNR_SOURCE;
+  nnr_decoder* const decoder = nnr_decoder_create(&options);
   int code = decoder == nullptr ? kFileError : 0;
   for (int i = 0; i < count && code == 0; ++i) {
     std::size_t size = 0;
@@ -121,7 +125,7 @@ int decode(char** inputs, char** outputs, int count, bool with_levels) {
 }
 
 int show_info(char** inputs, int count) {
-  static const char* const kCodings[] = {"raw", "integer", "uniform", "codebook"};
+  static const char* const kCodings[] = {"raw", "integer", "uniform", "codebook", "carried"};
   for (int i = 0; i < count; ++i) {
     std::size_t size = 0;
     unsigned char* const stream = read_file(inputs[i], size);
@@ -134,7 +138,7 @@ int show_info(char** inputs, int count) {
       while ((status = nnr_decoder_next(decoder, &error)) == NNR_OK) {
         for (std::size_t j = 0; j < nnr_decoder_size(decoder); ++j) {
           const nnr_tensor& tensor = *nnr_decoder_tensor(decoder, j);
-          std::printf("%s\t%s\t%s\t[", tensor.name, tensor.type == NNR_INT32 ? "int32" : "float32", kCodings[tensor.coding]);
+          std::printf("%s\t%s\t%s\t[", tensor.name, tensor.type_name, kCodings[tensor.coding]);
           for (std::size_t k = 0; k < tensor.n_dimensions; ++k)
             std::printf(k == 0 ? "%llu" : ", %llu", static_cast<unsigned long long>(tensor.shape[k]));
           std::printf("]\n");

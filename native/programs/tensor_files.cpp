@@ -7,8 +7,6 @@
 
 namespace {
 
-constexpr std::size_t kPrefixBytes = 6;
-
 bool is_little_endian() {
   const std::uint16_t one = 1;
   unsigned char low;
@@ -16,12 +14,28 @@ bool is_little_endian() {
   return low == 1;
 }
 
-// Elements of 4 bytes, little-endian.
-bool write_elements(std::FILE* file, const unsigned char* content, std::size_t n_bytes) {
-  if (is_little_endian()) return std::fwrite(content, 1, n_bytes, file) == n_bytes;
-  for (std::size_t i = 0; i < n_bytes; i += 4)
-    for (int j = 3; j >= 0; --j)
-      if (std::fputc(content[i + static_cast<unsigned>(j)], file) == EOF) return false;
+// Types by nnr_type: bytes of an element, and NumPy's description.
+struct FileType {
+  std::size_t n_bytes;
+  const char* descr;
+};
+constexpr FileType kTypes[] = {{4, "f4"}, {4, "i4"}, {8, "f8"}, {2, "f2"}, {2, "V2"}, {1, "V1"}, {1, "V1"}, {1, "b1"},
+                               {1, "u1"}, {1, "i1"}, {2, "u2"}, {2, "i2"}, {4, "u4"}, {8, "u8"}, {8, "i8"}, {1, "u1"}};
+
+// Opaque types that safetensors has names for.
+bool is_safetensors_type(const char* name) {
+  static const char* const kNames[] = {"F4", "F6_E2M3", "F6_E3M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64"};
+  for (const char* const known : kNames)
+    if (std::strcmp(name, known) == 0) return true;
+  return false;
+}
+
+// Writes elements in little-endian order.
+bool write_elements(std::FILE* file, const unsigned char* content, std::size_t n_bytes, std::size_t element_bytes) {
+  if (is_little_endian() || element_bytes == 1) return std::fwrite(content, 1, n_bytes, file) == n_bytes;
+  for (std::size_t i = 0; i < n_bytes; i += element_bytes)
+    for (std::size_t j = element_bytes; j > 0; --j)
+      if (std::fputc(content[i + j - 1], file) == EOF) return false;
   return true;
 }
 
@@ -29,7 +43,8 @@ void put_little_endian(unsigned char* to, unsigned long long value, int n_bytes)
   for (int i = 0; i < n_bytes; ++i) to[i] = static_cast<unsigned char>(value >> (8 * i));
 }
 
-std::uint32_t crc32_of(std::uint32_t crc, const unsigned char* bytes, std::size_t size, bool swap) {
+// Elements count as little-endian ones.
+std::uint32_t crc32_of(std::uint32_t crc, const unsigned char* bytes, std::size_t size, std::size_t element_bytes) {
   static std::uint32_t table[256];
   if (table[1] == 0)
     for (std::uint32_t i = 0; i < 256; ++i) {
@@ -37,7 +52,9 @@ std::uint32_t crc32_of(std::uint32_t crc, const unsigned char* bytes, std::size_
       for (int bit = 0; bit < 8; ++bit) value = (value & 1) != 0 ? 0xEDB88320U ^ value >> 1 : value >> 1;
       table[i] = value;
     }
-  for (std::size_t i = 0; i < size; ++i) crc = table[(crc ^ bytes[swap ? i ^ 3 : i]) & 0xFF] ^ crc >> 8;
+  // Sizes of elements are powers of two: the exclusive or reverses the order within one.
+  const std::size_t reversal = is_little_endian() ? 0 : element_bytes - 1;
+  for (std::size_t i = 0; i < size; ++i) crc = table[(crc ^ bytes[i ^ reversal]) & 0xFF] ^ crc >> 8;
   return crc;
 }
 
@@ -63,15 +80,22 @@ TensorFile::~TensorFile() {
   std::free(entries_);
 }
 
-unsigned char* TensorFile::add_entry(const char* prefix, const nnr_tensor& tensor, bool is_float) {
-  if (tensor.n_dimensions > 64 || tensor.n_elements > SIZE_MAX / 8) return nullptr;
+unsigned char* TensorFile::add_entry(const char* prefix, const nnr_tensor& tensor, nnr_type type) {
+  const std::uint64_t n_bytes = type == NNR_OPAQUE ? tensor.n_bytes : kTypes[type].n_bytes * tensor.n_elements;
+  if (tensor.n_dimensions > 64 || n_bytes > SIZE_MAX / 2) return nullptr;
+  const std::size_t prefix_bytes = std::strlen(prefix);
   Entry entry = {};
-  entry.key_bytes = kPrefixBytes + tensor.name_bytes;
-  entry.n_dimensions = tensor.n_dimensions;
+  entry.key_bytes = prefix_bytes + tensor.name_bytes;
+  entry.n_bytes = static_cast<std::size_t>(n_bytes);
+  entry.element_bytes = kTypes[type].n_bytes;
+  const bool is_bytes = type == NNR_OPAQUE && !is_safetensors_type(tensor.type_name);
+  entry.n_dimensions = is_bytes ? 1 : tensor.n_dimensions;
   for (std::size_t i = 0; i < tensor.n_dimensions; ++i) entry.shape[i] = tensor.shape[i];
-  entry.n_bytes = 4 * static_cast<std::size_t>(tensor.n_elements);
-  entry.is_float = is_float;
-  entry.key = static_cast<char*>(std::malloc(entry.key_bytes));
+  if (is_bytes) entry.shape[0] = n_bytes;
+  const char* const dtype = is_bytes ? "U8" : type == tensor.type ? tensor.type_name : "I32";
+  std::snprintf(entry.dtype, sizeof entry.dtype, "%s", dtype);
+  std::snprintf(entry.descr, sizeof entry.descr, "%s", kTypes[type].descr);
+  entry.key = static_cast<char*>(std::malloc(entry.key_bytes + 1));
   entry.content = static_cast<unsigned char*>(std::malloc(entry.n_bytes == 0 ? 4 : entry.n_bytes));
   if (count_ == room_) {
     const std::size_t room = room_ == 0 ? 64 : 2 * room_;
@@ -83,8 +107,8 @@ unsigned char* TensorFile::add_entry(const char* prefix, const nnr_tensor& tenso
     std::free(entry.content);
     return nullptr;
   }
-  std::memcpy(entry.key, prefix, kPrefixBytes);
-  std::memcpy(entry.key + kPrefixBytes, tensor.name, tensor.name_bytes);
+  std::memcpy(entry.key, prefix, prefix_bytes);
+  std::memcpy(entry.key + prefix_bytes, tensor.name, tensor.name_bytes);
   for (std::size_t i = 0; i < count_; ++i) {
     if (entries_[i].key_bytes != entry.key_bytes || std::memcmp(entries_[i].key, entry.key, entry.key_bytes) != 0) continue;
     std::free(entries_[i].key);
@@ -96,13 +120,13 @@ unsigned char* TensorFile::add_entry(const char* prefix, const nnr_tensor& tenso
   return entry.content;
 }
 
-void* TensorFile::add(const nnr_tensor& tensor) { return add_entry("value:", tensor, tensor.type == NNR_FLOAT32); }
+void* TensorFile::add(const nnr_tensor& tensor, const char* prefix) { return add_entry(prefix, tensor, tensor.type); }
 
 bool TensorFile::keep_levels(const nnr_decoder* decoder, void* const* buffers, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     const nnr_tensor& tensor = *nnr_decoder_tensor(decoder, i);
     if (tensor.coding == NNR_CODING_RAW) continue;
-    unsigned char* const levels = add_entry("level:", tensor, false);
+    unsigned char* const levels = add_entry("level:", tensor, NNR_INT32);
     if (levels == nullptr) return false;
     std::memcpy(levels, buffers[i], 4 * static_cast<std::size_t>(tensor.n_elements));
     if (tensor.coding == NNR_CODING_INTEGER) continue;
@@ -129,7 +153,7 @@ bool TensorFile::write_safetensors(std::FILE* file) const {
   for (std::size_t i = 0; i < count_; ++i) {
     const Entry& entry = entries_[i];
     if (std::fputs(i == 0 ? "\"" : ",\"", file) == EOF || !write_escaped(file, entry.key, entry.key_bytes)) return false;
-    std::fprintf(file, "\":{\"dtype\":\"%s\",\"shape\":[", entry.is_float ? "F32" : "I32");
+    std::fprintf(file, "\":{\"dtype\":\"%s\",\"shape\":[", entry.dtype);
     for (std::size_t j = 0; j < entry.n_dimensions; ++j) std::fprintf(file, j == 0 ? "%llu" : ",%llu", entry.shape[j]);
     std::fprintf(file, "],\"data_offsets\":[%llu,%llu]}", offset, offset + entry.n_bytes);
     offset += entry.n_bytes;
@@ -139,15 +163,15 @@ bool TensorFile::write_safetensors(std::FILE* file) const {
   for (; header % 8 != 0; ++header)
     if (std::fputc(' ', file) == EOF) return false;
   for (std::size_t i = 0; i < count_; ++i)
-    if (!write_elements(file, entries_[i].content, entries_[i].n_bytes)) return false;
+    if (!write_elements(file, entries_[i].content, entries_[i].n_bytes, entries_[i].element_bytes)) return false;
   put_little_endian(length, static_cast<unsigned long long>(header) - 8, 8);
   return std::fseek(file, 0, SEEK_SET) == 0 && std::fwrite(length, 1, 8, file) == 8;
 }
 
 bool TensorFile::begin_npy(const Entry& entry, char* header, std::size_t& n_bytes) const {
   constexpr std::size_t kRoom = 2048;
-  int at =
-      std::snprintf(header + 10, kRoom - 10, "{'descr': '<%s4', 'fortran_order': False, 'shape': (", entry.is_float ? "f" : "i");
+  int at = std::snprintf(header + 10, kRoom - 10, "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
+                         entry.descr[1] == '1' || entry.descr[0] == 'V' ? '|' : '<', entry.descr);
   for (std::size_t j = 0; j < entry.n_dimensions; ++j)
     at += std::snprintf(header + 10 + at, kRoom - 10 - static_cast<std::size_t>(at), "%llu, ", entry.shape[j]);
   at += std::snprintf(header + 10 + at, kRoom - 10 - static_cast<std::size_t>(at), "), }");
@@ -172,8 +196,8 @@ bool TensorFile::write_npz(std::FILE* file) const {
     std::size_t npy_bytes = 0;
     begin_npy(entry, npy, npy_bytes);
     const unsigned long long size = npy_bytes + entry.n_bytes;
-    std::uint32_t crc = crc32_of(~0U, reinterpret_cast<unsigned char*>(npy), npy_bytes, false);
-    crc = ~crc32_of(crc, entry.content, entry.n_bytes, !is_little_endian());
+    std::uint32_t crc = crc32_of(~0U, reinterpret_cast<unsigned char*>(npy), npy_bytes, 1);
+    crc = ~crc32_of(crc, entry.content, entry.n_bytes, entry.element_bytes);
     const std::size_t name_bytes = entry.key_bytes + 4;
     unsigned char local[30 + 20] = {};
     std::memcpy(local, "PK\x03\x04", 4);
@@ -204,7 +228,8 @@ bool TensorFile::write_npz(std::FILE* file) const {
     done = name_bytes <= 0xFFFF;
     done = done && std::fwrite(local, 1, 30, file) == 30 && std::fwrite(entry.key, 1, entry.key_bytes, file) == entry.key_bytes;
     done = done && std::fwrite(".npy", 1, 4, file) == 4 && std::fwrite(local + 30, 1, 20, file) == 20;
-    done = done && std::fwrite(npy, 1, npy_bytes, file) == npy_bytes && write_elements(file, entry.content, entry.n_bytes);
+    done = done && std::fwrite(npy, 1, npy_bytes, file) == npy_bytes &&
+           write_elements(file, entry.content, entry.n_bytes, entry.element_bytes);
     done = done && std::fwrite(central, 1, 46, directory) == 46;
     done = done && std::fwrite(entry.key, 1, entry.key_bytes, directory) == entry.key_bytes;
     done = done && std::fwrite(".npy", 1, 4, directory) == 4 && std::fwrite(central + 46, 1, 28, directory) == 28;

@@ -15,25 +15,27 @@ class TensorFile {
   TensorFile& operator=(const TensorFile&) = delete;
   ~TensorFile();
 
-  // Room for a tensor's content; null when memory is short.
-  void* add(const nnr_tensor& tensor);
-  // Turns the levels in `buffers` into values, and keeps them as tensors of their own.
+  // Room for a tensor's values; null when memory is short.
+  void* add(const nnr_tensor& tensor, const char* prefix = "");
+  // Turns the levels in `buffers` into values, and keeps them as tensors with names of their own, "level:NAME".
   bool keep_levels(const nnr_decoder* decoder, void* const* buffers, std::size_t count);
   // Writes all tensors: an NPZ file where the path ends in .npz, else a safetensors file. The file appears when it is complete.
   bool write(const char* path) const;
 
  private:
   struct Entry {
-    char* key;  // "value:NAME" or "level:NAME"
+    char* key;
     std::size_t key_bytes;
     unsigned long long shape[64];
     std::size_t n_dimensions;
     std::size_t n_bytes;
-    bool is_float;
+    char dtype[12];             // of safetensors
+    char descr[4];              // of NumPy, without the byte order
+    std::size_t element_bytes;  // 1 for opaque bytes
     unsigned char* content;
   };
 
-  unsigned char* add_entry(const char* prefix, const nnr_tensor& tensor, bool is_float);
+  unsigned char* add_entry(const char* prefix, const nnr_tensor& tensor, nnr_type type);
   bool write_safetensors(std::FILE* file) const;
   bool write_npz(std::FILE* file) const;
   bool begin_npy(const Entry& entry, char* header, std::size_t& n_bytes) const;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "nnr/dependent_quantization.hpp"
 #include "nnr/inline.hpp"
@@ -47,14 +48,15 @@ NNR_INLINE std::int64_t decode_escape(FastEngine& engine, FastContext* prefix, s
   return k == 0 ? magnitude : magnitude + engine.decode_bypass_bins(k);
 }
 
-// The body of all kernels. kTemporal: contexts depend on earlier updates (format 5.6).
-template <bool kDependent, bool kCodebook, bool kTemporal>
-NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::int32_t* levels) {
+// The body of all kernels. kTemporal: contexts depend on earlier updates (format 5.6). The other two are constants or flags.
+template <bool kTemporal, class Dependent, class Codebook>
+NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::int32_t* levels, Dependent dependent,
+                              Codebook codebook) {
   const TensorCoding& coding = run.coding;
   const ContextLayout layout(coding.unary_length);
   FastContext* const contexts = run.contexts;
   FastContext* const prefix = contexts + layout.prefix();
-  const bool one_sided = kCodebook && coding.one_sided();
+  const bool one_sided = codebook && coding.one_sided();
   FastEngine engine = run.engine;
   Neighbourhood neighbourhood = run.neighbourhood;
   std::ptrdiff_t sign_class = Neighbourhood::sign_class(neighbourhood.previous);
@@ -74,7 +76,7 @@ NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::
     const std::uint64_t stop = std::min(end, (i + kCheckInterval - 1) / kCheckInterval * kCheckInterval + 1);
     while (i < stop) {
       if constexpr (!kTemporal)
-        if (sign_class == 0 && (!kDependent || next_state(state, 0) == state)) {
+        if (sign_class == 0 && (!dependent || next_state(state, 0) == state)) {
           i = decode_zeros(engine, contexts[3 * state], i, stop, levels);
           if (i == stop) break;
         }
@@ -87,13 +89,13 @@ NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::
       if (!engine.decode(kTemporal ? contexts[neighbourhood.significance()] : contexts[3 * state + sign_class])) {
         levels[i++] = 0;
         sign_class = 0;
-        if constexpr (kDependent) state = next_state(state, 0);
+        if (dependent) state = next_state(state, 0);
         continue;
       }
       const bool negative =
           one_sided ? coding.codebook_zero != 0
                     : engine.decode_branchless(contexts[kTemporal ? neighbourhood.sign() : ContextLayout::kSign + sign_class]);
-      const std::int64_t limit = kCodebook ? coding.codebook_limit(negative) : kUnlimited;
+      const std::int64_t limit = codebook ? coding.codebook_limit(negative) : kUnlimited;
       std::int64_t magnitude = 1;
       bool greater = limit > 1;
       if constexpr (kTemporal) {
@@ -112,11 +114,10 @@ NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::
         }
       }
       if (greater && magnitude < limit) magnitude = decode_escape(engine, prefix, magnitude, limit);
-      if constexpr (kCodebook)
-        if (magnitude > limit) return rejected(Outcome::kNotInCodebook);
+      if (codebook && magnitude > limit) return rejected(Outcome::kNotInCodebook);
 
       sign_class = negative ? 1 : 2;
-      if constexpr (kDependent) {
+      if (dependent) {
         const std::int64_t value = magnitude;
         magnitude = magnitude_to_level(value, quantizer_of(state));
         state = next_state(state, value);
@@ -133,16 +134,23 @@ NNR_INLINE Outcome decode_run(const LevelRun& run, const Segment& segment, std::
 
 using Kernel = Outcome (*)(const LevelRun&, const Segment&, std::int32_t*);
 
+#ifdef NNR_SMALL
+template <bool kTemporal>
+Outcome decode_run_small(const LevelRun& run, const Segment& segment, std::int32_t* levels) {
+  return decode_run<kTemporal>(run, segment, levels, run.coding.dependent, run.coding.codebook_size > 0);
+}
+#else
 template <bool kDependent, bool kCodebook, bool kTemporal>
 Outcome decode_run_portable(const LevelRun& run, const Segment& segment, std::int32_t* levels) {
-  return decode_run<kDependent, kCodebook, kTemporal>(run, segment, levels);
+  return decode_run<kTemporal>(run, segment, levels, std::bool_constant<kDependent>(), std::bool_constant<kCodebook>());
 }
+#endif
 
 #if NNR_X86_KERNELS
 template <bool kDependent, bool kCodebook, bool kTemporal>
 [[gnu::target("bmi,bmi2,lzcnt"), gnu::flatten]] Outcome decode_run_bmi2(const LevelRun& run, const Segment& segment,
                                                                         std::int32_t* levels) {
-  return decode_run<kDependent, kCodebook, kTemporal>(run, segment, levels);
+  return decode_run<kTemporal>(run, segment, levels, std::bool_constant<kDependent>(), std::bool_constant<kCodebook>());
 }
 #endif
 
@@ -150,10 +158,15 @@ struct Kernels {
   Kernel by[2][2][2];  // dependent, codebook, temporal
 };
 
+#ifdef NNR_SMALL
+constexpr Kernel kTemporal = decode_run_small<true>, kOther = decode_run_small<false>;
+constexpr Kernels kPortable = {{{{kOther, kTemporal}, {kOther, kTemporal}}, {{kOther, kTemporal}, {kOther, kTemporal}}}};
+#else
 constexpr Kernels kPortable = {{{{decode_run_portable<false, false, false>, decode_run_portable<false, false, true>},
                                  {decode_run_portable<false, true, false>, decode_run_portable<false, true, true>}},
                                 {{decode_run_portable<true, false, false>, decode_run_portable<true, false, true>},
                                  {decode_run_portable<true, true, false>, decode_run_portable<true, true, true>}}}};
+#endif
 #if NNR_X86_KERNELS
 constexpr Kernels kBmi2 = {{{{decode_run_bmi2<false, false, false>, decode_run_bmi2<false, false, true>},
                              {decode_run_bmi2<false, true, false>, decode_run_bmi2<false, true, true>}},

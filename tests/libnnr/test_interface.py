@@ -141,7 +141,7 @@ def test_the_c_example_prints_the_tensors(build_folder: Path, tmp_path: Path) ->
     shown = subprocess.run(
         [build_folder / "decode_example", path], capture_output=True, text=True, check=True
     )
-    assert shown.stdout.splitlines() == ["a float32 15", "b float32 7"]
+    assert shown.stdout.splitlines() == ["a F32 15", "b F32 7"]
     path.write_bytes(stream[:-1])
     failed = subprocess.run(
         [build_folder / "decode_example", path], capture_output=True, text=True, check=False
@@ -181,7 +181,7 @@ def test_an_installed_library_is_taken_by_cmake_and_by_pkg_config(build_folder: 
     path = tmp_path / "model.nnc"
     path.write_bytes(bytes(Encoder().encode({"a": np.ones(3, np.float32)})))
     shown = subprocess.run([build / "user", path], capture_output=True, text=True, check=True)
-    assert shown.stdout == "a float32 3\n"
+    assert shown.stdout == "a F32 3\n"
     (package,) = prefix.rglob("nnr.pc")
     assert "-lnnr" in package.read_text()
     assert list(prefix.rglob("nnr.h"))

@@ -16,6 +16,7 @@ _END, _MORE = 1, 8
 _UNLIMITED = (1 << 64) - 1
 _RAW = 0
 _LEVELS = 1
+_CODED = 1
 
 #: Fields of ``nnr_limits``, in order.
 LIMIT_NAMES = (
@@ -59,6 +60,7 @@ class COptions(ctypes.Structure):
         ("allocator", _Allocator),
         ("shape_source", ctypes.c_void_p),
         ("shape_source_opaque", ctypes.c_void_p),
+        ("view", ctypes.c_int),
     ]
 
 
@@ -94,6 +96,8 @@ class CTensor(ctypes.Structure):
         ("codebook_size", ctypes.c_size_t),
         ("codebook_zero", ctypes.c_size_t),
         ("values", ctypes.c_void_p),
+        ("n_bytes", ctypes.c_uint64),
+        ("type_name", ctypes.c_char_p),
     ]
 
 
@@ -136,6 +140,7 @@ class Library:
     def limited_options(self) -> COptions:
         """Return options with the limits that `tools.damage` gives both decoders."""
         options: COptions = self.c.nnr_default_options()
+        options.view = _CODED
         options.limits.max_tensor_elements = cases.TENSOR_ELEMENTS
         options.limits.max_total_elements = cases.STREAM_ELEMENTS
         options.limits.max_dimensions = cases.DIMENSIONS

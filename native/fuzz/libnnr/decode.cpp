@@ -6,7 +6,7 @@
 #include "bounded_options.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-  const nnr_options options = bounded_options();
+  const nnr_options options = bounded_options(size);
   nnr_model* model = nullptr;
   nnr_error error;
   const nnr_status status = nnr_decode(bytes, size, &options, &model, &error);

@@ -10,7 +10,7 @@ volatile std::uint64_t sink;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-  const nnr_options options = bounded_options();
+  const nnr_options options = bounded_options(size);
   nnr_decoder* const decoder = nnr_decoder_create(&options);
   nnr_status status = nnr_decoder_open(decoder, bytes, size, nullptr);
   nnr_decoder_headers_only(decoder);

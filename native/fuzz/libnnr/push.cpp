@@ -20,10 +20,10 @@ struct Verdict {
 nnr_status read_units(nnr_decoder* decoder, Verdict& verdict, nnr_error* error) {
   nnr_status status;
   while ((status = nnr_decoder_next(decoder, error)) == NNR_OK) {
-    std::vector<std::vector<float>> values(nnr_decoder_size(decoder));
+    std::vector<std::vector<double>> values(nnr_decoder_size(decoder));
     std::vector<void*> buffers;
     for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i].resize(static_cast<std::size_t>(nnr_decoder_tensor(decoder, i)->n_elements) + 1);
+      values[i].resize(static_cast<std::size_t>(nnr_decoder_tensor(decoder, i)->n_bytes) / sizeof(double) + 1);
       // One tensor of three is not taken.
       buffers.push_back(verdict.n_elements % 3 == 2 ? nullptr : values[i].data());
       verdict.n_elements += values[i].size();
@@ -34,8 +34,8 @@ nnr_status read_units(nnr_decoder* decoder, Verdict& verdict, nnr_error* error) 
   return status;
 }
 
-Verdict decode(const std::vector<std::vector<std::uint8_t>>& streams, std::size_t piece) {
-  const nnr_options options = bounded_options();
+Verdict decode(const std::vector<std::vector<std::uint8_t>>& streams, std::size_t piece, std::size_t choice) {
+  const nnr_options options = bounded_options(choice);
   nnr_decoder* const decoder = nnr_decoder_create(&options);
   Verdict verdict = {NNR_END, 0, 0};
   nnr_error error = {};
@@ -80,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
       streams.back().push_back(bytes[i]);
     }
   }
-  const Verdict whole = decode(streams, 0), pieces = decode(streams, std::size_t{bytes[0]} + 1);
+  const Verdict whole = decode(streams, 0, bytes[0]), pieces = decode(streams, std::size_t{bytes[0]} + 1, bytes[0]);
   if (whole.status != pieces.status || whole.bit_offset != pieces.bit_offset) std::abort();
   if (whole.status == NNR_END && whole.n_elements != pieces.n_elements) std::abort();
   return 0;

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source_reader.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include "parser.hpp"
+
+namespace nnr {
+
+using syntax::Bytes;
+
+namespace {
+
+constexpr CarrierResult kOutOfMemory = {NNR_MEMORY, "out of memory"};
+
+}  // namespace
+
+void SourceReader::clear() {
+  carriers_.clear();
+  types_.clear();
+  is_described_ = false;
+  name_bytes_.clear();
+  full_names_.clear();
+  drop_patches(true);
+}
+
+Fault SourceReader::add(Bytes topology_data, std::uint64_t bit_offset, std::uint64_t total_elements, std::uint64_t stream_bytes,
+                        bool keeps_tensors, const CarriedItem*& tensor) {
+  tensor = nullptr;
+  if (!is_carrier(topology_data)) {
+    if (is_described_ || !TypeRules::is_description(topology_data)) return {};
+    return carrier_fault(take_description(topology_data), bit_offset);
+  }
+  const CarriedItem* item = nullptr;
+  const Fault fault = carriers_.add(topology_data, bit_offset, total_elements, stream_bytes, keeps_tensors, item);
+  if (fault.status != NNR_OK || item == nullptr) return fault;
+  if (item->kind == CarriedKind::kTensor) {
+    tensor = item;
+    return {};
+  }
+  if (item->kind == CarriedKind::kPatch && !keeps_tensors) return {};
+  return carrier_fault(take(*item), item->bit_offset);
+}
+
+CarrierResult SourceReader::take(const CarriedItem& item) {
+  switch (item.kind) {
+    case CarriedKind::kDescription:
+      return is_described_ ? CarrierResult{} : take_description(item.content);
+    case CarriedKind::kNames:
+      return take_names(item.content);
+    case CarriedKind::kPatch:
+      return take_patch(item);
+    default:
+      return {};
+  }
+}
+
+CarrierResult SourceReader::take_description(Bytes text) {
+  is_described_ = true;
+  return types_.read(text) ? CarrierResult{} : CarrierResult{NNR_MALFORMED, "the source description cannot be read"};
+}
+
+CarrierResult SourceReader::take_names(std::span<const std::uint8_t> text) {
+  if (!syntax::is_utf8(text)) return {NNR_MALFORMED, "a carried text is not UTF-8"};
+  const auto n_names = static_cast<std::uint64_t>(std::count(text.begin(), text.end(), 0)) + 1;
+  if (n_names > limits_.max_names) return {NNR_LIMIT, "the list of full names is beyond max_names"};
+  if (!name_bytes_.allocate(allocator_, std::uint64_t{text.size()} + 1) || !full_names_.allocate(allocator_, n_names))
+    return kOutOfMemory;
+  std::copy(text.begin(), text.end(), name_bytes_.begin());
+  name_bytes_[text.size()] = 0;
+  HashIndex index;
+  std::uint8_t* at = name_bytes_.data();
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < full_names_.size(); ++i) {
+    std::uint8_t* const end = std::find(at, name_bytes_.end(), 0);
+    const Bytes name = full_names_[i] = {at, end};
+    longest = std::max(longest, name.size());
+    const std::uint64_t hash = index.hash(name.data(), name.size());
+    const auto same = [&](std::size_t place) { return std::ranges::equal(full_names_[place], name); };
+    if (index.find(hash, same) != HashIndex::kAbsent) return {NNR_MALFORMED, "the list of full names has a name twice"};
+    if (!index.set(allocator_, hash, i, [](std::size_t) { return false; })) return kOutOfMemory;
+    at = end + 1;
+  }
+  return longest > limits_.max_name_bytes ? CarrierResult{NNR_LIMIT, "a full name is beyond max_name_bytes"} : CarrierResult{};
+}
+
+Bytes SourceReader::full_name(Bytes number) const {
+  std::uint64_t index = 0;
+  // Numbers have no leading zeros.
+  if (number.empty() || number.size() > 9 || (number[0] == '0' && number.size() > 1)) return {};
+  for (const std::uint8_t digit : number) {
+    if (digit < '0' || digit > '9') return {};
+    index = 10 * index + (digit - std::uint64_t{'0'});
+  }
+  return index < full_names_.size() ? full_names_[static_cast<std::size_t>(index)] : Bytes{};
+}
+
+CarrierResult SourceReader::take_patch(const CarriedItem& item) {
+  void* const memory = allocator_.allocate(allocator_.opaque, sizeof(PendingPatch));
+  if (memory == nullptr) return kOutOfMemory;
+  auto* const patch = new (memory) PendingPatch;
+  patch->next = patches_;
+  patches_ = patch;
+  patch->bit_offset = item.bit_offset;
+  if (!patch->name.append(allocator_, item.name) || !patch->content.append(allocator_, item.content)) return kOutOfMemory;
+  return {};
+}
+
+PendingPatch* SourceReader::claim_patch(std::span<const char> name) {
+  for (PendingPatch* patch = patches_; patch != nullptr; patch = patch->next) {
+    if (patch->is_claimed || !std::ranges::equal(patch->name, name)) continue;
+    patch->is_claimed = true;
+    return patch;
+  }
+  return nullptr;
+}
+
+void SourceReader::drop_patches(bool all) {
+  for (PendingPatch** link = &patches_; *link != nullptr;) {
+    PendingPatch* const patch = *link;
+    if (!all && !patch->is_claimed) {
+      link = &patch->next;
+      continue;
+    }
+    *link = patch->next;
+    patch->~PendingPatch();
+    allocator_.release(allocator_.opaque, patch);
+  }
+}
+
+}  // namespace nnr
