@@ -2,6 +2,7 @@
 # libnnr, the decoder as a C library, and nnrdec. Included by ../CMakeLists.txt and usable on its own through cmake/libnnr.
 get_filename_component(NNR_ROOT "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
 find_package(ZLIB REQUIRED)
+find_package(Threads REQUIRED)
 
 set(NNR_DECODER_SOURCES
   ${NNR_ROOT}/codec/carrier.cpp
@@ -11,8 +12,10 @@ set(NNR_DECODER_SOURCES
   ${NNR_ROOT}/codec/hash.cpp
   ${NNR_ROOT}/codec/inflate.cpp
   ${NNR_ROOT}/codec/json_reader.cpp
+  ${NNR_ROOT}/codec/model_decoder.cpp
   ${NNR_ROOT}/codec/nnr.cpp
   ${NNR_ROOT}/codec/payload_levels.cpp
+  ${NNR_ROOT}/codec/recompose.cpp
   ${NNR_ROOT}/codec/source_reader.cpp
   ${NNR_ROOT}/codec/source_view.cpp
   ${NNR_ROOT}/codec/stream_decoder.cpp
@@ -38,7 +41,7 @@ add_library(nnr::nnr ALIAS nnr)
 target_compile_features(nnr PUBLIC cxx_std_20)
 target_include_directories(nnr PUBLIC $<BUILD_INTERFACE:${NNR_ROOT}/include> $<INSTALL_INTERFACE:include>
                            PRIVATE ${NNR_ROOT}/syntax ${NNR_ROOT}/codec)
-target_link_libraries(nnr PRIVATE ZLIB::ZLIB)
+target_link_libraries(nnr PRIVATE ZLIB::ZLIB Threads::Threads)
 target_compile_definitions(nnr PRIVATE NNR_BUILD)
 set_target_properties(nnr PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
                       VERSION 0.1.0 SOVERSION 0)

@@ -82,8 +82,8 @@ std::uint64_t little_endian(Bytes octets) {
 
 Fault carrier_fault(CarrierResult result, std::uint64_t bit_offset) {
   if (result.status == NNR_OK) return {};
-  return {result.status, NNR_STAGE_HEADER, bit_offset, syntax::element_name(syntax::ElementId::topology_data), "format 2",
-          result.text};
+  return {result.status, NNR_STAGE_HEADER, bit_offset, syntax::element_name(syntax::ElementId::topology_data),
+          "format 2",    result.text};
 }
 
 bool is_carrier(Bytes topology_data) { return starts_with(topology_data, kMagic); }

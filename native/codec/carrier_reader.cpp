@@ -33,16 +33,17 @@ void CarrierReader::clear() {
 }
 
 Fault CarrierReader::add(syntax::Bytes topology_data, std::uint64_t bit_offset, std::uint64_t total_elements,
-                         std::uint64_t stream_bytes, bool keeps_tensors, const CarriedItem*& item) {
+                         std::uint64_t stream_bytes, Keeps keeps, const CarriedItem*& item) {
   item = nullptr;
   CarrierPiece piece;
   CarrierResult result = read_piece(topology_data, limits_.max_topology_bytes, allocator_, characters_, text_, piece);
   if (result.status == NNR_OK && !is_open_) {
     result = begin(piece, total_elements, stream_bytes);
     if (result.status == NNR_OK) {
-      const bool is_tensor = piece.kind == CarriedKind::kTensor || piece.kind == CarriedKind::kPatch;
-      const bool is_read = piece.kind == CarriedKind::kDescription || piece.kind == CarriedKind::kNames;
-      if (!keep_first(piece, is_read || (is_tensor && keeps_tensors))) return carrier_fault({NNR_MEMORY, "out of memory"}, 0);
+      const bool keeps_content = piece.kind == CarriedKind::kDescription || piece.kind == CarriedKind::kNames ||
+                                 (piece.kind == CarriedKind::kTensor && keeps.tensors) ||
+                                 (piece.kind == CarriedKind::kPatch && keeps.patches);
+      if (!keep_first(piece, keeps_content)) return carrier_fault({NNR_MEMORY, "out of memory"}, 0);
       item_.bit_offset = bit_offset;
     }
   }

@@ -24,6 +24,12 @@ struct CarriedItem {
   std::span<std::uint8_t> content;  // empty where it is not kept
 };
 
+// Contents that are kept, beside those of descriptions and names.
+struct Keeps {
+  bool tensors;
+  bool patches;
+};
+
 class CarrierReader {
  public:
   CarrierReader(const nnr_limits& limits, const nnr_allocator& allocator) : limits_(limits), allocator_(allocator) {}
@@ -33,9 +39,9 @@ class CarrierReader {
   //
   // bit_offset: of the piece's unit in the stream; faults are there.
   // total_elements, stream_bytes: of the stream so far, for the limits.
-  // keeps_tensors: false if the content of tensors and patches is not wanted.
+  // keeps: which contents are wanted.
   [[nodiscard]] Fault add(syntax::Bytes topology_data, std::uint64_t bit_offset, std::uint64_t total_elements,
-                          std::uint64_t stream_bytes, bool keeps_tensors, const CarriedItem*& item);
+                          std::uint64_t stream_bytes, Keeps keeps, const CarriedItem*& item);
   // Checks that no item is incomplete at the end of the stream.
   [[nodiscard]] Fault finish() const;
 

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <new>
 
-#include "hash_index.hpp"
+#include "model_decoder.hpp"
 #include "stream_decoder.hpp"
 
 namespace {
@@ -35,21 +35,6 @@ nnr_status refuse(nnr_status status, const char* text, nnr_error* error) {
   return report(fault, 0, error);
 }
 
-// An object in memory of the allocator that it holds a copy of.
-template <class T>
-T* create(const nnr_options& options) {
-  void* const memory = options.allocator.allocate(options.allocator.opaque, sizeof(T));
-  return memory == nullptr ? nullptr : new (memory) T(options);
-}
-
-template <class T>
-void destroy(T* object) {
-  if (object == nullptr) return;
-  const nnr_allocator allocator = object->options.allocator;
-  object->~T();
-  allocator.release(allocator.opaque, object);
-}
-
 }  // namespace
 
 struct nnr_decoder {
@@ -60,92 +45,6 @@ struct nnr_decoder {
   bool is_open = false;
   bool is_pushed = false;  // more bytes may be pushed
 };
-
-struct nnr_model {
-  explicit nnr_model(const nnr_options& all) : options(all), arena(options.allocator) {}
-  ~nnr_model() {
-    for (const nnr_tensor& tensor : tensors) release_values(tensor);
-  }
-
-  void release_values(const nnr_tensor& tensor) const {
-    options.allocator.release(options.allocator.opaque, const_cast<void*>(tensor.values));
-  }
-
-  // Copies a tensor's description and takes its values.
-  [[nodiscard]] bool add(nnr_tensor tensor, void* values) {
-    auto* const name = arena.make<char>(tensor.name_bytes + 1);
-    auto* const shape = arena.make<std::uint64_t>(tensor.n_dimensions);
-    auto* const codebook = arena.make<std::int32_t>(tensor.codebook_size);
-    const std::size_t type_bytes = std::strlen(tensor.type_name) + 1;
-    auto* const type_name = arena.make<char>(type_bytes);
-    tensor.values = values;
-    if (name == nullptr || shape == nullptr || codebook == nullptr || type_name == nullptr) {
-      release_values(tensor);
-      return false;
-    }
-    std::copy_n(tensor.name, tensor.name_bytes, name);
-    std::copy_n(tensor.shape, tensor.n_dimensions, shape);
-    if (tensor.codebook != nullptr) std::copy_n(tensor.codebook, tensor.codebook_size, codebook);
-    std::copy_n(tensor.type_name, type_bytes, type_name);
-    tensor.name = name;
-    tensor.type_name = type_name;
-    tensor.shape = shape;
-    tensor.codebook = tensor.codebook == nullptr ? nullptr : codebook;
-    const std::size_t place = find(name, tensor.name_bytes);
-    if (place != nnr::HashIndex::kAbsent) {
-      release_values(tensors[place]);
-      tensors[place] = tensor;
-      return true;
-    }
-    if (!tensors.append(options.allocator, tensor)) {
-      release_values(tensor);
-      return false;
-    }
-    const auto equal = [](std::size_t) { return false; };  // the name is new
-    return index.set(options.allocator, index.hash(name, tensor.name_bytes), tensors.size() - 1, equal);
-  }
-
-  [[nodiscard]] std::size_t find(const char* name, std::size_t n_bytes) const {
-    return index.find(index.hash(name, n_bytes), [&](std::size_t place) {
-      return tensors[place].name_bytes == n_bytes && std::memcmp(tensors[place].name, name, n_bytes) == 0;
-    });
-  }
-
-  nnr_options options;
-  nnr::Arena arena;
-  nnr::Buffer<nnr_tensor> tensors;
-  nnr::HashIndex index;
-};
-
-namespace {
-
-// Decodes the current unit into memory that the model takes over.
-nnr_status read_into(nnr_model& model, nnr_decoder& decoder, nnr_error* error) {
-  constexpr std::size_t kMost = 9;
-  void* values[kMost] = {};
-  const nnr_allocator& allocator = model.options.allocator;
-  const std::size_t count = nnr_decoder_size(&decoder);
-  nnr_status status = NNR_OK;
-  for (std::size_t i = 0; i < count && status == NNR_OK; ++i) {
-    const std::uint64_t n_bytes = nnr_decoder_tensor(&decoder, i)->n_bytes;
-    if (n_bytes < SIZE_MAX / 2)
-      values[i] = allocator.allocate(allocator.opaque, n_bytes == 0 ? 1 : static_cast<std::size_t>(n_bytes));
-    if (values[i] == nullptr) status = refuse(NNR_MEMORY, "out of memory", error);
-  }
-  if (status == NNR_OK) status = nnr_decoder_read(&decoder, NNR_VALUES, values, error);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (status == NNR_OK && !model.add(*nnr_decoder_tensor(&decoder, i), values[i])) {
-      values[i] = nullptr;  // released by add
-      status = refuse(NNR_MEMORY, "out of memory", error);
-    } else if (status == NNR_OK) {
-      values[i] = nullptr;
-    }
-    if (values[i] != nullptr) allocator.release(allocator.opaque, values[i]);
-  }
-  return status;
-}
-
-}  // namespace
 
 extern "C" {
 
@@ -188,9 +87,9 @@ nnr_options nnr_default_options(void) {
   return options;
 }
 
-nnr_decoder* nnr_decoder_create(const nnr_options* options) { return create<nnr_decoder>(complete(options)); }
+nnr_decoder* nnr_decoder_create(const nnr_options* options) { return nnr::create<nnr_decoder>(complete(options)); }
 
-void nnr_decoder_free(nnr_decoder* decoder) { destroy(decoder); }
+void nnr_decoder_free(nnr_decoder* decoder) { nnr::destroy(decoder); }
 
 nnr_status nnr_decoder_open(nnr_decoder* decoder, const void* stream, size_t stream_bytes, nnr_error* error) {
   if (decoder == nullptr || (stream == nullptr && stream_bytes > 0))
@@ -247,24 +146,17 @@ nnr_status nnr_decoder_read(nnr_decoder* decoder, nnr_content content, void* con
 uint32_t nnr_decoder_profile(const nnr_decoder* decoder) { return decoder->stream.profile(); }
 
 nnr_status nnr_decode(const void* stream, size_t stream_bytes, const nnr_options* options, nnr_model** model, nnr_error* error) {
-  if (model == nullptr) return refuse(NNR_ARGUMENT, "no place for the model", error);
+  if (model == nullptr || (stream == nullptr && stream_bytes > 0))
+    return refuse(NNR_ARGUMENT, "no place for the model, or no stream", error);
   *model = nullptr;
-  const nnr_options all = complete(options);
-  nnr_decoder* const decoder = create<nnr_decoder>(all);
-  nnr_model* const result = create<nnr_model>(all);
-  nnr_status status = decoder == nullptr || result == nullptr ? refuse(NNR_MEMORY, "out of memory", error)
-                                                              : nnr_decoder_open(decoder, stream, stream_bytes, error);
-  while (status == NNR_OK) {
-    status = nnr_decoder_next(decoder, error);
-    if (status == NNR_OK) status = read_into(*result, *decoder, error);
-  }
-  nnr_decoder_free(decoder);
-  if (status != NNR_END) {
+  nnr_model* const result = nnr::create<nnr_model>(complete(options));
+  if (result == nullptr) return refuse(NNR_MEMORY, "out of memory", error);
+  const nnr::LocatedFault first = nnr::decode_model({static_cast<const std::uint8_t*>(stream), stream_bytes}, *result);
+  if (first.fault.status != NNR_OK)
     nnr_model_free(result);
-    return status;
-  }
-  *model = result;
-  return report({}, 0, error);
+  else
+    *model = result;
+  return report(first.fault, first.unit, error);
 }
 
 size_t nnr_model_size(const nnr_model* model) { return model->tensors.size(); }
@@ -278,6 +170,6 @@ const nnr_tensor* nnr_model_find(const nnr_model* model, const char* name) {
   return place == nnr::HashIndex::kAbsent ? nullptr : &model->tensors[place];
 }
 
-void nnr_model_free(nnr_model* model) { destroy(model); }
+void nnr_model_free(nnr_model* model) { nnr::destroy(model); }
 
 }  // extern "C"

@@ -26,20 +26,20 @@ void SourceReader::clear() {
 }
 
 Fault SourceReader::add(Bytes topology_data, std::uint64_t bit_offset, std::uint64_t total_elements, std::uint64_t stream_bytes,
-                        bool keeps_tensors, const CarriedItem*& tensor) {
+                        Keeps keeps, const CarriedItem*& tensor) {
   tensor = nullptr;
   if (!is_carrier(topology_data)) {
     if (is_described_ || !TypeRules::is_description(topology_data)) return {};
     return carrier_fault(take_description(topology_data), bit_offset);
   }
   const CarriedItem* item = nullptr;
-  const Fault fault = carriers_.add(topology_data, bit_offset, total_elements, stream_bytes, keeps_tensors, item);
+  const Fault fault = carriers_.add(topology_data, bit_offset, total_elements, stream_bytes, keeps, item);
   if (fault.status != NNR_OK || item == nullptr) return fault;
   if (item->kind == CarriedKind::kTensor) {
     tensor = item;
     return {};
   }
-  if (item->kind == CarriedKind::kPatch && !keeps_tensors) return {};
+  if (item->kind == CarriedKind::kPatch && !keeps.patches) return {};
   return carrier_fault(take(*item), item->bit_offset);
 }
 

@@ -33,7 +33,7 @@ class SourceReader {
   // Takes the inflated content of a topology unit of unrecognised format, and sets `tensor` to the carried tensor that it
   // completes, else to null. Parameters are those of CarrierReader::add.
   [[nodiscard]] Fault add(syntax::Bytes topology_data, std::uint64_t bit_offset, std::uint64_t total_elements,
-                          std::uint64_t stream_bytes, bool keeps_tensors, const CarriedItem*& tensor);
+                          std::uint64_t stream_bytes, Keeps keeps, const CarriedItem*& tensor);
   [[nodiscard]] Fault finish() const { return carriers_.finish(); }
 
   // Full names stand behind the numbers that data units have.

@@ -37,7 +37,8 @@ Fault StreamDecoder::take_topology(const Span& span, bool& is_data) {
   // Items span units, so their places are those of the whole stream.
   const std::uint64_t place = in_whole_stream(in_stream({NNR_MORE, NNR_STAGE_HEADER, 8 * span.begin, "", "", ""})).bit_offset;
   const CarriedItem* tensor = nullptr;
-  const Fault fault = source_.add(content, place, state_.total_elements, base_ + stream_.size(), !headers_only_, tensor);
+  const Keeps keeps = {!headers_only_ && !skips_carried_, !headers_only_};
+  const Fault fault = source_.add(content, place, state_.total_elements, base_ + stream_.size(), keeps, tensor);
   if (fault.status != NNR_OK) return placed(fault);
   if (tensor == nullptr) return {};
   is_data = true;
@@ -64,10 +65,11 @@ bool StreamDecoder::describe_carried(const CarriedItem& item) {
   tensor->n_bytes = item.n_bytes;
   tensor->coding = NNR_CODING_CARRIED;
   tensor->step_size = 1.0;
+  tensor->unit = index_;
   tensors_ = {tensor, 1};
   to_native_order(item.content, tensor->type);
   carried_ = &item;
-  can_read_ = !headers_only_;
+  can_read_ = item.content.size() == item.n_bytes;
   return true;
 }
 
@@ -88,6 +90,15 @@ Fault StreamDecoder::use_full_names(const Span& span) {
   return {};
 }
 
+bool StreamDecoder::is_recomposed(const nnr_tensor& tensor) const {
+  if (data_.header->nnr_compressed_data_unit_payload_type == NNR_PT_INT) return false;
+  const auto has = [&](nnr_role role) {
+    return std::ranges::any_of(tensors_, [=](const nnr_tensor& t) { return t.role == role; });
+  };
+  return tensor.role == NNR_ROLE_G || tensor.role == NNR_ROLE_H || tensor.role == NNR_ROLE_LOCAL_SCALING ||
+         (tensor.role == NNR_ROLE_WEIGHT && has(NNR_ROLE_LOCAL_SCALING));
+}
+
 Fault StreamDecoder::use_source_types() {
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     nnr_tensor& tensor = tensors_[i];
@@ -106,6 +117,8 @@ Fault StreamDecoder::use_source_types() {
         tensor.type = format.type;
         n_bits_[i] = format.n_bits;
       }
+      // Weights are made from float32 factors.
+      if (options_.recompose != 0 && is_recomposed(tensor)) tensor.type = NNR_FLOAT32;
       patches_[i] = source_.claim_patch({tensor.name, tensor.name_bytes});
     }
     tensor.type_name = element_type(tensor.type).tag;

@@ -39,6 +39,7 @@ void StreamDecoder::reset() {
   is_complete_ = true;
   headers_only_ = false;
   state_ = {};
+  deadline_.start(options_.max_seconds);
   names_.clear();
   source_.clear();
   carried_ = nullptr;
@@ -197,6 +198,8 @@ Fault StreamDecoder::next_unit() {
     is_joined_ = false;
     Span span;
     if (const Fault fault = take_span(span); fault.status != NNR_OK) return fault;
+    if (deadline_.is_over())
+      return {NNR_LIMIT, NNR_STAGE_FRAMING, 8 * span.begin, "", "", "the stream takes longer than max_seconds"};
     if (parts_open_ || (span.is_part() && span.type < NNR_AGG)) {
       bool is_last = false;
       if (const Fault fault = take_part(span, is_last); fault.status != NNR_OK) return fault;
@@ -384,6 +387,12 @@ bool StreamDecoder::describe_tensors() {
                     : plan.codebook.values.empty() ? NNR_CODING_UNIFORM
                                                    : NNR_CODING_CODEBOOK;
     tensor.step_size = 1.0;
+    tensor.unit = index_;
+    tensor.role = static_cast<nnr_role>(plan.role);
+    if (plan.role == Role::kG || plan.role == Role::kH) {
+      tensor.weight_shape = data_.shape.data();
+      tensor.n_weight_dimensions = data_.shape.size();
+    }
     if (tensor.coding == NNR_CODING_CODEBOOK) {
       tensor.codebook = plan.codebook.values.data();
       tensor.codebook_size = plan.codebook.values.size();

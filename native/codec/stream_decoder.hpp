@@ -7,6 +7,7 @@
 #include <span>
 
 #include "data_unit.hpp"
+#include "deadline.hpp"
 #include "fault.hpp"
 #include "generated/units.hpp"
 #include "memory.hpp"
@@ -41,10 +42,14 @@ class StreamDecoder {
   [[nodiscard]] Fault next() { return in_whole_stream(next_unit()); }
   [[nodiscard]] Fault read(nnr_content content, void* const* buffers) { return in_whole_stream(read_unit(content, buffers)); }
   void read_headers_only() { headers_only_ = true; }
+  // Keeps the content of no carried tensor, of this stream and later ones.
+  void skip_carried() { skips_carried_ = true; }
 
   // Of the current unit, in the order of its names.
   [[nodiscard]] std::span<const nnr_tensor> tensors() const { return tensors_; }
   [[nodiscard]] std::uint32_t profile() const { return state_.general_profile_idc; }
+  // True for one stream of a series of updates; known when the first data unit is.
+  [[nodiscard]] bool is_update() const { return state_.parent_signalling; }
   // Index of the unit at work, where the last fault is.
   [[nodiscard]] std::uint64_t unit_index() const { return index_; }
   [[nodiscard]] bool can_read() const { return can_read_; }
@@ -95,6 +100,8 @@ class StreamDecoder {
   [[nodiscard]] Fault placed(Fault fault);
   // Replaces numbers by the full names that they stand for.
   [[nodiscard]] Fault use_full_names(const Span& span);
+  // True for a tensor that a weight is made from.
+  [[nodiscard]] bool is_recomposed(const nnr_tensor& tensor) const;
   // Sets types and sizes of the current unit's tensors, of the source if the options want them.
   [[nodiscard]] Fault use_source_types();
   [[nodiscard]] bool keep_names(std::span<const syntax::Bytes> names);
@@ -134,6 +141,8 @@ class StreamDecoder {
   std::uint64_t n_units_ = 0;
   std::uint64_t index_ = 0;
   bool headers_only_ = false;
+  bool skips_carried_ = false;
+  Deadline deadline_;
   StreamState state_;
   Buffer<std::uint8_t> name_bytes_;
   Buffer<syntax::Bytes> names_;  // the reference list

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "carrier.hpp"
+
 namespace nnr {
 
 namespace {
@@ -24,8 +26,7 @@ std::uint64_t take_number(std::span<const std::uint8_t>& octets) {
 }
 
 float value_at(std::span<const std::uint8_t> values, std::uint64_t index) {
-  const std::uint8_t* const at = values.data() + 4 * static_cast<std::size_t>(index);
-  const std::uint32_t bits = at[0] | at[1] << 8 | at[2] << 16 | std::uint32_t{at[3]} << 24;
+  const auto bits = static_cast<std::uint32_t>(little_endian(values.subspan(4 * static_cast<std::size_t>(index), 4)));
   float value;
   std::memcpy(&value, &bits, sizeof value);
   return value;

@@ -40,11 +40,11 @@ extern "C" {
 
    Tensors are in C order. The format codes float32 and int32 only; encoders of the nnr family describe the tensors' own types,
    shapes and names in topology units, and carry what the format cannot code. By default tensors come back as they were in their
-   source. Tensors come as the stream carries them: low-rank factors are not multiplied, and local scaling and batch norm are
-   not applied.
+   source. Tensors come as the stream carries them: low-rank factors are not multiplied and local scalings not applied, unless
+   nnr_options.recompose asks nnr_decode() for it; batch norm is never folded.
 
-   Threads: libnnr starts none and has no global state. An object may be used by one thread at a time; different objects
-   may be used at once.
+   Threads: libnnr has no global state and starts none, unless nnr_options.threads lets nnr_decode() do it. An object may be
+   used by one thread at a time; different objects may be used at once.
 
    Errors: a function that can fail returns an nnr_status and fills an nnr_error, whose pointer may be NULL. Streams from
    strangers are expected: every read is bounded, and nnr_limits are checked before memory is allocated.
@@ -149,7 +149,11 @@ typedef struct nnr_options {
   nnr_allocator allocator; /* malloc and free */
   nnr_shape_source shape_source; /* NULL: a unit without dimensions is malformed */
   void* shape_source_opaque;
-  nnr_view view; /* NNR_SOURCE */
+  nnr_view view;      /* NNR_SOURCE */
+  uint32_t threads;   /* 0: threads that nnr_decode() decodes units on; 0 and 1 stand for the calling one alone. The allocator and
+                         the shape source are then called from all of them */
+  int recompose;      /* 0; otherwise nnr_decode() returns the weights of local scalings and low-rank factors in place of these */
+  double max_seconds; /* 0: wall time of a stream, checked before each unit; 0 stands for no bound */
 } nnr_options;
 
 /* Options with every default. */
@@ -185,6 +189,19 @@ typedef enum nnr_coding {
   NNR_CODING_CARRIED = 4   /* stored bytes in topology units; no levels */
 } nnr_coding;
 
+/* What a tensor is in its unit. Blocks have several tensors; other units have a weight or one factor. */
+typedef enum nnr_role {
+  NNR_ROLE_WEIGHT = 0,
+  NNR_ROLE_G = 1, /* low-rank factors: weight = G * H */
+  NNR_ROLE_H = 2,
+  NNR_ROLE_LOCAL_SCALING = 3, /* a factor for each row of the weight */
+  NNR_ROLE_BETA = 4,          /* of batch normalisation */
+  NNR_ROLE_GAMMA = 5,
+  NNR_ROLE_MEAN = 6,
+  NNR_ROLE_VAR = 7,
+  NNR_ROLE_BIAS = 8
+} nnr_role;
+
 /* One tensor. Pointers belong to the object that returned it and live until the next call that changes that object. */
 typedef struct nnr_tensor {
   const char* name; /* UTF-8, ended by a zero byte */
@@ -203,6 +220,10 @@ typedef struct nnr_tensor {
   const void* values;    /* of an nnr_model: n_bytes; NULL in an nnr_decoder */
   uint64_t n_bytes;      /* size of the values */
   const char* type_name; /* in the spelling of safetensors: "BF16", "F4"; ended by a zero byte */
+  uint64_t unit;         /* index of its unit; of a carried tensor that of its last one */
+  nnr_role role;
+  const uint64_t* weight_shape; /* of a low-rank factor: the shape of the weight; else NULL */
+  size_t n_weight_dimensions;
 } nnr_tensor;
 
 /* ---- One call ----------------------------------------------------------------------------------------------------- */
@@ -214,7 +235,9 @@ typedef struct nnr_model nnr_model;
    stream, stream_bytes: the whole stream; not kept.
    options: NULL for the defaults.
    model: receives the model; NULL on failure.
-   Returns NNR_OK or the fault. A name that occurs in several units is that of the last one. */
+   Returns NNR_OK or the first fault of the stream. A name that occurs in several units is that of the last one. The result does
+   not depend on the number of threads. Recomposed weights are float32: products summed in binary64 in the order of the common
+   dimension and rounded once. */
 NNR_API nnr_status nnr_decode(const void* stream, size_t stream_bytes, const nnr_options* options, nnr_model** model,
                               nnr_error* error);
 /* Number of tensors. */

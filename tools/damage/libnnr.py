@@ -61,6 +61,9 @@ class COptions(ctypes.Structure):
         ("shape_source", ctypes.c_void_p),
         ("shape_source_opaque", ctypes.c_void_p),
         ("view", ctypes.c_int),
+        ("threads", ctypes.c_uint32),
+        ("recompose", ctypes.c_int),
+        ("max_seconds", ctypes.c_double),
     ]
 
 
@@ -98,6 +101,10 @@ class CTensor(ctypes.Structure):
         ("values", ctypes.c_void_p),
         ("n_bytes", ctypes.c_uint64),
         ("type_name", ctypes.c_char_p),
+        ("unit", ctypes.c_uint64),
+        ("role", ctypes.c_int),
+        ("weight_shape", ctypes.POINTER(ctypes.c_uint64)),
+        ("n_weight_dimensions", ctypes.c_size_t),
     ]
 
 

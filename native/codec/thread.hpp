@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// A thread of the system. std::thread throws where the system allows no more threads; this one reports it.
+#pragma once
+
+#if defined(_WIN32)
+#include <windows.h>
+#define NNR_THREADS 1
+#elif defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+#define NNR_THREADS 0
+#else
+#include <pthread.h>
+#define NNR_THREADS 1
+#endif
+
+namespace nnr {
+
+class Thread {
+ public:
+  // Runs run(argument), which must live until join(). False where the system has no thread for it.
+  [[nodiscard]] bool start(void (*run)(void*), void* argument) {
+    run_ = run;
+    argument_ = argument;
+#if !NNR_THREADS
+    return false;
+#elif defined(_WIN32)
+    thread_ = CreateThread(nullptr, 0, enter, this, 0, nullptr);
+    return thread_ != nullptr;
+#else
+    return pthread_create(&thread_, nullptr, enter, this) == 0;
+#endif
+  }
+  // Waits for the end of a thread that was started.
+  void join() {
+#if defined(_WIN32)
+    WaitForSingleObject(thread_, INFINITE);
+    CloseHandle(thread_);
+#elif NNR_THREADS
+    pthread_join(thread_, nullptr);
+#endif
+  }
+
+ private:
+#if defined(_WIN32)
+  static DWORD WINAPI enter(void* self) {
+    static_cast<Thread*>(self)->run_(static_cast<Thread*>(self)->argument_);
+    return 0;
+  }
+  HANDLE thread_ = nullptr;
+#elif NNR_THREADS
+  static void* enter(void* self) {
+    static_cast<Thread*>(self)->run_(static_cast<Thread*>(self)->argument_);
+    return nullptr;
+  }
+  pthread_t thread_ = {};
+#endif
+  void (*run_)(void*) = nullptr;
+  void* argument_ = nullptr;
+};
+
+}  // namespace nnr

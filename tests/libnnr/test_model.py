@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nnr_decode: threads, recomposed weights and the limit of time."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from nnr_codec import BitstreamError, decode, encode
+from tools.damage.__main__ import cases_of, vectors
+from tools.damage.cases import damaged
+from tools.damage.libnnr import CError, CTensor, Library
+from tools.damage.native import LIMITS
+
+#: NumPy's types by ``nnr_type``, for the types that it has.
+TYPES = ("f4", "i4", "f8", "f2", "u2", "u1", "u1", "?", "u1", "i1", "u2", "i2", "u4", "u8", "i8")
+
+
+class Model:
+    """A model that `nnr_decode` returned, or its fault.
+
+    Attributes
+    ----------
+    fault : tuple of (str, int, int) or None
+        Class, bit and unit.
+    tensors : dict of str to array
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        stream: bytes,
+        *,
+        threads: int = 0,
+        recompose: bool = False,
+        seconds: float = 0.0,
+    ) -> None:
+        options = library.limited_options() if recompose else library.c.nnr_default_options()
+        options.view = 0
+        options.threads, options.recompose, options.max_seconds = threads, int(recompose), seconds
+        pointer, error = ctypes.c_void_p(), CError()
+        status = library.c.nnr_decode(
+            stream, len(stream), ctypes.byref(options), ctypes.byref(pointer), ctypes.byref(error)
+        )
+        self.fault = None
+        self.tensors: dict[str, np.ndarray] = {}
+        if status != 0:
+            self.fault = library.c.nnr_status_name(status).decode(), int(error.bit_offset), int(error.unit)
+            return
+        library.c.nnr_model_size.argtypes, library.c.nnr_model_size.restype = (
+            [ctypes.c_void_p],
+            ctypes.c_size_t,
+        )
+        library.c.nnr_model_tensor.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+        library.c.nnr_model_tensor.restype = ctypes.POINTER(CTensor)
+        for index in range(library.c.nnr_model_size(pointer)):
+            tensor = library.c.nnr_model_tensor(pointer, index).contents
+            content = ctypes.string_at(tensor.values, tensor.n_bytes)
+            shape = tensor.shape[: tensor.n_dimensions]
+            array = np.frombuffer(content, "u1" if tensor.type >= len(TYPES) else TYPES[tensor.type])
+            self.tensors[tensor.name.decode()] = array.reshape(shape) if tensor.type < len(TYPES) else array
+        library.c.nnr_model_free(pointer)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Model) and self.fault == other.fault and as_bytes(self) == as_bytes(other)
+
+    __hash__ = None  # type: ignore[assignment] - models are compared only
+
+
+def as_bytes(model: Model) -> list[tuple[str, str, tuple[int, ...], bytes]]:
+    """Return names, types, shapes and bytes in order."""
+    return [(name, array.dtype.str, array.shape, array.tobytes()) for name, array in model.tensors.items()]
+
+
+def streams() -> Iterator[tuple[str, bytes]]:
+    """Yield the small vectors of one stream."""
+    for name, (stream, *more) in vectors():
+        if not more:
+            yield name, stream
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_the_result_does_not_depend_on_threads(library: Library, threads: int) -> None:
+    """Tensors in order, and the first fault of the stream, on whole and damaged vectors."""
+    n_cases = 0
+    for position, (name, stream) in enumerate(streams()):
+        for case, what in [
+            ([stream], "whole"),
+            *(damaged([stream], n) for n in cases_of([stream], 997, position)),
+        ]:
+            assert Model(library, case[0], threads=threads) == Model(library, case[0]), f"{name}: {what}"
+            n_cases += 1
+    assert n_cases > 1000
+
+
+def test_many_units_on_threads(library: Library) -> None:
+    """Units of very different sizes, carried tensors and patches between them."""
+    rng = np.random.default_rng(8)
+    tensors = {
+        f"w{i}": rng.normal(size=(1 + 37 * i % 300, 1 + i % 50)).astype(np.float32) for i in range(300)
+    }
+    tensors["w7"][0, 0] = np.nan
+    tensors |= {f"i{i}": np.array([1 << 40, i]) for i in range(5)}
+    stream = bytes(encode(tensors))
+    alone = Model(library, stream)
+    assert len(alone.tensors) == 305
+    for _ in range(5):
+        assert Model(library, stream, threads=4) == alone
+
+
+def test_recomposed_weights_are_pythons(library: Library) -> None:
+    """Low-rank factors and local scalings of the vectors, in Python's order.
+
+    BLAS sums in another order, so that products may differ in the last place of float32.
+    """
+    n_recomposed = n_different = n_tensors = 0
+    for name, stream in streams():
+        try:
+            plain = decode(stream, limits=LIMITS)
+            expected = decode(stream, recompose=True, limits=LIMITS)
+        except BitstreamError:
+            continue
+        actual = Model(library, stream, recompose=True).tensors
+        assert list(actual) == list(expected), name
+        for key, values in expected.items():
+            if str(values.dtype) == str(actual[key].dtype):
+                np.testing.assert_allclose(actual[key], values, rtol=2**-23, err_msg=f"{name} {key}")
+                n_different += int(actual[key].tobytes() != values.tobytes())
+                n_tensors += 1
+        n_recomposed += list(plain) != list(expected)
+    assert n_recomposed > 30
+    assert n_different <= n_tensors // 100
+
+
+def test_a_stream_that_takes_long_exceeds_a_limit(library: Library) -> None:
+    """Checked before each unit."""
+    stream = bytes(encode({f"w{i}": np.ones((64, 64), np.float32) for i in range(50)}))
+    fault = Model(library, stream, seconds=1e-9).fault
+    assert fault is not None
+    assert fault[0] == "limit"
+    assert Model(library, stream, seconds=1e9).fault is None
