@@ -115,14 +115,14 @@ def native_sources(*folders: str) -> list[Path]:
 
 
 def tidy() -> None:
-    """Run clang-tidy over the core, the syntax, the bindings and the tests, one process per processor."""
-    folders = ("src", "syntax", "bindings", "tests")
+    """Run clang-tidy over the core, libnnr, the bindings and the tests, one process per processor."""
+    folders = ("src", "syntax", "codec", "programs", "bindings", "tests")
     # The names of libnnr's C interface are those of C.
     sources = [
         path for path in native_sources(*folders) if path.suffix == ".cpp" and path.parent.name != "libnnr"
     ]
     command = [str(BIN / "clang-tidy"), "--quiet"]
-    flags = ["--", "-std=c++20", "-Inative/include", "-Inative/syntax", *python_includes()]
+    flags = ["--", "-std=c++20", "-Inative/include", "-Inative/syntax", "-Inative/codec", *python_includes()]
     print("$", shlex.join([*command, *(f"native/{folder}/*.cpp" for folder in folders)]), flush=True)
 
     def check_one(source: Path) -> subprocess.CompletedProcess[str]:

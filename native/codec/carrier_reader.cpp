@@ -83,7 +83,7 @@ CarrierResult CarrierReader::begin(const CarrierPiece& piece, std::uint64_t tota
   return {};
 }
 
-CarrierResult CarrierReader::check_shape(const CarrierPiece& piece) {
+CarrierResult CarrierReader::check_shape(const CarrierPiece& piece) const {
   if (piece.shape.size() / 8 > limits_.max_dimensions) return beyond("a carried tensor has more than max_dimensions dimensions");
   const nnr_type type = type_of_tag({reinterpret_cast<const char*>(piece.tag.data()), piece.tag.size()});
   if (type == NNR_OPAQUE) return {};

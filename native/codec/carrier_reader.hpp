@@ -52,7 +52,7 @@ class CarrierReader {
     std::size_t size;
   };
   [[nodiscard]] CarrierResult begin(const CarrierPiece& piece, std::uint64_t total_elements, std::uint64_t stream_bytes);
-  [[nodiscard]] CarrierResult check_shape(const CarrierPiece& piece);
+  [[nodiscard]] CarrierResult check_shape(const CarrierPiece& piece) const;
   [[nodiscard]] CarrierResult check_limits(const CarrierPiece& piece, std::uint64_t total_elements,
                                            std::uint64_t stream_bytes) const;
   [[nodiscard]] CarrierResult check_follows(const CarrierPiece& piece) const;

@@ -75,7 +75,7 @@ bool to_integer(double value, nnr_type type, unsigned n_bits, std::uint64_t& bit
   if (n_bits == 0) n_bits = 8U * element_type(type).n_bytes;
   const double end = std::ldexp(1.0, static_cast<int>(n_bits) - (is_signed ? 1 : 0));
   value = std::rint(value);
-  if (!(value >= (is_signed ? -end : 0.0) && value < end)) return false;
+  if (std::isnan(value) || value < (is_signed ? -end : 0.0) || value >= end) return false;
   bits = is_signed ? static_cast<std::uint64_t>(static_cast<std::int64_t>(value)) : static_cast<std::uint64_t>(value);
   return true;
 }
@@ -112,7 +112,7 @@ bool convert_elements(const void* values, bool are_integers, std::uint64_t n_ele
     float single;
     std::memcpy(&integer, from + 4 * at, 4);
     std::memcpy(&single, from + 4 * at, 4);
-    const double value = are_integers ? double{static_cast<double>(integer)} : double{single};
+    const double value = are_integers ? static_cast<double>(integer) : double{single};
     if (are_integers) single = static_cast<float>(integer);
     std::uint64_t bits = 0;
     if (is_integer(type)) {

@@ -87,7 +87,7 @@ bool JsonReader::hexadecimal(std::uint32_t& code) {
 }
 
 bool JsonReader::escape(const nnr_allocator& allocator, Buffer<char>& text) {
-  static const char kNames[] = "\"\\/bfnrt", kCharacters[] = "\"\\/\b\f\n\r\t";
+  static constexpr char kNames[] = "\"\\/bfnrt", kCharacters[] = "\"\\/\b\f\n\r\t";
   if (at_ == end_) return fail();
   const auto name = static_cast<char>(*at_++);
   if (name == 'u') {
@@ -138,13 +138,17 @@ bool JsonReader::skip_number() {
   return true;
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): kMaxDepth bounds it.
 bool JsonReader::skip_value(int depth) {
   skip_space();
   if (at_ == end_ || depth > kMaxDepth) return fail();
   const auto skip_text = [this] {
-    for (++at_; at_ < end_ && *at_ != '"'; ++at_)
-      if (*at_ == '\\' && ++at_ == end_) return fail();
-    return at_ < end_ ? (++at_, true) : fail();
+    for (++at_; at_ < end_ && *at_ != '"'; ++at_) {
+      if (*at_ != '\\') continue;
+      ++at_;
+      if (at_ == end_) return fail();
+    }
+    return take('"');
   };
   if (*at_ == '"') return skip_text();
   if (*at_ == '{' || *at_ == '[') {

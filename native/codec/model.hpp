@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "hash_index.hpp"
 #include "memory.hpp"

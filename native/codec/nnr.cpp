@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "model_decoder.hpp"
 #include "stream_decoder.hpp"
@@ -51,13 +50,13 @@ extern "C" {
 uint32_t nnr_version(void) { return NNR_VERSION_NUMBER; }
 
 const char* nnr_status_name(nnr_status status) {
-  static const char* const kNames[] = {"ok",    "end",    "truncated", "malformed", "unsupported",
-                                       "limit", "memory", "argument",  "more"};
+  static constexpr const char* kNames[] = {"ok",    "end",    "truncated", "malformed", "unsupported",
+                                           "limit", "memory", "argument",  "more"};
   return status >= NNR_OK && status <= NNR_MORE ? kNames[status] : "unknown";
 }
 
 const char* nnr_stage_name(nnr_stage stage) {
-  static const char* const kNames[] = {"none", "framing", "header", "payload", "reconstruction", "sequence"};
+  static constexpr const char* kNames[] = {"none", "framing", "header", "payload", "reconstruction", "sequence"};
   return stage >= NNR_STAGE_NONE && stage <= NNR_STAGE_SEQUENCE ? kNames[stage] : "unknown";
 }
 

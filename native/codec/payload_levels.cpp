@@ -46,8 +46,7 @@ struct LeanSideData {
   struct Flags {
     std::uint8_t* data = nullptr;
     void resize(std::uint64_t) {}
-    [[nodiscard]] std::uint8_t& operator[](std::uint64_t i) { return data[i]; }
-    [[nodiscard]] std::uint8_t operator[](std::uint64_t i) const { return data[i]; }
+    [[nodiscard]] std::uint8_t& operator[](std::uint64_t i) const { return data[i]; }
   };
   std::int32_t qp_value = 0;
   bool history_enabled = false;

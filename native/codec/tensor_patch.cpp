@@ -57,7 +57,9 @@ bool apply_patch(std::span<const std::uint8_t> patch, std::uint64_t n_elements, 
   if (!is_bitmap) {
     for (std::uint64_t position = 0; n_done < count; ++position, ++n_done) {
       const std::uint64_t gap = take_number(positions);
-      if (gap >= n_elements || (position += gap) >= n_elements) return false;
+      if (gap >= n_elements) return false;
+      position += gap;
+      if (position >= n_elements) return false;
       values[position] = value_at(patch, are_equal ? 0 : n_done);
     }
     return true;

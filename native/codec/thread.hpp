@@ -30,7 +30,7 @@ class Thread {
 #endif
   }
   // Waits for the end of a thread that was started.
-  void join() {
+  void join() const {
 #if defined(_WIN32)
     WaitForSingleObject(thread_, INFINITE);
     CloseHandle(thread_);

@@ -54,7 +54,7 @@ UpdateTree::~UpdateTree() {
   for (const Payload& payload : payloads_) release(payload.record);
 }
 
-void UpdateTree::free_record(Record* record) {
+void UpdateTree::free_record(Record* record) const {
   for (const RememberedTensor& tensor : record->tensors) {
     if (tensor.levels != nullptr) allocator_.release(allocator_.opaque, tensor.levels);
     if (tensor.history != nullptr) allocator_.release(allocator_.opaque, tensor.history);

@@ -73,7 +73,7 @@ class UpdateTree {
                                     std::span<const RememberedTensor> previous);
   [[nodiscard]] bool remember_node(const DataUnit& unit, Record* record);
   [[nodiscard]] bool remember_payload(const DataUnit& unit, std::span<const std::uint8_t> payload, Record* record);
-  void free_record(Record* record);
+  void free_record(Record* record) const;
   void release(Record* record);
 
   const nnr_allocator& allocator_;

@@ -8,7 +8,6 @@
 // line on stderr is `nnr-error: CLASS bit=N stage=STAGE stream=K TEXT`.
 #include <nnr.h>
 
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -125,7 +124,7 @@ int decode(char** inputs, char** outputs, int count, bool with_levels) {
 }
 
 int show_info(char** inputs, int count) {
-  static const char* const kCodings[] = {"raw", "integer", "uniform", "codebook", "carried"};
+  static constexpr const char* kCodings[] = {"raw", "integer", "uniform", "codebook", "carried"};
   for (int i = 0; i < count; ++i) {
     std::size_t size = 0;
     unsigned char* const stream = read_file(inputs[i], size);

@@ -24,7 +24,7 @@ constexpr FileType kTypes[] = {{4, "f4"}, {4, "i4"}, {8, "f8"}, {2, "f2"}, {2, "
 
 // Opaque types that safetensors has names for.
 bool is_safetensors_type(const char* name) {
-  static const char* const kNames[] = {"F4", "F6_E2M3", "F6_E3M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64"};
+  static constexpr const char* kNames[] = {"F4", "F6_E2M3", "F6_E3M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64"};
   for (const char* const known : kNames)
     if (std::strcmp(name, known) == 0) return true;
   return false;
@@ -41,6 +41,12 @@ bool write_elements(std::FILE* file, const unsigned char* content, std::size_t n
 
 void put_little_endian(unsigned char* to, unsigned long long value, int n_bytes) {
   for (int i = 0; i < n_bytes; ++i) to[i] = static_cast<unsigned char>(value >> (8 * i));
+}
+
+// The first four bytes of a record of a ZIP file.
+void put_signature(unsigned char* to, unsigned char first, unsigned char second) {
+  const unsigned char signature[4] = {'P', 'K', first, second};
+  std::memcpy(to, signature, sizeof signature);
 }
 
 // Elements count as little-endian ones.
@@ -178,7 +184,8 @@ bool TensorFile::begin_npy(const Entry& entry, char* header, std::size_t& n_byte
   n_bytes = (10 + static_cast<std::size_t>(at) + 1 + 63) / 64 * 64;
   std::memset(header + 10 + at, ' ', n_bytes - 11 - static_cast<std::size_t>(at));
   header[n_bytes - 1] = '\n';
-  std::memcpy(header, "\x93NUMPY\x01\x00", 8);
+  constexpr char kMagic[8] = {'\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0};
+  std::memcpy(header, kMagic, sizeof kMagic);
   put_little_endian(reinterpret_cast<unsigned char*>(header) + 8, n_bytes - 10, 2);
   return true;
 }
@@ -200,7 +207,7 @@ bool TensorFile::write_npz(std::FILE* file) const {
     crc = ~crc32_of(crc, entry.content, entry.n_bytes, entry.element_bytes);
     const std::size_t name_bytes = entry.key_bytes + 4;
     unsigned char local[30 + 20] = {};
-    std::memcpy(local, "PK\x03\x04", 4);
+    put_signature(local, 3, 4);
     put_little_endian(local + 4, 45, 2);
     put_little_endian(local + 6, 0x800, 2);  // names in UTF-8
     put_little_endian(local + 12, 0x21, 2);  // 1 January 1980
@@ -214,7 +221,7 @@ bool TensorFile::write_npz(std::FILE* file) const {
     put_little_endian(local + 34, size, 8);
     put_little_endian(local + 42, size, 8);
     unsigned char central[46 + 28] = {};
-    std::memcpy(central, "PK\x01\x02", 4);
+    put_signature(central, 1, 2);
     put_little_endian(central + 4, 45, 2);
     std::memcpy(central + 6, local + 4, 22);
     put_little_endian(central + 28, name_bytes, 2);
@@ -236,15 +243,15 @@ bool TensorFile::write_npz(std::FILE* file) const {
     offset += 50 + name_bytes + size;
     directory_bytes += 74 + name_bytes;
   }
-  std::rewind(directory);
+  done = done && std::fseek(directory, 0, SEEK_SET) == 0;
   for (int octet; done && (octet = std::fgetc(directory)) != EOF;) done = std::fputc(octet, file) != EOF;
   std::fclose(directory);
   if (count_ == 0) {
-    static const unsigned char kEmpty[22] = {'P', 'K', 5, 6};
+    static constexpr unsigned char kEmpty[22] = {'P', 'K', 5, 6};
     return done && std::fwrite(kEmpty, 1, sizeof kEmpty, file) == sizeof kEmpty;
   }
   unsigned char end[56 + 20 + 22] = {};
-  std::memcpy(end, "PK\x06\x06", 4);
+  put_signature(end, 6, 6);
   put_little_endian(end + 4, 44, 8);
   put_little_endian(end + 12, 45, 2);
   put_little_endian(end + 14, 45, 2);
@@ -252,10 +259,10 @@ bool TensorFile::write_npz(std::FILE* file) const {
   put_little_endian(end + 32, count_, 8);
   put_little_endian(end + 40, directory_bytes, 8);
   put_little_endian(end + 48, offset, 8);
-  std::memcpy(end + 56, "PK\x06\x07", 4);
+  put_signature(end + 56, 6, 7);
   put_little_endian(end + 64, offset + directory_bytes, 8);
   put_little_endian(end + 72, 1, 4);
-  std::memcpy(end + 76, "PK\x05\x06", 4);
+  put_signature(end + 76, 5, 6);
   put_little_endian(end + 84, 0xFFFF, 2);
   put_little_endian(end + 86, 0xFFFF, 2);
   put_little_endian(end + 88, kMost, 4);

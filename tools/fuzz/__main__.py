@@ -7,7 +7,7 @@
     python -m tools.fuzz --table                          # print the table of the log
 
 Targets: native-decode, native-encode, native-estimate, native-quantize (libFuzzer, under the address and undefined-behaviour
-sanitizers; ``--binaries`` names their folder), and in Python decoder (bits of streams), structure (syntax elements,
+sanitizers; ``--binaries`` names their folder), libnnr-decode, libnnr-headers and libnnr-push (the same, of nnr.h), and in Python decoder (bits of streams), structure (syntax elements,
 through build), encoder (models and options) and model-files (readers of model files). Corpora, crashes and the log are in
 ``--folder``. The exit code is 1 on a finding.
 """
@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools.fuzz import model_files, native, python
+from tools.fuzz import libnnr, model_files, native, python
 from tools.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,10 +60,13 @@ def main() -> int:
         return 0
     available = [
         *(native.NAMES if (options.binaries / "fuzz_decode").exists() else ()),
+        *(libnnr.NAMES if libnnr.can_run() else ()),
         *TARGETS,
         model_files.TOGETHER,
     ]
-    unknown = set(options.targets) - set(native.NAMES) - set(TARGETS) - set(model_files.NAMES)
+    unknown = (
+        set(options.targets) - set(native.NAMES) - set(libnnr.NAMES) - set(TARGETS) - set(model_files.NAMES)
+    )
     if unknown:
         parser.error(f"unknown target {', '.join(sorted(unknown))}")
     if options.seconds == 1e12 and options.runs == 1 << 62:
@@ -73,6 +76,9 @@ def main() -> int:
         if name in native.NAMES:
             entry = native.fuzz(name, binaries=options.binaries, folder=options.folder, seconds=options.seconds,
                                 runs=options.runs, seed=options.seed & 0x7FFFFFFF)  # fmt: skip
+        elif name in libnnr.NAMES:
+            entry = libnnr.fuzz(name, folder=options.folder, seconds=options.seconds, runs=options.runs,
+                                seed=options.seed & 0x7FFFFFFF)  # fmt: skip
         elif name in model_files.NAMES:
             entry = model_files.fuzz(name, seconds=options.seconds, runs=options.runs, seed=options.seed,
                                      crashes=options.folder / "crashes")  # fmt: skip
