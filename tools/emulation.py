@@ -4,6 +4,8 @@
     python -m tools.emulation                      # every machine, suites core and extended
     python -m tools.emulation s390x --suite core
 
+Then a model of many data types is decoded there and here, and the files are compared.
+
 Each vector is compared bit for bit: levels, values, and the class, stage and bit of a rejection. The programs are linked
 statically with musl, so that QEMU needs no system of the other machine. The compiler is the PyPI package ``ziglang``; zlib's
 inflate is compiled from the sources in the source distribution of ``pyminizip``. Both are unpacked into ``--cache`` and not
@@ -19,7 +21,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from nnr_codec import encode
+from tools import libnnr
 from tools.codegen.amalgamation import write
 from tools.packages import unpacked, unpacked_source
 
@@ -129,6 +136,36 @@ def conforms(machine: str, program: Path, suites: tuple[str, ...], jobs: int) ->
     return result.returncode == 0
 
 
+def restores_types(machine: str, program: Path, native: Path) -> bool:
+    """Decode a model of many types with an emulated program and with a native one; True if the files are the same."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(0, 30, (40, 30)).astype(np.float32)
+    tensors: dict[str, Any] = {
+        name: np.abs(values).astype(name)
+        for name in ("f2", "f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "?")
+    }
+    tensors |= {
+        "brain": values,
+        "tiny": values,
+        "tinier": values,
+        "nan": np.where(values > 60, np.nan, values),
+    }
+    tensors |= {
+        "scalar": np.array(7, np.int64),
+        "exact": np.array([1e300]),
+        "empty": np.zeros((0, 3), np.float16),
+    }
+    stream, outputs = (
+        program.with_suffix(".nnc"),
+        [program.with_suffix(".there"), program.with_suffix(".here")],
+    )
+    types = {"brain": "BF16", "tiny": "F8_E4M3", "tinier": "F8_E5M2"}
+    stream.write_bytes(bytes(encode(tensors, dtypes=types, raw_when_smaller=True)))
+    for command, output in zip(([MACHINES[machine][1], program], [native]), outputs, strict=True):
+        subprocess.run([*command, stream, "--to", output], check=True)
+    return outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
 def main() -> int:
     """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(
@@ -150,7 +187,11 @@ def main() -> int:
     failed = []
     for machine in machines:
         program = cross_compile(machine, options.folder, options.cache)
-        if not conforms(machine, program, tuple(options.suite or SUITES), options.jobs):
+        native = libnnr.build(quiet=True) / "nnrdec"
+        if not restores_types(machine, program, native):
+            print(f"{machine}: the types of a model come back otherwise than here")
+            failed.append(machine)
+        elif not conforms(machine, program, tuple(options.suite or SUITES), options.jobs):
             failed.append(machine)
     print(f"conforming: {', '.join(name for name in machines if name not in failed) or 'none'}")
     return 1 if failed else 0

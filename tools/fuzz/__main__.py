@@ -7,7 +7,8 @@
     python -m tools.fuzz --table                          # print the table of the log
 
 Targets: native-decode, native-encode, native-estimate, native-quantize (libFuzzer, under the address and undefined-behaviour
-sanitizers; ``--binaries`` names their folder), libnnr-decode, libnnr-headers and libnnr-push (the same, of nnr.h), and in Python decoder (bits of streams), structure (syntax elements,
+sanitizers; ``--binaries`` names their folder), libnnr-decode, libnnr-headers and libnnr-push (the same, of nnr.h), and in
+Python decoder (bits of streams), structure (syntax elements,
 through build), encoder (models and options) and model-files (readers of model files). Corpora, crashes and the log are in
 ``--folder``. The exit code is 1 on a finding.
 """

@@ -56,9 +56,8 @@ def _write_corpus(corpus: Path, *, are_sequences: bool) -> None:
     sequences = [streams for _, streams in vectors()]
     tensors = {"w": np.array([[1, np.nan], [2, 3]], np.float32), "x.norm.h": np.ones((2, 3), np.float16)}
     exact = {"i": np.array([1 << 40]), "none": np.zeros((0, 2), np.uint8), "s": np.array(3, np.int64)}
-    for model in (tensors, exact):
-        for options in ({}, {"short_names": True}, {"peer_compatible": True}):
-            sequences.append([bytes(encode(model, **options))])
+    choices: list[dict[str, Any]] = [{}, {"short_names": True}, {"peer_compatible": True}]
+    sequences += [[bytes(encode(model, **options))] for model in (tensors, exact) for options in choices]
     number = 0
     for streams in sequences:
         # The first byte of a sequence is the size of its pieces; see native/fuzz/libnnr/push.cpp.
