@@ -68,8 +68,9 @@ def cross_compile(machine: str, folder: Path, cache: Path) -> Path:
     subprocess.CalledProcessError
         A download or a compiler fails.
     """
-    zig = unpacked(_ZIG, cache) / "ziglang/zig"
-    zig.chmod(0o755)
+    compiler = unpacked(_ZIG, cache) / "ziglang/zig"
+    compiler.chmod(0o755)
+    zig = str(compiler)
     (zlib,) = unpacked_source(_ZLIB, cache).glob("zlib-*")
     write(folder)
     target, _ = MACHINES[machine]
@@ -86,7 +87,7 @@ def cross_compile(machine: str, folder: Path, cache: Path) -> Path:
             "-w",
             "-O2",
             "-c",
-            zlib / f"{name}.c",
+            str(zlib / f"{name}.c"),
             "-o",
             objects[-1],
         ]
@@ -100,11 +101,11 @@ def cross_compile(machine: str, folder: Path, cache: Path) -> Path:
         *_CXX,
         f"-I{folder}",
         f"-I{zlib}",
-        *sources,
+        *map(str, sources),
         *objects,
         "-static",
     ]
-    subprocess.run([*command, "-o", program], check=True)
+    subprocess.run([*command, "-o", str(program)], check=True)
     return program
 
 
@@ -161,8 +162,9 @@ def restores_types(machine: str, program: Path, native: Path) -> bool:
     )
     types = {"brain": "BF16", "tiny": "F8_E4M3", "tinier": "F8_E5M2"}
     stream.write_bytes(bytes(encode(tensors, dtypes=types, raw_when_smaller=True)))
-    for command, output in zip(([MACHINES[machine][1], program], [native]), outputs, strict=True):
-        subprocess.run([*command, stream, "--to", output], check=True)
+    commands = [MACHINES[machine][1], str(program)], [str(native)]
+    for command, output in zip(commands, outputs, strict=True):
+        subprocess.run([*command, str(stream), "--to", str(output)], check=True)
     return outputs[0].read_bytes() == outputs[1].read_bytes()
 
 

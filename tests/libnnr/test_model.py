@@ -64,10 +64,9 @@ class Model:
             self.tensors[tensor.name.decode()] = array.reshape(shape) if tensor.type < len(TYPES) else array
         library.c.nnr_model_free(pointer)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Model) and self.fault == other.fault and as_bytes(self) == as_bytes(other)
-
-    __hash__ = None  # type: ignore[assignment] - models are compared only
+    def is_as(self, other: Model) -> bool:
+        """True if fault, names, types, shapes and bytes are the same."""
+        return self.fault == other.fault and as_bytes(self) == as_bytes(other)
 
 
 def as_bytes(model: Model) -> list[tuple[str, str, tuple[int, ...], bytes]]:
@@ -91,7 +90,7 @@ def test_the_result_does_not_depend_on_threads(library: Library, threads: int) -
             ([stream], "whole"),
             *(damaged([stream], n) for n in cases_of([stream], 997, position)),
         ]:
-            assert Model(library, case[0], threads=threads) == Model(library, case[0]), f"{name}: {what}"
+            assert Model(library, case[0], threads=threads).is_as(Model(library, case[0])), f"{name}: {what}"
             n_cases += 1
     assert n_cases > 1000
 
@@ -108,7 +107,7 @@ def test_many_units_on_threads(library: Library) -> None:
     alone = Model(library, stream)
     assert len(alone.tensors) == 305
     for _ in range(5):
-        assert Model(library, stream, threads=4) == alone
+        assert Model(library, stream, threads=4).is_as(alone)
 
 
 def test_recomposed_weights_are_pythons(library: Library) -> None:

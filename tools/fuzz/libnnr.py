@@ -54,8 +54,15 @@ def _write_corpus(corpus: Path, *, are_sequences: bool) -> None:
     """Seed a corpus with the small vectors, and with streams that describe their source."""
     corpus.mkdir(parents=True)
     sequences = [streams for _, streams in vectors()]
-    tensors = {"w": np.array([[1, np.nan], [2, 3]], np.float32), "x.norm.h": np.ones((2, 3), np.float16)}
-    exact = {"i": np.array([1 << 40]), "none": np.zeros((0, 2), np.uint8), "s": np.array(3, np.int64)}
+    tensors: dict[str, Any] = {
+        "w": np.array([[1, np.nan], [2, 3]], np.float32),
+        "x.norm.h": np.ones((2, 3), np.float16),
+    }
+    exact: dict[str, Any] = {
+        "i": np.array([1 << 40]),
+        "none": np.zeros((0, 2), np.uint8),
+        "s": np.array(3, np.int64),
+    }
     choices: list[dict[str, Any]] = [{}, {"short_names": True}, {"peer_compatible": True}]
     sequences += [[bytes(encode(model, **options))] for model in (tensors, exact) for options in choices]
     number = 0
