@@ -11,9 +11,10 @@ from conformance.generators.case import Collection
 from conformance.generators.damage import Damager
 from conformance.generators.plain import SHAPE, ramp
 from conformance.generators.resource_cases import topology_stream
+from nnr_codec.syntax.grammar import Tree
 
 
-def _map(prefix: str) -> d.Tree:
+def _map(prefix: str) -> Tree:
     entry = {"pruning_ratio": 0.5, "ppm_nn_accuracy": 0.75, "ppm_count_classes": 1, "ppm_class_bitmask": 1,
              "ppm_nn_class_accuracy": [0.25]}  # fmt: skip
     return {

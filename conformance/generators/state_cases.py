@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 from conformance.generators import draft as d
 from conformance.generators.case import Collection, rng_of
@@ -13,6 +14,7 @@ from conformance.generators.plain import SHAPE, ramp
 from conformance.generators.script import TensorScript, drawn_initialisations, drawn_values
 from nnr_codec.model import DataUnit
 from nnr_codec.syntax import iter_units
+from nnr_codec.syntax.grammar import Tree
 
 _UPDATE = "incremental parent-node temporal-context"
 _MATRIX = (6, 5)
@@ -29,15 +31,13 @@ class Series:
         """Append a stream of a start unit and ``units``."""
         self.streams.append(d.write_stream([d.start(profile), *units], self.streams))
 
-    def update(
-        self, node: tuple[int, int, int] | None, parent: d.Tree | None = None, **choices: object
-    ) -> None:
+    def update(self, node: tuple[int, int, int] | None, parent: Tree | None = None, **choices: Any) -> None:
         """Append a stream with one update that signals parents."""
         self.add(d.mps(parents=1), self.unit(node, parent, **choices))
 
     def unit(
-        self, node: tuple[int, int, int] | None, parent: d.Tree | None = None, *, name: str = "w",
-        shape: tuple[int, ...] = _MATRIX, script: TensorScript | bytes | None = None, history: bool = False, **choices: object,
+        self, node: tuple[int, int, int] | None, parent: Tree | None = None, *, name: str = "w",
+        shape: tuple[int, ...] = _MATRIX, script: TensorScript | bytes | None = None, history: bool = False, **choices: Any,
     ) -> d.UnitDraft:  # fmt: skip
         """Draft a data unit with drawn levels."""
         drawn = TensorScript(
@@ -45,7 +45,7 @@ class Series:
             history=history,
             initialisations=drawn_initialisations(self.rng, 0.3),
         )
-        return d.data_unit(name, shape, script or drawn, node=node, parents=1, parent=parent, **choices)  # type: ignore[arg-type]
+        return d.data_unit(name, shape, script or drawn, node=node, parents=1, parent=parent, **choices)
 
     def payload(self, stream: int) -> bytes:
         """Payload of the last data unit of a stream."""
