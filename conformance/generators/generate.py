@@ -80,7 +80,10 @@ def write_suites(target: Path, *, quiet: bool = False) -> int:
         vectors.sort(key=lambda vector: vector.id)
         named = {"manifest.json"}
         for vector in vectors:
-            named |= {file.file for file in (*vector.streams, *(vector.expect.traces or ()))}
+            named |= {
+                file.file
+                for file in (*vector.streams, *(vector.expect.traces or ()), *(vector.expect.bins or ()))
+            }
             named |= {vector.expect.arrays.file} if vector.expect.arrays else set()
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.relative_to(folder).as_posix() not in named:

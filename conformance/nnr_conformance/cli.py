@@ -171,6 +171,9 @@ def _run(options: argparse.Namespace) -> int:
         save_json(baseline_of(logs[0].run.claims.name, logs[0].results, previous), options.write_baseline)
     if options.log:
         reports.append(("log", options.log))
+    if not any(path is None for _, path in reports):
+        # Reports in files leave the summary on the terminal.
+        reports.append(("terminal", None))
     for kind, path in reports:
         _write(REPORTS[kind](logs), path)
     return max(log.end.exit_code for log in logs if log.end is not None)

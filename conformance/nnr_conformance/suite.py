@@ -74,6 +74,7 @@ def files_of(vector: Vector) -> Iterator[SuiteFile]:
     """Yield every file that a vector names."""
     yield from vector.streams
     yield from vector.expect.traces or ()
+    yield from vector.expect.bins or ()
     if vector.expect.arrays is not None:
         yield vector.expect.arrays
 
