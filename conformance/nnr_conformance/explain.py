@@ -109,8 +109,11 @@ def explain(
 
 
 def _memory(seen: Observation) -> str:
-    # A run of less than a millisecond may end before its memory is read.
-    return f"{seen.peak_memory_bytes >> 20} MiB" if seen.peak_memory_bytes else "memory not measured"
+    # Memory is sampled: a run of less than a millisecond may end before that.
+    if not seen.peak_memory_bytes:
+        return "memory not measured"
+    kibibytes = seen.peak_memory_bytes >> 10
+    return f"{kibibytes} KiB" if kibibytes < 1 << 12 else f"{kibibytes >> 10} MiB"
 
 
 def _rejection(rejection: Rejection) -> str:
