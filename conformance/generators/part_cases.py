@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from conformance.generators import draft as d
 from conformance.generators.case import Collection
-from conformance.generators.damage import Damager
+from conformance.generators.damage import PLAIN0, Damager, with_unit
 from conformance.generators.plain import SHAPE, ramp
 from conformance.generators.resource_cases import topology_stream
+from nnr_codec.syntax import iter_unit_spans
 from nnr_codec.syntax.grammar import Tree
 
 
@@ -121,6 +122,7 @@ def add_part_faults(m: Damager) -> None:
         m.add(f"parts/reserved-bit-{name}-in-a-later-part", "A decoder that counts bits of a joined payload from its first part.",
               "partial-units model-parameter-set reserved-bits", bytes(octets), "malformed", "header",
               parent="core/parts/model-parameter-set-many", mutation=f"reserved bits {reserved:#x}", element="nnr_reserved_zero_7bits")  # fmt: skip
+    _between_parts(m)
     for name in ("layer-parameter-set", "quantization-text", "reference-list"):
         parent = f"core/parts/{name}-one"
         unit = replace(_UNITS[name][1], part_bytes=1)
@@ -133,9 +135,29 @@ def add_part_faults(m: Damager) -> None:
               element="nnr_unit_size")  # fmt: skip
 
 
-def _shorter(stream: bytes) -> bytes:
-    from nnr_codec.syntax import iter_unit_spans
+def _between_parts(m: Damager) -> None:
+    parent = "core/framing/parts-many"
+    stream = m.of(parent)
+    last = len(list(iter_unit_spans(stream))) - 1
+    units = {"a-start-unit": bytes([0, 4, 2, 0]), "an-aggregate-unit": bytes([0, 5, 6 << 2, 1, 2]),
+             "a-part-of-a-start-unit": bytes([0, 5, 3, 0, 0]), "a-part-of-an-aggregate-unit": bytes([0, 5, 6 << 2 | 1, 0, 1]),
+             "a-part-of-another-type": bytes([0, 6, 3 << 2 | 1, 0, 0, 0]), "a-part-of-an-unknown-unit": bytes([0, 4, 40 << 2 | 1, 0]),
+             "a-model-parameter-set": bytes([0, 6, 1 << 2, 0, 0, 0x80])}  # fmt: skip
+    for name, octets in units.items():
+        m.add(f"parts/{name}-between", "A decoder that judges a unit between parts by its type alone.", "partial-units",
+              with_unit(stream, last, octets), "malformed", "framing", parent=parent, mutation=f"{octets.hex()} before the last part",
+              clauses=("2.4", "7.4"), comment="Decision 0022.")  # fmt: skip
+    for name, octets in (
+        ("whole", bytes([0, 5, 6 << 2, 1, 2])),
+        ("in-parts", bytes([0, 5, 6 << 2 | 1, 1, 2])),
+    ):
+        at = 8 * len(m.of(PLAIN0))
+        m.add(f"framing/aggregate-unit-at-the-end-{name}", "A decoder that looks into an aggregate unit, or at its counter.", "aggregate-unit",
+              m.of(PLAIN0) + octets, "unsupported", "framing", parent=PLAIN0, mutation=f"{octets.hex()} at the end",
+              bits=(at, at), clauses=("2.10", "7.4"), comment="Decision 0022.")  # fmt: skip
 
+
+def _shorter(stream: bytes) -> bytes:
     spans = list(iter_unit_spans(stream))[:-1]
     octets = bytearray(stream[: spans[-1].byte_offset + spans[-1].size_bytes])
     for span in spans:
