@@ -58,7 +58,7 @@ def _bomb() -> bytes:
 def _codebook() -> bytes:
     from conformance.generators.resource_cases import stream_with_count
 
-    return stream_with_count("codebook_size")
+    return stream_with_count("codebook_size")[0]
 
 
 #: Claim of the stream, and function that writes it.

@@ -11,8 +11,11 @@ from typing import Any
 from conformance.generators import draft as d
 from conformance.generators.case import Collection, rng_of
 from conformance.generators.coding_cases import add_codebooks, add_entropy, add_scans
+from conformance.generators.name_cases import add_names
+from conformance.generators.part_cases import add_deflate, add_parts
 from conformance.generators.plain import SHAPE, one, ramp
 from conformance.generators.script import TensorScript, drawn_values
+from conformance.generators.value_cases import add_values
 
 
 def add_shared(suite: Collection) -> None:
@@ -28,6 +31,11 @@ def add_shared(suite: Collection) -> None:
     add_entropy(suite, p)
     add_scans(suite, p)
     add_codebooks(suite, p)
+    add_values(suite, p)
+    add_names(suite, p)
+    if p == 0:
+        add_parts(suite, p)
+        add_deflate(suite, p)
 
 
 def _framing(suite: Collection, p: int, plain: d.UnitDraft) -> None:
@@ -52,8 +60,8 @@ def _framing(suite: Collection, p: int, plain: d.UnitDraft) -> None:
     for size, count in ((1, "many"), (40, "one")):
         cut = d.data_unit("w", SHAPE, ramp(), profile=p, part_bytes=size)
         add(f"framing/parts-{count}", "A decoder that does not join the parts of a unit, or joins their headers too.",
-            "framing partial-units", write([d.start(p), d.mps(p), cut]), requirement="should",
-            comment="Decision 0003: nothing confirms this reading.")  # fmt: skip
+            "framing partial-units", write([d.start(p), d.mps(p), cut]),
+            comment="Decision 0003.")  # fmt: skip
     odd = d.write_stream([d.start(p), d.mps(p), plain])
     add("framing/trailing-unknown-unit", "A decoder that fails on an unknown unit at the end.", "reserved-units",
         odd + bytes([0, 3, 50 << 2]))  # fmt: skip
@@ -69,8 +77,7 @@ def _framing(suite: Collection, p: int, plain: d.UnitDraft) -> None:
         "A decoder that holds the number of parts in less than eight bits.",
         "framing partial-units raw-float",
         write([d.start(p), raw]),
-        requirement="should",
-        comment="Decision 0003: nothing confirms this reading.",
+        comment="Decision 0003.",
     )
     empty_name = d.data_unit("", (2,), TensorScript([1, -1]), profile=p)
     add("framing/empty-name", "A decoder that takes an empty name for none.", "framing", write([d.start(p), d.mps(p), empty_name]),
@@ -122,7 +129,7 @@ def _parameter_sets(suite: Collection, p: int) -> None:
         d.write_stream([d.start(p), d.mps(p), a, d.lps(density=3, qp=5), b, d.lps(density=0, qp=-4), c]))  # fmt: skip
     add("lps/silent", "A decoder that forgets the quantisation in force at a layer parameter set that brings none.", "layer-parameter-set",
         d.write_stream([d.start(p), d.mps(p), a, d.lps(density=3, qp=5), b, d.lps(density=None), c]),
-        comment="Decision 0006.", requirement="should")  # fmt: skip
+        comment="Decision 0006.")  # fmt: skip
     add("lps/alone", "A decoder that takes the density from a model parameter set only.", "layer-parameter-set",
         d.write_stream([d.start(p), d.lps(density=3, qp=5), a]))  # fmt: skip
     add("lps/self-contained", "A decoder that reads the flag as something else.", "layer-parameter-set",
@@ -161,7 +168,7 @@ def _performance_maps(suite: Collection, p: int, unit: d.UnitDraft) -> None:
             suite.add(f"maps/{name}-{n}", "A decoder that loops count times instead of count less one, or loses its place in the map.",
                       "performance-maps model-parameter-set",
                       one(unit, d.mps(p, **{flag: 1, f"{name}_performance_map": table}), profile=p),
-                      requirement="should", comment="Decision 0001.", elements=(flag, count))  # fmt: skip
+                      comment="Decision 0001.", elements=(flag, count))  # fmt: skip
     mask: dict[str, Any] = {
         "spm_count_thresholds": 2,
         "entry": [entries("spm", sparsification_threshold=0.1, non_zero_ratio=0.0)],
@@ -169,7 +176,7 @@ def _performance_maps(suite: Collection, p: int, unit: d.UnitDraft) -> None:
     mask["entry"][0]["spm_class_bitmask"] = (1 << 255) - 1
     suite.add("maps/class-bitmask-255-bits", "A decoder that holds a class bit mask in 32 or 64 bits.", "performance-maps",
               one(unit, d.mps(p, mps_sparsification_flag=1, sparsification_performance_map=mask), profile=p),
-              requirement="should", comment="Decision 0004.", elements=("spm_class_bitmask",))  # fmt: skip
+              comment="Decision 0004.", clauses=("1.2",), elements=("spm_class_bitmask",))  # fmt: skip
     largest: dict[str, Any] = {
         "spm_count_thresholds": 2,
         "entry": [entries("spm", sparsification_threshold=0.1, non_zero_ratio=0.0)],
@@ -180,7 +187,6 @@ def _performance_maps(suite: Collection, p: int, unit: d.UnitDraft) -> None:
         "A decoder that refuses the largest class bit mask.",
         "performance-maps",
         one(unit, d.mps(p, mps_sparsification_flag=1, sparsification_performance_map=largest), profile=p),
-        requirement="should",
         comment="Decision 0004.",
         elements=("spm_class_bitmask",),
     )
@@ -191,7 +197,7 @@ def _performance_maps(suite: Collection, p: int, unit: d.UnitDraft) -> None:
         for name in ("sparsification", "pruning", "unification")
     }
     suite.add("maps/in-a-layer-parameter-set", "A decoder that knows performance maps in the model parameter set only.",
-              "performance-maps layer-parameter-set", one(unit, d.mps(p), d.lps(**every), profile=p), requirement="should")  # fmt: skip
+              "performance-maps layer-parameter-set", one(unit, d.mps(p), d.lps(**every), profile=p))  # fmt: skip
 
 
 def _topology(suite: Collection, p: int, plain: d.UnitDraft) -> None:
@@ -208,7 +214,7 @@ def _topology(suite: Collection, p: int, plain: d.UnitDraft) -> None:
     }  # fmt: skip
     for name, unit in cases.items():
         suite.add(f"topology/{name}", "A decoder that reads topology_data otherwise than as all bytes of the unit.", "topology",
-                  d.write_stream([d.start(p), d.mps(p), unit, plain]), requirement="should", comment="Decision 0002.",
+                  d.write_stream([d.start(p), d.mps(p), unit, plain]), comment="Decision 0002.",
                   elements=("nnr_pruning_topology_container",) if "pruning" in name else ("topology_data",))  # fmt: skip
     suite.add("topology/behind-data-and-twice", "A decoder that wants one topology unit, before the data.", "topology",
               d.write_stream([d.start(p), d.mps(p), plain, d.topology(), d.topology(text)]))  # fmt: skip
@@ -325,8 +331,7 @@ def _block(suite: Collection, p: int, types: int) -> None:
                            g_rows=20 if types & 1 else 0, scan=scan, dq=dq)  # fmt: skip
         suite.add(f"block/types-{types:02}-scan-{scan}", "A decoder with the wrong order of names or data in a block, or of its entry points.",
                   features + (" block-scan entry-points" if scan else ""), one(unit, profile=p), clauses=("3.4",),
-                  comment="Decision 0011." if scan and types & 1 else "",
-                  requirement="shall" if len(names) > 1 else "should")  # fmt: skip
+                  comment="Decision 0011." if scan and types & 1 else "")  # fmt: skip
 
 
 def _shapes(suite: Collection, p: int) -> None:

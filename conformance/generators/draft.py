@@ -16,6 +16,8 @@ from nnr_codec.syntax.grammar import Tree
 from spec.model import Limits as ModelLimits
 from spec.model import Session
 
+#: Bytes of the header of each unit type that has no data.
+_TYPE_HEADER_BYTES = {1: 0, 2: 1, 3: 2, 4: 2}
 LOOSE = ModelLimits(topology_elements=1 << 22, entry_points=1 << 22)
 
 
@@ -81,8 +83,8 @@ def _joined(units: Sequence[UnitDraft], codewords: dict[int, Codeword]) -> bytes
             content = octets[span.header_offset :]
             octets = (len(content) + 4 | 1 << 31).to_bytes(4, "big") + content
         if unit.part_bytes and (codeword or not unit.scripts):
-            payload_bytes = (
-                len(tree.get("nnr_compressed_data_unit_payload", b"")) or len(octets) - span.header_offset - 1
+            payload_bytes = len(tree.get("nnr_compressed_data_unit_payload", b"")) or (
+                len(octets) - span.header_offset - 1 - _TYPE_HEADER_BYTES[tree["nnr_unit_type"]]
             )
             pieces += split_unit(octets, payload_bytes, unit.part_bytes)
         else:

@@ -28,7 +28,7 @@ def _block_rows_without_bins(suite: Collection, profile: int) -> None:
                        kind=d.BLOCK, types=2, scan=1, profile=profile)  # fmt: skip
     suite.add("shape/20x0-scan", "A decoder that starts block rows in a tensor without columns.",
               "block-payload local-scaling block-scan entry-points", one(unit, d.mps(profile), profile=profile),
-              clauses=("5.5",), requirement="should", comment="Decision 0020.")  # fmt: skip
+              clauses=("5.5",), comment="Decision 0020.")  # fmt: skip
 
 
 def _two_rows_or_columns(suite: Collection, profile: int) -> None:
@@ -84,7 +84,7 @@ def _factors(suite: Collection, p: int) -> None:
     factors = [TensorScript(drawn_values(rng, 0.7, 6)) for _ in range(2)]
     unit = d.data_unit(["a", "b"], (6, 10), factors, kind=d.BLOCK, profile=p, types=1, rank=3, g_rows=4)
     suite.add("block/factors-named-freely", "A decoder that knows the factors of a block by the endings of their names.",
-              "block-payload low-rank", one(unit, profile=p), clauses=("3.4",), requirement="should")  # fmt: skip
+              "block-payload low-rank", one(unit, profile=p), clauses=("3.4",))  # fmt: skip
 
 
 def _parameter_sets(suite: Collection) -> None:
@@ -99,7 +99,7 @@ def _parameter_sets(suite: Collection) -> None:
                   "A decoder that holds a layer parameter set above a model parameter set behind it, or forgets it there.",
                   "layer-parameter-set model-parameter-set",
                   d.write_stream([d.start(0), d.lps(density=3, qp=5), d.mps(0, methods=methods), unit]),
-                  clauses=("4.1",), requirement="should", comment="Decision 0006.")  # fmt: skip
+                  clauses=("4.1",), comment="Decision 0006.")  # fmt: skip
 
 
 def _nothing_to_code(suite: Collection) -> None:
@@ -123,7 +123,7 @@ def _updates(suite: Collection) -> None:
     made.update(1, parent=False)
     made.update(2, history=True)
     suite.add("parent/node-sent-twice", "A decoder that builds on the earlier of two updates with one node identifier.",
-              "parent-node incremental temporal-context", made.streams, clauses=("5.6.1",), requirement="should")  # fmt: skip
+              "parent-node incremental temporal-context", made.streams, clauses=("5.6.1",))  # fmt: skip
     made = Updates("ancestors", (9, 7))
     for depth, temporal in ((1, 0), (2, 0), (3, 1)):
         made.update(depth, drawn_values(made.rng, 0.2, 3), history=depth == 3, temporal=temporal)
@@ -135,7 +135,7 @@ def _updates(suite: Collection) -> None:
                        parent=d.child_of())  # fmt: skip
     made.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit], made.streams))
     suite.add("parent/of-another-name", "A decoder that looks for the previous update by the tensor's name.",
-              "parent-node incremental temporal-context", made.streams, clauses=("5.6.1",), requirement="should")  # fmt: skip
+              "parent-node incremental temporal-context", made.streams, clauses=("5.6.1",))  # fmt: skip
     made = Updates("raw between", (3, 4))
     made.update(1)
     raw = d.data_unit("r", (2,), bytes(range(8)), kind=d.RAW, node=(0, 9, 1), parents=1)
@@ -148,10 +148,10 @@ def _updates(suite: Collection) -> None:
     made.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit]))
     made.update(1, temporal=0)
     suite.add("parent/unit-without-node-before", "A decoder that files a unit without node identifier under one.",
-              "parent-node incremental", made.streams, clauses=("5.6.1",), requirement="should")  # fmt: skip
+              "parent-node incremental", made.streams, clauses=("5.6.1",))  # fmt: skip
     made = Updates("model without signalling")
     first = d.data_unit("w", made.shape, TensorScript(drawn_values(made.rng, 0.5, 4)), node=(0, 4, 0))
     made.streams.append(d.write_stream([d.start(), d.mps(), first]))
     made.update(1, history=True)
     suite.add("parent/in-a-stream-without-signalling", "A decoder that remembers units of streams that signal no parents.",
-              "parent-node incremental temporal-context", made.streams, clauses=("5.6.1",), requirement="should", comment="Decision 0021.")  # fmt: skip
+              "parent-node incremental temporal-context", made.streams, clauses=("5.6.1",), comment="Decision 0021.")  # fmt: skip

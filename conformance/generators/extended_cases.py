@@ -12,6 +12,7 @@ from conformance.generators.case import Collection, rng_of
 from conformance.generators.core_cases import add_shared
 from conformance.generators.plain import one, ramp
 from conformance.generators.script import TensorScript, drawn_initialisations, drawn_values
+from conformance.generators.state_cases import add_state
 from nnr_codec.model import DataUnit
 from nnr_codec.syntax import iter_units
 
@@ -35,6 +36,7 @@ def add_extended(suite: Collection) -> None:
     _sequences(suite)
     _parents(suite)
     _unary_256(suite)
+    add_state(suite)
 
 
 def _parameter_set(suite: Collection) -> None:
@@ -71,10 +73,10 @@ def _nodes(suite: Collection) -> None:
     for shift in (0, 1, 3, 4000000000):
         unit = d.data_unit("w", (3, 4), ramp(), shift=shift)
         suite.add(f"shape/dimension-shift-{shift}", "A decoder that shifts dimensions.", "dimension-shift", one(unit, profile=1),
-                  comment="Decision 0008.", requirement="should" if shift else "shall")  # fmt: skip
+                  comment="Decision 0008.")  # fmt: skip
     again = [d.data_unit("w", (2,), TensorScript([k, -k]), node=(0, 0, k)) for k in (1, 2)]
     suite.add("nodes/same-name-twice", "A decoder that keeps the earlier of two units of one name.", "node-ids",
-              d.write_stream([d.start(), d.mps(), *again]), requirement="should", comment="Decision 0018.")  # fmt: skip
+              d.write_stream([d.start(), d.mps(), *again]), clauses=("3.2.1",), comment="Decision 0018.")  # fmt: skip
 
 
 def _rows(suite: Collection) -> None:
@@ -290,7 +292,7 @@ def _parents(suite: Collection) -> None:
                            parent=d.child_of(0, temporal=temporal) | node, dq=number)  # fmt: skip
         made.streams.append(d.write_stream([d.start(), d.mps(parents=1), unit], made.streams))
     add("parent/without-node-id", "A decoder that takes put_node_depth of a unit without node identifier for its parent's.",
-        "parent-node incremental temporal-context", made.streams, requirement="should", comment="Decision 0012.")  # fmt: skip
+        "parent-node incremental temporal-context", made.streams, comment="Decision 0012.")  # fmt: skip
     made = Updates("two devices")
     made.update(1)
     made.update(2)
@@ -325,12 +327,11 @@ def _parents(suite: Collection) -> None:
         "A decoder that looks for a parent at depth -1 among known updates.",
         "parent-node incremental",
         made.streams,
-        requirement="should",
     )
     twice = [d.data_unit("w", (5, 6), TensorScript(drawn_values(rng_of("twice"), 0.5, 4)), node=(0, 0, depth), parents=1,
                          parent=d.child_of() if depth > 1 else None) for depth in (1, 2)]  # fmt: skip
     add("parent/in-the-same-stream", "A decoder that keeps updates only at the end of a stream.", "parent-node incremental",
-        d.write_stream([d.start(), d.mps(parents=1), *twice]), requirement="should")  # fmt: skip
+        d.write_stream([d.start(), d.mps(parents=1), *twice]))  # fmt: skip
 
 
 def _sign(exponent: int) -> int:

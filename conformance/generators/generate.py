@@ -34,7 +34,7 @@ HERE = Path(__file__).parent
 SUITES = ROOT / "conformance" / "suites"
 CHOSEN = HERE / "chosen.json"
 AGREEMENTS = HERE / "agreements.json"
-VERSION = "1.0.1"
+VERSION = "2.0.0"
 TITLES = {
     "core": "Profile 0: edition 1",
     "extended": "Profile 1: edition 2, with incremental updates",
@@ -80,7 +80,10 @@ def write_suites(target: Path, *, quiet: bool = False) -> int:
         vectors.sort(key=lambda vector: vector.id)
         named = {"manifest.json"}
         for vector in vectors:
-            named |= {file.file for file in (*vector.streams, *(vector.expect.traces or ()))}
+            named |= {
+                file.file
+                for file in (*vector.streams, *(vector.expect.traces or ()), *(vector.expect.bins or ()))
+            }
             named |= {vector.expect.arrays.file} if vector.expect.arrays else set()
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.relative_to(folder).as_posix() not in named:

@@ -29,6 +29,12 @@ from conformance.generators.case import Case
 VALUES_UP_TO, LEVELS_UP_TO = 450, 3000
 TRACE_UP_TO = 8000
 
+#: Vectors with a stored bin trace: plain levels, blocks with states, a codebook, several tensors, rows, and updates.
+WITH_BINS = (
+    "core/framing/plain", "core/scan/1-9x8-dq", "core/codebook/seven-unary-10", "core/block/types-08-scan-0",
+    "extended/row-skip/none", "extended/parent/gap-on-the-units-own-device",
+)  # fmt: skip
+
 
 class Disagreement(Exception):
     """Implementations that differ, or differ from the declaration of the case."""
@@ -123,7 +129,7 @@ def _accepted(case: Case, folder: Path, name: str) -> Expectation:
     assert isinstance(model_outcome, list)
     assert isinstance(native_outcome, list)
     values, levels, states, topology, arrays = [], [], [], [], {}
-    units, traces, reencode = [], [], []
+    units, traces, bins, reencode = [], [], [], []
     for number, (answer, native_answer) in enumerate(zip(model_outcome, native_outcome, strict=True)):
         _compare(case, answer, native_answer)
         report = answer.report
@@ -134,6 +140,9 @@ def _accepted(case: Case, folder: Path, name: str) -> Expectation:
         suffix = "" if len(case.streams) == 1 else f".{number}"
         if all(len(part.trace or "") <= TRACE_UP_TO for part in model_outcome):
             traces.append(_written(folder, f"vectors/{name}{suffix}.trace", (answer.trace or "").encode()))
+        if case.id in WITH_BINS:
+            content = model.bin_traces(case.streams)[number].encode()
+            bins.append(_written(folder, f"vectors/{name}{suffix}.bins", content))
         built = native_answer.report.reencode
         reencode.append(built.sha256 if built is not None else "")
         for tensor, array in answer.values.items():
@@ -154,8 +163,7 @@ def _accepted(case: Case, folder: Path, name: str) -> Expectation:
             )
             if array.size <= LEVELS_UP_TO:
                 arrays[f"{number}/level:{tensor}"] = array
-                if array.size <= VALUES_UP_TO:
-                    arrays[f"{number}/bit:{tensor}"] = answer.bits[tensor]
+                arrays[f"{number}/bit:{tensor}"] = answer.bits[tensor]
             states.append(ExpectedState(stream=number, tensor=tensor, **(report.arithmetic or {})[tensor]))
         topology += [
             ExpectedTopology(stream=number, size_bytes=part.size_bytes, sha256=part.sha256)
@@ -167,7 +175,7 @@ def _accepted(case: Case, folder: Path, name: str) -> Expectation:
         save_arrays(path, arrays)
         stored = suite_file(path, folder)
     return Expectation(
-        verdict="accept", units=tuple(units), traces=tuple(traces) or None, arithmetic=tuple(states), levels=tuple(levels),
+        verdict="accept", units=tuple(units), traces=tuple(traces) or None, bins=tuple(bins) or None, arithmetic=tuple(states), levels=tuple(levels),
         values=tuple(values), topology=tuple(topology), arrays=stored,
         reencode=tuple(reencode) if all(reencode) else None,
     )  # fmt: skip

@@ -19,8 +19,11 @@ from conformance.generators.invalid_headers import (
     add_parameter_sets,
     add_topology,
 )
+from conformance.generators.name_cases import add_ill_formed_names
+from conformance.generators.part_cases import add_deflate_faults, add_part_faults
 from conformance.generators.plain import one, ramp
 from conformance.generators.script import TensorScript, drawn_values
+from conformance.generators.state_cases import add_state_faults
 from spec.model import Malformed, Session, decode
 from spec.model.arithmetic import ArithmeticDecoder
 
@@ -36,6 +39,10 @@ def add_invalid(suite: Collection, parents: Parents) -> None:
     _codewords(damager)
     _sequences(damager)
     _either(damager)
+    add_ill_formed_names(damager)
+    add_part_faults(damager)
+    add_deflate_faults(damager)
+    add_state_faults(damager)
 
 
 def _codewords(m: Damager) -> None:

@@ -26,8 +26,8 @@ def add_resource(suite: Collection) -> None:
 
 
 def _refuse(suite: Collection, name: str, purpose: str, features: str, stream: bytes, classes: str, element: str, stage: str = "header",
-            bounds: tuple[float, int] = BOUNDS, profile: int = 0) -> None:  # fmt: skip
-    fault = Fault(tuple(classes.split()), stage, element)
+            bounds: tuple[float, int] = BOUNDS, profile: int = 0, bits: tuple[int, int] | None = None, comment: str = "") -> None:  # fmt: skip
+    fault = Fault(tuple(classes.split()), stage, element, bits)
     suite.add(
         name,
         purpose,
@@ -38,6 +38,7 @@ def _refuse(suite: Collection, name: str, purpose: str, features: str, stream: b
         elements=(element,),
         bounds=bounds,
         profile=profile,
+        comment=comment,
     )
 
 
@@ -101,19 +102,15 @@ def _unbuilt(unit: d.UnitDraft) -> bytes:
 
 
 def _counts(suite: Collection) -> None:
-    cases: dict[str, tuple[str, bytes]] = {
-        "dimensions": ("count_tensor_dimensions", stream_with_count("count_tensor_dimensions")),
-        "codebook": ("codebook_size", stream_with_count("codebook_size")),
-        "names": ("count_topology_elements_minus2", stream_with_count("count_topology_elements_minus2")),
-        "performance-map": ("spm_count_thresholds", stream_with_count("spm_count_thresholds")),
-        "reshaped-dimensions": (
-            "count_reshaped_tensor_dimension",
-            stream_with_count("count_reshaped_tensor_dimension"),
-        ),
-    }
-    for name, (element, stream) in cases.items():
+    cases = {
+        "dimensions": "count_tensor_dimensions", "codebook": "codebook_size", "names": "count_topology_elements_minus2",
+        "performance-map": "spm_count_thresholds", "reshaped-dimensions": "count_reshaped_tensor_dimension",
+    }  # fmt: skip
+    for name, element in cases.items():
+        stream, begin = stream_with_count(element)
+        # A decoder refuses the count, or reads the list up to its first missing entry (decision 0022).
         _refuse(suite, f"counts/{name}", "A decoder that allocates by a count before it has seen what is counted.", "limits", stream,
-                "limit truncated malformed", element)  # fmt: skip
+                "limit truncated malformed", element, bits=(begin, 8 * len(stream)), comment="Decision 0022.")  # fmt: skip
     zeros = bytes(30000)
     stream = d.write_stream([d.start(0)])
     body = bytes([5 << 2, 1 << 3 | 1]) + b"w\0" + b"\0" + b"\x80" + zeros
@@ -121,43 +118,40 @@ def _counts(suite: Collection) -> None:
             stream + (len(body) + 2).to_bytes(2, "big") + body, "malformed truncated limit", "tensor_dimensions")  # fmt: skip
 
 
-def stream_with_count(element: str) -> bytes:
-    """Write a unit that ends after a huge count."""
+def stream_with_count(element: str) -> tuple[bytes, int]:
+    """Write a unit that ends after a huge count; also returns the first bit of the count."""
     from nnr_codec.bitio import BitWriter
 
     stream = d.write_stream([d.start(0)])
     writer = BitWriter()
     largest = 0xFFFFFFFF
-    if element in ("spm_count_thresholds", "count_reshaped_tensor_dimension"):
-        writer.write_bits(1 << 2, 8)
-        unification = element == "count_reshaped_tensor_dimension"
-        writer.write_bits(0b00010000 if unification else 0b01000000, 8)
-        writer.write_bits(0, 8)
+    if element == "spm_count_thresholds":
+        writer.write_bytes(bytes([1 << 2, 0b01000000, 0]))
+        count = writer.bit_length
         writer.write_bits(255, 8)
-        if unification:
-            writer.write_exp_golomb(largest, 1)
+    elif element == "count_reshaped_tensor_dimension":
+        writer.write_bytes(bytes([1 << 2, 0b00010000, 0, 255]))
+        count = writer.bit_length
+        writer.write_exp_golomb(largest, 1)
     elif element == "count_topology_elements_minus2":
-        writer.write_bits(3 << 2, 8)
-        writer.write_bits(6, 8)
-        writer.write_bits(0, 8)
+        writer.write_bytes(bytes([3 << 2, 6, 0]))
+        count = writer.bit_length
         writer.write_exp_golomb(largest, 7)
     else:
-        writer.write_bits(5 << 2, 8)
-        writer.write_bits(1 << 3 | 1, 8)
-        writer.write_bytes(b"w\0")
+        writer.write_bytes(bytes([5 << 2, 1 << 3 | 1]) + b"w\0")
         if element == "codebook_size":
-            writer.write_bits(1, 1)
-            writer.write_bits(0, 4)
+            writer.write_bits(0b10000, 5)
+            count = writer.bit_length
             writer.write_exp_golomb(1 << 31, 2)
         else:
-            writer.write_bits(0, 2)
-            writer.write_bits(0b100000, 6)
+            writer.write_bits(0b00100000, 8)
+            count = writer.bit_length
             writer.write_exp_golomb(largest, 1)
     while writer.bit_length % 8:
         writer.write_bits(1, 1)
     writer.write_bytes(b"\xff" * 100)
     body = writer.to_bytes()
-    return stream + (len(body) + 2).to_bytes(2, "big") + body
+    return stream + (len(body) + 2).to_bytes(2, "big") + body, 8 * (len(stream) + 2) + count
 
 
 def _units(suite: Collection) -> None:

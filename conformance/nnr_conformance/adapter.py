@@ -93,7 +93,10 @@ def _native() -> Adapter:
 def _model() -> Adapter:
     # spec/ belongs to the source tree and not to the wheel.
     if not Path("spec", "model").is_dir():
-        raise UsageError("model: no folder spec/model here; run from the root of the source tree")
+        raise UsageError(
+            "model: no folder spec/model here. The model of the specification is part of the source tree and of no package: "
+            "clone the repository and run from its root, or pass another decoder"
+        )
     return Adapter(
         name="model",
         kind="python",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -65,6 +66,8 @@ class Answer:
         Layers that are not arrays.
     trace : str, optional
         Syntax trace in the line format of the contract.
+    bins : str, optional
+        Bin trace in the line format of the contract; shown by ``explain`` only.
     """
 
     values: dict[str, Array] = field(default_factory=dict)
@@ -72,6 +75,7 @@ class Answer:
     bits: dict[str, Array] = field(default_factory=dict)
     report: Report | None = None
     trace: str | None = None
+    bins: str | None = None
 
     def hashed_values(self) -> dict[str, TensorDigest]:
         """Digest every value tensor, from its array or else from the report."""
@@ -102,6 +106,8 @@ class Rejected(Exception):
         Stage of decoding that failed.
     stream : int, optional
         Index of the stream at fault in a sequence.
+    answers : sequence of Answer, optional
+        Partial output: what was decoded of each stream; shown by ``explain`` only.
     """
 
     def __init__(
@@ -112,11 +118,13 @@ class Rejected(Exception):
         bit_offset: int | None = None,
         stage: Stage | None = None,
         stream: int | None = None,
+        answers: Sequence[Answer] = (),
     ) -> None:
         super().__init__(message)
         self.rejection = Rejection(
             error_class=error_class, bit_offset=bit_offset, stage=stage, stream=stream, message=message
         )
+        self.answers = list(answers)
 
 
 @dataclass(frozen=True, kw_only=True)

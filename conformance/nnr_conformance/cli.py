@@ -24,7 +24,7 @@ from nnr_conformance.result import Log, Result, load_log
 from nnr_conformance.runner import Plan, run
 from nnr_conformance.scaffold import scaffold
 from nnr_conformance.selftest import selftest
-from nnr_conformance.suite import default_suites_folder, find_suites
+from nnr_conformance.suite import default_suites_folder, find_suites, find_vector
 from nnr_conformance.verdict import Verdict
 from nnr_conformance.version import __version__
 
@@ -171,6 +171,9 @@ def _run(options: argparse.Namespace) -> int:
         save_json(baseline_of(logs[0].run.claims.name, logs[0].results, previous), options.write_baseline)
     if options.log:
         reports.append(("log", options.log))
+    if not any(path is None for _, path in reports):
+        # Reports in files leave the summary on the terminal.
+        reports.append(("terminal", None))
     for kind, path in reports:
         _write(REPORTS[kind](logs), path)
     return max(log.end.exit_code for log in logs if log.end is not None)
@@ -234,10 +237,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    matches = [(s, v) for s in find_suites(options.suites) for v in s.manifest.vectors if v.id == options.id]
-    if not matches:
-        raise UsageError(f"no vector {options.id!r}")
-    suite, vector = matches[0]
+    suite, vector = find_vector(options.id, options.suites)
     against = resolve_adapter(options.against) if options.against else None
     explanation = explain(
         resolve_adapter(options.decoder), suite, vector, limits_of(options), options.decoder, against,

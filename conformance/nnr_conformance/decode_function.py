@@ -21,7 +21,7 @@ def observe_call(function: DecodeFunction, streams: Sequence[bytes]) -> Observat
             for answer in function(streams)
         ]
     except Rejected as rejected:
-        return Observation(Status.REJECTED, rejection=rejected.rejection)
+        return Observation(Status.REJECTED, rejected.answers, rejection=rejected.rejection)
     except Unsupported as unsupported:
         return Observation(Status.UNSUPPORTED, detail=str(unsupported))
     except MemoryError:

@@ -71,7 +71,9 @@ def first_difference(
     bits: Array | None = None,
     **place: Any,
 ) -> Divergence | None:
-    """Find the first difference, in C order, between two arrays of one shape and dtype.
+    """Find the first difference, in decoding order, between two arrays of one shape and dtype.
+
+    Elements are decoded in the order of ``bits``; C order decides where they are equal or absent.
 
     Parameters
     ----------
@@ -83,7 +85,10 @@ def first_difference(
     unequal = differing(expected, actual.astype(actual.dtype.newbyteorder("="), copy=False), tolerance)
     if not unequal.any():
         return None
-    flat = int(unequal.argmax())
+    places = np.flatnonzero(unequal)
+    flat = int(places[0])
+    if bits is not None and bits.size == expected.size:
+        flat = int(places[_decoding_starts(bits)[places].argmin()])
     index = tuple(int(i) for i in np.unravel_index(flat, expected.shape)) if expected.ndim else ()
     expected_value, actual_value = expected.reshape(-1)[flat], actual.reshape(-1)[flat]
     known_bit = bits is not None and bits.size > flat
@@ -100,6 +105,13 @@ def first_difference(
         n_elements=expected.size,
         **place,
     )
+
+
+def _decoding_starts(bits: Array) -> Array:
+    """Bit at which each element begins; an element that is not coded begins with the one before it."""
+    starts: Array = bits.reshape(-1).astype(np.int64)
+    coded = np.maximum.accumulate(np.where(starts > 0, np.arange(starts.size), 0))
+    return np.asarray(starts[coded])
 
 
 def _spell(value: Any) -> str:

@@ -121,6 +121,9 @@ class Expectation:
     error: ExpectedError | None = json_field("Expected error of a rejection.", default=None)
     units: tuple[tuple[ExpectedUnit, ...], ...] | None = json_field("Units, per stream.", default=None)
     traces: tuple[SuiteFile, ...] | None = json_field("Syntax trace, per stream.", default=None)
+    bins: tuple[SuiteFile, ...] | None = json_field(
+        "Bin trace, per stream; for a few vectors. Only `explain` uses it.", default=None
+    )
     arithmetic: tuple[ExpectedState, ...] | None = json_field(
         "State of the arithmetic decoder, per tensor.", default=None
     )

@@ -12,7 +12,9 @@ import numpy as np
 
 from nnr_conformance import os_process
 from nnr_conformance.adapter import Adapter
+from nnr_conformance.answer import Rejection
 from nnr_conformance.arrays import Array
+from nnr_conformance.bins import first_wrong_bin
 from nnr_conformance.divergence import Divergence, differing, first_difference
 from nnr_conformance.judge import judge
 from nnr_conformance.layers import Comparison
@@ -37,10 +39,14 @@ class Explanation:
     divergence: Divergence | None
 
 
+KEEP_GOING = {"NNR_KEEP_GOING": "1"}
+"""Environment of a decoder under ``explain``: a decoder that knows it decodes on behind a fault of a codeword."""
+
+
 def run_once(adapter: Adapter, suite: Suite, vector: Vector, limits: Limits) -> Observation:
     """Run one vector in this process, without a worker, and remove everything afterwards."""
     os_process.adopt_orphans()
-    decoder = adapter.build()
+    decoder = replace(adapter, environment={**(adapter.environment or {}), **KEEP_GOING}).build()
     with tempfile.TemporaryDirectory(prefix="nnr_conformance.") as folder:
         try:
             decoder.start(Path(folder), limits)
@@ -77,17 +83,21 @@ def explain(
         f"  purpose    {vector.purpose}",
         f"  clauses    {', '.join(vector.clauses)}   features {', '.join(vector.features)}",
         f"  expected   {vector.expect.verdict}" + _expected_error(vector),
-        f"  decoder    {adapter.name}: {seen.status.value}, {seen.seconds:.3f} s, "
-        f"{seen.peak_memory_bytes >> 20} MiB",
+        f"  decoder    {adapter.name}: {seen.status.value}, {seen.seconds:.3f} s, {_memory(seen)}",
     ]
     if judgement.layers:
         lines.append(
             "  layers     " + ", ".join(f"{name} {score}" for name, score in judgement.layers.items())
         )
+    comparison = Comparison(suite, vector, seen.answers)
+    if seen.rejection is not None and judgement.verdict is not Verdict.PASS:
+        lines.append(f"  rejection  {clean(_rejection(seen.rejection))}")
     if divergence is not None:
-        lines += _spell(Comparison(suite, vector, seen.answers), divergence)
+        lines += _spell(comparison, divergence)
     elif judgement.detail:
         lines.append(f"  reason     {clean(judgement.detail)}")
+    if judgement.verdict is not Verdict.PASS:
+        lines += [f"  {clean(line)}" for line in first_wrong_bin(comparison)]
     rest = "".join(
         f" {option} {shlex.quote(value)}"
         for option, value in (("--suites", folder), ("--decoder", spec))
@@ -96,6 +106,20 @@ def explain(
     lines.append(f"  reproduce  python -m nnr_conformance explain {vector.id}{rest}")
     lines += [f"  stream {k}   {suite.path(file)}" for k, file in enumerate(vector.streams)]
     return Explanation("\n".join(lines) + "\n", judgement.verdict is Verdict.PASS, divergence)
+
+
+def _memory(seen: Observation) -> str:
+    # Memory is sampled: a run of less than a millisecond may end before that.
+    if not seen.peak_memory_bytes:
+        return "memory not measured"
+    kibibytes = seen.peak_memory_bytes >> 10
+    return f"{kibibytes} KiB" if kibibytes < 1 << 12 else f"{kibibytes >> 10} MiB"
+
+
+def _rejection(rejection: Rejection) -> str:
+    parts = [f"{key}={value}" for key, value in (("bit", rejection.bit_offset), ("stage", rejection.stage),
+                                                 ("stream", rejection.stream)) if value is not None]  # fmt: skip
+    return " ".join(filter(None, (rejection.error_class, *parts, rejection.message)))
 
 
 def _expected_error(vector: Vector) -> str:
@@ -129,7 +153,7 @@ def _spell(comparison: Comparison, divergence: Divergence) -> list[str]:
     place = [
         f"{name} {value}"
         for name, value in (
-            ("stream", divergence.stream),
+            ("stream", _stream(comparison, divergence)),
             ("unit", divergence.unit),
             ("tensor", None if divergence.tensor is None else repr(divergence.tensor)),
             ("index", None if divergence.index is None else list(divergence.index)),
@@ -153,15 +177,24 @@ def _spell(comparison: Comparison, divergence: Divergence) -> list[str]:
     return lines + _around(comparison, divergence)
 
 
+def _stream(comparison: Comparison, divergence: Divergence) -> str | None:
+    n_streams = len(comparison.vector.streams)
+    if divergence.stream is None:
+        return None
+    return f"{divergence.stream}" + (f" (from 0) of {n_streams}" if n_streams > 1 else "")
+
+
 def _around(comparison: Comparison, divergence: Divergence) -> list[str]:
     """Elements around the divergence, in C order."""
     if divergence.index is None or divergence.stream is None or divergence.tensor is None:
         return []
     kind = divergence.layer.removesuffix("s")
     stored = comparison.arrays.get(f"{divergence.stream}/{kind}:{divergence.tensor}")
+    if stored is None or divergence.stream >= len(comparison.answers):
+        return []
     answer = comparison.answers[divergence.stream]
     actual = (answer.values if kind == "value" else answer.levels).get(divergence.tensor)
-    if stored is None or actual is None:
+    if actual is None:
         return []
     at = int(np.ravel_multi_index(divergence.index, stored.shape)) if divergence.index else 0
     near = slice(max(0, at - _AROUND), at + _AROUND + 1)

@@ -153,16 +153,21 @@ def to_json(record: Any) -> Any:
     return record
 
 
-def load_json(cls: type[T], path: Path) -> T:
-    """Read a dataclass from a JSON file; a JSON syntax error is a `SchemaError` too."""
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a file that cannot be read or has a syntax error raises `SchemaError`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SchemaError(str(path), str(error)) from error
-    try:
-        return from_json(cls, json.loads(text))
     except json.JSONDecodeError as error:
         raise SchemaError(str(path), f"not JSON: {error}") from error
+
+
+def load_json(cls: type[T], path: Path) -> T:
+    """Read a dataclass from a JSON file."""
+    value = read_json(path)
+    try:
+        return from_json(cls, value)
     except SchemaError as error:
         raise SchemaError(f"{path}: {error.path}", error.message) from None
 

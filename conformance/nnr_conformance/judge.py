@@ -19,6 +19,7 @@ from nnr_conformance.layers import (
     compare_units,
     compare_values,
 )
+from nnr_conformance.locate import locate_rejection
 from nnr_conformance.observation import Observation, Status
 from nnr_conformance.suite import Suite
 from nnr_conformance.vector import Vector
@@ -89,7 +90,10 @@ def _judge_answer(suite: Suite, vector: Vector, seen: Observation) -> Judgement:
     if seen.status is Status.REJECTED:
         if expect.verdict == "accept":
             why = seen.rejection.message if seen.rejection else ""
-            return Judgement(Verdict.WRONG_REJECT, "", why or "rejected a valid vector", {"verdict": "fail"})
+            place = locate_rejection(Comparison(suite, vector, seen.answers), seen.rejection)
+            return Judgement(
+                Verdict.WRONG_REJECT, "", why or "rejected a valid vector", {"verdict": "fail"}, place
+            )
         return _judge_rejection(vector, seen)
     if expect.verdict == "reject":
         return Judgement(Verdict.WRONG_ACCEPT, "", "decoded an invalid vector", {"verdict": "fail"})

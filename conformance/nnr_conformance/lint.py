@@ -70,6 +70,7 @@ def _lint_vector(
     for name, per_stream in (
         ("units", expect.units),
         ("traces", expect.traces),
+        ("bins", expect.bins),
         ("reencode", expect.reencode),
     ):
         if per_stream is not None and len(per_stream) != len(vector.streams):

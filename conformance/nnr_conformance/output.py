@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnr_conformance.answer import Answer, Report
@@ -21,7 +22,7 @@ class OutputError(Exception):
 
 
 def read_output(path: Path) -> Answer:
-    """Read an output file with the report (``path`` + ``.json``) and the trace (``path`` + ``.trace``) beside it.
+    """Read an output file with its report (``.json``), syntax trace (``.trace``) and bin trace (``.bins``) beside it.
 
     Raises
     ------
@@ -38,9 +39,23 @@ def read_output(path: Path) -> Answer:
         trace = path.with_name(path.name + ".trace")
         if trace.is_file():
             answer.trace = trace.read_text(encoding="utf-8")
+        bins = path.with_name(path.name + ".bins")
+        if bins.is_file():
+            answer.bins = bins.read_text(encoding="utf-8")
     except (ValueError, KeyError, SchemaError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise OutputError(f"{path.name}: {error}") from error
     return answer
+
+
+def read_partial(paths: Sequence[Path]) -> list[Answer]:
+    """Read the outputs that a decoder wrote before it rejected; empty answers where there is none that can be read."""
+    answers = []
+    for path in paths:
+        try:
+            answers.append(read_output(path))
+        except OutputError:
+            answers.append(Answer())
+    return answers
 
 
 def parse_report(text: str) -> Report:

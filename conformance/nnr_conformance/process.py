@@ -23,7 +23,7 @@ from nnr_conformance import os_process
 from nnr_conformance.errors import StartError
 from nnr_conformance.limits import Limits
 
-_POLL_SECONDS = 0.02
+_POLL_SECONDS, _FIRST_POLL_SECONDS = 0.02, 0.0005
 _GRACE_SECONDS = 0.25
 """Time that the other processes of a finished decoder have to end."""
 
@@ -123,8 +123,11 @@ class Process:
                 with contextlib.suppress(OSError):
                     watched.append(os.pidfd_open(self.pid))
                     stack.callback(os.close, watched[-1])
+            started = time.monotonic()
             while True:
-                pause = _POLL_SECONDS if watched else _POLL_SECONDS / 4
+                # A short run is read often at its start, or its memory would never be seen.
+                age = time.monotonic() - started
+                pause = min(_POLL_SECONDS if watched else _POLL_SECONDS / 4, _FIRST_POLL_SECONDS + age / 4)
                 ready = bool(select.select(watched, [], [], pause)[0])
                 if readable and ready:
                     self._measure()

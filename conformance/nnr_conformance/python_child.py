@@ -72,6 +72,8 @@ def save_answer(answer: Answer, path: Path) -> None:
         save_json(answer.report, path.with_name(path.name + ".json"))
     if answer.trace is not None:
         path.with_name(path.name + ".trace").write_text(answer.trace, encoding="utf-8")
+    if answer.bins is not None:
+        path.with_name(path.name + ".bins").write_text(answer.bins, encoding="utf-8")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -93,14 +95,15 @@ def main(argv: Sequence[str]) -> int:
 
 def _answer(decode: DecodeFunction, request: dict[str, Any]) -> dict[str, Any]:
     seen = observe_call(decode, [Path(path).read_bytes() for path in request["inputs"]])
+    if seen.status in (Status.DECODED, Status.REJECTED):
+        for answer, path in zip(seen.answers, request["outputs"], strict=False):
+            save_answer(answer, Path(path))
     if seen.status is Status.REJECTED:
         return {"type": "rejected", "error": to_json(seen.rejection)}
     if seen.status is Status.UNSUPPORTED:
         return {"type": "unsupported", "feature": seen.detail}
     if seen.status is not Status.DECODED:
         return {"type": "crashed", "at": seen.at, "detail": seen.detail}
-    for answer, path in zip(seen.answers, request["outputs"], strict=False):
-        save_answer(answer, Path(path))
     return {"type": "decoded"}
 
 

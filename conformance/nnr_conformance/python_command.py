@@ -20,9 +20,9 @@ def main(argv: Sequence[str]) -> int:
     function = load_function(argv[0])
     decode = function(*argv[1:first]) if first > 1 else function
     seen = observe_call(decode, [Path(path).read_bytes() for path in argv[first + 1 : second]])
+    for answer, path in zip(seen.answers, argv[second + 1 :], strict=False):
+        save_answer(answer, Path(path))
     if seen.status is Status.DECODED:
-        for answer, path in zip(seen.answers, argv[second + 1 :], strict=False):
-            save_answer(answer, Path(path))
         return EXIT_DECODED
     if seen.status is Status.REJECTED:
         rejection = seen.rejection

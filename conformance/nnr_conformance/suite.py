@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nnr_conformance.errors import SuiteError, UsageError
 from nnr_conformance.expectation import SuiteFile
-from nnr_conformance.json_schema import load_json, save_json
+from nnr_conformance.json_schema import from_json, load_json, read_json, save_json
 from nnr_conformance.manifest import Manifest
 from nnr_conformance.vector import Vector
 
@@ -74,6 +74,7 @@ def files_of(vector: Vector) -> Iterator[SuiteFile]:
     """Yield every file that a vector names."""
     yield from vector.streams
     yield from vector.expect.traces or ()
+    yield from vector.expect.bins or ()
     if vector.expect.arrays is not None:
         yield vector.expect.arrays
 
@@ -81,6 +82,35 @@ def files_of(vector: Vector) -> Iterator[SuiteFile]:
 def default_suites_folder() -> Path:
     """Folder of the suites when the caller names none: ``$NNR_SUITES``, else ``conformance/suites`` of the working folder."""
     return Path(os.environ.get("NNR_SUITES") or Path("conformance", "suites"))
+
+
+def find_vector(identity: str, folder: Path | None = None) -> tuple[Suite, Vector]:
+    """Load one vector, without the others of its suite, which would take seconds.
+
+    Raises
+    ------
+    UsageError
+        If no suite has the vector.
+    """
+    for path in _suite_folders(folder):
+        manifest = read_json(path / "manifest.json")
+        listed = manifest.get("vectors", ()) if isinstance(manifest, dict) else ()
+        entries = [entry for entry in listed if isinstance(entry, dict) and entry.get("id") == identity]
+        if entries:
+            loaded = from_json(Manifest, {**manifest, "vectors": entries}, str(path / "manifest.json"))
+            return Suite(path.resolve(), loaded), loaded.vectors[0]
+    raise UsageError(f"no vector {identity!r}")
+
+
+def _suite_folders(folder: Path | None) -> list[Path]:
+    root = default_suites_folder() if folder is None else folder
+    if (root / "manifest.json").is_file():
+        return [root]
+    folders = sorted(path.parent for path in root.glob("*/manifest.json"))
+    if not folders:
+        hint = "; run from the root of the source tree, or name the folder with --suites DIR or NNR_SUITES"
+        raise UsageError(f"no suite in {root}{hint if folder is None else ''}")
+    return folders
 
 
 def find_suites(folder: Path | None = None, names: tuple[str, ...] = ()) -> list[Suite]:
@@ -91,16 +121,7 @@ def find_suites(folder: Path | None = None, names: tuple[str, ...] = ()) -> list
     UsageError
         If there is no suite, or a named suite is missing.
     """
-    root = default_suites_folder() if folder is None else folder
-    folders = (
-        [root]
-        if (root / "manifest.json").is_file()
-        else sorted(p.parent for p in root.glob("*/manifest.json"))
-    )
-    if not folders:
-        hint = "; run from the root of the source tree, or name the folder with --suites DIR or NNR_SUITES"
-        raise UsageError(f"no suite in {root}{hint if folder is None else ''}")
-    suites = [Suite.load(path) for path in folders]
+    suites = [Suite.load(path) for path in _suite_folders(folder)]
     known = {suite.name for suite in suites}
     if missing := [name for name in names if name not in known]:
         raise UsageError(f"no suite named {', '.join(missing)}; known: {', '.join(sorted(known))}")

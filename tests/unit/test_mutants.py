@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from tools.mutants.harness import Sources, run, verdict_on
+from tools.mutants.harness import Case, Sources, run, verdict_on
 from tools.mutants.operators import MODEL, Mutant, all_mutants
 from tools.mutants.run import ON_IMPORT, SURVIVORS, Catchers, judged, load_cases, load_caught, prepare
+from tools.mutants.seeded import catchers_of, load_faults
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,40 @@ def test_a_sample_is_caught_by_the_vectors_named_for_it(mutants: dict[str, Mutan
     for key in sample:
         with sources.model({mutants[key].module: mutants[key].source}) as model:
             assert verdict_on(model, cases[named[key]]), key
+
+
+@pytest.fixture(scope="module")
+def vectors() -> dict[str, Case]:
+    return {case.id: case for case in load_cases()}
+
+
+def test_every_seeded_fault_changes_the_model() -> None:
+    faults = load_faults()
+    assert len({(fault.kind, fault.name) for fault in faults}) == len(faults)
+    for fault in faults:
+        for module, text in fault.sources().items():
+            compile(text, module, "exec")
+
+
+@pytest.mark.parametrize(
+    ("name", "vector"),
+    [
+        ("the entry is rounded to binary32", "core/codebook/entries-beyond-24-bits-density-2"),
+        ("reference list", "invalid/state/no-reference-list-in-a-later-stream"),
+        ("only data units are joined", "core/parts/layer-parameter-set-many"),
+        ("judged by the unit's device", "invalid/sequence/gap-on-the-parents-device"),
+        ("not remembered by digest", "extended/parent/unit-without-node-by-sha256"),
+        ("surrogates", "invalid/string/name-first-surrogate"),
+        ("only neighbours are compared", "invalid/names/twice-first-and-last"),
+        ("negative zero is lost, uniform", "extended/qp/zero-step-signs"),
+        ("a raw unit displaces a node", "extended/parent/raw-unit-displaces-nothing"),
+        ("tried again without wrapping", "invalid/topology/deflate-bare-like-zlib"),
+    ],
+)
+def test_a_seeded_fault_of_each_kind_is_caught(name: str, vector: str, vectors: dict[str, Case]) -> None:
+    [fault] = [fault for fault in load_faults() if fault.name == name]
+    cases = [vectors[vector]]
+    sources = Sources()
+    with sources.model() as model:
+        cases[0].expected = run(model, cases[0])
+    assert catchers_of(sources, cases, fault, all_of_them=False)

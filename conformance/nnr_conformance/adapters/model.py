@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from nnr_conformance.answer import REPORT_FORMAT, Answer, BytesDigest, Rejected, Report, Unsupported
+from nnr_conformance.bins import HEADING
 from nnr_conformance.trace_line import PAYLOADS, trace_line
-from spec.model import Field, Session, StreamError
+from spec.model import BinTrace, Field, Session, StreamError
 from spec.model import Unsupported as NotDescribed
 from spec.model import stream as model_stream
 from spec.model.tensor_data import TensorData
@@ -53,13 +55,18 @@ vars(model_stream)["TensorData"] = _WatchedTensorData
 def decode(streams: Sequence[bytes]) -> list[Answer]:
     """Decode the streams of a vector in one session, so that updates find their predecessors."""
     log: list[Field] = []
-    session = Session(log=log)
+    bins: list[BinTrace] = []
+    # A bin trace is long; only `explain`, which sets the variable, shows it.
+    observe = (lambda _, trace: bins.append(trace)) if "NNR_KEEP_GOING" in os.environ else None
+    session = Session(log=log, observe=observe)
     answers = []
     for number, stream in enumerate(streams):
         log.clear()
+        bins.clear()
         _WatchedTensorData.finished.clear()
         try:
             answers.append(_decode_stream(session, stream, log))
+            answers[-1].bins = _bin_trace(bins) if observe else None
         except NotDescribed as error:
             raise Unsupported(str(error)) from error
         except StreamError as error:
@@ -70,6 +77,28 @@ def decode(streams: Sequence[bytes]) -> list[Answer]:
                 stream=number,
             ) from error
     return answers
+
+
+def bin_traces(streams: Sequence[bytes]) -> list[str]:
+    """Decode the streams of a valid vector and write the bin trace of each."""
+    bins: list[BinTrace] = []
+    session = Session(observe=lambda _, trace: bins.append(trace))
+    traces = []
+    for stream in streams:
+        bins.clear()
+        session.decode(stream)
+        traces.append(_bin_trace(bins))
+    return traces
+
+
+def _bin_trace(bins: Sequence[BinTrace]) -> str:
+    """Write a bin trace: a heading, then a line for each bin."""
+    lines = [HEADING]
+    for seen in bins:
+        cells = (seen.index, seen.element, seen.kind, seen.context, seen.bin, seen.range, seen.offset, seen.bit_position,
+                 seen.s0, seen.s1)  # fmt: skip
+        lines.append("\t".join("-" if cell is None else str(cell) for cell in cells))
+    return "\n".join(lines) + "\n"
 
 
 def _element(field: Field) -> str:

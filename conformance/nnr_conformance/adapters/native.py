@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from nnr_codec import errors
 from nnr_codec._version import __version__
 from nnr_codec.codec.decode.decoder import Decoder
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
-from nnr_codec.model import TopologyUnit
-from nnr_codec.syntax import SyntaxState, Trace, build_unit, iter_unit_spans, parse_unit
+from nnr_codec.model import AnyUnit, NnrUnitType, TopologyUnit
+from nnr_codec.syntax import SyntaxState, Trace, UnitSpan, build_unit, iter_unit_spans, parse_unit
+from nnr_codec.syntax.parts import PartJoiner, is_part
 from nnr_conformance.answer import REPORT_FORMAT, Answer, BytesDigest, Rejected, Report, Unsupported
 from nnr_conformance.arrays import Array
 from nnr_conformance.trace_line import PAYLOADS, trace_line
@@ -62,8 +64,8 @@ def _walk(stream: bytes) -> tuple[Report, str]:
     """Report units, topology and the rebuilt stream, and write the syntax trace."""
     state, trace = SyntaxState(), Trace()
     units, topology, rebuilt = [], [], []
+    joiner: PartJoiner | None = None
     for span in iter_unit_spans(stream):
-        unit = parse_unit(stream, span, state, trace)
         units.append(
             {
                 "nnr_unit_type": span.nnr_unit_type,
@@ -71,10 +73,19 @@ def _walk(stream: bytes) -> tuple[Report, str]:
                 "nnr_unit_size": span.size_bytes,
             }
         )
+        if is_part(stream, span) and span.nnr_unit_type < NnrUnitType.NNR_AGG:
+            joiner = joiner or PartJoiner(stream)
+            rebuilt.append(stream[span.byte_offset : span.byte_offset + span.size_bytes])
+            if not joiner.add(span, state, trace):
+                continue
+            unit = _parse_joined(joiner, state, trace)
+            joiner = None
+        else:
+            unit = parse_unit(stream, span, state, trace)
+            rebuilt.append(_build(unit, state, stream, span.byte_offset, span.size_bytes))
         if isinstance(unit, TopologyUnit):
             content = bytes(unit.topology_data)
             topology.append(BytesDigest(size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest()))
-        rebuilt.append(_build(unit, state, stream, span.byte_offset, span.size_bytes))
         state = state.after(unit)
     rebuilt_stream = b"".join(rebuilt)
     report = Report(
@@ -91,6 +102,22 @@ def _walk(stream: bytes) -> tuple[Report, str]:
         if event.element not in PAYLOADS
     ]
     return report, "".join(lines)
+
+
+def _parse_joined(joiner: PartJoiner, state: SyntaxState, trace: Trace) -> AnyUnit:
+    """Parse a joined unit and trace its payload, with the positions that its bits have in the parts."""
+    octets, places = joiner.join()
+    span = UnitSpan(
+        joiner.first.index, 0, len(octets), joiner.first.nnr_unit_type, 4 if octets[0] & 0x80 else 2
+    )
+    joined = Trace()
+    unit = parse_unit(octets, span, state, joined)
+    # Pieces of a joined unit: size, type, header, then the payload of each part.
+    payload_start = 8 * places.pieces[3][0]
+    for event in joined:
+        if event.bit_offset >= payload_start:
+            trace.append(replace(event, bit_offset=places.absolute(event.bit_offset)))
+    return unit
 
 
 def _build(unit: object, state: SyntaxState, stream: bytes, byte_offset: int, size_bytes: int) -> bytes:

@@ -18,7 +18,7 @@ from nnr_conformance.errors import UsageError
 from nnr_conformance.expectation import ErrorClass, Stage
 from nnr_conformance.limits import Limits
 from nnr_conformance.observation import Observation, Status
-from nnr_conformance.output import OutputError, read_output
+from nnr_conformance.output import OutputError, read_output, read_partial
 from nnr_conformance.process import Process
 from nnr_conformance.protocol import EXIT_DECODED, EXIT_REJECTED, EXIT_UNSUPPORTED
 
@@ -127,7 +127,7 @@ def _observe_exit(process: Process, outputs: Sequence[Path]) -> Observation:
         except OutputError as error:
             return Observation(Status.BROKE_CONTRACT, at="output", detail=str(error))
     if code == EXIT_REJECTED:
-        return Observation(Status.REJECTED, rejection=parse_rejection(stderr))
+        return Observation(Status.REJECTED, read_partial(outputs), rejection=parse_rejection(stderr))
     if code == EXIT_UNSUPPORTED:
         return Observation(Status.UNSUPPORTED, detail=last_line(stderr))
     return Observation(Status.CRASHED, at=name_exit(code), detail=last_line(stderr))

@@ -19,7 +19,7 @@ from nnr_conformance.errors import SchemaError, StartError
 from nnr_conformance.json_schema import from_json, json_field
 from nnr_conformance.limits import Limits
 from nnr_conformance.observation import Observation, Status
-from nnr_conformance.output import OutputError, read_output
+from nnr_conformance.output import OutputError, read_output, read_partial
 from nnr_conformance.process import Process
 from nnr_conformance.protocol import PROTOCOL
 
@@ -180,7 +180,7 @@ class JsonlDecoder:
             detail = f"a reply to request {reply.id}, not {self._n_requests}"
             return Observation(Status.BROKE_CONTRACT, at="protocol", detail=detail)
         if reply.type == "rejected":
-            return Observation(Status.REJECTED, rejection=reply.error)
+            return Observation(Status.REJECTED, read_partial(outputs), rejection=reply.error)
         if reply.type == "unsupported":
             return Observation(Status.UNSUPPORTED, detail=reply.feature)
         if reply.type == "crashed":
