@@ -56,8 +56,8 @@ Fault StreamDecoder::next() {
     Fault fault;
     const Problem problem = updates_.find_parent(unit_.coded.data, previous_);
     if (!problem.ok()) fault = walk_.fault_at(unit_.coded, problem, NNR_STAGE_SEQUENCE);
-    if (problem.ok()) fault = walk_.in_stream(unit_.coded, check_shapes(unit_.coded, previous_));
-    if (fault.status != NNR_OK) return in_whole_stream(fault);
+    if (problem.ok()) fault = check_shapes(unit_.coded, previous_);
+    if (fault.status != NNR_OK) return in_whole_stream(walk_.in_stream(unit_.coded, fault));
   }
   if (!describe_tensors()) return out_of_memory();
   can_read_ = true;

@@ -177,7 +177,7 @@ Fault StreamWalk::fault_at(const Span& span, const Problem& problem, nnr_stage s
 
 Fault StreamWalk::fault_at(const CodedUnit& unit, const Problem& problem, nnr_stage stage) {
   const Span span = {unit.buffer, unit.begin, unit.end, 0, NNR_NDU};
-  return in_stream(unit, fault_at(span, problem, stage));
+  return fault_at(span, problem, stage);
 }
 
 Fault StreamWalk::parse(const Span& span, Arena& arena) {
@@ -214,7 +214,8 @@ Fault StreamWalk::next_unit(Arena& arena, WalkedUnit& unit) {
     }
     unit.index = index_;
     unit.type = span.type;
-    if (is_unwanted(span)) continue;
+    unit.is_skipped = is_unwanted(span);
+    if (unit.is_skipped) return {};
     Fault fault = take_unit(span, arena, unit);
     if (is_joined_ && fault.status != NNR_OK) fault.bit_offset = joined_.absolute(fault.bit_offset);
     return fault;
@@ -228,6 +229,17 @@ Fault StreamWalk::next_unit(Arena& arena, WalkedUnit& unit) {
   Fault end;
   end.status = NNR_END;
   return end;
+}
+
+Fault StreamWalk::skim(WalkedUnit& last) {
+  Span span;
+  while (offset_ < end_)
+    if (const Fault fault = take_span(span); fault.status != NNR_OK) return fault;
+  last.index = index_;
+  last.begin = base_ + span.begin;
+  last.size_bytes = span.end - span.begin;
+  last.type = span.type;
+  return {};
 }
 
 bool StreamWalk::can_skip() const {
@@ -286,8 +298,9 @@ Fault StreamWalk::take_topology(const Span& span, WalkedUnit& unit) {
     return keep_names(payload.topology_elements_ids_list.topology_elem_id_list) ? Fault{} : out_of_memory();
   unit.storage_format = unit_.nnr_topology_unit_header.topology_storage_format;
   unit.compression_format = unit_.nnr_topology_unit_header.topology_compression_format;
+  unit.has_topology = payload.has_topology_data;
   unit.topology = payload.topology_data;
-  if (!payload.has_topology_data || unit.compression_format != 1) return {};
+  if (!payload.has_topology_data || unit.compression_format != 1 || !checks_topology_) return {};
   return check_deflate_of(span, payload.topology_data, ElementId::topology_data);
 }
 
@@ -403,8 +416,11 @@ Fault StreamWalk::take_data_unit(const Span& span, Arena& arena, CodedUnit& unit
   state_.data_seen = true;
   if (!resolve_names(arena, unit.data)) return out_of_memory();
   if (const Fault fault = use_full_names(span, arena, unit.data); fault.status != NNR_OK) return fault;
-  if (!header->has_tensor_dimensions)
-    if (const Fault fault = ask_for_shape(arena, unit); fault.status != NNR_OK) return fault;
+  if (!header->has_tensor_dimensions) {
+    const Fault fault = ask_for_shape(arena, unit);
+    if (fault.status == NNR_MALFORMED && !needs_shapes_) return {};
+    if (fault.status != NNR_OK) return fault;
+  }
   problem = plan_tensors(unit.data, arena);
   return problem.ok() ? Fault{} : unit.fault(problem, NNR_STAGE_HEADER);
 }

@@ -33,11 +33,13 @@ struct WalkedUnit {
   std::uint64_t begin = 0;       // first byte in the stream
   std::uint64_t size_bytes = 0;  // of the unit, or of its first part
   std::uint32_t type = 0;
-  CodedUnit coded;  // of a data unit
+  bool is_skipped = false;  // a data unit that is not wanted; nothing else is known of it
+  CodedUnit coded;          // of a data unit
   // Topology units: format, and content as it is stored.
   std::uint32_t storage_format = 0;
   std::uint32_t compression_format = 0;
   syntax::Bytes topology;
+  bool has_topology = false;
 };
 
 class StreamWalk {
@@ -82,7 +84,15 @@ class StreamWalk {
   // First byte of the stream that is still in memory.
   [[nodiscard]] std::uint64_t base() const { return base_; }
 
-  // A fault at an element of a unit taken before, or at its payload.
+  // For callers that inflate topologies themselves: faults of their content are not looked for.
+  void leave_topologies() { checks_topology_ = false; }
+
+  // For callers that need no shapes: units without dimensions have names only, and cannot be decoded.
+  void leave_shapes() { needs_shapes_ = false; }
+  // Takes the rest of the units by their sizes alone, and describes the last one.
+  [[nodiscard]] Fault skim(WalkedUnit& last);
+
+  // A fault at an element of a unit taken before, in the coordinates of the unit's buffer.
   [[nodiscard]] Fault fault_at(const CodedUnit& unit, const Problem& problem, nnr_stage stage);
   // Place in the stream of a fault that is one in the buffer of a unit.
   [[nodiscard]] Fault in_stream(const CodedUnit& unit, Fault fault) const;
@@ -151,6 +161,8 @@ class StreamWalk {
   Buffer<std::uint8_t> name_bytes_;
   Buffer<syntax::Bytes> names_;  // the reference list
   std::span<const syntax::Bytes> full_names_;
+  bool checks_topology_ = true;
+  bool needs_shapes_ = true;
   Filter is_wanted_ = nullptr;
   void* filter_opaque_ = nullptr;
 

@@ -5,12 +5,9 @@ from nnr_codec._native import Outcome, Quantization, TensorCoding, Workers
 from nnr_codec.entropy import rate
 from nnr_codec.entropy.payload import (
     BlockRowStart,
-    DecodedPayload,
     DecodedTensor,
-    DecodeTask,
     EncodedPayload,
     EncodeTask,
-    PayloadToDecode,
     TensorToDecode,
     TensorToEncode,
     decode_payload,
@@ -19,13 +16,10 @@ from nnr_codec.entropy.payload import (
 
 __all__ = [
     "BlockRowStart",
-    "DecodeTask",
-    "DecodedPayload",
     "DecodedTensor",
     "EncodeTask",
     "EncodedPayload",
     "Outcome",
-    "PayloadToDecode",
     "Quantization",
     "TensorCoding",
     "TensorToDecode",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.decode.unit_decoder import tensor_coding
+from nnr_codec.codec.tensor_coding import tensor_coding
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.effort import EFFORTS
 from nnr_codec.codec.encode.importance import without_feedback

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.decode.unit_decoder import tensor_coding
+from nnr_codec.codec.tensor_coding import tensor_coding
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.stream.tensor_patch import TensorPatch
 from nnr_codec.codec.stream.update_tree import Predecessor

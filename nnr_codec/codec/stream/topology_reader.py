@@ -87,6 +87,11 @@ class TopologyReader:
                 self.description, self._is_described = description, True
         return None
 
+    @property
+    def open_tensor(self) -> str | None:
+        """Name of the carried tensor of which more pieces follow."""
+        return self._carriers.open_tensor
+
     def finish(self) -> None:
         """Check that nothing is missing at the end of the stream.
 
