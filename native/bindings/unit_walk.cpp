@@ -97,6 +97,7 @@ class StreamWalk {
         pending_arena_ = batch->arena;
         break;
       }
+      if (count == 0) note_scope(*batch);
       batch->n_elements += n_elements;
       batch->units.push_back(std::move(*pending_));
       pending_.reset();
@@ -166,7 +167,6 @@ class StreamWalk {
         unit.walked.is_skipped = std::none_of(names.begin(), names.end(), [&](Bytes name) { return is_wanted(name); });
       }
       if (!full_names_.empty() || walk_.state().indexed_references) keep_names(batch, unit.walked.coded.data);
-      if (batch.units.empty()) note_scope(batch);
     }
     pending_.emplace(std::move(unit));
     return true;

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import nnr_codec
-from nnr_codec import UnitIndex, decode, encode
-from nnr_codec.codec.stream import stream_reader, unit_index
+from nnr_codec import UnitIndex, _native, decode, encode
+from nnr_codec.codec.stream import unit_index
 from nnr_codec.codec.stream.input import opened
 from nnr_codec.model import PayloadType
 from nnr_codec.syntax import SyntaxState, iter_unit_spans, parse_unit, quick_name
@@ -62,16 +62,10 @@ def test_a_summary_agrees_with_decoding(stream: Path) -> None:
             )
 
 
-def test_a_summary_needs_neither_numpy_nor_the_native_module(stream: Path) -> None:
-    code = (
-        "import sys, nnr_codec; nnr_codec.describe(sys.argv[1]);"
-        "sys.exit('numpy' in sys.modules or 'nnr_codec._native' in sys.modules)"
-    )
+def test_a_summary_does_not_need_numpy(stream: Path) -> None:
+    code = "import sys, nnr_codec; nnr_codec.describe(sys.argv[1]);sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code, stream], check=False).returncode == 0
-    code = (
-        "import sys; from nnr_codec.cli import main; main(sys.argv[1:]);"
-        "sys.exit('numpy' in sys.modules or 'nnr_codec._native' in sys.modules)"
-    )
+    code = "import sys; from nnr_codec.cli import main; main(sys.argv[1:]);sys.exit('numpy' in sys.modules)"
     for arguments in (["--help"], ["info", str(stream)]):
         assert (
             subprocess.run(
@@ -106,7 +100,15 @@ def test_one_tensor_is_found_without_reading_other_headers(
     stream: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_index(stream)
-    monkeypatch.setattr(stream_reader, "quick_name", None)  # would fail if the units were walked over
+    units: list[Any] = []
+
+    class Counting(_native.StreamWalk):
+        def next(self, *bounds: Any) -> Any:
+            step = super().next(*bounds)
+            units.extend(step if isinstance(step, _native.UnitBatch) else [step])
+            return step
+
+    monkeypatch.setattr(_native, "StreamWalk", Counting)
     for name, array in decode(stream.read_bytes()).items():
         decoded = decode(stream, names=[name])
         assert list(decoded) == [name]

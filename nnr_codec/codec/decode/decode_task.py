@@ -90,7 +90,9 @@ def decode_batch(job: tuple[_native.UnitBatch, bool]) -> DecodedBatch:
 UnitTensors = list[NDArray[Any] | QuantizedTensor]
 
 
-def in_units(batch: _native.UnitBatch, decoded: DecodedBatch) -> Iterator[tuple[_native.DataUnit, UnitTensors]]:
+def in_units(
+    batch: _native.UnitBatch, decoded: DecodedBatch
+) -> Iterator[tuple[_native.DataUnit, UnitTensors]]:
     """Yield the units of a batch with their tensors, which leave `decoded`.
 
     Raises
@@ -107,7 +109,10 @@ def in_units(batch: _native.UnitBatch, decoded: DecodedBatch) -> Iterator[tuple[
         if error is not None:
             raise error
         if qp_values:
-            yield unit, [_quantized(unit, place, arrays.pop(), qp_values.pop()) for place in range(unit.n_tensors)]
+            yield (
+                unit,
+                [_quantized(unit, place, arrays.pop(), qp_values.pop()) for place in range(unit.n_tensors)],
+            )
         else:
             yield unit, [arrays.pop() for _ in range(unit.n_tensors)]
 

@@ -233,7 +233,9 @@ class Decoder:
         if self._executor is not None and not reader.parent_signalling:
             executor = self._executor
             yield from in_order(
-                lambda batch: _NOTHING if batch is None else executor.submit(decode_batch, (batch, dequantize)),
+                lambda batch: (
+                    _NOTHING if batch is None else executor.submit(decode_batch, (batch, dequantize))
+                ),
                 jobs,
                 self._threads,
             )
@@ -248,7 +250,10 @@ class Decoder:
         else:
             updates = self._updates if reader.parent_signalling else None
             for content, _, batch in jobs:
-                yield content, None if batch is None else DecodeTask(batch, dequantize, updates=updates).result()
+                yield (
+                    content,
+                    None if batch is None else DecodeTask(batch, dequantize, updates=updates).result(),
+                )
 
 
 class _Nothing:

@@ -22,7 +22,10 @@ from nnr_codec.model.data_types import DATA_TYPES, OUTPUT_FORMATS
 
 
 def source_tensors(
-    unit: DataUnit, tensors: list[NDArray[Any] | QuantizedTensor], topologies: TopologyReader, dequantize: bool
+    unit: DataUnit,
+    tensors: list[NDArray[Any] | QuantizedTensor],
+    topologies: TopologyReader,
+    dequantize: bool,
 ) -> dict[str, Any]:
     """Return the tensors of a unit by name, as they were in the source.
 

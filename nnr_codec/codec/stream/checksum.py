@@ -65,7 +65,9 @@ def verify_checksum(buffer: memoryview, limits: Limits, deadline: Deadline, *, r
         if required or isinstance(error, LimitExceeded):
             raise error
         return False
-    span = UnitSpan(last.index, last.byte_offset, last.size_bytes, last.type, 4 if buffer[last.byte_offset] & 0x80 else 2)
+    span = UnitSpan(
+        last.index, last.byte_offset, last.size_bytes, last.type, 4 if buffer[last.byte_offset] & 0x80 else 2
+    )
     written = _digest_in(buffer, span, limits)
     if written is None:
         if required:

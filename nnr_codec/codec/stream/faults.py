@@ -33,7 +33,11 @@ def error_of(fault: _native.Fault, walk: _native.StreamWalk | None = None) -> Bi
     walk : StreamWalk, optional
         The walk that stopped at the fault. It completes the path of an element inside a list or a nested table.
     """
-    element = "payload" if fault.element == "nnr_compressed_data_unit_payload" and fault.has_payload else fault.element
+    element = (
+        "payload"
+        if fault.element == "nnr_compressed_data_unit_payload" and fault.has_payload
+        else fault.element
+    )
     return _CLASSES[fault.status](
         fault.text,
         path=_path_of(fault, walk),
@@ -51,10 +55,11 @@ def _path_of(fault: _native.Fault, walk: _native.StreamWalk | None) -> str:
         return f"{unit}.tensor[{fault.tensor}]"
     if fault.has_payload or not fault.element:
         return unit
-    for event in [] if walk is None else trace_of(walk, fault.unit):
-        if event.element == fault.element and walk is not None:
-            if walk.place_of(event.bit_offset) == fault.bit_offset:
-                return event.path
+    if walk is not None:
+        for event in trace_of(walk, fault.unit):
+            if event.element == fault.element and walk.place_of(event.bit_offset) == fault.bit_offset:
+                # A fault of the list as a whole has the place of its first entry.
+                return event.path if event.fault is not None else event.path.removesuffix("[0]")
     return f"{unit}.{fault.element}"
 
 

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from nnr_codec._native import DataUnit
 from nnr_codec.codec.stream.carrier import CarriedKind, carrier_units
 from nnr_codec.codec.stream.type_rules import TypeRules, as_text
 from nnr_codec.errors import MalformedBitstream, NotEncodable

@@ -13,7 +13,13 @@ from nnr_codec.codec.stream.faults import error_of
 from nnr_codec.codec.stream.input import PagesRead
 from nnr_codec.codec.stream.topology_reader import TopologyReader
 from nnr_codec.errors import BitstreamError
-from nnr_codec.model import Limits, NnrUnitType, TopologyCompressionFormat, TopologyStorageFormat, TopologyUnit
+from nnr_codec.model import (
+    Limits,
+    NnrUnitType,
+    TopologyCompressionFormat,
+    TopologyStorageFormat,
+    TopologyUnit,
+)
 from nnr_codec.syntax import UnitSpan, inflate
 from nnr_codec.syntax.topology_unit import without_terminator
 
@@ -83,7 +89,9 @@ class StreamReader:
         self._places = places
         self._pages = PagesRead(buffer)
         self._deadline = deadline or Deadline(limits)
-        keeps = frozenset[str]().__contains__ if headers_only else None if wanted is None else wanted.__contains__
+        keeps = (
+            frozenset[str]().__contains__ if headers_only else None if wanted is None else wanted.__contains__
+        )
         self.topologies = TopologyReader(limits, buffer.nbytes, keeps)
 
     def __iter__(self) -> Iterator[_native.UnitBatch | OtherUnit]:
@@ -157,9 +165,9 @@ class StreamReader:
         """Release the memory of the stream before a position, whose units are decoded."""
         self._pages.passed(byte_offset)
 
-    def check_time(self, index: int, byte_offset: int) -> None:
+    def check_time(self, unit: _native.DataUnit) -> None:
         """Raise LimitExceeded after the deadline, at the position of a unit; the walk may be far ahead."""
-        self._deadline.check(f"nnr_unit[{index}]", byte_offset)
+        self._deadline.check(f"nnr_unit[{unit.index}]", unit.byte_offset)
 
     @property
     def general_profile_idc(self) -> int:

@@ -135,7 +135,7 @@ def describe_stream(
             if isinstance(step, OtherUnit):
                 walked.append((step.unit.index, step.unit.byte_offset, step.unit.type, step.item))
             else:
-                walked += ((unit.index, unit.byte_offset, NnrUnitType.NNR_NDU, unit) for unit in step)
+                walked += ((unit.index, unit.byte_offset, int(NnrUnitType.NNR_NDU), unit) for unit in step)
             reader.passed(walked[-1][1])
     topologies = reader.topologies
     ends = [byte_offset for _, byte_offset, _, _ in walked[1:]] + [size_bytes]
@@ -175,12 +175,12 @@ def _in_source_order(tensors: list[TensorSummary], followers: Mapping[str, str])
 
 
 def _carried(item: CarriedItem, index: int, offset: int, unit_bytes: int) -> TensorSummary:
-    return TensorSummary(item.name, item.shape, item.tag, None, index, offset, unit_bytes, n_bytes=item.n_bytes)
+    return TensorSummary(
+        item.name, item.shape, item.tag, None, index, offset, unit_bytes, n_bytes=item.n_bytes
+    )
 
 
-def _tensors(
-    unit: DataUnit, unit_bytes: int, description: SourceDescription
-) -> tuple[TensorSummary, ...]:
+def _tensors(unit: DataUnit, unit_bytes: int, description: SourceDescription) -> tuple[TensorSummary, ...]:
     names = unit.names
     # Without dimensions, only the names of a unit are known.
     shapes: tuple[tuple[int, ...] | None, ...] = unit.shapes or (None,) * len(names)

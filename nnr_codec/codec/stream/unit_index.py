@@ -171,7 +171,9 @@ def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[b
     reader = StreamReader(buffer, limits, {}, headers_only=True)
     for step in reader:
         if isinstance(step, OtherUnit):
-            walked.append((step.unit.byte_offset, step.unit.index, None if step.piece is None else (step.piece,)))
+            walked.append(
+                (step.unit.byte_offset, step.unit.index, None if step.piece is None else (step.piece,))
+            )
         else:
             walked += ((unit.byte_offset, unit.index, unit.names) for unit in step)
         reader.passed(walked[-1][0])

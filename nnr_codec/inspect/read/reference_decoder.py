@@ -16,8 +16,8 @@ from nnr_codec.codec.stream.update_tree import Predecessor, UpdateTree
 from nnr_codec.codec.tensor_coding import tensor_coding
 from nnr_codec.entropy import DecodedTensor, TensorToDecode, decode_payload
 from nnr_codec.errors import BitstreamError, MalformedBitstream
-from nnr_codec.model import DataUnitHeader, PayloadType, Quantization
 from nnr_codec.inspect.read.reference_reader import DataUnitInStream, ReferenceReader
+from nnr_codec.model import DataUnitHeader, PayloadType, Quantization
 from nnr_codec.model.unit_layout import PlannedTensor
 from nnr_codec.quant import step_size
 
