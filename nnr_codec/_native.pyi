@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Entropy coding and quantisation of whole tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import enum
 
 import numpy

@@ -184,7 +184,7 @@ void register_units(nb::module_& m) {
              return BatchUnit{nb::borrow(self), batch, number};
            })
       .def("__iter__", [](nb::handle self) { return nb::steal(PySeqIter_New(self.ptr())); },
-           nb::sig("def __iter__(self) -> Iterator[DataUnit]"))
+           nb::sig("def __iter__(self) -> collections.abc.Iterator[DataUnit]"))
       .def_prop_ro("n_elements", [](const UnitBatch& self) { return self.n_elements; })
       .def("layout", &layout, "dequantize"_a, "float32"_a, "int32"_a,
            nb::sig("def layout(self, dequantize: bool, float32: object, int32: object) -> list[tuple[tuple[int, ...], object]]"))
