@@ -137,10 +137,14 @@ PickledBatch pickled(const UnitBatch& batch) {
     quantisation = coded.quantisation;
   }
   const nnr::syntax::Scope& scope = batch.scope;
-  return {static_cast<std::uint32_t>(scope.general_profile_idc), scope.mps_topology_indexed_reference_flag != 0,
-          scope.mps_parent_signalling_enabled_flag != 0,         scope.NumReferences,
-          quantisation.known,                                    quantisation.qp_density,
-          quantisation.quantization_parameter,                   std::move(units)};
+  return {static_cast<std::uint32_t>(scope.general_profile_idc),
+          scope.mps_topology_indexed_reference_flag != 0,
+          scope.mps_parent_signalling_enabled_flag != 0,
+          scope.NumReferences,
+          quantisation.known,
+          quantisation.qp_density,
+          quantisation.quantization_parameter,
+          std::move(units)};
 }
 
 void restore(UnitBatch& batch, const PickledBatch& state) { Restorer(batch, state); }

@@ -19,8 +19,8 @@ using PickledPieces = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
 using PickledUnit = std::tuple<std::uint64_t, std::uint64_t, nanobind::bytes, PickledPieces, std::vector<nanobind::bytes>,
                                std::vector<std::uint64_t>>;
 // general_profile_idc, flags of the model parameter set, size of the reference list, quantisation, units.
-using PickledBatch = std::tuple<std::uint32_t, bool, bool, std::int64_t, bool, std::uint32_t, std::int32_t,
-                                std::vector<PickledUnit>>;
+using PickledBatch =
+    std::tuple<std::uint32_t, bool, bool, std::int64_t, bool, std::uint32_t, std::int32_t, std::vector<PickledUnit>>;
 
 [[nodiscard]] PickledBatch pickled(const UnitBatch& batch);
 // Fills an empty batch. Throws for a state that pickled() does not return.

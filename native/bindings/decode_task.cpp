@@ -150,8 +150,8 @@ class DecodeTask {
     for (std::size_t n = 0; n < units_.size(); ++n) {
       const nnr::CodedUnit& unit = coded(n);
       Unit& planned = units_[n];
-      if (queue != nullptr && unit.data.tensors.size() == 1 && !unit.is_raw() &&
-          nnr::check_quantisation(unit).status == NNR_OK && unit.data.header->has_cabac_entry_point) {
+      if (queue != nullptr && unit.data.tensors.size() == 1 && !unit.is_raw() && nnr::check_quantisation(unit).status == NNR_OK &&
+          unit.data.header->has_cabac_entry_point) {
         const nb::gil_scoped_release release;  // decoding the side data may take long
         const std::vector<nnr::BlockRowStart> points = entry_points_of(unit);
         if (!points.empty()) planned.block_rows.emplace(unit.payload, nnr::coding_of(unit, 0, nullptr), points);
@@ -190,7 +190,8 @@ class DecodeTask {
     nnr::BlockRows& rows = *units_[piece.unit].block_rows;
     std::int32_t* const levels = levels_of(piece.unit, 0).data();
     if (!rows.decode(piece.block_rows_piece, levels)) return;
-    if (is_in_place(piece.unit)) dequantize(piece.unit, 0, qp_of(piece.unit, rows), rows.levels_of(piece.block_rows_piece, levels));
+    if (is_in_place(piece.unit))
+      dequantize(piece.unit, 0, qp_of(piece.unit, rows), rows.levels_of(piece.block_rows_piece, levels));
   }
 
   // True if the block rows of a tensor become values at once: levels of a codebook are checked first.
@@ -215,7 +216,8 @@ class DecodeTask {
     for (std::size_t i = 0; i < count; ++i) levels[i] = levels_of(n, i).data();
     const nnr::Fault fault = nnr::decode_levels(unit, previous, {levels, count}, {qp_values, count}, kHeap);
     if (fault.status != NNR_OK) return fault;
-    if (updates_ != nullptr && !updates_->tree.remember(unit.data, unit.payload, {levels, count}, previous)) throw std::bad_alloc();
+    if (updates_ != nullptr && !updates_->tree.remember(unit.data, unit.payload, {levels, count}, previous))
+      throw std::bad_alloc();
     for (std::size_t i = 0; i < count; ++i) {
       if (!unit.is_integer()) qp_values_[units_[n].first_array + unit.data.tensors[i].name_index] = qp_values[i];
       dequantize(n, i, qp_values[i], levels_of(n, i));
@@ -272,14 +274,15 @@ void register_decode_task(nb::module_& m) {
   nb::class_<Updates>(m, "UpdateTree").def(nb::init<nb::handle>(), "max_updates_kept"_a.none());
 
   nb::class_<DecodeTask>(m, "DecodeTask")
-      .def("__init__",
-           [](DecodeTask* self, nb::handle_t<UnitBatch> batch, const nb::list& arrays, bool dequantize, nnr::WorkQueue* workers,
-              Updates* updates) { new (self) DecodeTask(nb::borrow(batch), arrays, dequantize, workers, updates); },
-           "batch"_a, "arrays"_a, "dequantize"_a, "workers"_a.none() = nb::none(), "updates"_a.none() = nb::none(),
-           nb::keep_alive<1, 5>(), nb::keep_alive<1, 6>(),
-           nb::sig("def __init__(self, batch: UnitBatch, arrays: list[numpy.typing.NDArray[numpy.float32] | "
-                   "numpy.typing.NDArray[numpy.int32]], dequantize: bool, workers: Workers | None = None, updates: UpdateTree | "
-                   "None = None) -> None"))
+      .def(
+          "__init__",
+          [](DecodeTask* self, nb::handle_t<UnitBatch> batch, const nb::list& arrays, bool dequantize, nnr::WorkQueue* workers,
+             Updates* updates) { new (self) DecodeTask(nb::borrow(batch), arrays, dequantize, workers, updates); },
+          "batch"_a, "arrays"_a, "dequantize"_a, "workers"_a.none() = nb::none(), "updates"_a.none() = nb::none(),
+          nb::keep_alive<1, 5>(), nb::keep_alive<1, 6>(),
+          nb::sig("def __init__(self, batch: UnitBatch, arrays: list[numpy.typing.NDArray[numpy.float32] | "
+                  "numpy.typing.NDArray[numpy.int32]], dequantize: bool, workers: Workers | None = None, updates: UpdateTree | "
+                  "None = None) -> None"))
       .def("cancel", &DecodeTask::cancel)
       .def_prop_ro("block_row_counts", &DecodeTask::block_row_counts)
       .def_prop_ro("qp_values", &DecodeTask::qp_values, nb::sig("def qp_values(self) -> list[int]"))

@@ -30,10 +30,10 @@ inline std::uint64_t bound_of(nanobind::handle bound) {
 
 inline nnr_limits limits_of(nanobind::handle limits) {
   const auto bound = [&](const char* name) { return bound_of(limits.attr(name)); };
-  return {bound("max_stream_bytes"),    bound("max_units"),      bound("max_unit_bytes"),    bound("max_tensor_elements"),
-          bound("max_total_elements"),  bound("max_dimensions"), bound("max_names"),         bound("max_name_bytes"),
-          bound("max_codebook_size"),   bound("max_topology_bytes"), bound("max_expansion_ratio"),
-          bound("expansion_floor_bytes"), bound("max_updates_kept")};
+  return {bound("max_stream_bytes"),   bound("max_units"),          bound("max_unit_bytes"),      bound("max_tensor_elements"),
+          bound("max_total_elements"), bound("max_dimensions"),     bound("max_names"),           bound("max_name_bytes"),
+          bound("max_codebook_size"),  bound("max_topology_bytes"), bound("max_expansion_ratio"), bound("expansion_floor_bytes"),
+          bound("max_updates_kept")};
 }
 
 }  // namespace nnr_bindings

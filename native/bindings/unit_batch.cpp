@@ -84,12 +84,33 @@ nb::list layout(const UnitBatch& batch, bool dequantize, nb::handle float32, nb:
   for (const UnitBatch::Unit& unit : batch.units) {
     const nnr::CodedUnit& coded = unit.walked.coded;
     const nb::handle type = coded.is_raw() || (dequantize && !coded.is_integer()) ? float32 : int32;
-    const nb::object tensors = by_name(coded.data, [&](const nnr::TensorPlan& plan) {
-      return nb::make_tuple(shape_of(plan.shape), type);
-    });
+    const nb::object tensors =
+        by_name(coded.data, [&](const nnr::TensorPlan& plan) { return nb::make_tuple(shape_of(plan.shape), type); });
     for (const nb::handle tensor : tensors) arrays.append(tensor);
   }
   return arrays;
+}
+
+// True if the unit's format field asks for no other type than that of the decoded values.
+bool has_plain_format(const nnr::CodedUnit& unit) {
+  constexpr std::uint32_t kInt32 = 0, kFloat32 = 1;
+  const auto& header = *unit.data.header;
+  return !header.has_nnr_decompressed_data_format ||
+         header.nnr_decompressed_data_format == (unit.is_integer() ? kInt32 : kFloat32);
+}
+
+nb::object names_of(const nnr::DataUnit& unit) {
+  const nb::object texts = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(unit.names.size())));
+  for (std::size_t i = 0; i < unit.names.size(); ++i)
+    PyTuple_SET_ITEM(texts.ptr(), static_cast<Py_ssize_t>(i), text_of(unit.names[i]).release().ptr());
+  return texts;
+}
+
+nb::list all_names_of(const UnitBatch& batch) {
+  nb::list texts;
+  for (const UnitBatch::Unit& unit : batch.units)
+    for (const nnr::syntax::Bytes name : unit.walked.coded.data.names) texts.append(text_of(name));
+  return texts;
 }
 
 const char* name_of(nnr_status status) {
@@ -110,16 +131,18 @@ const char* name_of(nnr_status status) {
 void register_units(nb::module_& m) {
   nb::class_<UnitFault>(m, "Fault")
       .def_prop_ro("status", [](const UnitFault& self) { return name_of(self.fault.status); })
-      .def_prop_ro("has_payload", [](const UnitFault& self) {
-        return self.fault.stage == NNR_STAGE_PAYLOAD || self.fault.stage == NNR_STAGE_RECONSTRUCTION;
-      })
+      .def_prop_ro("has_payload",
+                   [](const UnitFault& self) {
+                     return self.fault.stage == NNR_STAGE_PAYLOAD || self.fault.stage == NNR_STAGE_RECONSTRUCTION;
+                   })
       .def_prop_ro("bit_offset", [](const UnitFault& self) { return self.fault.bit_offset; })
-      .def_prop_ro("unit", [](const UnitFault& self) {
-        return self.unit == UnitFault::kWholeStream ? std::optional<std::uint64_t>() : self.unit;
-      })
-      .def_prop_ro("tensor", [](const UnitFault& self) {
-        return self.fault.tensor < 0 ? std::optional<int>() : std::optional<int>(self.fault.tensor);
-      })
+      .def_prop_ro(
+          "unit",
+          [](const UnitFault& self) { return self.unit == UnitFault::kWholeStream ? std::optional<std::uint64_t>() : self.unit; })
+      .def_prop_ro("tensor",
+                   [](const UnitFault& self) {
+                     return self.fault.tensor < 0 ? std::optional<int>() : std::optional<int>(self.fault.tensor);
+                   })
       .def_prop_ro("element", [](const UnitFault& self) { return self.fault.element; })
       .def_prop_ro("clause", [](const UnitFault& self) { return self.fault.clause; })
       .def_prop_ro("text", [](const UnitFault& self) { return self.fault.text; });
@@ -150,30 +173,26 @@ void register_units(nb::module_& m) {
                      const nnr::CodedUnit& coded = self.walked().coded;
                      return coded.is_integer() || coded.is_raw() ? std::nullopt : std::optional(coded.quantisation.qp_density);
                    })
-      .def_prop_ro("names",
-                   [](const BatchUnit& self) {
-                     const auto names = self.data().names;
-                     const nb::object texts = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(names.size())));
-                     for (std::size_t i = 0; i < names.size(); ++i)
-                       PyTuple_SET_ITEM(texts.ptr(), static_cast<Py_ssize_t>(i), text_of(names[i]).release().ptr());
-                     return texts;
-                   },
-                   nb::sig("def names(self) -> tuple[str, ...]"))
-      .def_prop_ro("shape", [](const BatchUnit& self) { return shape_of(self.data().shape); },
-                   nb::sig("def shape(self) -> tuple[int, ...]"))
-      .def_prop_ro("shapes",
-                   [](const BatchUnit& self) {
-                     return by_name(self.data(), [](const nnr::TensorPlan& plan) { return shape_of(plan.shape); });
-                   },
-                   nb::sig("def shapes(self) -> tuple[tuple[int, ...], ...]"))
-      .def_prop_ro("roles",
-                   [](const BatchUnit& self) {
-                     return by_name(self.data(), [](const nnr::TensorPlan& plan) { return nb::str(role_of(plan)); });
-                   },
-                   nb::sig("def roles(self) -> tuple[str, ...]"))
-      .def_prop_ro("codebooks",
-                   [](const BatchUnit& self) { return by_name(self.data(), codebook_of); },
-                   nb::sig("def codebooks(self) -> tuple[tuple[list[int], int] | None, ...]"));
+      .def_prop_ro(
+          "names", [](const BatchUnit& self) { return names_of(self.data()); }, nb::sig("def names(self) -> tuple[str, ...]"))
+      .def_prop_ro(
+          "shape", [](const BatchUnit& self) { return shape_of(self.data().shape); },
+          nb::sig("def shape(self) -> tuple[int, ...]"))
+      .def_prop_ro(
+          "shapes",
+          [](const BatchUnit& self) {
+            return by_name(self.data(), [](const nnr::TensorPlan& plan) { return shape_of(plan.shape); });
+          },
+          nb::sig("def shapes(self) -> tuple[tuple[int, ...], ...]"))
+      .def_prop_ro(
+          "roles",
+          [](const BatchUnit& self) {
+            return by_name(self.data(), [](const nnr::TensorPlan& plan) { return nb::str(role_of(plan)); });
+          },
+          nb::sig("def roles(self) -> tuple[str, ...]"))
+      .def_prop_ro(
+          "codebooks", [](const BatchUnit& self) { return by_name(self.data(), codebook_of); },
+          nb::sig("def codebooks(self) -> tuple[tuple[list[int], int] | None, ...]"));
 
   nb::class_<UnitBatch>(m, "UnitBatch")
       .def("__len__", [](const UnitBatch& self) { return self.units.size(); })
@@ -183,9 +202,16 @@ void register_units(nb::module_& m) {
              if (number >= batch->units.size()) throw nb::index_error();
              return BatchUnit{nb::borrow(self), batch, number};
            })
-      .def("__iter__", [](nb::handle self) { return nb::steal(PySeqIter_New(self.ptr())); },
-           nb::sig("def __iter__(self) -> collections.abc.Iterator[DataUnit]"))
+      .def(
+          "__iter__", [](nb::handle self) { return nb::steal(PySeqIter_New(self.ptr())); },
+          nb::sig("def __iter__(self) -> collections.abc.Iterator[DataUnit]"))
       .def_prop_ro("n_elements", [](const UnitBatch& self) { return self.n_elements; })
+      .def_prop_ro("names", &all_names_of, nb::sig("def names(self) -> list[str]"))
+      .def_prop_ro("has_plain_formats",
+                   [](const UnitBatch& self) {
+                     return std::all_of(self.units.begin(), self.units.end(),
+                                        [](const UnitBatch::Unit& unit) { return has_plain_format(unit.walked.coded); });
+                   })
       .def("layout", &layout, "dequantize"_a, "float32"_a, "int32"_a,
            nb::sig("def layout(self, dequantize: bool, float32: object, int32: object) -> list[tuple[tuple[int, ...], object]]"))
       .def("__getstate__", &pickled)

@@ -47,7 +47,10 @@ class StreamWalk {
  public:
   StreamWalk(Array<const std::uint8_t> stream, nb::handle limits, nb::dict dimensions,
              const std::optional<std::vector<nb::bytes>>& wanted, bool needs_shapes)
-      : stream_(std::move(stream)), dimensions_(std::move(dimensions)), options_{sizeof options_, limits_of(limits), kHeap, shape_of, this}, walk_(options_) {
+      : stream_(std::move(stream)),
+        dimensions_(std::move(dimensions)),
+        options_{sizeof options_, limits_of(limits), kHeap, shape_of, this},
+        walk_(options_) {
     walk_.leave_topologies();
     if (!needs_shapes) walk_.leave_shapes();
     if (wanted) {
@@ -71,8 +74,7 @@ class StreamWalk {
   void set_full_names(const std::vector<nb::bytes>& names) {
     full_names_.clear();
     full_name_bytes_.clear();
-    for (const nb::bytes& name : names)
-      full_names_.push_back(bytes_of(full_name_bytes_.emplace_back(name.c_str(), name.size())));
+    for (const nb::bytes& name : names) full_names_.push_back(bytes_of(full_name_bytes_.emplace_back(name.c_str(), name.size())));
     walk_.set_full_names(full_names_);
   }
 

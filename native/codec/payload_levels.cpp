@@ -111,7 +111,8 @@ Fault decode_levels_of(std::span<const std::uint8_t> payload, std::span<const Te
                        std::span<std::int32_t* const> levels, std::int32_t* qp_values, std::uint8_t* row_flags) {
   BasicFastSource<FixedContextBank> source{payload};
   if (!offset_in_range(source))
-    return of_tensor(0, fault_of(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange, source.bits_read(), payload));
+    return of_tensor(
+        0, fault_of(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange, source.bits_read(), payload));
   for (std::size_t i = 0; i < codings.size(); ++i) {
     LeanSideData side;
     side.row_skip_flags.data = row_flags;

@@ -87,11 +87,12 @@ Problem UpdateTree::find_parent(const DataUnit& unit, std::span<const Remembered
   }
   const std::int64_t depth = std::int64_t{header.put_node_depth} - 1;
   const std::size_t place = find_parameter(header.parent_device_id, header.parameter_id);
-  const Problem not_sent = {NNR_MALFORMED, {ElementId::put_node_depth, 0}, "", "format 5.6", "the unit updates one that was not sent"};
+  const Problem not_sent = {
+      NNR_MALFORMED, {ElementId::put_node_depth, 0}, "", "format 5.6", "the unit updates one that was not sent"};
   if (place == HashIndex::kAbsent) {
     // One device numbers its updates without gaps. Depth 0 is the model that both sides have before the first update.
-    const bool continues = header.has_device_id && (header.device_id == header.parent_device_id ||
-                                                    header.temporal_context_modeling_flag != 0);
+    const bool continues =
+        header.has_device_id && (header.device_id == header.parent_device_id || header.temporal_context_modeling_flag != 0);
     return depth >= 1 && continues ? not_sent : Problem{};
   }
   for (const Update* update = parameters_[place].updates; update != nullptr; update = update->next) {

@@ -206,10 +206,29 @@ class Decoder:
                 # The pieces of the item lie behind this offset; the next call releases them.
                 reader.passed(content.payload_bit_offset // 8)
                 continue
+            topologies = reader.topologies
+            if (
+                dequantize
+                and recomposer is None
+                and self._limits.max_seconds is None
+                and not decoded.errors
+                and content.has_plain_formats
+                and topologies.is_plain
+            ):
+                # Nothing remains to be done for any tensor of the batch.
+                decoded.arrays.reverse()
+                for name in content.names:
+                    tensor = decoded.arrays.pop()
+                    if wanted is None or name in wanted:
+                        yield name, tensor
+                    del tensor
+                reader.passed(content[len(content) - 1].byte_offset)
+                del decoded
+                continue
             for unit, tensors in in_units(content, decoded):
                 if self._limits.max_seconds is not None:
                     reader.check_time(unit)
-                by_name = source_tensors(unit, tensors, reader.topologies, dequantize)
+                by_name = source_tensors(unit, tensors, topologies, dequantize)
                 if recomposer is not None:
                     by_name = recomposer.recompose(unit, by_name)
                 for name in list(by_name):

@@ -47,9 +47,8 @@ def source_tensors(
     Clause: format 3, 4
     """
     dtypes, patches = topologies.description.dtypes, topologies.patches
-    is_plain = not patches and (not dequantize or (unit.output_format is None and dtypes.is_trivial()))
     by_name: dict[str, Any] = dict(zip(unit.names, tensors, strict=True))
-    if is_plain:
+    if not dequantize and not patches:
         return by_name
     for name, value in by_name.items():
         patch = patches.pop(name, None)

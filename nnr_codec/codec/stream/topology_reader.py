@@ -88,6 +88,11 @@ class TopologyReader:
         return None
 
     @property
+    def is_plain(self) -> bool:
+        """True if nothing is said about types and values of tensors: they are what is coded."""
+        return not self.patches and self.description.dtypes.is_trivial()
+
+    @property
     def open_tensor(self) -> str | None:
         """Name of the carried tensor of which more pieces follow."""
         return self._carriers.open_tensor
