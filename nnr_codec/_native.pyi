@@ -47,9 +47,6 @@ class TensorCoding:
 class Tensor:
     def __init__(self, coding: TensorCoding, base: numpy.typing.NDArray[numpy.int32] | None = None, history: bytes | memoryview | numpy.typing.NDArray[numpy.uint8] | None = None) -> None: ...
 
-class Quantization:
-    def __init__(self, qp_density: int, quantization_parameter: int) -> None: ...
-
 class EncodeOptions:
     def __init__(self, *, qp_value: int = 0, history_enabled: bool = False, row_skip: bool = True, search: bool = True) -> None: ...
 

@@ -276,15 +276,6 @@ NB_MODULE(_native, m) {
           },
           "coding"_a, "base"_a = nb::none(), "history"_a = nb::none());
 
-  nb::class_<nnr::Quantization>(m, "Quantization")
-      .def(
-          "__init__",
-          [](nnr::Quantization* self, int qp_density, std::int32_t quantization_parameter) {
-            if (qp_density < 0 || qp_density > 7) throw nb::value_error("qp_density is 0..7");
-            new (self) nnr::Quantization{qp_density, quantization_parameter};
-          },
-          "qp_density"_a, "quantization_parameter"_a);
-
   nb::class_<EncodeOptions>(m, "EncodeOptions")
       .def(
           "__init__",

@@ -5,5 +5,5 @@
 
 #include <nanobind/nanobind.h>
 
-// Adds Workers and EncodeTask to the module. Quantization and EncodeOptions must be registered before.
+// Adds Workers and EncodeTask to the module. EncodeOptions must be registered before.
 void register_tasks(nanobind::module_& m);

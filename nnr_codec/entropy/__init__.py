@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python interface of the native entropy coder, one call per payload or batch of payloads."""
 
-from nnr_codec._native import Outcome, Quantization, TensorCoding, Workers
+from nnr_codec._native import Outcome, TensorCoding, Workers
 from nnr_codec.entropy import rate
 from nnr_codec.entropy.payload import (
     BlockRowStart,
@@ -20,7 +20,6 @@ __all__ = [
     "EncodeTask",
     "EncodedPayload",
     "Outcome",
-    "Quantization",
     "TensorCoding",
     "TensorToDecode",
     "TensorToEncode",

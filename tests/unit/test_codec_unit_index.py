@@ -16,7 +16,6 @@ from nnr_codec import UnitIndex, _native, decode, encode
 from nnr_codec.codec.stream import unit_index
 from nnr_codec.codec.stream.input import opened
 from nnr_codec.model import PayloadType
-from nnr_codec.syntax import SyntaxState, iter_unit_spans, parse_unit, quick_name
 from tests.shared_folder import VECTORS, needs_shared, peer_streams
 
 MODEL: dict[str, Any] = {
@@ -75,27 +74,6 @@ def test_a_summary_does_not_need_numpy(stream: Path) -> None:
         )
 
 
-@needs_shared
-@pytest.mark.parametrize("entry", peer_streams(), ids=lambda e: e["file"])
-def test_quick_names_equal_those_of_the_grammar(entry: dict[str, Any]) -> None:
-    content = (VECTORS / entry["file"]).read_bytes()
-    state = SyntaxState()
-    for span in iter_unit_spans(content):
-        unit = parse_unit(content, span, state)
-        names = getattr(getattr(unit, "header", None), "topology_elem_ids", ())
-        expected = names[0].encode() if len(names) == 1 else None
-        assert quick_name(content, span) == expected
-        state = state.after(unit)
-
-
-def test_a_name_that_does_not_end_takes_the_grammar() -> None:
-    unit = bytes([0, 6, 5 << 2, 0, ord("a"), ord("b")])
-    assert quick_name(unit, next(iter_unit_spans(unit))) is None
-    long = "n" * 3000
-    content = encode({long: np.ones(3, np.float32)})
-    assert long.encode() in [quick_name(content, span) for span in iter_unit_spans(content)]
-
-
 def test_one_tensor_is_found_without_reading_other_headers(
     stream: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +88,9 @@ def test_one_tensor_is_found_without_reading_other_headers(
 
     monkeypatch.setattr(_native, "StreamWalk", Counting)
     for name, array in decode(stream.read_bytes()).items():
+        units.clear()
         decoded = decode(stream, names=[name])
+        assert {n for unit in units if isinstance(unit, _native.DataUnit) for n in unit.names} <= {name}
         assert list(decoded) == [name]
         assert decoded[name].dtype == array.dtype
         assert np.array_equal(decoded[name], array)
