@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "decode_task.hpp"
 #include "nnr/dequantizer.hpp"
 #include "nnr/feedback.hpp"
 #include "nnr/payload.hpp"
@@ -22,6 +23,8 @@
 #include "probe.hpp"
 #include "syntax.hpp"
 #include "tasks.hpp"
+#include "unit_batch.hpp"
+#include "unit_walk.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -273,15 +276,6 @@ NB_MODULE(_native, m) {
           },
           "coding"_a, "base"_a = nb::none(), "history"_a = nb::none());
 
-  nb::class_<nnr::Quantization>(m, "Quantization")
-      .def(
-          "__init__",
-          [](nnr::Quantization* self, int qp_density, std::int32_t quantization_parameter) {
-            if (qp_density < 0 || qp_density > 7) throw nb::value_error("qp_density is 0..7");
-            new (self) nnr::Quantization{qp_density, quantization_parameter};
-          },
-          "qp_density"_a, "quantization_parameter"_a);
-
   nb::class_<EncodeOptions>(m, "EncodeOptions")
       .def(
           "__init__",
@@ -306,6 +300,9 @@ NB_MODULE(_native, m) {
   register_probe(m);
   register_syntax(m);
   register_tasks(m);
+  register_units(m);
+  register_walk(m);
+  register_decode_task(m);
   m.def("quantize_feedback", &quantize_feedback, "weights"_a, "step"_a, "coding"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
         "coefficients"_a, "column_weights"_a, "row_weights"_a = nb::none(), "initialisations"_a = nb::none(), "survivors"_a = 1,
         "interval"_a = 32);

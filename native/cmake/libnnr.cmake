@@ -20,9 +20,10 @@ set(NNR_DECODER_SOURCES
   ${NNR_ROOT}/codec/source_view.cpp
   ${NNR_ROOT}/codec/stream_decoder.cpp
   ${NNR_ROOT}/codec/stream_parts.cpp
+  ${NNR_ROOT}/codec/stream_walk.cpp
   ${NNR_ROOT}/codec/tensor_patch.cpp
   ${NNR_ROOT}/codec/type_rules.cpp
-  ${NNR_ROOT}/codec/unit_reader.cpp
+  ${NNR_ROOT}/codec/unit_decoder.cpp
   ${NNR_ROOT}/codec/update_tree.cpp
   ${NNR_ROOT}/src/dequantizer.cpp
   ${NNR_ROOT}/src/level_kernel.cpp

@@ -35,6 +35,12 @@ class JoinedUnit {
     return append(allocator, std::span(&octet, 1), stream_byte);
   }
 
+  // A run of bytes, and its place in the stream.
+  struct Piece {
+    std::uint64_t unit_byte;
+    std::uint64_t stream_byte;
+  };
+  [[nodiscard]] std::span<const Piece> pieces() const { return {pieces_.data(), pieces_.size()}; }
   [[nodiscard]] std::span<const std::uint8_t> bytes() const { return {bytes_.data(), bytes_.size()}; }
 
   // Place in the stream of a bit of the unit.
@@ -46,10 +52,6 @@ class JoinedUnit {
   }
 
  private:
-  struct Piece {
-    std::uint64_t unit_byte;
-    std::uint64_t stream_byte;
-  };
   Buffer<std::uint8_t> bytes_;
   Buffer<Piece> pieces_;
   std::uint64_t n_bytes_ = 0;

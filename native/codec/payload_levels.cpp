@@ -99,23 +99,30 @@ Fault fault_of(Outcome outcome, std::uint64_t position, std::span<const std::uin
   return {text.status, NNR_STAGE_PAYLOAD, position, "nnr_compressed_data_unit_payload", text.clause, text.text};
 }
 
+Fault of_tensor(std::size_t tensor, Fault fault) {
+  fault.tensor = static_cast<std::int32_t>(tensor);
+  return fault;
+}
+
 }  // namespace
 
 Fault decode_levels_of(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                        std::span<std::int32_t* const> levels, std::int32_t* qp_values, std::uint8_t* row_flags) {
   BasicFastSource<FixedContextBank> source{payload};
   if (!offset_in_range(source))
-    return fault_of(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange, source.bits_read(), payload);
+    return of_tensor(
+        0, fault_of(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange, source.bits_read(), payload));
   for (std::size_t i = 0; i < codings.size(); ++i) {
     LeanSideData side;
     side.row_skip_flags.data = row_flags;
     TensorDecoder<BasicFastSource<FixedContextBank>, LeanSideData> decoder(source, codings[i]);
     const Outcome outcome = decoder.decode(levels[i], side);
-    if (outcome != Outcome::kOk) return fault_of(outcome, source.bits_read(), payload);
+    if (outcome != Outcome::kOk) return of_tensor(i, fault_of(outcome, source.bits_read(), payload));
     qp_values[i] = side.qp_value;
   }
   const Outcome outcome = finish_decoding(source, payload);
-  return outcome == Outcome::kOk ? Fault{} : fault_of(outcome, source.bits_read(), payload);
+  if (outcome == Outcome::kOk) return {};
+  return of_tensor(codings.size() - 1, fault_of(outcome, source.bits_read(), payload));
 }
 
 bool are_in_codebook(std::span<const std::int32_t> levels, std::span<const std::int32_t> codebook, std::uint32_t zero) {

@@ -11,13 +11,6 @@
 
 namespace nnr {
 
-// Density and parameter in force.
-struct Quantisation {
-  bool known = false;
-  std::uint32_t qp_density = 0;
-  std::int32_t quantization_parameter = 0;
-};
-
 // Decodes all tensors of a codeword. levels[i] has room for codings[i].size() values and qp_values for one value each;
 // row_flags has room for the rows of any tensor that has a row-skip flag. A fault's bit offset counts from the payload's first
 // bit.

@@ -85,17 +85,6 @@ CarrierResult SourceReader::take_names(std::span<const std::uint8_t> text) {
   return longest > limits_.max_name_bytes ? CarrierResult{NNR_LIMIT, "a full name is beyond max_name_bytes"} : CarrierResult{};
 }
 
-Bytes SourceReader::full_name(Bytes number) const {
-  std::uint64_t index = 0;
-  // Numbers have no leading zeros.
-  if (number.empty() || number.size() > 9 || (number[0] == '0' && number.size() > 1)) return {};
-  for (const std::uint8_t digit : number) {
-    if (digit < '0' || digit > '9') return {};
-    index = 10 * index + (digit - std::uint64_t{'0'});
-  }
-  return index < full_names_.size() ? full_names_[static_cast<std::size_t>(index)] : Bytes{};
-}
-
 CarrierResult SourceReader::take_patch(const CarriedItem& item) {
   void* const memory = allocator_.allocate(allocator_.opaque, sizeof(PendingPatch));
   if (memory == nullptr) return kOutOfMemory;

@@ -36,10 +36,8 @@ class SourceReader {
                           std::uint64_t stream_bytes, Keeps keeps, const CarriedItem*& tensor);
   [[nodiscard]] Fault finish() const { return carriers_.finish(); }
 
-  // Full names stand behind the numbers that data units have.
-  [[nodiscard]] bool has_full_names() const { return full_names_.size() > 0; }
-  // The full name, which a zero byte follows; without memory address if there is none.
-  [[nodiscard]] syntax::Bytes full_name(syntax::Bytes number) const;
+  // Full names, which data units refer to by their number; empty if units have full names. A zero byte follows each.
+  [[nodiscard]] std::span<const syntax::Bytes> full_names() const { return {full_names_.data(), full_names_.size()}; }
   [[nodiscard]] TypeRules& types() { return types_; }
 
   // The patch of a tensor of the current unit, or null. It lives until the next call of drop_patches().

@@ -14,41 +14,29 @@ namespace nnr {
 
 using namespace syntax;
 
-Fault StreamDecoder::take_topology(const Span& span, bool& is_data) {
-  const NnrTopologyUnitPayload& topology = unit_.nnr_topology_unit_payload;
-  const NnrTopologyUnitHeader& header = unit_.nnr_topology_unit_header;
-  if (topology.has_topology_elements_ids_list)
-    return keep_names(topology.topology_elements_ids_list.topology_elem_id_list) ? Fault{} : out_of_memory();
-  if (!topology.has_topology_data) return {};
-  const bool is_read = options_.view == NNR_SOURCE && header.topology_storage_format == 0;
-  Bytes content = topology.topology_data;
+Fault StreamDecoder::take_topology(bool& is_tensor) {
+  const bool is_read = options_.view == NNR_SOURCE && unit_.storage_format == 0;
+  Bytes content = unit_.topology;
   Buffer<std::uint8_t> inflated;
-  if (header.topology_compression_format == 1) {
+  if (unit_.compression_format == 1) {
     const InflateResult result =
-        inflate_content(content, limits_.max_topology_bytes, options_.allocator, is_read ? &inflated : nullptr);
+        inflate_content(content, options_.limits.max_topology_bytes, options_.allocator, is_read ? &inflated : nullptr);
     if (result.status != NNR_OK)
-      return fault_at(span, {result.status, {ElementId::topology_data, 0}, "", "format 2", result.text}, NNR_STAGE_HEADER);
+      return walk_.fault_here({result.status, {ElementId::topology_data, 0}, "", "format 2", result.text}, NNR_STAGE_HEADER);
     content = {inflated.data(), inflated.size()};
   } else if (!content.empty() && content.back() == 0) {
     // Some encoders write text that ends with a zero byte, others bytes.
     content = content.first(content.size() - 1);
   }
   if (!is_read) return {};
-  // Items span units, so their places are those of the whole stream.
-  const std::uint64_t place = in_whole_stream(in_stream({NNR_MORE, NNR_STAGE_HEADER, 8 * span.begin, "", "", ""})).bit_offset;
   const CarriedItem* tensor = nullptr;
   const Keeps keeps = {!headers_only_ && !skips_carried_, !headers_only_};
-  const Fault fault = source_.add(content, place, state_.total_elements, base_ + stream_.size(), keeps, tensor);
-  if (fault.status != NNR_OK) return placed(fault);
-  if (tensor == nullptr) return {};
-  is_data = true;
-  return describe_carried(*tensor) ? Fault{} : out_of_memory();
-}
-
-Fault StreamDecoder::placed(Fault fault) {
-  is_joined_ = false;
-  fault.bit_offset -= 8 * base_;
-  return fault;
+  // Items span units, so their places are those of the whole stream.
+  const Fault fault = source_.add(content, 8 * unit_.begin, walk_.state().total_elements, walk_.stream_bytes(), keeps, tensor);
+  if (fault.status != NNR_OK) return fault;
+  walk_.set_full_names(source_.full_names());
+  is_tensor = tensor != nullptr;
+  return !is_tensor || describe_carried(*tensor) ? Fault{} : out_of_memory();
 }
 
 bool StreamDecoder::describe_carried(const CarriedItem& item) {
@@ -65,7 +53,7 @@ bool StreamDecoder::describe_carried(const CarriedItem& item) {
   tensor->n_bytes = item.n_bytes;
   tensor->coding = NNR_CODING_CARRIED;
   tensor->step_size = 1.0;
-  tensor->unit = index_;
+  tensor->unit = unit_.index;
   tensors_ = {tensor, 1};
   to_native_order(item.content, tensor->type);
   carried_ = &item;
@@ -73,25 +61,8 @@ bool StreamDecoder::describe_carried(const CarriedItem& item) {
   return true;
 }
 
-Fault StreamDecoder::use_full_names(const Span& span) {
-  if (options_.view != NNR_SOURCE || !source_.has_full_names() || data_.header->has_topology_elem_id_index ||
-      !data_.header->topology_elements_ids_list.topology_elem_id_index_list.empty())
-    return {};
-  auto* const names = arena_.make<Bytes>(data_.names.size());
-  if (names == nullptr) return out_of_memory();
-  for (std::size_t i = 0; i < data_.names.size(); ++i) {
-    names[i] = source_.full_name(data_.names[i]);
-    if (names[i].data() == nullptr)
-      return {NNR_MALFORMED,  NNR_STAGE_HEADER,
-              8 * span.begin, element_name(ElementId::topology_elem_id),
-              "format 3",     "a short name stands for none of the full names"};
-  }
-  data_.names = {names, data_.names.size()};
-  return {};
-}
-
 bool StreamDecoder::is_recomposed(const nnr_tensor& tensor) const {
-  if (data_.header->nnr_compressed_data_unit_payload_type == NNR_PT_INT) return false;
+  if (unit_.coded.is_integer()) return false;
   const auto has = [&](nnr_role role) {
     return std::ranges::any_of(tensors_, [=](const nnr_tensor& t) { return t.role == role; });
   };
@@ -107,13 +78,13 @@ Fault StreamDecoder::use_source_types() {
     if (options_.view == NNR_SOURCE) {
       if (!source_.types().label({tensor.name, tensor.name_bytes}, label)) return out_of_memory();
       if (!label.is_known)
-        return payload_fault({NNR_MALFORMED, {}, "topology_data", "format 2", "the source description names an unknown type"},
-                             NNR_STAGE_RECONSTRUCTION);
+        return unit_.coded.fault({NNR_MALFORMED, {}, "topology_data", "format 2", "the source description names an unknown type"},
+                                 NNR_STAGE_RECONSTRUCTION);
       if (label.is_scalar && tensor.n_elements == 1) tensor.n_dimensions = 0;
       if (label.is_typed) {
         tensor.type = label.type;
-      } else if (data_.header->has_nnr_decompressed_data_format) {
-        const OutputFormat format = output_format(data_.header->nnr_decompressed_data_format);
+      } else if (unit_.coded.data.header->has_nnr_decompressed_data_format) {
+        const OutputFormat format = output_format(unit_.coded.data.header->nnr_decompressed_data_format);
         tensor.type = format.type;
         n_bits_[i] = format.n_bits;
       }
@@ -127,14 +98,13 @@ Fault StreamDecoder::use_source_types() {
   return {};
 }
 
-Fault StreamDecoder::read_carried(void* const* buffers) const {
+void StreamDecoder::read_carried(void* const* buffers) const {
   if (buffers != nullptr && buffers[0] != nullptr && !carried_->content.empty())
     std::memcpy(buffers[0], carried_->content.data(), carried_->content.size());
-  return {};
 }
 
 Fault StreamDecoder::read_values(void* const* buffers) {
-  const bool are_integers = data_.header->nnr_compressed_data_unit_payload_type == NNR_PT_INT;
+  const bool are_integers = unit_.coded.is_integer();
   const nnr_type coded = are_integers ? NNR_INT32 : NNR_FLOAT32;
   // The coded values of types narrower than they are.
   Buffer<std::int32_t> scratch[kMaxTensors];
@@ -145,7 +115,7 @@ Fault StreamDecoder::read_values(void* const* buffers) {
     if (!scratch[i].allocate(options_.allocator, tensors_[i].n_elements)) return out_of_memory();
     coded_values[i] = scratch[i].data();
   }
-  if (const Fault fault = read_coded(NNR_VALUES, coded_values); fault.status != NNR_OK) return fault;
+  if (const Fault fault = read_coded(NNR_VALUES, coded_values); fault.status != NNR_OK) return in_stream(fault);
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     const nnr_tensor& tensor = tensors_[i];
     if (buffers[i] == nullptr) continue;
@@ -153,12 +123,13 @@ Fault StreamDecoder::read_values(void* const* buffers) {
       const bool fits = !are_integers && apply_patch({patch->content.data(), patch->content.size()}, tensor.n_elements,
                                                      static_cast<float*>(coded_values[i]));
       if (!fits)
-        return placed({NNR_MALFORMED, NNR_STAGE_RECONSTRUCTION, patch->bit_offset, element_name(ElementId::topology_data),
-                       "format 2", "the patch is damaged or does not fit its tensor"});
+        return {NNR_MALFORMED,     NNR_STAGE_RECONSTRUCTION,
+                patch->bit_offset, element_name(ElementId::topology_data),
+                "format 2",        "the patch is damaged or does not fit its tensor"};
     }
     if (tensor.type == coded && n_bits_[i] == 0) continue;
     if (!convert_elements(coded_values[i], are_integers, tensor.n_elements, tensor.type, n_bits_[i], buffers[i]))
-      return in_stream(payload_fault(
+      return in_stream(unit_.coded.fault(
           {NNR_MALFORMED, {}, "nnr_decompressed_data_format", "format 4", "the tensor has values that its type cannot hold"},
           NNR_STAGE_RECONSTRUCTION));
   }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// StreamDecoder: units in parts.
+// StreamWalk: units in parts.
 // Clause: format 2.4.
 #include <algorithm>
 
 #include "faults.hpp"
-#include "stream_decoder.hpp"
+#include "stream_walk.hpp"
 
 namespace nnr {
 
 using namespace syntax;
 
-Fault StreamDecoder::take_part(const Span& span, bool& is_last) {
+Fault StreamWalk::take_part(const Span& span, Arena& arena, bool& is_last) {
   if (const Fault fault = check_order(span); fault.status != NNR_OK) return fault;
   const auto broken = [&](const char* text) {
     return framing_fault(NNR_MALFORMED, 8 * (span.header + (span.is_part() ? 1 : 0)), ElementId::partial_data_counter, text);
@@ -23,9 +23,10 @@ Fault StreamDecoder::take_part(const Span& span, bool& is_last) {
   const bool starts = span.type == NNR_STR && span.is_part() && span.end > span.header + 1;
   if (starts && span.data[span.header + 1] != 0) return broken("a start unit does not come in parts");
   if (span.is_part() || span.type == NNR_NDU) {
-    if (const Fault fault = parse(span); fault.status != NNR_OK) return fault;
+    if (const Fault fault = parse(span, arena); fault.status != NNR_OK) return fault;
     if (span.type == NNR_NDU) {
-      const Problem problem = read_header(unit_.nnr_compressed_data_unit_header, limits_, arena_, data_);
+      DataUnit data;
+      const Problem problem = read_header(unit_.nnr_compressed_data_unit_header, limits_, arena, data);
       if (!problem.ok()) return fault_at(span, problem, NNR_STAGE_HEADER);
     }
   }
@@ -48,13 +49,15 @@ Fault StreamDecoder::take_part(const Span& span, bool& is_last) {
   parts_to_come_ = unit_.partial_data_counter;
   joined_payload_bytes_ += payload.size();
   if (!parts_.append(options_.allocator, {payload_begin, span.end})) return out_of_memory();
-  if (saturating_sum(joined_payload_bytes_, span.end - span.begin) > limits_.max_unit_bytes)
+  if (saturating_sum(joined_payload_bytes_, span.end - span.begin) > limits_.max_unit_bytes) {
+    index_ = first_part_index_;
     return {NNR_LIMIT, NNR_STAGE_FRAMING, 8 * first_part_.begin, "", "format 2", "the joined unit is larger than max_unit_bytes"};
+  }
   is_last = parts_to_come_ == 0;
   return {};
 }
 
-Fault StreamDecoder::join_parts(Span& joined) {
+Fault StreamWalk::join_parts(Span& joined) {
   const std::uint64_t n_behind_size = 1 + part_header_.end - part_header_.begin + joined_payload_bytes_;
   const unsigned field_bytes = n_behind_size + 2 < 1U << 15 ? 2 : 4;
   const std::uint64_t size = n_behind_size + field_bytes;
@@ -75,7 +78,6 @@ Fault StreamDecoder::join_parts(Span& joined) {
   if (!done) return out_of_memory();
   joined = {joined_.bytes().data(), 0, size, field_bytes, first_part_.type};
   is_joined_ = true;
-  arena_.reset();
   return {};
 }
 

@@ -16,6 +16,7 @@ struct Fault {
   const char* element = "";
   const char* clause = "";
   const char* text = "";
+  std::int32_t tensor = -1;  // of a codeword, in the order of data; -1 where none is concerned
 };
 
 }  // namespace nnr

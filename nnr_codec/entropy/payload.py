@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,47 +104,6 @@ class DecodedTensor:
     block_row_starts: tuple[BlockRowStart, ...]
 
 
-class PayloadToDecode(NamedTuple):
-    """One payload of a batch.
-
-    Attributes
-    ----------
-    payload : bytes-like
-    codings : sequence of TensorCoding
-        In coding order.
-    quantization : Quantization or None
-        Dequantises levels to float32 values in place; None returns levels. Tensors with a codebook need None.
-    bit_offset : int
-        Position of the payload in the stream, in bits, for errors.
-    path : str or None
-        Syntax path of the unit, for errors.
-    entry_points : sequence of (position, offset, state)
-        Entry points in the header of a unit of one tensor: all block rows except the first, with positions relative to the
-        start of the first. Threads use them to share the tensor. The result does not depend on them.
-    """
-
-    payload: bytes | memoryview
-    codings: Sequence[_native.TensorCoding]
-    quantization: _native.Quantization | None = None
-    bit_offset: int = 0
-    path: str | None = None
-    entry_points: Sequence[tuple[int, int, int]] = ()
-
-
-class DecodedPayload(NamedTuple):
-    """Result for one payload of a batch, with one entry per tensor in coding order.
-
-    Attributes
-    ----------
-    arrays : list of int32[rows * width] or float32[rows * width]
-        Levels, or dequantised values.
-    qp_values : list of int
-    """
-
-    arrays: list[NDArray[Any]]
-    qp_values: list[int]
-
-
 @dataclass(frozen=True)
 class TensorToEncode:
     """Encoder input for one tensor: levels and coding options.
@@ -226,54 +185,6 @@ def decode_payload(
         DecodedTensor(array, qp, hist, skip, flags, inits, tuple(BlockRowStart(*s) for s in starts))
         for array, (qp, hist, skip, flags, inits, starts) in zip(levels, side, strict=True)
     ]
-
-
-class DecodeTask:
-    """A decode task: the payloads of several units that depend on no others.
-
-    It runs on the threads of `workers`, or in `result` without them.
-
-    Parameters
-    ----------
-    jobs : sequence of PayloadToDecode
-    workers : Workers, optional
-        Threads that start at once and run without the interpreter lock.
-
-    Clause: format 3 (payload), 4, 5.
-    """
-
-    def __init__(self, jobs: Sequence[PayloadToDecode], workers: _native.Workers | None = None) -> None:
-        self._jobs = jobs
-        self._arrays = [[np.empty(coding.size, np.int32) for coding in job.codings] for job in jobs]
-        self._task = _native.DecodeTask(
-            [
-                (job.payload, job.codings, arrays, job.quantization, job.entry_points)
-                for job, arrays in zip(jobs, self._arrays, strict=True)
-            ],
-            workers,
-        )
-
-    def cancel(self) -> None:
-        """Drop the pieces that have not started, and wait for the others."""
-        self._task.cancel()
-
-    @property
-    def block_row_counts(self) -> tuple[int, int]:
-        """Payloads decoded from entry points, and those whose entry points were wrong; valid after `result`."""
-        return self._task.block_row_counts
-
-    def result(self) -> list[DecodedPayload | BitstreamError]:
-        """Return for each job its arrays, or the error that `decode_payload` would raise."""
-        results: list[DecodedPayload | BitstreamError] = []
-        outcomes = self._task.result()
-        for job, arrays, (status, qp_values) in zip(self._jobs, self._arrays, outcomes, strict=True):
-            if status is not None:
-                results.append(decoding_fault(status, job.payload, job.bit_offset, job.path))
-            else:
-                if job.quantization is not None:
-                    arrays = [array.view(np.float32) for array in arrays]
-                results.append(DecodedPayload(arrays, qp_values))
-        return results
 
 
 def decoding_fault(

@@ -3,7 +3,7 @@
 
 from nnr_codec.syntax.parts import JoinedUnitSpan, PartPlaces, iter_units, join_parts, split_unit
 from nnr_codec.syntax.state import SyntaxState
-from nnr_codec.syntax.stream import UnitSpan, iter_unit_spans, quick_name
+from nnr_codec.syntax.stream import UnitSpan, iter_unit_spans
 from nnr_codec.syntax.topology_unit import inflate
 from nnr_codec.syntax.trace import Trace, TraceEvent
 from nnr_codec.syntax.unit import NNR_UNIT
@@ -26,6 +26,5 @@ __all__ = [
     "locate",
     "parse_tree",
     "parse_unit",
-    "quick_name",
     "split_unit",
 ]

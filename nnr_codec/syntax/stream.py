@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from nnr_codec.errors import LimitExceeded, MalformedBitstream, NotEncodable, TruncatedBitstream
-from nnr_codec.model import Limits, NnrUnitType
+from nnr_codec.model import Limits
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -139,37 +139,6 @@ def _check_count(view: memoryview, start: int, end: int, limits: Limits) -> None
         if count == bound:
             _limit(count + 1, bound, "max_units", f"nnr_unit[{count}]", 8 * offset)
         offset += size
-
-
-def quick_name(buffer: Any, span: UnitSpan) -> bytes | None:
-    """Return the name of a unit's only tensor without a full parse, to search a tensor a hundred times faster.
-
-    The result is meaningless in a stream that refers to its tensors by index.
-
-    Returns
-    -------
-    bytes or None
-        None if a full parse is necessary: another type of unit, several tensors, a part of a unit, or a name without
-        terminator.
-
-    Clause: format 3
-    """
-    start = span.byte_offset + span.header_offset
-    end = span.byte_offset + span.size_bytes
-    if span.nnr_unit_type != NnrUnitType.NNR_NDU or start + 2 >= end:
-        return None
-    # partial_data_counter_present_flag, and nnr_multiple_topology_elements_present_flag.
-    if buffer[start] & 0x01 or buffer[start + 1] & 0x04:
-        return None
-    chunk_bytes = 64
-    while True:
-        chunk = bytes(buffer[start + 2 : min(end, start + 2 + chunk_bytes)])
-        length = chunk.find(0)
-        if length >= 0:
-            return chunk[:length]
-        if start + 2 + chunk_bytes >= end:
-            return None
-        chunk_bytes *= 8
 
 
 def size_field(n_bytes: int) -> bytes:

@@ -25,7 +25,7 @@ def test_import_contracts_hold() -> None:
 @pytest.mark.parametrize(
     ("module", "rooms"),
     [
-        ("nnr_codec._native", {"entropy", "quant", "syntax"}),
+        ("nnr_codec._native", {"codec", "entropy", "quant", "syntax"}),
         ("construct", {"syntax"}),
         ("click", {"cli"}),
         ("torch", {"frameworks", "torch", "transformers"}),

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from nnr_codec import BitstreamError, Limits, decode, encode
-from nnr_codec.codec.decode.unit_decoder import _payload_job
+from nnr_codec._native import UnitBatch, Workers
+from nnr_codec.codec.decode.decode_task import DecodeTask
 from nnr_codec.codec.stream.stream_reader import StreamReader
-from nnr_codec.entropy import DecodeTask, Workers
 from nnr_codec.model import DataUnit, EntryPoint
 from nnr_codec.syntax import build_unit, iter_units
 
@@ -47,10 +47,11 @@ def with_entry_points(
 
 def in_rows(stream: bytes) -> tuple[int, int]:
     """Numbers of payloads that threads shared and of those that were decoded again."""
-    units = StreamReader(memoryview(stream), Limits(), {}).data_units()
-    begun = DecodeTask([_payload_job(unit, True, shared=True) for unit in units], Workers(1))
-    begun.result()
-    return begun.block_row_counts
+    reader = StreamReader(memoryview(stream), Limits(), {})
+    [batch] = [step for step in reader if isinstance(step, UnitBatch)]
+    task = DecodeTask(batch, True, Workers(1))
+    task.result()
+    return task.block_row_counts
 
 
 @pytest.mark.parametrize("scan_order", [1, 2, 3, 4])

@@ -17,10 +17,11 @@ import pytest
 
 from nnr_codec import Decoder, NotEncodable, decode, encode
 from nnr_codec.codec import job_pipeline
-from nnr_codec.codec.decode import decoder, unit_batches
-from nnr_codec.codec.decode.unit_decoder import DecodingUnits
+from nnr_codec.codec.decode import decoder
+from nnr_codec.codec.decode.decode_task import DecodeTask
 from nnr_codec.codec.encode import stream_writer
 from nnr_codec.codec.job_pipeline import in_order
+from nnr_codec.codec.stream import stream_reader
 from nnr_codec.entropy import EncodeTask, TensorCoding, Workers
 from nnr_codec.model import DataUnit, DataUnitHeader, ModelParameterSet, PayloadType
 from nnr_codec.syntax import SyntaxState, build_unit
@@ -73,7 +74,7 @@ class LazyModel(Mapping[str, Any]):
 @pytest.fixture
 def no_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_pipeline, "ALWAYS_ELEMENTS", 0)
-    monkeypatch.setattr(unit_batches, "BATCH_ELEMENTS", 0)
+    monkeypatch.setattr(stream_reader, "BATCH_ELEMENTS", 0)
 
 
 @pytest.mark.usefixtures("no_allowance")
@@ -95,14 +96,13 @@ def test_decoding_holds_few_of_the_largest_tensors(threads: int, monkeypatch: py
     expected = decode(stream)
     counted = Counted()
 
-    class Counting(DecodingUnits):
+    class Counting(DecodeTask):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            for arrays in self._begun._arrays:
-                for array in arrays:
-                    counted.add(array)
+            for array in self._arrays:
+                counted.add(array)
 
-    monkeypatch.setattr(decoder, "DecodingUnits", Counting)
+    monkeypatch.setattr(decoder, "DecodeTask", Counting)
     names = []
     for name, array in Decoder(threads=threads).iterate(stream):
         assert np.array_equal(array, expected[name])

@@ -12,8 +12,8 @@ from nnr_conformance.suite import find_suites
 
 import nnr_codec
 from nnr_codec.cli.validate import command
-from nnr_codec.codec.decode import unit_decoder
 from nnr_codec.inspect import Severity, validate
+from nnr_codec.inspect.read import reference_decoder
 from nnr_codec.model import NnrUnitType
 from nnr_codec.syntax import UnitSpan, generated, iter_unit_spans, walk
 from tests.shared_folder import VECTORS, needs_shared, peer_streams
@@ -131,10 +131,10 @@ def test_every_unit_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         decoded[options["path"]] += 1
         return decode_payload(*arguments, **options)
 
-    parse, decode_payload = generated.parse, unit_decoder.decode_payload
+    parse, decode_payload = generated.parse, reference_decoder.decode_payload
     monkeypatch.setattr(walk, "SyntaxReader", CountingReader)
     monkeypatch.setattr(generated, "parse", count_parse)
-    monkeypatch.setattr(unit_decoder, "decode_payload", count_payload)
+    monkeypatch.setattr(reference_decoder, "decode_payload", count_payload)
     validate([stream])
     assert places == Counter(span.byte_offset for span in spans)
     assert decoded == Counter(span.path for span in spans if span.nnr_unit_type == NnrUnitType.NNR_NDU)

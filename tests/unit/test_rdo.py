@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnr_codec import Limits, _native, decode, encode, rate
+from nnr_codec import _native, decode, encode, rate
 from nnr_codec.codec.encode.config import EncoderConfig
-from nnr_codec.codec.stream.stream_reader import StreamReader
 from nnr_codec.entropy import TensorCoding, TensorToEncode, encode_payload
+from nnr_codec.model import DataUnit
 from nnr_codec.quant import Curvature, quantize_dependent, quantize_feedback, quantize_rdo, quantize_uniform
+from nnr_codec.syntax import iter_units
 
 NEXT = [(0, 2), (7, 5), (1, 3), (6, 4), (2, 0), (5, 7), (3, 1), (4, 6)]
 
@@ -189,7 +190,7 @@ def test_no_small_tensor_grows(size: int, effort: str) -> None:
             {"w": w}, effort=effort, relative_error_1d=relative_error, raw_when_smaller=True,
             describe_source=False,
         )  # fmt: skip
-        (unit,) = StreamReader(memoryview(stream), Limits(), {}).data_units()
+        [unit] = [unit for _, unit, _ in iter_units(stream) if isinstance(unit, DataUnit)]
         assert len(unit.payload) <= w.nbytes
 
 

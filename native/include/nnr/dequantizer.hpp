@@ -8,12 +8,6 @@
 
 namespace nnr {
 
-// The quantisation parameters that a unit's header carries for its tensors.
-struct Quantization {
-  int qp_density = 0;                       // 0..7
-  std::int32_t quantization_parameter = 0;  // added to each tensor's qp_value
-};
-
 // The step size of a quantisation parameter: (1 + (qp mod 2^d) / 2^d) * 2^floor(qp / 2^d), with d = qp_density, 0..7. Exact in
 // the normal range of binary64, infinite above it, and rounded to subnormals or 0 below it.
 [[nodiscard]] double step_size(std::int64_t qp, int qp_density);

@@ -6,30 +6,26 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor
-from functools import partial
 from itertools import chain
 from typing import Any, Literal, overload
 
 from numpy.typing import NDArray
 
+from nnr_codec._native import UnitBatch, UpdateTree
+from nnr_codec.codec.decode.decode_task import DecodedBatch, DecodeTask, decode_batch, in_units
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
 from nnr_codec.codec.decode.recompose import Recomposer
-from nnr_codec.codec.decode.unit_batches import UnitBatch, batched
-from nnr_codec.codec.decode.unit_decoder import DecodingUnits, UnitTensor
-from nnr_codec.codec.decode.update_decoder import decode_in_turn
-from nnr_codec.codec.decode.values import carried_values, patched_values, source_values
+from nnr_codec.codec.decode.values import carried_values, source_tensors
 from nnr_codec.codec.job_pipeline import checked_threads, in_order
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.checksum import verify_checksum
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import StreamSource, opened
 from nnr_codec.codec.stream.source_description import SourceDescription
-from nnr_codec.codec.stream.stream_reader import DataUnitInStream, StreamReader
+from nnr_codec.codec.stream.stream_reader import StreamReader
 from nnr_codec.codec.stream.topology_reader import in_source_order
 from nnr_codec.codec.stream.unit_index import UnitIndex
-from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.entropy import Workers
-from nnr_codec.errors import BitstreamError
 from nnr_codec.model import Limits
 
 DecodedTensors = dict[str, NDArray[Any]]
@@ -77,7 +73,7 @@ class Decoder:
         self._executor = executor
         self._dimensions = dict(dimensions or {})
         self._require_checksum = require_checksum
-        self._updates = UpdateTree(self._limits)
+        self._updates = UpdateTree(self._limits.max_updates_kept)
         self.description = SourceDescription()
         self.topology: bytes | None = None
         self.attachments: dict[str, bytes] = {}
@@ -183,7 +179,6 @@ class Decoder:
             decoded: set[str] = set()
             self._remember(reader)
             for name, tensor in self._named(reader, wanted, dequantize, recompose):
-                self._remember(reader)
                 decoded.add(name)
                 yield name, tensor
                 # Release the tensor before the next one is decoded.
@@ -203,104 +198,105 @@ class Decoder:
         self, reader: StreamReader, wanted: set[str] | None, dequantize: bool, recompose: bool
     ) -> Iterator[tuple[str, Any]]:
         recomposer = Recomposer() if recompose and dequantize else None
-        for unit, tensors in self._decoded(reader, wanted, dequantize):
-            if isinstance(unit, CarriedItem):
-                reader.topologies.description.dtypes.note(unit.name, unit.tag)
-                yield unit.name, carried_values(unit)
-                reader.passed(unit)
+        for content, decoded in self._decoded(reader, wanted, dequantize):
+            self._remember(reader)
+            if decoded is None:
+                reader.topologies.description.dtypes.note(content.name, content.tag)
+                yield content.name, carried_values(content)
+                # The pieces of the item lie behind this offset; the next call releases them.
+                reader.passed(content.payload_bit_offset // 8)
                 continue
-            by_name: dict[str, Any] = {}
-            for tensor in sorted(tensors, key=lambda t: t.planned.name_index):
-                name = unit.names[tensor.planned.name_index]
-                patch = reader.topologies.patches.pop(name, None)
-                if not dequantize and patch is None:
-                    by_name[name] = tensor.value
-                    continue
-                # Levels cannot represent the elements of a patch.
-                by_name[name] = source_values(tensor, unit, reader.topologies.description, name)
-                if patch is not None:
-                    by_name[name] = patched_values(by_name[name], patch)
-            if recomposer is not None:
-                by_name = recomposer.recompose(unit, tensors, by_name)
-            for name in list(by_name):
-                if wanted is None or name in wanted:
-                    reader.topologies.description.dtypes.note(name)
-                    yield name, by_name.pop(name)
-            reader.passed(unit)
-            # Release this unit's tensors before the next unit is decoded.
-            del tensors, tensor, by_name
+            topologies = reader.topologies
+            if (
+                dequantize
+                and recomposer is None
+                and self._limits.max_seconds is None
+                and not decoded.errors
+                and content.has_plain_formats
+                and topologies.is_plain
+            ):
+                # Nothing remains to be done for any tensor of the batch.
+                decoded.arrays.reverse()
+                for name in content.names:
+                    tensor = decoded.arrays.pop()
+                    if wanted is None or name in wanted:
+                        yield name, tensor
+                    del tensor
+                reader.passed(content[len(content) - 1].byte_offset)
+                del decoded
+                continue
+            for unit, tensors in in_units(content, decoded):
+                if self._limits.max_seconds is not None:
+                    reader.check_time(unit)
+                by_name = source_tensors(unit, tensors, topologies, dequantize)
+                if recomposer is not None:
+                    by_name = recomposer.recompose(unit, by_name)
+                for name in list(by_name):
+                    if wanted is None or name in wanted:
+                        yield name, by_name.pop(name)
+                # Release this unit's tensors before the next unit is decoded.
+                del tensors, by_name
+            reader.passed(unit.byte_offset)
+            del decoded
         if recomposer is not None:
             yield from recomposer.left_over()
 
     def _decoded(
         self, reader: StreamReader, wanted: set[str] | None, dequantize: bool
-    ) -> Iterator[tuple[DataUnitInStream | CarriedItem, list[UnitTensor]]]:
-        needed = (unit for unit in reader.tensors() if self._is_needed(unit, reader, wanted))
+    ) -> Iterator[tuple[Any, DecodedBatch | None]]:
+        """Yield batches with their tensors, and carried items with None."""
+        jobs = _jobs(reader, wanted)
         # Read up to the first data unit: the parameter sets before it tell whether the stream is an update.
-        first = next(needed, None)
-        units = chain([] if first is None else [first], needed)
-        if reader.parent_signalling:
-            for unit in units:
-                yield (
-                    unit,
-                    [] if isinstance(unit, CarriedItem) else decode_in_turn(unit, reader, self._updates)[0],
-                )
-            return
-        batches = self._decoded_batches(batched(units), dequantize)
-        for batch, results in batches:
-            for unit in batch.units:
-                if isinstance(unit, CarriedItem):
-                    reader.check_time(unit)
-                    yield unit, []
-                    continue
-                result = results.pop(0)
-                if isinstance(result, BitstreamError):
-                    unit.locate(result)
-                    raise result
-                reader.check_time(unit)
-                yield unit, result
-                del result
-
-    def _decoded_batches(
-        self, batches: Iterator[UnitBatch], dequantize: bool
-    ) -> Iterator[tuple[UnitBatch, list[list[UnitTensor] | BitstreamError]]]:
-        if self._executor is not None:
+        first = next(jobs, None)
+        jobs = chain([] if first is None else [first], jobs)
+        if self._executor is not None and not reader.parent_signalling:
             executor = self._executor
-            pickled = ((batch, batch.n_elements, (batch.coded, dequantize)) for batch in batches)
-            yield from in_order(lambda job: executor.submit(_decode_batch, job), pickled, self._threads)
-        elif self._threads == 1:
-            for batch in batches:
-                yield batch, _decode_batch((batch.coded, dequantize))
-        else:
-            # Native threads decode while this thread parses the next units; then it takes jobs as well.
+            yield from in_order(
+                lambda batch: (
+                    _NOTHING if batch is None else executor.submit(decode_batch, (batch, dequantize))
+                ),
+                jobs,
+                self._threads,
+            )
+        elif self._threads > 1 and not reader.parent_signalling:
+            # Native threads decode while this thread reads the next headers; then it takes jobs as well.
             workers = Workers(self._threads - 1)
-            jobs = ((batch, batch.n_elements, batch.coded) for batch in batches)
-            begin = partial(DecodingUnits, dequantize=dequantize, workers=workers)
-            yield from in_order(begin, jobs, self._threads)
-
-    def _is_needed(
-        self, unit: DataUnitInStream | CarriedItem, reader: StreamReader, wanted: set[str] | None
-    ) -> bool:
-        if isinstance(unit, CarriedItem):
-            return wanted is None or unit.name in wanted
-        # Later updates may need any unit of an incremental stream.
-        return (
-            wanted is None
-            or reader.parent_signalling
-            or any(_is_part_of(name, wanted) for name in unit.names)
-        )
+            yield from in_order(
+                lambda batch: _NOTHING if batch is None else DecodeTask(batch, dequantize, workers),
+                jobs,
+                self._threads,
+            )
+        else:
+            updates = self._updates if reader.parent_signalling else None
+            for content, _, batch in jobs:
+                yield (
+                    content,
+                    None if batch is None else DecodeTask(batch, dequantize, updates=updates).result(),
+                )
 
 
-def _decode_batch(
-    job: tuple[tuple[DataUnitInStream, ...], bool],
-) -> list[list[UnitTensor] | BitstreamError]:
-    units, dequantize = job
-    return DecodingUnits(units, dequantize=dequantize).result()
+class _Nothing:
+    """Task of a carried item, which is read with the headers."""
+
+    def result(self) -> None:
+        """Return at once."""
+
+    def cancel(self) -> None:
+        """Do nothing."""
 
 
-def _is_part_of(name: str, wanted: set[str]) -> bool:
-    # Factors have the name of their weight with a suffix; see unit_names.
-    return name in wanted or name.removesuffix("_G") in wanted or name.removesuffix("_H") in wanted
+_NOTHING = _Nothing()
+
+
+def _jobs(
+    reader: StreamReader, wanted: set[str] | None
+) -> Iterator[tuple[UnitBatch | CarriedItem, int, UnitBatch | None]]:
+    for step in reader:
+        if isinstance(step, UnitBatch):
+            yield step, step.n_elements, step
+        elif step.item is not None and (wanted is None or step.item.name in wanted):
+            yield step.item, step.item.n_elements, None
+        del step
 
 
 def decode(

@@ -6,14 +6,13 @@ Clause: format 3 (order of tensors), 4.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.decode.unit_decoder import UnitTensor
-from nnr_codec.codec.stream.stream_reader import DataUnitInStream
+from nnr_codec._native import DataUnit
 from nnr_codec.model.unit_layout import Role
 
 
@@ -26,20 +25,16 @@ class Recomposer:
     def __init__(self) -> None:
         self._waiting: dict[str, dict[Role, tuple[str, NDArray[Any]]]] = {}
 
-    def recompose(
-        self, unit: DataUnitInStream, tensors: Sequence[UnitTensor], by_name: dict[str, Any]
-    ) -> dict[str, Any]:
+    def recompose(self, unit: DataUnit, by_name: dict[str, Any]) -> dict[str, Any]:
         """Return the tensors of a unit with its weight recomposed.
 
         Parameters
         ----------
-        unit : DataUnitInStream
-        tensors : sequence of UnitTensor
-            Decoded tensors of the unit.
+        unit : DataUnit
         by_name : dict of str to array
-            Values of the same tensors, by name.
+            Values of its tensors.
         """
-        roles = {t.planned.role: unit.names[t.planned.name_index] for t in tensors}
+        roles = {Role(role): name for role, name in zip(unit.roles, unit.names, strict=True)}
         others = dict(by_name)
         weight: NDArray[Any] | None = None
         name = ""

@@ -9,43 +9,75 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnr_codec._native import DataUnit
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
-from nnr_codec.codec.decode.unit_decoder import UnitTensor
 from nnr_codec.codec.element_storage import STORAGE, numpy_type, widen
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
-from nnr_codec.codec.stream.source_description import SourceDescription
-from nnr_codec.codec.stream.stream_reader import DataUnitInStream
 from nnr_codec.codec.stream.tensor_patch import TensorPatch
+from nnr_codec.codec.stream.topology_reader import TopologyReader
+from nnr_codec.codec.stream.type_rules import TypeRules
 from nnr_codec.errors import MalformedBitstream
+from nnr_codec.model import DecompressedDataFormat
 from nnr_codec.model.data_types import DATA_TYPES, OUTPUT_FORMATS
 
 
-def source_values(
-    tensor: UnitTensor, unit: DataUnitInStream, description: SourceDescription, name: str
-) -> NDArray[Any]:
-    """Return the values of a tensor in the data type of the source, or in that of the unit's format field.
+def source_tensors(
+    unit: DataUnit,
+    tensors: list[NDArray[Any] | QuantizedTensor],
+    topologies: TopologyReader,
+    dequantize: bool,
+) -> dict[str, Any]:
+    """Return the tensors of a unit by name, as they were in the source.
+
+    Parameters
+    ----------
+    unit : DataUnit
+    tensors : list of array or QuantizedTensor
+        In the order of names.
+    topologies : TopologyReader
+        What the topology units before say about types and values.
+    dequantize : bool
+        False returns `QuantizedTensor` for quantised tensors, except for patched ones.
 
     Raises
     ------
     MalformedBitstream
-        The data type cannot hold the values.
+        A data type cannot hold the values, or a patch is damaged.
 
     Clause: format 3, 4
     """
-    value = tensor.value
-    values: NDArray[Any] = value.dequantize() if isinstance(value, QuantizedTensor) else value
+    dtypes, patches = topologies.description.dtypes, topologies.patches
+    by_name: dict[str, Any] = dict(zip(unit.names, tensors, strict=True))
+    if not dequantize and not patches:
+        return by_name
+    for name, value in by_name.items():
+        patch = patches.pop(name, None)
+        if not dequantize and patch is None:
+            continue
+        # Levels cannot represent the elements of a patch.
+        values = value.dequantize() if isinstance(value, QuantizedTensor) else value
+        by_name[name] = _source_values(values, unit, dtypes, name)
+        if patch is not None:
+            by_name[name] = patched_values(by_name[name], patch)
+        if dequantize:
+            dtypes.note(name)
+    return by_name
+
+
+def _source_values(values: NDArray[Any], unit: DataUnit, dtypes: TypeRules, name: str) -> NDArray[Any]:
+    """Return values in the data type of the source, or in that of the unit's format field."""
     try:
-        if values.size == 1 and description.dtypes.is_scalar(name):
+        if values.size == 1 and dtypes.is_scalar(name):
             values = values.reshape(())
-        tag = description.dtypes.get(name)
+        tag = dtypes.get(name)
         if tag is not None:
             return restored(values, tag, name)
-        declared = unit.header.decompressed_data_format
+        declared = unit.output_format
         if declared is not None:
-            tag, bits = OUTPUT_FORMATS[declared]
+            tag, bits = OUTPUT_FORMATS[DecompressedDataFormat(declared)]
             return restored(values, tag, name, bits)
     except MalformedBitstream as error:
-        error.path, error.bit_offset = f"{unit.path} ({name})", unit.payload_bit_offset
+        error.path, error.bit_offset = f"nnr_unit[{unit.index}] ({name})", unit.payload_bit_offset
         raise
     return values
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec.codec.decode.unit_decoder import tensor_coding
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.effort import EFFORTS
 from nnr_codec.codec.encode.importance import without_feedback
@@ -21,6 +20,7 @@ from nnr_codec.codec.encode.quantize.feedback_search import can_feed_back, quant
 from nnr_codec.codec.encode.quantize.rdo_search import RdoSearch
 from nnr_codec.codec.encode.quantize.steps import QuantizationTarget, choose_target, nearest_qp, weighted
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
+from nnr_codec.codec.tensor_coding import tensor_coding
 from nnr_codec.entropy import TensorToEncode, encode_payload
 from nnr_codec.errors import NotEncodable
 from nnr_codec.model import CompressedParameterTypes, DataUnit, DataUnitHeader, EntryPoint, PayloadType

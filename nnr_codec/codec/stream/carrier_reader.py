@@ -131,6 +131,12 @@ class CarrierReader:
         self._seen.add((first.kind, first.name))
         return CarriedItem(first.kind, first.name, content, first.tag, first.shape, first.total, *self._place)
 
+    @property
+    def open_tensor(self) -> str | None:
+        """Name of the tensor of which more pieces follow."""
+        is_tensor = self._open is not None and self._open.kind == CarriedKind.TENSOR
+        return self._open.name if self._open is not None and is_tensor else None
+
     def finish(self) -> None:
         """Check that no item is incomplete at the end of the stream.
 

@@ -12,11 +12,13 @@ import hashlib
 import json
 from dataclasses import replace
 
+from nnr_codec import _native
 from nnr_codec.codec.stream.deadline import Deadline
+from nnr_codec.codec.stream.faults import error_of
 from nnr_codec.codec.stream.input import PagesRead
 from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream
 from nnr_codec.model import Limits, NnrUnitType, TopologyStorageFormat, TopologyUnit
-from nnr_codec.syntax import SyntaxState, UnitSpan, build_unit, iter_unit_spans, parse_unit
+from nnr_codec.syntax import SyntaxState, UnitSpan, build_unit, parse_unit
 
 _KEY = "nnr_codec.sha256"
 _PIECE_BYTES = 1 << 22
@@ -56,20 +58,18 @@ def verify_checksum(buffer: memoryview, limits: Limits, deadline: Deadline, *, r
     if not required and _KEY.encode() not in bytes(buffer[-_TAIL_BYTES:]):
         # Shortcut: the last unit cannot be a checksum. Walking over all units would take 1 % of the decoding time.
         return False
-    last: UnitSpan | None = None
-    try:
-        for span in iter_unit_spans(buffer, limits):
-            deadline.check(span.path, span.byte_offset)
-            last = span
-    except LimitExceeded:
-        raise
-    except BitstreamError:
+    last = _native.StreamWalk(buffer, limits, {}).last_unit()
+    if isinstance(last, _native.Fault):
+        error = error_of(last)
         # The decoder will report this fault, unless another comes earlier in the stream.
-        if required:
-            raise
+        if required or isinstance(error, LimitExceeded):
+            raise error
         return False
-    written = _digest_in(buffer, last, limits) if last is not None else None
-    if last is None or written is None:
+    span = UnitSpan(
+        last.index, last.byte_offset, last.size_bytes, last.type, 4 if buffer[last.byte_offset] & 0x80 else 2
+    )
+    written = _digest_in(buffer, span, limits)
+    if written is None:
         if required:
             raise MalformedBitstream(
                 "the stream does not end with a checksum", path="nnr_bitstream", bit_offset=8 * len(buffer)
@@ -81,7 +81,7 @@ def verify_checksum(buffer: memoryview, limits: Limits, deadline: Deadline, *, r
     ):
         raise MalformedBitstream(
             "the checksum differs: the stream is damaged",
-            path=f"{last.path}.topology_data",
+            path=f"{span.path}.topology_data",
             bit_offset=8 * last.byte_offset,
             element="topology_data",
         )

@@ -13,10 +13,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from nnr_codec._native import DataUnit
 from nnr_codec.codec.stream.carrier import CarriedKind, carrier_units
 from nnr_codec.codec.stream.type_rules import TypeRules, as_text
 from nnr_codec.errors import MalformedBitstream, NotEncodable
-from nnr_codec.model import DataUnitHeader, Limits, PayloadType, TopologyStorageFormat, TopologyUnit
+from nnr_codec.model import DecompressedDataFormat, Limits, PayloadType, TopologyStorageFormat, TopologyUnit
 from nnr_codec.model.data_types import OUTPUT_FORMATS
 
 _KEY = "nnr_codec.source"
@@ -186,13 +187,13 @@ def describe(
     return SourceDescription(kind, dict(metadata), TypeRules.of(coded))
 
 
-def dtype_tag(name: str, header: DataUnitHeader, description: SourceDescription | None) -> str:
+def dtype_tag(name: str, unit: DataUnit, description: SourceDescription) -> str:
     """Return the data type of a tensor in its source, from the description, the output format or the payload type.
 
     Clause: format 3, 4
     """
-    if description is not None and name in description.dtypes:
+    if name in description.dtypes:
         return description.dtypes[name]
-    if header.decompressed_data_format is not None:
-        return OUTPUT_FORMATS[header.decompressed_data_format][0]
-    return "I32" if header.payload_type is PayloadType.NNR_PT_INT else "F32"
+    if unit.output_format is not None:
+        return OUTPUT_FORMATS[DecompressedDataFormat(unit.output_format)][0]
+    return "I32" if unit.payload_type == PayloadType.NNR_PT_INT else "F32"

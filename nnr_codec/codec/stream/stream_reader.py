@@ -1,101 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reader of the data units and carried tensors of a stream in order, with the state from earlier units."""
+"""Reader of a stream's headers in order: batches of data units from the native walk, and what topology units hold."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
+from nnr_codec import _native
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.deadline import Deadline
+from nnr_codec.codec.stream.faults import error_of
 from nnr_codec.codec.stream.input import PagesRead
 from nnr_codec.codec.stream.topology_reader import TopologyReader
-from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream, UnsupportedBitstream
+from nnr_codec.errors import BitstreamError
 from nnr_codec.model import (
-    AggregateUnit,
-    DataUnit,
-    DataUnitHeader,
     Limits,
-    ModelParameterSet,
     NnrUnitType,
-    PartialUnit,
-    Quantization,
+    TopologyCompressionFormat,
+    TopologyStorageFormat,
     TopologyUnit,
 )
-from nnr_codec.model.unit_layout import PlannedTensor, plan_unit
-from nnr_codec.syntax import (
-    JoinedUnitSpan,
-    PartPlaces,
-    SyntaxState,
-    Trace,
-    UnitSpan,
-    iter_unit_spans,
-    iter_units,
-    locate,
-    quick_name,
-)
+from nnr_codec.syntax import UnitSpan, inflate
+from nnr_codec.syntax.topology_unit import without_terminator
+
+#: Largest number of elements in a batch of several units: some milliseconds of work, half a megabyte. Smaller batches switch
+#: more often between Python and native code, which evict each other's caches.
+BATCH_ELEMENTS = 1 << 17
+#: Largest number of units in a batch. It starts small, so that threads get work early, and doubles.
+_FIRST_UNITS, _MOST_UNITS = 4, 256
 
 
-@dataclass(slots=True)
-class DataUnitInStream:
-    """Data unit with the state that its decoding needs; the payload is not read yet.
+class OtherUnit(NamedTuple):
+    """A unit that is no data unit.
 
-    Do not change it. It is not frozen, because frozen instances take three times as long to create.
+    Attributes
+    ----------
+    unit : StreamUnit
+    item : CarriedItem or None
+        The carried tensor that the unit completes.
+    piece : str or None
+        Name of the carried tensor that the unit holds a piece of.
     """
 
-    path: str
-    unit_bytes: int
-    payload_bit_offset: int
-    header: DataUnitHeader
-    payload: bytes | memoryview
-    names: tuple[str, ...]
-    shape: tuple[int, ...]
-    general_profile_idc: int
-    quantization: Quantization | None
-    places: PartPlaces | None = None  # positions of the parts of a unit that was joined from parts
-    _plan: list[PlannedTensor] | None = field(default=None, compare=False, repr=False)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # Views of a stream cannot be pickled; copy the payload.
-        attributes = (
-            self.path,
-            self.unit_bytes,
-            self.payload_bit_offset,
-            self.header,
-            bytes(self.payload),
-            self.names,
-        )
-        return DataUnitInStream, (
-            *attributes,
-            self.shape,
-            self.general_profile_idc,
-            self.quantization,
-            self.places,
-        )
-
-    def locate(self, error: BitstreamError) -> None:
-        """Convert the bit offset of an error in a payload joined from parts to one in the stream."""
-        if self.places is not None and error.bit_offset is not None:
-            error.bit_offset = self.places.absolute(error.bit_offset)
-
-    @property
-    def plan(self) -> list[PlannedTensor]:
-        """Tensors in the order of their data."""
-        if self._plan is not None:
-            return self._plan
-        try:
-            self._plan = plan_unit(self.header, self.shape, self.names)
-            return self._plan
-        except BitstreamError as error:
-            error.path = self.path if error.path is None else error.path
-            error.bit_offset = self.payload_bit_offset if error.bit_offset is None else error.bit_offset
-            self.locate(error)
-            raise
+    unit: _native.StreamUnit
+    item: CarriedItem | None
+    piece: str | None
 
 
 class StreamReader:
-    """Reader that walks over a stream once, unit by unit.
+    """Reader that walks over a stream once.
 
     Parameters
     ----------
@@ -104,19 +57,17 @@ class StreamReader:
     limits : Limits
     dimensions : mapping of str to tuple of int
         Shapes of tensors whose dimensions are not in the stream.
-    wanted : set of str, optional
-        Tensors to read; units that cannot hold one of them are skipped.
+    wanted : collection of str, optional
+        Tensors to read; units that cannot hold one of them are passed over. Empty: the content of no carried tensor is kept.
     places : list of (offset, size, number), optional
         Positions of the units to read: those with the wanted tensors and the parameter sets before them.
     deadline : Deadline, optional
         Deadline of the call; by default it starts now.
-    traced : callable, optional
-        Receives the trace of each unit or part that is read; see `iter_units`.
+    headers_only : bool
+        Read all headers, and keep the content of no carried tensor. Shapes that nobody knows are no fault.
 
     Attributes
     ----------
-    state : SyntaxState
-        State before the last unit if that is a data unit, else after it.
     topologies : TopologyReader
         Contents of the topology units so far: description, graph, attachments.
     """
@@ -130,30 +81,21 @@ class StreamReader:
         wanted: set[str] | None = None,
         places: list[tuple[int, int, int]] | None = None,
         deadline: Deadline | None = None,
-        traced: Callable[[UnitSpan, Trace], object] | None = None,
+        headers_only: bool = False,
     ) -> None:
-        self._buffer = buffer
-        self._pages = PagesRead(buffer)
-        self._wanted = (
-            None if wanted is None else {unit.encode() for name in wanted for unit in unit_names(name)}
-        )
-        self._places = places
+        names = None if wanted is None else [_encoded(unit) for name in wanted for unit in unit_names(name)]
+        self._walk = _native.StreamWalk(buffer, limits, dict(dimensions), names, not headers_only)
         self._limits = limits
-        self._dimensions = dimensions
+        self._places = places
+        self._pages = PagesRead(buffer)
         self._deadline = deadline or Deadline(limits)
-        self._traced = traced
-        self.state = SyntaxState()
-        self._span = UnitSpan(0, 0, 0, 0)
-        self.topologies = TopologyReader(
-            limits, buffer.nbytes, None if wanted is None else wanted.__contains__
+        keeps = (
+            frozenset[str]().__contains__ if headers_only else None if wanted is None else wanted.__contains__
         )
+        self.topologies = TopologyReader(limits, buffer.nbytes, keeps)
 
-    def data_units(self) -> Iterator[DataUnitInStream]:
-        """Yield the data units like `tensors`, without the carried tensors."""
-        return (unit for unit in self.tensors() if isinstance(unit, DataUnitInStream))
-
-    def tensors(self) -> Iterator[DataUnitInStream | CarriedItem]:
-        """Yield the data units and the carried tensors.
+    def __iter__(self) -> Iterator[_native.UnitBatch | OtherUnit]:
+        """Yield the data units in batches, and the other units between them.
 
         Raises
         ------
@@ -161,120 +103,81 @@ class StreamReader:
 
         Clause: format 2, 3
         """
-        units = iter_units(self._buffer, limits=self._limits, spans=self._spans(), traced=self._traced)
-        for span, unit, state in units:
-            self._deadline.check(span.path, span.byte_offset)
-            self.state, self._span = state, span
-            if isinstance(unit, DataUnit):
-                yield self._data_unit(span, unit)
-                continue
-            if isinstance(unit, AggregateUnit) or (
-                isinstance(unit, PartialUnit) and unit.nnr_unit_type == NnrUnitType.NNR_AGG
-            ):
-                # Its header is not public. Skipping the unit would lose tensors without notice.
-                raise UnsupportedBitstream(
-                    "aggregate units are not decoded",
-                    path=span.path,
-                    bit_offset=8 * span.byte_offset,
-                    element="nnr_unit_type",
-                    clause="format 2",
-                )
-            if isinstance(unit, TopologyUnit):
-                item = self.topologies.add(unit, span, state.total_elements)
-                if item is not None:
-                    yield item
-                    del item
-            self.state = self.state.after(unit)
+        if self._places is None:
+            yield from self._units()
+        for start, size, index in self._places or ():
+            self._walk.seek(start, start + size, index)
+            yield from self._units()
         self.topologies.finish()
 
-    def _spans(self) -> Iterator[UnitSpan]:
-        if self._places is not None:
-            for start, size, index in self._places:
-                yield from iter_unit_spans(
-                    self._buffer, self._limits, start=start, end=start + size, index=index
-                )
-            return
-        for span in iter_unit_spans(self._buffer, self._limits):
-            self._deadline.check(span.path, span.byte_offset)
-            if self._wanted is not None:
-                self._pages.passed(span.byte_offset)
-                if self._can_skip_by_name and not self._may_hold_wanted(span):
-                    continue
-            yield span
+    def _units(self) -> Iterator[_native.UnitBatch | OtherUnit]:
+        room = _FIRST_UNITS
+        while (step := self._walk.next(BATCH_ELEMENTS, room)) is not None:
+            if isinstance(step, _native.Fault):
+                raise error_of(step, self._walk)
+            if isinstance(step, _native.StreamUnit):
+                self._deadline.check(f"nnr_unit[{step.index}]", step.byte_offset)
+                yield self._other(step)
+            else:
+                room = min(2 * room, _MOST_UNITS)
+                if len(step):
+                    self._deadline.check(f"nnr_unit[{step[0].index}]", step[0].byte_offset)
+                    yield step
+                else:
+                    # A long way over units that are not wanted.
+                    self._deadline.check("nnr_bitstream", self._walk.position)
+                    self._pages.passed(self._walk.position)
+            del step
 
-    def _may_hold_wanted(self, span: UnitSpan) -> bool:
-        name = quick_name(self._buffer, span)
-        return name is None or self._wanted is None or name in self._wanted
+    def _other(self, unit: _native.StreamUnit) -> OtherUnit:
+        if unit.type != NnrUnitType.NNR_TPL:
+            return OtherUnit(unit, None, None)
+        topologies = self.topologies
+        n_names = len(topologies.names)
+        span = UnitSpan(unit.index, unit.byte_offset, unit.size_bytes, unit.type)
+        item = topologies.add(self._topology(unit), span, self._walk.total_elements)
+        if len(topologies.names) != n_names:
+            self._walk.set_full_names([_encoded(name) for name in topologies.names.values()])
+        return OtherUnit(unit, item, item.name if item is not None else topologies.open_tensor)
+
+    def _topology(self, unit: _native.StreamUnit) -> TopologyUnit:
+        storage = TopologyStorageFormat(unit.storage_format)
+        compression = TopologyCompressionFormat(unit.compression_format)
+        if unit.content is None:
+            return TopologyUnit(storage_format=storage, compression_format=compression)
+        try:
+            content = (
+                inflate(unit.content, self._limits, "topology_data")
+                if compression is TopologyCompressionFormat.NNR_DFL
+                else without_terminator(unit.content)
+            )
+        except BitstreamError as error:
+            start = 8 * (len(self._walk.unit_bytes()) - len(unit.content))
+            error.fill_place(
+                path=f"nnr_unit[{unit.index}].topology_data",
+                bit_offset=self._walk.place_of(start),
+                clause="format 2",
+            )
+            raise
+        return TopologyUnit(storage, compression, content)
+
+    def passed(self, byte_offset: int) -> None:
+        """Release the memory of the stream before a position, whose units are decoded."""
+        self._pages.passed(byte_offset)
+
+    def check_time(self, unit: _native.DataUnit) -> None:
+        """Raise LimitExceeded after the deadline, at the position of a unit; the walk may be far ahead."""
+        self._deadline.check(f"nnr_unit[{unit.index}]", unit.byte_offset)
 
     @property
-    def _can_skip_by_name(self) -> bool:
-        """True if a unit can be skipped by its name: names are full, and no later update needs the unit."""
-        mps = self.state.mps
-        return (
-            mps is not None
-            and not self.topologies.names
-            and not mps.topology_indexed_reference_flag
-            and not mps.parent_signalling_enabled_flag
-        )
-
-    def locate(self, error: BitstreamError) -> None:
-        """Add path and bit offset to an error about an element of the last unit."""
-        locate(error, self._buffer, self._span, self.state, self._limits)
-
-    def passed(self, unit: DataUnitInStream | CarriedItem) -> None:
-        """Release the memory of all units up to this one, which is decoded."""
-        if isinstance(unit, CarriedItem):
-            # The pieces of the item lie behind this offset; the next call releases them.
-            self._pages.passed(unit.payload_bit_offset // 8)
-        elif unit.places is None:
-            self._pages.passed(unit.payload_bit_offset // 8 + len(unit.payload))
-
-    def check_time(self, unit: DataUnitInStream | CarriedItem) -> None:
-        """Raise LimitExceeded after the deadline, at the position of this unit; the reader may be far ahead."""
-        self._deadline.check(unit.path, unit.payload_bit_offset // 8)
+    def general_profile_idc(self) -> int:
+        """Profile of the stream; 0 before its start unit."""
+        return self._walk.general_profile_idc or 0
 
     @property
     def parent_signalling(self) -> bool:
         """True for one stream of a series of updates."""
-        return isinstance(self.state.mps, ModelParameterSet) and self.state.mps.parent_signalling_enabled_flag
-
-    def _data_unit(self, span: UnitSpan, unit: DataUnit) -> DataUnitInStream:
-        header = unit.header
-        places = span.places if isinstance(span, JoinedUnitSpan) else None
-        # In a unit joined from parts, positions count from the start of the joined unit until `locate` converts them.
-        start = 0 if places is not None else span.byte_offset
-        size = span.joined_bytes if isinstance(span, JoinedUnitSpan) else span.size_bytes
-        payload_bit_offset = 8 * (start + size - len(unit.payload))
-        place = payload_bit_offset if places is None else places.absolute(payload_bit_offset)
-        names = tensor_names(header, self.state, span, self.topologies.names)
-        shape = header.tensor_dimensions
-        if shape is None:
-            shape = self._dimensions.get(names[0])
-            if shape is None:
-                raise MalformedBitstream(
-                    "the stream does not give this tensor's dimensions; pass them as `dimensions`",
-                    path=f"{span.path}.tensor_dimensions_flag",
-                    bit_offset=place,
-                    element="tensor_dimensions",
-                    clause="format 3",
-                )
-            limit = self._limits.max_tensor_elements
-            if limit is not None and math.prod(shape) > limit:
-                raise LimitExceeded(
-                    f"a tensor of {math.prod(shape)} elements", path=span.path, bit_offset=place
-                )
-        return DataUnitInStream(
-            span.path,
-            span.size_bytes,
-            payload_bit_offset,
-            header,
-            unit.payload,
-            names,
-            shape,
-            self.state.general_profile_idc or 0,
-            self.state.quantization,
-            places,
-        )
+        return self._walk.parent_signalling
 
 
 def unit_names(name: str) -> tuple[str, ...]:
@@ -282,47 +185,5 @@ def unit_names(name: str) -> tuple[str, ...]:
     return name, f"{name}_G", f"{name}_H"
 
 
-def tensor_names(
-    header: DataUnitHeader, state: SyntaxState, span: UnitSpan, full_names: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Return the names of a unit's tensors, and resolve indices and short names.
-
-    Parameters
-    ----------
-    header : DataUnitHeader
-    state : SyntaxState
-    span : UnitSpan
-    full_names : mapping of str to str
-        Full names by short name; empty if the units have full names.
-
-    Raises
-    ------
-    MalformedBitstream
-        An index is beyond the list, or a short name is unknown.
-
-    Clause: format 3
-    """
-    if header.topology_elem_ids:
-        if not full_names:
-            return header.topology_elem_ids
-        for name in header.topology_elem_ids:
-            if name not in full_names:
-                raise MalformedBitstream(
-                    f"{name[:64]!r} stands for none of {len(full_names)} full names",
-                    path=f"{span.path}.topology_elem_id",
-                    bit_offset=8 * span.byte_offset,
-                    element="topology_elem_id",
-                    clause="format 3",
-                )
-        return tuple(full_names[name] for name in header.topology_elem_ids)
-    names = state.reference_list
-    for index in header.topology_elem_id_indices:
-        if index >= len(names):
-            raise MalformedBitstream(
-                f"index {index} into a list of {len(names)} topology elements",
-                path=f"{span.path}.topology_elem_id_index",
-                bit_offset=8 * span.byte_offset,
-                element="topology_elem_id_index",
-                clause="format 3",
-            )
-    return tuple(names[index] for index in header.topology_elem_id_indices)
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogatepass")

@@ -7,16 +7,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nnr_codec._native import DataUnit
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
-from nnr_codec.codec.stream.deadline import Deadline
-from nnr_codec.codec.stream.input import PagesRead, StreamSource, opened
+from nnr_codec.codec.stream.input import StreamSource, opened
 from nnr_codec.codec.stream.source_description import SourceDescription, dtype_tag
-from nnr_codec.codec.stream.stream_reader import tensor_names
-from nnr_codec.codec.stream.topology_reader import TopologyReader
-from nnr_codec.errors import BitstreamError
-from nnr_codec.model import DataUnit, DataUnitHeader, Limits, PayloadType, TopologyUnit
-from nnr_codec.model.unit_layout import plan_unit
-from nnr_codec.syntax import SyntaxState, UnitSpan, iter_units
+from nnr_codec.codec.stream.stream_reader import OtherUnit, StreamReader
+from nnr_codec.model import Limits, NnrUnitType, PayloadType
 
 
 @dataclass(frozen=True)
@@ -130,46 +126,34 @@ def describe_stream(
     Clause: format 2, 3
     """
     limits = limits or Limits()
-    walked: list[tuple[UnitSpan, DataUnitHeader | None, tuple[str, ...]]] = []
-    carried: dict[
-        int, tuple[CarriedItem, int]
-    ] = {}  # by number of the unit with the last piece; with the offset of the first
+    # Index, byte offset, type and content of each unit.
+    walked: list[tuple[int, int, int, DataUnit | CarriedItem | None]] = []
     with opened(source, limits.max_stream_bytes) as buffer:
         size_bytes = len(buffer)
-        topologies = TopologyReader(limits, size_bytes, frozenset[str]().__contains__)
-        state = SyntaxState()
-        pages, deadline = PagesRead(buffer), Deadline(limits)
-        for span, unit, state in iter_units(buffer, limits=limits):
-            deadline.check(span.path, span.byte_offset)
-            pages.passed(span.byte_offset)
-            if isinstance(unit, DataUnit):
-                walked.append((span, unit.header, tensor_names(unit.header, state, span, topologies.names)))
+        reader = StreamReader(buffer, limits, dimensions or {}, headers_only=True)
+        for step in reader:
+            if isinstance(step, OtherUnit):
+                walked.append((step.unit.index, step.unit.byte_offset, step.unit.type, step.item))
             else:
-                walked.append((span, None, ()))
-            if isinstance(unit, TopologyUnit):
-                item = topologies.add(unit, span, state.total_elements)
-                if item is not None:
-                    carried[span.index] = item, item.payload_bit_offset // 8
-            state = state.after(unit)
-        topologies.finish()
-    description = topologies.description
-    ends = [span.byte_offset for span, _, _ in walked[1:]] + [size_bytes]
+                walked += ((unit.index, unit.byte_offset, int(NnrUnitType.NNR_NDU), unit) for unit in step)
+            reader.passed(walked[-1][1])
+    topologies = reader.topologies
+    ends = [byte_offset for _, byte_offset, _, _ in walked[1:]] + [size_bytes]
     units = []
-    for (span, header, names), end in zip(walked, ends, strict=True):
-        unit_bytes = end - span.byte_offset
+    for (index, byte_offset, kind, content), end in zip(walked, ends, strict=True):
         tensors: tuple[TensorSummary, ...] = ()
-        if header is not None:
-            tensors = _tensors(span, unit_bytes, header, names, description, dimensions or {})
-        elif span.index in carried:
-            item, start = carried[span.index]
-            tensors = (_carried(item, span, start, end - start),)
-        units.append(UnitSummary(span.index, span.byte_offset, unit_bytes, span.nnr_unit_type, tensors))
+        if isinstance(content, DataUnit):
+            tensors = _tensors(content, end - byte_offset, topologies.description)
+        elif content is not None:
+            start = content.payload_bit_offset // 8
+            tensors = (_carried(content, index, start, end - start),)
+        units.append(UnitSummary(index, byte_offset, end - byte_offset, kind, tensors))
     return StreamSummary(
         size_bytes,
-        state.general_profile_idc or 0,
-        state.mps is not None and state.mps.parent_signalling_enabled_flag,
-        description.kind,
-        description.metadata,
+        reader.general_profile_idc,
+        reader.parent_signalling,
+        topologies.description.kind,
+        topologies.description.metadata,
         tuple(units),
         _in_source_order([tensor for unit in units for tensor in unit.tensors], topologies.followers),
         topologies.topology,
@@ -190,40 +174,25 @@ def _in_source_order(tensors: list[TensorSummary], followers: Mapping[str, str])
     return tuple(ordered)
 
 
-def _carried(item: CarriedItem, span: UnitSpan, offset: int, unit_bytes: int) -> TensorSummary:
+def _carried(item: CarriedItem, index: int, offset: int, unit_bytes: int) -> TensorSummary:
     return TensorSummary(
-        item.name, item.shape, item.tag, None, span.index, offset, unit_bytes, n_bytes=item.n_bytes
+        item.name, item.shape, item.tag, None, index, offset, unit_bytes, n_bytes=item.n_bytes
     )
 
 
-def _tensors(
-    span: UnitSpan,
-    unit_bytes: int,
-    header: DataUnitHeader,
-    names: tuple[str, ...],
-    description: SourceDescription,
-    dimensions: Mapping[str, tuple[int, ...]],
-) -> tuple[TensorSummary, ...]:
-    unit_shape = header.tensor_dimensions or dimensions.get(names[0])
-    shapes: dict[int, tuple[int, ...] | None] = dict.fromkeys(range(len(names)))
-    if unit_shape is not None:
-        try:
-            shapes = {planned.name_index: planned.shape for planned in plan_unit(header, unit_shape, names)}
-        except BitstreamError as error:
-            error.path = span.path if error.path is None else error.path
-            error.bit_offset = 8 * span.byte_offset if error.bit_offset is None else error.bit_offset
-            raise
+def _tensors(unit: DataUnit, unit_bytes: int, description: SourceDescription) -> tuple[TensorSummary, ...]:
+    names = unit.names
+    # Without dimensions, only the names of a unit are known.
+    shapes: tuple[tuple[int, ...] | None, ...] = unit.shapes or (None,) * len(names)
     return tuple(
         TensorSummary(
             name,
-            ()
-            if math.prod(shapes[index] or (0,)) == 1 and description.dtypes.is_scalar(name)
-            else shapes[index],
-            dtype_tag(name, header, description),
-            header.payload_type,
-            span.index,
-            span.byte_offset,
+            () if math.prod(shape or (0,)) == 1 and description.dtypes.is_scalar(name) else shape,
+            dtype_tag(name, unit, description),
+            PayloadType(unit.payload_type),
+            unit.index,
+            unit.byte_offset,
             unit_bytes,
         )
-        for index, name in enumerate(names)
+        for name, shape in zip(names, shapes, strict=True)
     )

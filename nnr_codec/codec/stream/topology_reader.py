@@ -87,6 +87,16 @@ class TopologyReader:
                 self.description, self._is_described = description, True
         return None
 
+    @property
+    def is_plain(self) -> bool:
+        """True if nothing is said about types and values of tensors: they are what is coded."""
+        return not self.patches and self.description.dtypes.is_trivial()
+
+    @property
+    def open_tensor(self) -> str | None:
+        """Name of the carried tensor of which more pieces follow."""
+        return self._carriers.open_tensor
+
     def finish(self) -> None:
         """Check that nothing is missing at the end of the stream.
 

@@ -16,13 +16,9 @@ import struct
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from nnr_codec.codec.stream.carrier import CarriedKind, is_carrier, piece_of
-from nnr_codec.codec.stream.deadline import Deadline
-from nnr_codec.codec.stream.input import PagesRead, opened
-from nnr_codec.codec.stream.stream_reader import tensor_names, unit_names
-from nnr_codec.codec.stream.topology_reader import TopologyReader
-from nnr_codec.model import DataUnit, Limits, TopologyUnit
-from nnr_codec.syntax import SyntaxState, UnitSpan, iter_unit_spans, iter_units, quick_name
+from nnr_codec.codec.stream.input import opened
+from nnr_codec.codec.stream.stream_reader import OtherUnit, StreamReader, unit_names
+from nnr_codec.model import Limits
 
 #: Added to the stream's name.
 SUFFIX = ".idx"
@@ -170,54 +166,26 @@ class UnitIndex:
 
 def _walk(buffer: memoryview, limits: Limits) -> tuple[list[bytes], list[tuple[bytes, int, int, int]], bool]:
     """Return the records, the positions of units that are no data units, and True for a stream of updates."""
-    walked: list[tuple[UnitSpan, tuple[bytes, ...] | None]] = []
-    state = SyntaxState()
-    pages, deadline = PagesRead(buffer), Deadline(limits)
-    topologies = TopologyReader(limits, buffer.nbytes, frozenset[str]().__contains__)
-
-    def spans() -> Iterator[UnitSpan]:
-        """Yield the units that need full parsing; record the names of the others."""
-        for span in iter_unit_spans(buffer, limits):
-            deadline.check(span.path, span.byte_offset)
-            pages.passed(span.byte_offset)
-            indexed = state.mps is None or state.mps.topology_indexed_reference_flag
-            name = None if indexed or topologies.names else quick_name(buffer, span)
-            if name is None:
-                yield span
-            else:
-                walked.append((span, (name,)))
-
-    for span, unit, state in iter_units(buffer, limits=limits, spans=spans()):
-        if isinstance(unit, DataUnit):
+    # Byte offset, index and names of each unit; no names for one that holds no tensor.
+    walked: list[tuple[int, int, tuple[str, ...] | None]] = []
+    reader = StreamReader(buffer, limits, {}, headers_only=True)
+    for step in reader:
+        if isinstance(step, OtherUnit):
             walked.append(
-                (
-                    span,
-                    tuple(name.encode() for name in tensor_names(unit.header, state, span, topologies.names)),
-                )
+                (step.unit.byte_offset, step.unit.index, None if step.piece is None else (step.piece,))
             )
         else:
-            walked.append((span, _carried_name(unit, limits) if isinstance(unit, TopologyUnit) else None))
-        if isinstance(unit, TopologyUnit):
-            topologies.add(unit, span, state.total_elements)
-        state = state.after(unit)
+            walked += ((unit.byte_offset, unit.index, unit.names) for unit in step)
+        reader.passed(walked[-1][0])
     records, others = [], []
-    ends = [span.byte_offset for span, _ in walked[1:]] + [len(buffer)]
-    for (span, names), end in zip(walked, ends, strict=True):
-        place = (span.byte_offset, end - span.byte_offset, span.index)
+    ends = [byte_offset for byte_offset, _, _ in walked[1:]] + [len(buffer)]
+    for (byte_offset, index, names), end in zip(walked, ends, strict=True):
+        place = (byte_offset, end - byte_offset, index)
         mark = _fingerprint(buffer, *place) or b""
         if names is None:
             others.append((mark, *place))
-        records += [_RECORD.pack(_hash(name), mark, *place) for name in names or ()]
-    incremental = state.mps is not None and state.mps.parent_signalling_enabled_flag
-    return records, others, incremental
-
-
-def _carried_name(unit: TopologyUnit, limits: Limits) -> tuple[bytes, ...] | None:
-    """Return the name of the tensor in a carrier unit; None for other units."""
-    if not is_carrier(unit):
-        return None
-    piece = piece_of(unit, limits)
-    return (piece.name.encode(),) if piece.kind == CarriedKind.TENSOR else None
+        records += [_RECORD.pack(_hash(name.encode()), mark, *place) for name in names or ()]
+    return records, others, reader.parent_signalling
 
 
 def _hash(name: bytes) -> bytes:

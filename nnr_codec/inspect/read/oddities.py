@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from nnr_codec.codec.decode.unit_decoder import Predecessor, UnitTensor
-from nnr_codec.codec.stream.stream_reader import DataUnitInStream
+from nnr_codec.codec.stream.update_tree import Predecessor
 from nnr_codec.entropy import DecodedTensor
+from nnr_codec.inspect.read.reference_decoder import UnitTensor
+from nnr_codec.inspect.read.reference_reader import DataUnitInStream
 from nnr_codec.model import NnrUnitType, PayloadType
 from nnr_codec.quant import step_size
 from nnr_codec.syntax import TraceEvent, UnitSpan

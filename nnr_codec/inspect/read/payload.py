@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
-from nnr_codec.codec.decode.unit_decoder import tensor_coding
 from nnr_codec.codec.stream.update_tree import UpdateTree
+from nnr_codec.codec.tensor_coding import tensor_coding
 from nnr_codec.entropy import Outcome, TensorToDecode
 from nnr_codec.entropy.probe import Price, ProbedPayload, ProbedTensor, probe_payload
 from nnr_codec.errors import BitstreamError, MalformedBitstream

@@ -8,13 +8,11 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from nnr_codec.codec.decode.update_decoder import decode_in_turn
 from nnr_codec.codec.decode.values import carried_values
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.checksum import verify_checksum
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import StreamSource, opened
-from nnr_codec.codec.stream.stream_reader import DataUnitInStream, StreamReader
 from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.errors import BitstreamError, LimitExceeded, UnsupportedBitstream
 from nnr_codec.inspect.read.oddities import (
@@ -25,6 +23,8 @@ from nnr_codec.inspect.read.oddities import (
     payload_oddities,
     unit_oddities,
 )
+from nnr_codec.inspect.read.reference_decoder import decode_in_turn
+from nnr_codec.inspect.read.reference_reader import DataUnitInStream, ReferenceReader
 from nnr_codec.model import Limits, NnrUnitType
 from nnr_codec.syntax import Trace, TraceEvent, UnitSpan
 
@@ -147,7 +147,7 @@ class _StreamCheck:
         deadline = Deadline(self._limits)
         with opened(stream, self._limits.max_stream_bytes) as buffer:
             verify_checksum(buffer, self._limits, deadline, required=False)
-            reader = StreamReader(buffer, self._limits, {}, deadline=deadline, traced=self._take_trace)
+            reader = ReferenceReader(buffer, self._limits, {}, deadline=deadline, traced=self._take_trace)
             for unit in reader.tensors():
                 if isinstance(unit, CarriedItem):
                     carried_values(unit)
@@ -169,7 +169,7 @@ class _StreamCheck:
             if event.element == "topology_carriage_flag":
                 self._carriage = event
 
-    def _check_unit(self, unit: DataUnitInStream, reader: StreamReader) -> None:
+    def _check_unit(self, unit: DataUnitInStream, reader: ReferenceReader) -> None:
         events = self._events[unit.path]
 
         def at(element: str) -> tuple[str, int]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 import nnr_codec
 from conformance.peers.client import Peer
+from nnr_codec._native import UnitBatch
 from nnr_codec.codec.stream.stream_reader import StreamReader
 from nnr_codec.inspect import Severity, validate
 from nnr_codec.model import Limits
@@ -74,8 +76,8 @@ def check(peer: Peer, stream: bytes) -> None:
 
 def largest_growth(stream: bytes) -> float:
     """Largest ratio of a tensor's payload to its float32 size."""
-    units = StreamReader(memoryview(stream), Limits(), {}).data_units()
-    return max(len(unit.payload) / (4 * int(np.prod(unit.shape, dtype=np.int64))) for unit in units)
+    batches = [step for step in StreamReader(memoryview(stream), Limits(), {}) if isinstance(step, UnitBatch)]
+    return max(unit.payload_bytes / (4 * math.prod(unit.shape)) for batch in batches for unit in batch)
 
 
 def bytes_at_equal_error(points: list[Measured], reference: list[Measured]) -> list[tuple[int, float]]:
