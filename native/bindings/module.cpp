@@ -198,13 +198,13 @@ std::vector<double> magnitude_costs(const Levels& values, const std::vector<int>
 
 std::size_t quantize_rdo(const Weights& weights, double step, const TensorInput& tensor, const MutableLevels& levels,
                          double lambda, const std::optional<Weights>& importance, const std::optional<Bytes>& initialisations,
-                         bool history_enabled, bool row_skip, bool adaptive, float beam) {
+                         bool history_enabled, bool row_skip, bool adaptive, float beam, int interval) {
   const nnr::TensorCoding coding = checked_coding(tensor);
   require_size(weights.size(), coding);
   require_size(levels.size(), coding);
   if (importance) require_size(importance->size(), coding);
-  if (!(lambda >= 0) || !(beam > 0)) throw nb::value_error("setting out of range");
-  nnr::RdoSettings settings{lambda, adaptive, beam, importance ? importance->data() : nullptr, history_enabled, row_skip};
+  if (!(lambda >= 0) || !(beam > 0) || interval < 0 || interval > 1 << 16) throw nb::value_error("setting out of range");
+  nnr::RdoSettings settings{lambda, adaptive, beam, interval, importance ? importance->data() : nullptr, history_enabled, row_skip};
   settings.initialisations = checked_initialisations(initialisations);
   const nb::gil_scoped_release release;
   return nnr::quantize_rdo(span_of(weights), step, coding, settings, levels.data());
@@ -302,7 +302,7 @@ NB_MODULE(_native, m) {
   m.def("magnitude_costs", &magnitude_costs, "values"_a, "candidates"_a);
   m.def("quantize_rdo", &quantize_rdo, "weights"_a, "step"_a, "tensor"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
         "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,
-        "adaptive"_a = true, "beam"_a = nnr::RdoSettings{}.beam);
+        "adaptive"_a = true, "beam"_a = nnr::RdoSettings{}.beam, "interval"_a = 0);
   register_probe(m);
   register_syntax(m);
   register_tasks(m);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "nnr/quantizer.hpp"
 #include "nnr/rdo_trellis.hpp"
 #include "nnr/scan.hpp"
+#include "nnr/shared_search.hpp"
 
 namespace nnr {
 
@@ -35,6 +37,18 @@ void quantize(const OrderedTensor& tensor, double step, const TensorCoding& codi
   if constexpr (kDependent) values_to_levels({values, coding.size()});
 }
 
+void quantize_shared(const OrderedTensor& tensor, double step, const TensorCoding& coding, const RdoSettings& settings,
+                     std::int32_t* values) {
+  float largest = 0;
+  for (std::uint64_t n = 0; n < coding.size(); ++n) largest = std::max(largest, std::abs(tensor.weights[n]));
+  const SharedSearch search(tensor, step, coding, settings, largest);
+  std::vector<SharedSearch::Start> starts;
+  for (std::size_t block = 0; block < search.blocks(); ++block) starts.push_back(search.start_of(block));
+  for (std::size_t block = 0; block < search.blocks(); ++block)
+    search.run(block, starts[block], block + 1 < search.blocks() ? &starts[block + 1] : nullptr, values);
+  values_to_levels({values, coding.size()});
+}
+
 }  // namespace
 
 std::size_t quantize_rdo(std::span<const float> weights, double step, const TensorCoding& coding, const RdoSettings& settings,
@@ -42,7 +56,8 @@ std::size_t quantize_rdo(std::span<const float> weights, double step, const Tens
   assert(weights.size() == coding.size() && coding.codebook_size == 0 && settings.lambda >= 0 && settings.beam > 0);
   if (const std::size_t position = find_out_of_range(weights, step); position != weights.size()) return position;
 
-  const auto run = coding.dependent ? quantize<true> : quantize<false>;
+  auto run = coding.dependent ? quantize<true> : quantize<false>;
+  if (settings.interval > 0 && can_share_contexts(coding, settings.history_enabled)) run = quantize_shared;
   if (coding.block_side() == 0) {
     run({weights.data(), settings.importance, coding.base, coding.history}, step, coding, settings, levels);
     return weights.size();

@@ -51,10 +51,10 @@ def quantize_rdo(
     history_enabled: bool = False,
     row_skip: bool = False,
     beam: float = 4.0,
+    interval: int = 0,
 ) -> NDArray[np.int32]:
     """Choose levels that minimise ``sum(importance * (weight / step - level)**2) + lambda_ * bits``.
 
-    The search adapts the contexts of each survivor, so the bits are those of the encoder.
 
     Parameters
     ----------
@@ -77,6 +77,9 @@ def quantize_rdo(
     beam : float
         Pruning threshold: the search drops a path whose cost exceeds the least cost by this many squared steps. Larger is
         slower. 4 costs no measurable size.
+    interval : int
+        Weights over which all paths share the same rates, up to 65536; the contexts then adapt along the cheapest path. 0, and
+        always without dependent quantisation or beside a previous update: each path adapts its own contexts, which is slower.
 
     Returns
     -------
@@ -109,5 +112,6 @@ def quantize_rdo(
         history_enabled=history_enabled,
         row_skip=row_skip,
         beam=beam,
+        interval=interval,
     )
     return checked(failed_at, weights, step, levels)

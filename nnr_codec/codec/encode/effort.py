@@ -25,6 +25,8 @@ class Effort:
         Tensors of up to this many weights are also encoded with scalar quantisation and several unary lengths, to compare sizes.
     beam : float
         Pruning threshold: paths this many squared steps, and as many bits, behind the cheapest path are dropped.
+    interval : int
+        Weights over which all paths of a pass share the same rates; 0 if each path adapts its own contexts.
     slopes : tuple of float
         Multiples of the usual lambda, with one search for each; the result with the fewest bits at equal error is kept.
     """
@@ -35,12 +37,13 @@ class Effort:
     unary_lengths: tuple[int, ...] = (1, 2, 4, 7, 10, 14, 20, 32)
     small: int = 512
     beam: float = 4.0
+    interval: int = 0
     slopes: tuple[float, ...] = (1.0,)
 
 
 EFFORTS = {
     "fast": Effort(0),
-    "medium": Effort(1, sample_share=0.125, beam=2.25),
+    "medium": Effort(1, sample_share=0.125, beam=2.25, interval=128),
     "slow": Effort(2, small=4096),
     "best": Effort(
         3,

@@ -217,6 +217,7 @@ class RdoSearch:
             importance=self._sample_importance,
             initialisations=state.initialisations,
             beam=self._effort.beam,
+            interval=self._effort.interval,
         )
 
     def _whole(self, header: DataUnitHeader, state: _State) -> NDArray[np.int32]:
@@ -235,6 +236,7 @@ class RdoSearch:
             history_enabled=state.history,
             row_skip=self._job.config.row_skip,
             beam=self._effort.beam,
+            interval=self._effort.interval,
         )
 
     def _better_qp(self, weights: NDArray[np.float32], levels: NDArray[np.int32], qp: int) -> int:
