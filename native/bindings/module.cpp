@@ -203,7 +203,7 @@ std::size_t quantize_rdo(const Weights& weights, double step, const TensorInput&
   require_size(weights.size(), coding);
   require_size(levels.size(), coding);
   if (importance) require_size(importance->size(), coding);
-  if (!(lambda >= 0) || !(beam > 0) || interval < 0 || interval > 1 << 16) throw nb::value_error("setting out of range");
+  if (!(lambda >= 0) || !(beam > 0) || interval < 0 || interval > 1024) throw nb::value_error("setting out of range");
   nnr::RdoSettings settings{lambda, adaptive, beam, interval, importance ? importance->data() : nullptr, history_enabled, row_skip};
   settings.initialisations = checked_initialisations(initialisations);
   const nb::gil_scoped_release release;

@@ -14,29 +14,13 @@ constexpr std::uint64_t kBlock = std::uint64_t{1} << 18;
 // Weights before a block along which its contexts adapt.
 constexpr std::uint64_t kWarmUp = 4096;
 // Distance behind the last weight from which nearly all paths agree.
-constexpr std::uint64_t kDelay = 32;
 constexpr std::uint64_t kSeamDelay = 512;
-constexpr std::size_t kMostTabulated = 128;
+constexpr std::uint64_t kShortest = 32;
 // Shift of the candidates towards zero, per cost of a bit. Of two values of one parity at equal distance from a weight, the lower
 // one takes about 2 bits less, so it may err by as much more.
 constexpr double kZeroBiasPerBit = 2.0 / 16.0;
-// Distance between neighbouring levels of a quantiser, in steps.
-constexpr double kSpacing = 2.0;
-
-// The two values next to a weight in one quantiser. One is even and one is odd.
-struct Candidates {
-  double scaled;       // magnitude of the weight in units of coded values
-  std::int32_t lower;  // the smaller candidate; the other one is lower + 1
-
-  Candidates(double x, std::size_t quantizer, double zero_bias)
-      : scaled((x + static_cast<double>(quantizer)) / kSpacing),
-        lower(static_cast<std::int32_t>(std::max(scaled - zero_bias, 0.0))) {}
-
-  [[nodiscard]] std::int32_t value(std::size_t parity) const {
-    return lower + static_cast<std::int32_t>((static_cast<std::size_t>(lower) ^ parity) & 1U);
-  }
-};
-
+// Intervals grow with the number of weights before them, because fresh contexts change fast.
+constexpr std::uint64_t kGrowth = 16;
 }  // namespace
 
 bool can_share_contexts(const TensorCoding& coding, bool history_enabled) {
@@ -46,12 +30,11 @@ bool can_share_contexts(const TensorCoding& coding, bool history_enabled) {
 SharedSearch::SharedSearch(const OrderedTensor& tensor, double step, const TensorCoding& coding, const RdoSettings& settings,
                            float largest)
     : tensor_(tensor),
-      inverse_(1.0 / step),
+      scale_{static_cast<float>(1.0 / step), static_cast<float>(std::min(0.5, kZeroBiasPerBit * settings.lambda))},
       coding_(coding),
       settings_(settings),
-      zero_bias_(std::min(0.5, kZeroBiasPerBit * settings.lambda)),
       block_row_size_(coding.block_side() * coding.width),
-      tabulated_(std::min(static_cast<std::size_t>(Candidates(largest * inverse_, 1, 0.0).lower) + 2, kMostTabulated)) {}
+      largest_(Candidates(largest * scale_.inverse_step, 1, 0.0F).lower + 1) {}
 
 std::size_t SharedSearch::blocks() const { return static_cast<std::size_t>((coding_.size() + kBlock - 1) / kBlock); }
 
@@ -61,8 +44,12 @@ std::uint64_t SharedSearch::begin_of(std::size_t block) const { return std::min(
 class SharedSearch::Walk {
  public:
   Walk(const SharedSearch& search, std::uint64_t begin, RateTables rates, Neighbourhood neighbourhood)
-      : search_(search), begin_(begin), end_(begin), adapted_(begin), rates_(std::move(rates)), neighbourhood_(neighbourhood) {
-    for (auto& of_sign : magnitudes_) of_sign.resize(search.tabulated_, kUnreachableCost);
+      : search_(search),
+        begin_(begin),
+        end_(begin),
+        rates_(std::move(rates)),
+        neighbourhood_(neighbourhood),
+        magnitudes_(search.largest_) {
     refresh();
   }
 
@@ -70,18 +57,19 @@ class SharedSearch::Walk {
 
   void advance_to(std::uint64_t end) {
     const std::uint64_t row_size = search_.block_row_size_;
-    const auto interval = static_cast<std::uint64_t>(search_.settings_.interval);
+    const auto longest = static_cast<std::uint64_t>(search_.settings_.interval);
     decisions_.resize(end - begin_);
-    weights_.resize(interval);
     while (end_ < end) {
-      if (row_size != 0 && end_ % row_size == 0 && end_ != begin_) restart();
-      std::uint64_t stop = std::min(end, end_ - end_ % interval + interval);
-      if (row_size != 0) stop = std::min(stop, end_ - end_ % row_size + row_size);
+      const bool row_begins = row_size != 0 && end_ % row_size == 0;
+      if (row_begins && end_ != begin_) restart();
       const std::uint64_t first = end_;
-      prepare(first, stop);
-      trellis.run(weights_.data(), stop - first, shared_, &decisions_[first - begin_]);
-      end_ = stop;
-      adapt();
+      end_ = std::min(end, first + std::clamp((first - begin_) / kGrowth, kShortest, longest));
+      if (row_size != 0) end_ = std::min(end_, first - first % row_size + row_size);
+      const float* const importance = search_.tensor_.importance;
+      candidates_.compute(search_.tensor_.weights + first, importance != nullptr ? importance + first : nullptr, end_ - first,
+                          first == 0 || row_begins, search_.scale_, magnitudes_, rates_);
+      trellis.run(candidates_, end_ - first, shared_, &decisions_[first - begin_]);
+      adapt(first);
     }
   }
 
@@ -98,12 +86,8 @@ class SharedSearch::Walk {
   TrellisNode trace_back(TrellisNode node, std::uint64_t to, Visit&& visit) const {
     for (std::uint64_t n = end_; n-- > to;) {
       const auto [kind, state, parity] = SharedTrellis::step_back(decisions_[n - begin_], node.kind, node.state);
-      std::int32_t value = 0;
-      if (node.kind != 0) {
-        const double weight = search_.tensor_.weights[n];
-        value = Candidates(std::abs(weight * search_.inverse_), state & 1U, search_.zero_bias_).value(parity);
-        if (std::signbit(weight)) value = -value;
-      }
+      const std::int32_t value =
+          node.kind != 0 ? candidate_of(search_.tensor_.weights[n], search_.scale_, state & 1U, parity) : 0;
       visit(n, value, state);
       node = {kind, state};
     }
@@ -117,56 +101,16 @@ class SharedSearch::Walk {
   }
 
  private:
-  // Computes the costs of the values next to each weight.
-  void prepare(std::uint64_t begin, std::uint64_t end) {
-    const OrderedTensor& tensor = search_.tensor_;
-    const auto class_of = [](float weight) { return std::signbit(weight) ? 1U : 2U; };
-    const bool restarted = search_.block_row_size_ != 0 && begin % search_.block_row_size_ == 0;
-    std::uint32_t class_before = begin == 0 || restarted ? 0 : class_of(tensor.weights[begin - 1]);
-    for (std::uint64_t n = begin; n < end; ++n) {
-      const float weight = tensor.weights[n];
-      const double x = std::abs(weight * search_.inverse_);
-      const bool negative = std::signbit(weight);
-      const float importance = tensor.importance != nullptr ? tensor.importance[n] : 1.0F;
-      WeightCosts& costs = weights_[n - begin];
-      costs.zero = importance * static_cast<float>(x * x);
-      costs.transition = transition_of(class_before, negative);
-      class_before = class_of(weight);
-      const std::vector<float>& magnitudes = magnitudes_[negative ? 1 : 0];
-      for (std::size_t quantizer = 0; quantizer < 2; ++quantizer) {
-        const auto [scaled, lower] = Candidates(x, quantizer, search_.zero_bias_);
-        const auto error = static_cast<float>(kSpacing * (scaled - static_cast<double>(lower)));
-        const float upper_error = error - static_cast<float>(kSpacing);
-        const auto place = static_cast<std::size_t>(lower);
-        float lower_rate;
-        float upper_rate;
-        if (place + 1 < magnitudes.size()) [[likely]] {
-          lower_rate = magnitudes[place];
-          upper_rate = magnitudes[place + 1];
-        } else {
-          lower_rate = lower == 0 ? kUnreachableCost : rates_.magnitude(lower, negative);
-          upper_rate = rates_.magnitude(lower + 1, negative);
-        }
-        const std::size_t odd = place & 1U;
-        costs.nonzero[2 * odd + quantizer] = importance * error * error + lower_rate;
-        costs.nonzero[2 * (odd ^ 1U) + quantizer] = importance * upper_error * upper_error + upper_rate;
-      }
-    }
-  }
-
-  // Adapts the contexts along the cheapest path up to where nearly all paths agree, and computes new rates.
-  void adapt() {
-    if (end_ < adapted_ + 2 * kDelay) return;
-    const std::uint64_t to = end_ - kDelay;
-    path_.resize(end_ - adapted_);
-    trace_back(cheapest(), adapted_, [this](std::uint64_t n, std::int32_t value, std::size_t state) {
-      path_[n - adapted_] = {value, static_cast<std::int32_t>(state)};
+  // Adapts the contexts to the weights from `from` on, along the cheapest path, and computes new rates.
+  void adapt(std::uint64_t from) {
+    path_.resize(end_ - from);
+    trace_back(cheapest(), from, [&](std::uint64_t n, std::int32_t value, std::size_t state) {
+      path_[n - from] = {value, static_cast<int>(state)};
     });
-    for (const auto& [value, state] : std::span(path_).first(to - adapted_)) {
+    for (const auto& [value, state] : path_) {
       neighbourhood_.state = state;
       rates_.adapt(neighbourhood_, value);
     }
-    adapted_ = to;
     refresh();
   }
 
@@ -174,40 +118,36 @@ class SharedSearch::Walk {
   void restart() {
     rates_ = RateTables(search_.coding_, false, search_.settings_.initialisations);
     neighbourhood_ = {};
-    adapted_ = end_;
     refresh();
   }
 
   void refresh() {
     rates_.refresh(search_.settings_.lambda);
     for (std::uint32_t before = 0; before < 3; ++before)
-      for (std::size_t negative = 0; negative < 2; ++negative) {
-        TransitionRates& rates = shared_[transition_of(before, negative != 0)];
+      for (std::uint32_t negative = 0; negative < 2; ++negative) {
+        TransitionRates& rates = shared_[transition_of(before, negative)];
         rates.zero = {rates_.zero[0], rates_.zero[before]};
         for (std::size_t state = 0; state < kTrellisStates; ++state) {
           rates.nonzero[0][state] = rates_.nonzero[0][state] + rates_.sign[0][negative];
           rates.nonzero[1][state] = rates_.nonzero[before][state] + rates_.sign[before][negative];
         }
       }
-    for (std::size_t negative = 0; negative < 2; ++negative)
-      for (std::size_t magnitude = 1; magnitude < magnitudes_[negative].size(); ++magnitude)
-        magnitudes_[negative][magnitude] = rates_.magnitude(static_cast<std::int64_t>(magnitude), negative != 0);
+    magnitudes_.refresh(rates_);
   }
 
   struct PathValue {
     std::int32_t value;
-    std::int32_t state;
+    int state;  // before the value
   };
 
   const SharedSearch& search_;
   const std::uint64_t begin_;
-  std::uint64_t end_;      // weights the paths cover
-  std::uint64_t adapted_;  // weights the contexts have adapted to
+  std::uint64_t end_;  // of the paths
   RateTables rates_;
   Neighbourhood neighbourhood_;
   SharedRates shared_{};
-  std::array<std::vector<float>, 2> magnitudes_;  // by sign, then magnitude; a nonzero value has no magnitude 0
-  std::vector<WeightCosts> weights_;
+  MagnitudeCosts magnitudes_;
+  CandidateCosts candidates_;
   std::vector<SharedDecision> decisions_;
   std::vector<PathValue> path_;
 };

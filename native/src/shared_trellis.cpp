@@ -15,7 +15,7 @@ namespace {
 
 #if NNR_X86_KERNELS
 
-[[gnu::target("avx2")]] void run_avx2(std::array<SharedTrellis::Costs, 2>& costs, const WeightCosts* weights, std::size_t count,
+[[gnu::target("avx2")]] void run_avx2(std::array<SharedTrellis::Costs, 2>& costs, const CandidateCosts& candidates, std::size_t count,
                                       const SharedRates& rates, SharedDecision* decisions) {
   const auto& even = kPreviousState[0];
   const auto& odd = kPreviousState[1];
@@ -24,8 +24,7 @@ namespace {
   __m256 zero = _mm256_load_ps(costs[0].data());
   __m256 nonzero = _mm256_load_ps(costs[1].data());
   for (std::size_t n = 0; n < count; ++n) {
-    const WeightCosts& weight = weights[n];
-    const TransitionRates& rate = rates[weight.transition];
+    const TransitionRates& rate = rates[candidates.transition[n]];
     const __m256 zero_first = _mm256_add_ps(zero, _mm256_load_ps(rate.zero[0].data()));
     const __m256 zero_second = _mm256_add_ps(nonzero, _mm256_load_ps(rate.zero[1].data()));
     const __m256 nonzero_first = _mm256_add_ps(zero, _mm256_load_ps(rate.nonzero[0].data()));
@@ -33,11 +32,11 @@ namespace {
     const __m256 before_zero = _mm256_min_ps(zero_second, zero_first);
     const __m256 before_nonzero = _mm256_min_ps(nonzero_second, nonzero_first);
     // The states before 0..3 have quantiser 0, and those before 4..7 quantiser 1.
-    const __m256 even_values = _mm256_blend_ps(_mm256_broadcast_ss(&weight.nonzero[0]), _mm256_broadcast_ss(&weight.nonzero[1]), 0xF0);
-    const __m256 odd_values = _mm256_blend_ps(_mm256_broadcast_ss(&weight.nonzero[2]), _mm256_broadcast_ss(&weight.nonzero[3]), 0xF0);
+    const __m256 even_values = _mm256_blend_ps(_mm256_broadcast_ss(&candidates.nonzero[0][n]), _mm256_broadcast_ss(&candidates.nonzero[1][n]), 0xF0);
+    const __m256 odd_values = _mm256_blend_ps(_mm256_broadcast_ss(&candidates.nonzero[2][n]), _mm256_broadcast_ss(&candidates.nonzero[3][n]), 0xF0);
     const __m256 via_even = _mm256_add_ps(_mm256_permutevar8x32_ps(before_nonzero, after_even), even_values);
     const __m256 via_odd = _mm256_add_ps(_mm256_permutevar8x32_ps(before_nonzero, after_odd), odd_values);
-    zero = _mm256_add_ps(_mm256_permutevar8x32_ps(before_zero, after_even), _mm256_broadcast_ss(&weight.zero));
+    zero = _mm256_add_ps(_mm256_permutevar8x32_ps(before_zero, after_even), _mm256_broadcast_ss(&candidates.zero[n]));
     nonzero = _mm256_min_ps(via_odd, via_even);
     const int zero_bits = _mm256_movemask_ps(_mm256_cmp_ps(zero_second, zero_first, _CMP_LT_OQ));
     const int nonzero_bits = _mm256_movemask_ps(_mm256_cmp_ps(nonzero_second, nonzero_first, _CMP_LT_OQ));
@@ -60,11 +59,10 @@ static_assert(quantizers_are_in_halves());
 
 }  // namespace
 
-void SharedTrellis::run_reference(const WeightCosts* weights, std::size_t count, const SharedRates& rates,
+void SharedTrellis::run_reference(const CandidateCosts& candidates, std::size_t count, const SharedRates& rates,
                                   SharedDecision* decisions) {
   for (std::size_t n = 0; n < count; ++n) {
-    const WeightCosts& weight = weights[n];
-    const TransitionRates& rate = rates[weight.transition];
+    const TransitionRates& rate = rates[candidates.transition[n]];
     SharedDecision decision = 0;
     Costs before_zero;
     Costs before_nonzero;
@@ -81,9 +79,9 @@ void SharedTrellis::run_reference(const WeightCosts* weights, std::size_t count,
     for (std::size_t state = 0; state < kTrellisStates; ++state) {
       const std::size_t even = kPreviousState[0][state];
       const std::size_t odd = kPreviousState[1][state];
-      const float via_even = before_nonzero[even] + weight.nonzero[quantizer_of(even)];
-      const float via_odd = before_nonzero[odd] + weight.nonzero[2 + quantizer_of(odd)];
-      costs[0][state] = before_zero[even] + weight.zero;
+      const float via_even = before_nonzero[even] + candidates.nonzero[quantizer_of(even)][n];
+      const float via_odd = before_nonzero[odd] + candidates.nonzero[2 + quantizer_of(odd)][n];
+      costs[0][state] = before_zero[even] + candidates.zero[n];
       costs[1][state] = via_odd < via_even ? via_odd : via_even;
       decision |= (via_odd < via_even ? 1U : 0U) << (16 + state);
     }
@@ -92,15 +90,15 @@ void SharedTrellis::run_reference(const WeightCosts* weights, std::size_t count,
   rebase();
 }
 
-void SharedTrellis::run(const WeightCosts* weights, std::size_t count, const SharedRates& rates, SharedDecision* decisions) {
+void SharedTrellis::run(const CandidateCosts& candidates, std::size_t count, const SharedRates& rates, SharedDecision* decisions) {
 #if NNR_X86_KERNELS
   static const bool avx2 = has_avx2();
   if (avx2) {
-    run_avx2(costs, weights, count, rates, decisions);
+    run_avx2(costs, candidates, count, rates, decisions);
     return rebase();
   }
 #endif
-  run_reference(weights, count, rates, decisions);
+  run_reference(candidates, count, rates, decisions);
 }
 
 void SharedTrellis::rebase() {

@@ -60,12 +60,11 @@ class SharedSearch {
   class Walk;
 
   const OrderedTensor& tensor_;
-  const double inverse_;
+  const CandidateScale scale_;
   const TensorCoding& coding_;
   const RdoSettings& settings_;
-  const double zero_bias_;              // shift of the candidates towards zero, in coded values
   const std::uint64_t block_row_size_;  // levels of a block row; 0 without block scans
-  const std::size_t tabulated_;         // magnitudes below this have a table of their cost
+  const std::int64_t largest_;          // bound of the magnitudes
 };
 
 }  // namespace nnr

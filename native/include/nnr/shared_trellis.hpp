@@ -11,20 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "nnr/candidate_costs.hpp"
 #include "nnr/dependent_quantization.hpp"
 
 namespace nnr {
-
-// Cost of a path that does not exist. Sums of a few of them are finite, so that differences are never NaN.
-inline constexpr float kUnreachableCost = 1e30F;
-
-// One weight's costs.
-struct WeightCosts {
-  // Cost of the better value of each parity in each quantiser, without significance and sign; index 2 * parity + quantiser.
-  std::array<float, 4> nonzero;
-  float zero = 0;               // squared error of the value 0
-  std::uint32_t transition = 0;  // index into SharedRates
-};
 
 // Costs of the significance and sign bins of a weight, by state.
 struct TransitionRates {
@@ -34,11 +24,6 @@ struct TransitionRates {
   alignas(32) std::array<ByState, 2> nonzero;
 };
 
-// Transition of a weight: by the sign of the weight before (0 none, 1 negative, 2 positive) and by its own sign.
-[[nodiscard]] constexpr std::uint32_t transition_of(std::uint32_t class_before, bool negative) {
-  return 2 * class_before + (negative ? 1U : 0U);
-}
-inline constexpr std::size_t kTransitions = 6;
 using SharedRates = std::array<TransitionRates, kTransitions>;
 
 // The decisions at a weight, bit by state: in bits 0 to 7 whether the cheaper path into zero came after a nonzero value, by the
@@ -65,9 +50,9 @@ struct SharedTrellis {
   void start_anywhere() { costs = {}; }
 
   // Extends the paths by `count` weights, then subtracts the least cost. Results do not depend on the processor.
-  void run(const WeightCosts* weights, std::size_t count, const SharedRates& rates, SharedDecision* decisions);
+  void run(const CandidateCosts& candidates, std::size_t count, const SharedRates& rates, SharedDecision* decisions);
   // The reference of run(). It is also the portable implementation.
-  void run_reference(const WeightCosts* weights, std::size_t count, const SharedRates& rates, SharedDecision* decisions);
+  void run_reference(const CandidateCosts& candidates, std::size_t count, const SharedRates& rates, SharedDecision* decisions);
 
   [[nodiscard]] static StepBack step_back(SharedDecision decision, std::size_t kind, std::size_t state) {
     const std::size_t parity = kind == 0 ? 0 : decision >> (16 + state) & 1U;

@@ -43,7 +43,7 @@ class Effort:
 
 EFFORTS = {
     "fast": Effort(0),
-    "medium": Effort(1, sample_share=0.125, beam=2.25, interval=128),
+    "medium": Effort(1, sample_share=0.125, beam=2.25, interval=512),
     "slow": Effort(2, small=4096),
     "best": Effort(
         3,
