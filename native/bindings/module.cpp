@@ -91,7 +91,7 @@ nb::tuple encode_payload(const std::vector<TensorInput>& tensors, const std::vec
     const nb::gil_scoped_release release;
     for (std::size_t i = 0; status.ok() && i < tensors.size(); ++i) {
       choices[i] = options[i].choices_for(codings[i], inputs[i]);
-      if (options[i].search) status = nnr::search_initialisations(codings[i], inputs[i], choices[i]);
+      if (options[i].search) status = nnr::search_initialisations(codings[i], inputs[i], options[i].sample, choices[i]);
       status.tensor = static_cast<std::uint32_t>(i);
     }
     if (status.ok()) status = nnr::encode_payload(codings, inputs, choices, encoded);
@@ -137,7 +137,7 @@ nb::tuple search_initialisations(const TensorInput& tensor, const Levels& levels
   {
     const nb::gil_scoped_release release;
     choices = options.choices_for(coding, levels.data());
-    status = nnr::search_initialisations(coding, levels.data(), choices);
+    status = nnr::search_initialisations(coding, levels.data(), options.sample, choices);
   }
   return nb::make_tuple(status_tuple(status), bytes_of(choices.initialisations));
 }
@@ -151,7 +151,7 @@ nb::tuple estimate_rate(const TensorInput& tensor, const Levels& levels, const E
   {
     const nb::gil_scoped_release release;
     nnr::TensorChoices choices = options.choices_for(coding, levels.data());
-    if (options.search) status = nnr::search_initialisations(coding, levels.data(), choices);
+    if (options.search) status = nnr::search_initialisations(coding, levels.data(), options.sample, choices);
     if (status.ok()) status = nnr::estimate_rate(coding, levels.data(), choices, rate);
   }
   const auto bits = [](std::int64_t cost) { return static_cast<double>(cost) / nnr::kBypassCost; };
@@ -285,10 +285,11 @@ NB_MODULE(_native, m) {
   nb::class_<EncodeOptions>(m, "EncodeOptions")
       .def(
           "__init__",
-          [](EncodeOptions* self, std::int32_t qp_value, bool history_enabled, bool row_skip, bool search) {
-            new (self) EncodeOptions{qp_value, history_enabled, row_skip, search};
+          [](EncodeOptions* self, std::int32_t qp_value, bool history_enabled, bool row_skip, bool search, std::uint64_t sample) {
+            new (self) EncodeOptions{qp_value, history_enabled, row_skip, search, sample};
           },
-          nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true);
+          nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true,
+          "sample"_a = 0);
 
   m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a, "reference"_a = false);
   m.def("step_size", &nnr::step_size, "qp"_a, "qp_density"_a);

@@ -222,6 +222,7 @@ def begin_at(
         qp_value,
         row_skip=job.config.row_skip,
         search_initialisations=job.config.search_initialisations,
+        search_sample=job.config.preset.search_sample,
         levels=levels,
         workers=workers,
     )
