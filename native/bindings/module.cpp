@@ -198,7 +198,7 @@ std::vector<double> magnitude_costs(const Levels& values, const std::vector<int>
 
 std::size_t quantize_rdo(const Weights& weights, double step, const TensorInput& tensor, const MutableLevels& levels,
                          double lambda, const std::optional<Weights>& importance, const std::optional<Bytes>& initialisations,
-                         bool history_enabled, bool row_skip, bool adaptive, float beam, int interval) {
+                         bool history_enabled, bool row_skip, bool adaptive, float beam, int interval, nnr::WorkQueue* workers) {
   const nnr::TensorCoding coding = checked_coding(tensor);
   require_size(weights.size(), coding);
   require_size(levels.size(), coding);
@@ -206,6 +206,7 @@ std::size_t quantize_rdo(const Weights& weights, double step, const TensorInput&
   if (!(lambda >= 0) || !(beam > 0) || interval < 0 || interval > 1024) throw nb::value_error("setting out of range");
   nnr::RdoSettings settings{lambda, adaptive, beam, interval, importance ? importance->data() : nullptr, history_enabled, row_skip};
   settings.initialisations = checked_initialisations(initialisations);
+  settings.queue = workers;
   const nb::gil_scoped_release release;
   return nnr::quantize_rdo(span_of(weights), step, coding, settings, levels.data());
 }
@@ -301,12 +302,12 @@ NB_MODULE(_native, m) {
   m.def("estimate_rate", &estimate_rate, "tensor"_a, "levels"_a, "options"_a);
   m.def("cost_tables", &cost_tables, "coding"_a, "values"_a, "initialisations"_a, "largest"_a);
   m.def("magnitude_costs", &magnitude_costs, "values"_a, "candidates"_a);
-  m.def("quantize_rdo", &quantize_rdo, "weights"_a, "step"_a, "tensor"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
-        "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,
-        "adaptive"_a = true, "beam"_a = nnr::RdoSettings{}.beam, "interval"_a = 0);
   register_probe(m);
   register_syntax(m);
   register_tasks(m);
+  m.def("quantize_rdo", &quantize_rdo, "weights"_a, "step"_a, "tensor"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
+        "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,
+        "adaptive"_a = true, "beam"_a = nnr::RdoSettings{}.beam, "interval"_a = 0, "workers"_a.none() = nb::none());
   m.def("quantize_feedback", &quantize_feedback, "weights"_a, "step"_a, "coding"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
         "coefficients"_a, "column_weights"_a, "row_weights"_a = nb::none(), "initialisations"_a = nb::none(), "survivors"_a = 1,
         "interval"_a = 32);

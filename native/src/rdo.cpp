@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "nnr/dependent_quantization.hpp"
@@ -30,6 +31,21 @@ std::vector<T> in_coding_order(const T* values, const TensorCoding& coding) {
   return ordered;
 }
 
+// Calls piece(i) for each piece of a job, in the threads of a queue if there is one. `size` is as in WorkQueue::Job.
+template <class Piece>
+void for_each_piece(WorkQueue* queue, std::size_t count, std::size_t size, Piece&& piece) {
+  if (queue == nullptr || count < 2) {
+    for (std::size_t i = 0; i < count; ++i) piece(i);
+    return;
+  }
+  WorkQueue::Job job;
+  job.piece = piece;
+  job.count = count;
+  job.size = size;
+  queue->start(job);
+  queue->wait(job);
+}
+
 template <bool kDependent>
 void quantize(const OrderedTensor& tensor, double step, const TensorCoding& coding, const RdoSettings& settings,
               std::int32_t* values) {
@@ -42,10 +58,12 @@ void quantize_shared(const OrderedTensor& tensor, double step, const TensorCodin
   float largest = 0;
   for (std::uint64_t n = 0; n < coding.size(); ++n) largest = std::max(largest, std::abs(tensor.weights[n]));
   const SharedSearch search(tensor, step, coding, settings, largest);
-  std::vector<SharedSearch::Start> starts;
-  for (std::size_t block = 0; block < search.blocks(); ++block) starts.push_back(search.start_of(block));
-  for (std::size_t block = 0; block < search.blocks(); ++block)
-    search.run(block, starts[block], block + 1 < search.blocks() ? &starts[block + 1] : nullptr, values);
+  const std::size_t blocks = search.blocks();
+  std::vector<std::optional<SharedSearch::Start>> starts(blocks);
+  for_each_piece(settings.queue, blocks, 1, [&](std::size_t block) { starts[block].emplace(search.start_of(block)); });
+  for_each_piece(settings.queue, blocks, coding.size() / std::max<std::size_t>(blocks, 1), [&](std::size_t block) {
+    search.run(block, *starts[block], block + 1 < blocks ? &*starts[block + 1] : nullptr, values);
+  });
   values_to_levels({values, coding.size()});
 }
 

@@ -52,6 +52,7 @@ def quantize_rdo(
     row_skip: bool = False,
     beam: float = 4.0,
     interval: int = 0,
+    workers: _native.Workers | None = None,
 ) -> NDArray[np.int32]:
     """Choose levels that minimise ``sum(importance * (weight / step - level)**2) + lambda_ * bits``.
 
@@ -78,8 +79,10 @@ def quantize_rdo(
         Pruning threshold: the search drops a path whose cost exceeds the least cost by this many squared steps. Larger is
         slower. 4 costs no measurable size.
     interval : int
-        Weights over which all paths share the same rates, up to 65536; the contexts then adapt along the cheapest path. 0, and
+        Weights over which all paths share the same rates, up to 1024; the contexts then adapt along the cheapest path. 0, and
         always without dependent quantisation or beside a previous update: each path adapts its own contexts, which is slower.
+    workers : Workers, optional
+        Threads that share a search with an interval. The levels do not depend on them.
 
     Returns
     -------
@@ -113,5 +116,6 @@ def quantize_rdo(
         row_skip=row_skip,
         beam=beam,
         interval=interval,
+        workers=workers,
     )
     return checked(failed_at, weights, step, levels)

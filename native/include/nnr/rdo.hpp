@@ -9,6 +9,7 @@
 #include <span>
 
 #include "nnr/tensor_coding.hpp"
+#include "nnr/work_queue.hpp"
 
 namespace nnr {
 
@@ -25,6 +26,7 @@ struct RdoSettings {
   bool history_enabled = false;
   bool row_skip = false;                            // whole rows may become zero and be skipped; ignored in block scans
   std::span<const std::uint8_t> initialisations{};  // as in TensorChoices
+  WorkQueue* queue = nullptr;                       // threads that share a search with an interval; null for the caller's alone
 };
 
 // Runs a Viterbi search over the states of the quantiser (8, or 1 without dependent quantisation). Each state is split by whether
