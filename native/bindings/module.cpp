@@ -204,7 +204,8 @@ std::size_t quantize_rdo(const Weights& weights, double step, const TensorInput&
   require_size(levels.size(), coding);
   if (importance) require_size(importance->size(), coding);
   if (!(lambda >= 0) || !(beam > 0) || interval < 0 || interval > 1024) throw nb::value_error("setting out of range");
-  nnr::RdoSettings settings{lambda, adaptive, beam, interval, importance ? importance->data() : nullptr, history_enabled, row_skip};
+  nnr::RdoSettings settings{lambda,          adaptive, beam, interval, importance ? importance->data() : nullptr,
+                            history_enabled, row_skip};
   settings.initialisations = checked_initialisations(initialisations);
   settings.queue = workers;
   const nb::gil_scoped_release release;
@@ -289,8 +290,7 @@ NB_MODULE(_native, m) {
           [](EncodeOptions* self, std::int32_t qp_value, bool history_enabled, bool row_skip, bool search, std::uint64_t sample) {
             new (self) EncodeOptions{qp_value, history_enabled, row_skip, search, sample};
           },
-          nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true,
-          "sample"_a = 0);
+          nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true, "sample"_a = 0);
 
   m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a, "reference"_a = false);
   m.def("step_size", &nnr::step_size, "qp"_a, "qp_density"_a);

@@ -13,8 +13,8 @@ constexpr std::size_t kMostMagnitudes = 256;
 
 NNR_INLINE std::uint32_t negative_of(float weight) { return std::signbit(weight) ? 1U : 0U; }
 
-// The costs of weights 1 to count - 1, written so that compilers turn it into vector instructions of the caller's target. Costs of
-// magnitudes beyond the table are wrong. Returns the largest of the smaller candidates.
+// The costs of weights 1 to count - 1, written so that compilers turn it into vector instructions of the caller's target. Costs
+// of magnitudes beyond the table are wrong. Returns the largest of the smaller candidates.
 NNR_INLINE std::int32_t compute_loop(CandidateCosts& costs, const float* weights, std::size_t count, const CandidateScale& scale,
                                      const MagnitudeCosts& table) {
   const auto size = static_cast<std::int32_t>(table.size());

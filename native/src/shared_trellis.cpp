@@ -15,8 +15,8 @@ namespace {
 
 #if NNR_X86_KERNELS
 
-[[gnu::target("avx2")]] void run_avx2(std::array<SharedTrellis::Costs, 2>& costs, const CandidateCosts& candidates, std::size_t count,
-                                      const SharedRates& rates, SharedDecision* decisions) {
+[[gnu::target("avx2")]] void run_avx2(std::array<SharedTrellis::Costs, 2>& costs, const CandidateCosts& candidates,
+                                      std::size_t count, const SharedRates& rates, SharedDecision* decisions) {
   const auto& even = kPreviousState[0];
   const auto& odd = kPreviousState[1];
   const __m256i after_even = _mm256_setr_epi32(even[0], even[1], even[2], even[3], even[4], even[5], even[6], even[7]);
@@ -32,8 +32,10 @@ namespace {
     const __m256 before_zero = _mm256_min_ps(zero_second, zero_first);
     const __m256 before_nonzero = _mm256_min_ps(nonzero_second, nonzero_first);
     // The states before 0..3 have quantiser 0, and those before 4..7 quantiser 1.
-    const __m256 even_values = _mm256_blend_ps(_mm256_broadcast_ss(&candidates.nonzero[0][n]), _mm256_broadcast_ss(&candidates.nonzero[1][n]), 0xF0);
-    const __m256 odd_values = _mm256_blend_ps(_mm256_broadcast_ss(&candidates.nonzero[2][n]), _mm256_broadcast_ss(&candidates.nonzero[3][n]), 0xF0);
+    const __m256 even_values =
+        _mm256_blend_ps(_mm256_broadcast_ss(&candidates.nonzero[0][n]), _mm256_broadcast_ss(&candidates.nonzero[1][n]), 0xF0);
+    const __m256 odd_values =
+        _mm256_blend_ps(_mm256_broadcast_ss(&candidates.nonzero[2][n]), _mm256_broadcast_ss(&candidates.nonzero[3][n]), 0xF0);
     const __m256 via_even = _mm256_add_ps(_mm256_permutevar8x32_ps(before_nonzero, after_even), even_values);
     const __m256 via_odd = _mm256_add_ps(_mm256_permutevar8x32_ps(before_nonzero, after_odd), odd_values);
     zero = _mm256_add_ps(_mm256_permutevar8x32_ps(before_zero, after_even), _mm256_broadcast_ss(&candidates.zero[n]));
@@ -90,7 +92,8 @@ void SharedTrellis::run_reference(const CandidateCosts& candidates, std::size_t 
   rebase();
 }
 
-void SharedTrellis::run(const CandidateCosts& candidates, std::size_t count, const SharedRates& rates, SharedDecision* decisions) {
+void SharedTrellis::run(const CandidateCosts& candidates, std::size_t count, const SharedRates& rates,
+                        SharedDecision* decisions) {
 #if NNR_X86_KERNELS
   static const bool avx2 = has_avx2();
   if (avx2) {

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The search with shared contexts: levels are the same for every instruction set, number of threads and build of the core.
-#include "nnr/shared_search.hpp"
-
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -13,18 +11,20 @@
 #include "nnr/payload.hpp"
 #include "nnr/quantizer.hpp"
 #include "nnr/rdo.hpp"
+#include "nnr/shared_search.hpp"
 #include "nnr/work_queue.hpp"
 
 namespace {
 
 using namespace nnr;
+using test::expect;
 
 // Weights with a density that falls like a Laplacian's, from integers alone, so that every platform has the same.
 std::vector<float> random_weights(std::uint32_t seed, std::size_t count) {
   std::mt19937 generator(seed);
   std::vector<float> weights(count);
   for (float& weight : weights) {
-    const std::uint32_t bits = generator();
+    const auto bits = static_cast<std::uint32_t>(generator());
     const int octave = static_cast<int>(bits & 7U);
     const auto mantissa = static_cast<float>(bits >> 9);
     weight = std::ldexp((bits & 8U) != 0 ? -mantissa : mantissa, octave - 28);
@@ -112,15 +112,20 @@ struct Golden {
   std::uint64_t digest;
 };
 
+constexpr Golden kGoldens[] = {
+    {0.001, 0, 0x707DD6C05350E379U}, {0.1, 0, 0xE40721A03387350U}, {0.5, 0, 0xF20F07B4F7C8DFEEU}, {0.1, 2, 0xDC1067CA04DBC587U}};
+
 // One digest for all builds: native and portable, whatever the processor.
 void test_whole_tensors() {
   const std::vector<float> weights = random_weights(1, 700 * 900);
   WorkQueue queue(3);
-  for (const auto& [step, scan_order, golden] : {Golden{0.001, 0, 0}, Golden{0.02, 0, 0}, Golden{0.3, 0, 0}, Golden{0.02, 2, 0}}) {
+  for (const auto& [step, scan_order, golden] : kGoldens) {
     const TensorCoding coding{.rows = 700, .width = 900, .scan_order = scan_order, .dependent = true};
     const std::vector<std::int32_t> levels = search(weights, step, coding, nullptr, nullptr);
     expect(digest(levels) == golden, "levels of every build", digest(levels));
     expect(search(weights, step, coding, nullptr, &queue) == levels, "levels by threads", 0);
+    // Near 10 bits a weight there is nothing to gain.
+    if (step < 0.1) continue;
     std::vector<std::int32_t> nearest(weights.size());
     expect(quantize_dependent(weights, step, coding, nearest.data()) == weights.size(), "range", 0);
     const auto cost = [&](const std::vector<std::int32_t>& of) {
@@ -135,5 +140,5 @@ void test_whole_tensors() {
 int main() {
   test_kernels();
   test_whole_tensors();
-  return failures() == 0 ? 0 : 1;
+  return test::report("shared search");
 }

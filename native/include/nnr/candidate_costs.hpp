@@ -83,8 +83,8 @@ struct CandidateCosts {
   std::array<float, kCapacity> zero;  // squared error of the value 0
   std::array<std::uint32_t, kCapacity> transition;
 
-  // Computes the costs of `count` weights. `importance` may be null. `first` is true if no weight comes before the first one, else
-  // weights[-1] is read. Results do not depend on the processor.
+  // Computes the costs of `count` weights. `importance` may be null. `first` is true if no weight comes before the first one,
+  // else weights[-1] is read. Results do not depend on the processor.
   void compute(const float* weights, const float* importance, std::size_t count, bool first, const CandidateScale& scale,
                const MagnitudeCosts& magnitudes, const RateTables& rates);
 };

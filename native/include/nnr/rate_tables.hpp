@@ -73,8 +73,8 @@ class RateTables {
   std::array<float, 33> escape_{};  // [k] cost of an escape with k ones in its prefix
   bool dependent_;
   bool temporal_;
-  bool updates_;  // contexts of earlier updates are in use
-  float scale_ = 0;     // cost of 2^-15 bit
+  bool updates_;     // contexts of earlier updates are in use
+  float scale_ = 0;  // cost of 2^-15 bit
 };
 
 }  // namespace nnr

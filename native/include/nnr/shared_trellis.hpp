@@ -2,9 +2,8 @@
 // The forward recursion of rate-distortion optimised dependent quantisation with rates that all paths share.
 //
 // Nodes are the 8 states, split by whether the value before was zero, on which the next contexts of significance and sign depend.
-// Only one value leads from each state to a node after zero. A node after a nonzero value has two states before it, and the parity
-// tells their values apart. Costs are in squared steps.
-// Clause: format 5.2 to 5.4.
+// Only one value leads from each state to a node after zero. A node after a nonzero value has two states before it, and the
+// parity tells their values apart. Costs are in squared steps. Clause: format 5.2 to 5.4.
 #pragma once
 
 #include <array>
