@@ -46,9 +46,7 @@ class Effort:
 
 EFFORTS = {
     "fast": Effort(0, search_sample=1 << 17),
-    "medium": Effort(
-        1, sample=1 << 16, sample_share=0.125, beam=2.25, interval=512, search_sample=1 << 17
-    ),
+    "medium": Effort(1, sample=1 << 16, sample_share=0.125, beam=2.25, interval=512, search_sample=1 << 17),
     "slow": Effort(2, small=4096),
     "best": Effort(
         3,
