@@ -136,7 +136,7 @@ void measure(double scale, bool dependent) {
     const std::int32_t* input = levels.data();
     nnr::TensorChoices choices;
     nnr::EncodedPayload encoded_again;
-    search.push_back(seconds([&] { status = nnr::search_initialisations(coding, input, choices); }));
+    search.push_back(seconds([&] { status = nnr::search_initialisations(coding, input, 0, choices); }));
     if (!status.ok()) return;
     encoder.push_back(seconds([&] { status = nnr::encode_payload({&coding, 1}, {&input, 1}, {&choices, 1}, encoded_again); }));
     if (!status.ok()) return;

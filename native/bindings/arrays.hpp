@@ -44,8 +44,9 @@ inline nanobind::list starts_list(const std::vector<nnr::BlockRowStart>& starts)
 struct EncodeOptions {
   std::int32_t qp_value = 0;
   bool history_enabled = false;
-  bool row_skip = true;  // skip rows of zeros
-  bool search = true;    // search for the cheapest initialisations
+  bool row_skip = true;      // skip rows of zeros
+  bool search = true;        // search for the cheapest initialisations
+  std::uint64_t sample = 0;  // as in search_initialisations
 
   // The choices that follow from the options and the levels, without a search.
   [[nodiscard]] nnr::TensorChoices choices_for(const nnr::TensorCoding& coding, const std::int32_t* levels) const {

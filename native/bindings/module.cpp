@@ -94,7 +94,7 @@ nb::tuple encode_payload(const std::vector<TensorInput>& tensors, const std::vec
     const nb::gil_scoped_release release;
     for (std::size_t i = 0; status.ok() && i < tensors.size(); ++i) {
       choices[i] = options[i].choices_for(codings[i], inputs[i]);
-      if (options[i].search) status = nnr::search_initialisations(codings[i], inputs[i], choices[i]);
+      if (options[i].search) status = nnr::search_initialisations(codings[i], inputs[i], options[i].sample, choices[i]);
       status.tensor = static_cast<std::uint32_t>(i);
     }
     if (status.ok()) status = nnr::encode_payload(codings, inputs, choices, encoded);
@@ -140,7 +140,7 @@ nb::tuple search_initialisations(const TensorInput& tensor, const Levels& levels
   {
     const nb::gil_scoped_release release;
     choices = options.choices_for(coding, levels.data());
-    status = nnr::search_initialisations(coding, levels.data(), choices);
+    status = nnr::search_initialisations(coding, levels.data(), options.sample, choices);
   }
   return nb::make_tuple(status_tuple(status), bytes_of(choices.initialisations));
 }
@@ -154,7 +154,7 @@ nb::tuple estimate_rate(const TensorInput& tensor, const Levels& levels, const E
   {
     const nb::gil_scoped_release release;
     nnr::TensorChoices choices = options.choices_for(coding, levels.data());
-    if (options.search) status = nnr::search_initialisations(coding, levels.data(), choices);
+    if (options.search) status = nnr::search_initialisations(coding, levels.data(), options.sample, choices);
     if (status.ok()) status = nnr::estimate_rate(coding, levels.data(), choices, rate);
   }
   const auto bits = [](std::int64_t cost) { return static_cast<double>(cost) / nnr::kBypassCost; };
@@ -201,14 +201,16 @@ std::vector<double> magnitude_costs(const Levels& values, const std::vector<int>
 
 std::size_t quantize_rdo(const Weights& weights, double step, const TensorInput& tensor, const MutableLevels& levels,
                          double lambda, const std::optional<Weights>& importance, const std::optional<Bytes>& initialisations,
-                         bool history_enabled, bool row_skip, bool adaptive, float beam) {
+                         bool history_enabled, bool row_skip, bool adaptive, float beam, int interval, nnr::WorkQueue* workers) {
   const nnr::TensorCoding coding = checked_coding(tensor);
   require_size(weights.size(), coding);
   require_size(levels.size(), coding);
   if (importance) require_size(importance->size(), coding);
-  if (!(lambda >= 0) || !(beam > 0)) throw nb::value_error("setting out of range");
-  nnr::RdoSettings settings{lambda, adaptive, beam, importance ? importance->data() : nullptr, history_enabled, row_skip};
+  if (!(lambda >= 0) || !(beam > 0) || interval < 0 || interval > 1024) throw nb::value_error("setting out of range");
+  nnr::RdoSettings settings{lambda,          adaptive, beam, interval, importance ? importance->data() : nullptr,
+                            history_enabled, row_skip};
   settings.initialisations = checked_initialisations(initialisations);
+  settings.queue = workers;
   const nb::gil_scoped_release release;
   return nnr::quantize_rdo(span_of(weights), step, coding, settings, levels.data());
 }
@@ -279,10 +281,10 @@ NB_MODULE(_native, m) {
   nb::class_<EncodeOptions>(m, "EncodeOptions")
       .def(
           "__init__",
-          [](EncodeOptions* self, std::int32_t qp_value, bool history_enabled, bool row_skip, bool search) {
-            new (self) EncodeOptions{qp_value, history_enabled, row_skip, search};
+          [](EncodeOptions* self, std::int32_t qp_value, bool history_enabled, bool row_skip, bool search, std::uint64_t sample) {
+            new (self) EncodeOptions{qp_value, history_enabled, row_skip, search, sample};
           },
-          nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true);
+          nb::kw_only(), "qp_value"_a = 0, "history_enabled"_a = false, "row_skip"_a = true, "search"_a = true, "sample"_a = 0);
 
   m.def("decode_payload", &decode_payload, "payload"_a, "tensors"_a, "levels"_a, "reference"_a = false);
   m.def("step_size", &nnr::step_size, "qp"_a, "qp_density"_a);
@@ -294,15 +296,15 @@ NB_MODULE(_native, m) {
   m.def("estimate_rate", &estimate_rate, "tensor"_a, "levels"_a, "options"_a);
   m.def("cost_tables", &cost_tables, "coding"_a, "values"_a, "initialisations"_a, "largest"_a);
   m.def("magnitude_costs", &magnitude_costs, "values"_a, "candidates"_a);
-  m.def("quantize_rdo", &quantize_rdo, "weights"_a, "step"_a, "tensor"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
-        "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,
-        "adaptive"_a = true, "beam"_a = nnr::RdoSettings{}.beam);
   register_probe(m);
   register_syntax(m);
   register_tasks(m);
   register_units(m);
   register_walk(m);
   register_decode_task(m);
+  m.def("quantize_rdo", &quantize_rdo, "weights"_a, "step"_a, "tensor"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
+        "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,
+        "adaptive"_a = true, "beam"_a = nnr::RdoSettings{}.beam, "interval"_a = 0, "workers"_a.none() = nb::none());
   m.def("quantize_feedback", &quantize_feedback, "weights"_a, "step"_a, "coding"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
         "coefficients"_a, "column_weights"_a, "row_weights"_a = nb::none(), "initialisations"_a = nb::none(), "survivors"_a = 1,
         "interval"_a = 32);

@@ -54,7 +54,7 @@ class EncodeTask {
     if (n_quantized_ != weights_.size()) return;
     const std::int32_t* const input = levels;
     nnr::TensorChoices choices = options_.choices_for(coding_, input);
-    if (options_.search) status_ = nnr::search_initialisations(coding_, input, choices);
+    if (options_.search) status_ = nnr::search_initialisations(coding_, input, options_.sample, choices);
     if (status_.ok()) status_ = nnr::encode_payload({&coding_, 1}, {&input, 1}, {&choices, 1}, encoded_);
   }
 

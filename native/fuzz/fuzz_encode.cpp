@@ -44,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   if ((flags & 8) == 0) make_reachable(coding, levels, choices);
   if ((flags & 2) != 0) choices.row_skip_flags = nnr::find_zero_rows(coding, levels.data());
   // The search takes as long as everything else, so one input in four runs it.
-  if ((flags & 0x14) == 0x14 && !nnr::search_initialisations(coding, levels.data(), choices).ok()) return 0;
+  if ((flags & 0x14) == 0x14 && !nnr::search_initialisations(coding, levels.data(), flags & 1 ? 64 : 0, choices).ok()) return 0;
 
   const std::int32_t* pointer = levels.data();
   nnr::EncodedPayload encoded;

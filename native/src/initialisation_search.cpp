@@ -56,10 +56,13 @@ class TrialSink {
     for (const std::size_t context : order) run(context);
   }
 
-  // After run_all(): whether a context had bins, and their cost from initialisation i.
+  // After run_all(): whether a context had bins, and their cost from initialisation i, if those after the first ones stand for
+  // `scale` times as many.
   [[nodiscard]] bool used(int context) const { return trials_[static_cast<std::size_t>(context)].used; }
-  [[nodiscard]] std::uint64_t cost(int context, std::size_t i) const {
-    return trials_[static_cast<std::size_t>(context)].costs.cost[i];
+  [[nodiscard]] std::uint64_t cost(int context, std::size_t i, double scale) const {
+    const Trial& trial = trials_[static_cast<std::size_t>(context)];
+    const auto rest = static_cast<double>(trial.costs.cost[i] - trial.first_cost[i]);
+    return trial.first_cost[i] + static_cast<std::uint64_t>(scale * rest);
   }
 
  private:
@@ -71,7 +74,13 @@ class TrialSink {
     Trial() {}  // leaves `bins` uninitialised: setting them takes longer than coding a small tensor
     std::array<std::uint8_t, 2 * kBatch> bins;  // the first counts_[context] of them are pending
     InitialisationCosts costs;
+    std::array<std::uint64_t, kInitialisationCount> first_cost{};  // of the first batch, in which the initial estimate matters
     bool used = false;
+
+    void batch_is_coded() {
+      if (!used) first_cost = costs.cost;
+      used = true;
+    }
   };
 
   NNR_INLINE void add(Trial& trial, std::uint32_t& count, std::size_t context, std::size_t bin) {
@@ -98,7 +107,7 @@ class TrialSink {
                                   trials_[second].bins.data(), count);
     for (const std::size_t context : {first, second}) {
       Trial& trial = trials_[context];
-      trial.used = true;
+      trial.batch_is_coded();
       counts_[context] -= count;
       std::copy_n(trial.bins.data() + count, counts_[context], trial.bins.data());
     }
@@ -108,7 +117,7 @@ class TrialSink {
     if (waiting_ == context) waiting_ = kNone;
     if (counts_[context] == 0) return;
     trials_[context].costs.run(trials_[context].bins.data(), counts_[context]);
-    trials_[context].used = true;
+    trials_[context].batch_is_coded();
     counts_[context] = 0;
   }
 
@@ -119,25 +128,36 @@ class TrialSink {
 
 }  // namespace
 
-Status search_initialisations(const TensorCoding& coding, const std::int32_t* levels, TensorChoices& choices) {
+Status search_initialisations(const TensorCoding& coding, const std::int32_t* levels, std::uint64_t sample,
+                              TensorChoices& choices) {
+  constexpr std::uint64_t kPiece = 4096;
   const ContextLayout layout(coding.unary_length);
   TrialSink sink(layout.count());
   choices.initialisations.clear();
   std::uint64_t failed_at = 0;
   TensorEncoder encoder(sink, coding);
-  const Outcome outcome = encoder.encode(levels, choices, failed_at, [](int) {});
+  // Every so many pieces of the tensor, the rows that begin in one are looked at.
+  const std::uint64_t stride = sample == 0 || coding.block_side() != 0 ? 1 : std::max<std::uint64_t>(coding.size() / sample, 1);
+  std::uint64_t seen = 0;
+  const auto is_seen = [&](const Segment& segment) {
+    const bool selected = segment.begin / kPiece % stride == 0;
+    seen += selected ? segment.length : 0;
+    return selected;
+  };
+  const Outcome outcome = encoder.encode(levels, choices, failed_at, [](int) {}, is_seen);
   if (outcome != Outcome::kOk) return {outcome, failed_at, 0};
 
   sink.run_all();
+  const double scale = static_cast<double>(coding.size()) / static_cast<double>(std::max<std::uint64_t>(seen, 1));
   // The context of the parameter flag adapts to earlier choices, so the choices are made in coding order.
   ContextModel flag;
   flag.initialise(0);
   for_each_initialised_context(coding, coding.base != nullptr, choices.history_enabled, [&](int index) {
     std::size_t cheapest = 0;
     if (sink.used(index)) {
-      std::uint64_t least_cost = sink.cost(index, 0) + bin_cost(flag, false);
+      std::uint64_t least_cost = sink.cost(index, 0, scale) + bin_cost(flag, false);
       for (std::size_t i = 1; i < kInitialisationCount; ++i) {
-        const std::uint64_t cost = sink.cost(index, i) + bin_cost(flag, true) + std::uint64_t{3} * kBypassCost;
+        const std::uint64_t cost = sink.cost(index, i, scale) + bin_cost(flag, true) + std::uint64_t{3} * kBypassCost;
         if (cost < least_cost) {
           least_cost = cost;
           cheapest = i;

@@ -3,14 +3,17 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "nnr/dependent_quantization.hpp"
 #include "nnr/quantizer.hpp"
 #include "nnr/rdo_trellis.hpp"
 #include "nnr/scan.hpp"
+#include "nnr/shared_search.hpp"
 
 namespace nnr {
 
@@ -28,11 +31,40 @@ std::vector<T> in_coding_order(const T* values, const TensorCoding& coding) {
   return ordered;
 }
 
+// Calls piece(i) for each piece of a job, in the threads of a queue if there is one. `size` is as in WorkQueue::Job.
+template <class Piece>
+void for_each_piece(WorkQueue* queue, std::size_t count, std::size_t size, Piece&& piece) {
+  if (queue == nullptr || count < 2) {
+    for (std::size_t i = 0; i < count; ++i) piece(i);
+    return;
+  }
+  WorkQueue::Job job;
+  job.piece = piece;
+  job.count = count;
+  job.size = size;
+  queue->start(job);
+  queue->wait(job);
+}
+
 template <bool kDependent>
 void quantize(const OrderedTensor& tensor, double step, const TensorCoding& coding, const RdoSettings& settings,
               std::int32_t* values) {
   RdoTrellis<kDependent>(tensor, step, coding, settings).run(values);
   if constexpr (kDependent) values_to_levels({values, coding.size()});
+}
+
+void quantize_shared(const OrderedTensor& tensor, double step, const TensorCoding& coding, const RdoSettings& settings,
+                     std::int32_t* values) {
+  float largest = 0;
+  for (std::uint64_t n = 0; n < coding.size(); ++n) largest = std::max(largest, std::abs(tensor.weights[n]));
+  const SharedSearch search(tensor, step, coding, settings, largest);
+  const std::size_t blocks = search.blocks();
+  std::vector<std::optional<SharedSearch::Start>> starts(blocks);
+  for_each_piece(settings.queue, blocks, 1, [&](std::size_t block) { starts[block].emplace(search.start_of(block)); });
+  for_each_piece(settings.queue, blocks, coding.size() / std::max<std::size_t>(blocks, 1), [&](std::size_t block) {
+    search.run(block, *starts[block], block + 1 < blocks ? &*starts[block + 1] : nullptr, values);
+  });
+  values_to_levels({values, coding.size()});
 }
 
 }  // namespace
@@ -42,7 +74,8 @@ std::size_t quantize_rdo(std::span<const float> weights, double step, const Tens
   assert(weights.size() == coding.size() && coding.codebook_size == 0 && settings.lambda >= 0 && settings.beam > 0);
   if (const std::size_t position = find_out_of_range(weights, step); position != weights.size()) return position;
 
-  const auto run = coding.dependent ? quantize<true> : quantize<false>;
+  auto run = coding.dependent ? quantize<true> : quantize<false>;
+  if (settings.interval > 0 && can_share_contexts(coding, settings.history_enabled)) run = quantize_shared;
   if (coding.block_side() == 0) {
     run({weights.data(), settings.importance, coding.base, coding.history}, step, coding, settings, levels);
     return weights.size();

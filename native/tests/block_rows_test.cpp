@@ -40,7 +40,7 @@ Sample make_sample(std::uint64_t rows, std::uint64_t width, int scan_order, bool
   nnr::EncodedPayload encoded;
   nnr::TensorChoices choices;
   choices.row_skip_flags = nnr::find_zero_rows(sample.coding, input);
-  expect(nnr::search_initialisations(sample.coding, input, choices).ok(), "the search", 0);
+  expect(nnr::search_initialisations(sample.coding, input, 0, choices).ok(), "the search", 0);
   expect(nnr::encode_payload({&sample.coding, 1}, {&input, 1}, {&choices, 1}, encoded).ok(), "encoding", 0);
   sample.payload = encoded.bytes;
   const std::vector<nnr::BlockRowStart>& starts = encoded.block_row_starts[0];

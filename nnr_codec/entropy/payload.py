@@ -119,6 +119,8 @@ class TensorToEncode:
         Skip rows of zeros if there are any and the tensor allows it.
     search_initialisations : bool
         Search the cheapest initialisation of each context; False sends the default.
+    search_sample : int
+        About the number of levels that the search looks at; 0 for all.
     base, history
         As in `TensorToDecode`.
     """
@@ -129,6 +131,7 @@ class TensorToEncode:
     history_enabled: bool = False
     row_skip: bool = True
     search_initialisations: bool = True
+    search_sample: int = 0
     base: NDArray[np.int32] | None = None
     history: NDArray[np.uint8] | None = None
 
@@ -230,7 +233,7 @@ class EncodeTask:
         Positive.
     coding : TensorCoding
     qp_value : int
-    row_skip, search_initialisations : bool
+    row_skip, search_initialisations, search_sample
         As in `TensorToEncode`.
     levels : int32[rows * width], optional
         Receives the levels.
@@ -249,10 +252,13 @@ class EncodeTask:
         *,
         row_skip: bool,
         search_initialisations: bool,
+        search_sample: int = 0,
         levels: NDArray[np.int32] | None = None,
         workers: _native.Workers | None = None,
     ) -> None:
-        options = _native.EncodeOptions(qp_value=qp_value, row_skip=row_skip, search=search_initialisations)
+        options = _native.EncodeOptions(
+            qp_value=qp_value, row_skip=row_skip, search=search_initialisations, sample=search_sample
+        )
         self._task = _native.EncodeTask(weights, step, coding, options, levels, workers)
 
     def cancel(self) -> None:
@@ -289,6 +295,7 @@ def encode_payload(tensors: Sequence[TensorToEncode]) -> EncodedPayload:
             history_enabled=t.history_enabled,
             row_skip=t.row_skip,
             search=t.search_initialisations,
+            sample=t.search_sample,
         )
         for t in tensors
     ]

@@ -101,6 +101,7 @@ def _native_tensor(tensor: TensorToEncode) -> tuple[_native.Tensor, _native.Enco
         history_enabled=tensor.history_enabled,
         row_skip=tensor.row_skip,
         search=tensor.search_initialisations,
+        sample=tensor.search_sample,
     )
     return _native.Tensor(tensor.coding, tensor.base, tensor.history), options
 

@@ -51,10 +51,11 @@ def quantize_rdo(
     history_enabled: bool = False,
     row_skip: bool = False,
     beam: float = 4.0,
+    interval: int = 0,
+    workers: _native.Workers | None = None,
 ) -> NDArray[np.int32]:
     """Choose levels that minimise ``sum(importance * (weight / step - level)**2) + lambda_ * bits``.
 
-    The search adapts the contexts of each survivor, so the bits are those of the encoder.
 
     Parameters
     ----------
@@ -77,6 +78,11 @@ def quantize_rdo(
     beam : float
         Pruning threshold: the search drops a path whose cost exceeds the least cost by this many squared steps. Larger is
         slower. 4 costs no measurable size.
+    interval : int
+        Weights over which all paths share the same rates, up to 1024; the contexts then adapt along the cheapest path. 0, and
+        always without dependent quantisation or beside a previous update: each path adapts its own contexts, which is slower.
+    workers : Workers, optional
+        Threads that share a search with an interval. The levels do not depend on them.
 
     Returns
     -------
@@ -109,5 +115,7 @@ def quantize_rdo(
         history_enabled=history_enabled,
         row_skip=row_skip,
         beam=beam,
+        interval=interval,
+        workers=workers,
     )
     return checked(failed_at, weights, step, levels)

@@ -56,8 +56,10 @@ Status encode_payload(std::span<const TensorCoding> codings, std::span<const std
                       std::span<const TensorChoices> choices, EncodedPayload& encoded);
 
 // Fills choices.initialisations with the cheapest initialisation of each context for these levels, its signalling included. The
-// other choices are read.
-Status search_initialisations(const TensorCoding& coding, const std::int32_t* levels, TensorChoices& choices);
+// other choices are read. `sample` is about the number of levels to look at, in rows spread over the tensor; 0 for all, as always
+// in block scans.
+Status search_initialisations(const TensorCoding& coding, const std::int32_t* levels, std::uint64_t sample,
+                              TensorChoices& choices);
 
 // Returns a flag per row, 1 for rows of zeros. Empty when there are none, or when skipping rows would change the states of
 // dependent quantisation.

@@ -66,15 +66,15 @@ class RateTables {
 
   void fill(Unary& flags, int first_context) const;
 
-  const ContextLayout layout_;
+  ContextLayout layout_;
   std::vector<ContextModel> contexts_;
   std::array<Unary, 3> unary_;      // for positive values, for negative ones, and beside a base up to its magnitude
   Unary late_;                      // beside a base, beyond its magnitude
   std::array<float, 33> escape_{};  // [k] cost of an escape with k ones in its prefix
-  const bool dependent_;
-  const bool temporal_;
-  const bool updates_;  // contexts of earlier updates are in use
-  float scale_ = 0;     // cost of 2^-15 bit
+  bool dependent_;
+  bool temporal_;
+  bool updates_;     // contexts of earlier updates are in use
+  float scale_ = 0;  // cost of 2^-15 bit
 };
 
 }  // namespace nnr

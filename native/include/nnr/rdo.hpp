@@ -9,6 +9,7 @@
 #include <span>
 
 #include "nnr/tensor_coding.hpp"
+#include "nnr/work_queue.hpp"
 
 namespace nnr {
 
@@ -18,10 +19,14 @@ struct RdoSettings {
   // Width of the beam, above 0. A path is dropped when its cost exceeds the least by beam * (max(1, largest importance) +
   // lambda), in squared steps. Smaller is faster; at 4 the loss is below what can be measured.
   float beam = 4.0F;
+  // Weights over which the rates of all paths are the same, at least 1; 0 if each path has its own contexts, as it always has
+  // without dependent quantisation and beside earlier updates.
+  int interval = 0;
   const float* importance = nullptr;  // [weights] factor of each squared error, at least 0; null for 1 everywhere
   bool history_enabled = false;
   bool row_skip = false;                            // whole rows may become zero and be skipped; ignored in block scans
   std::span<const std::uint8_t> initialisations{};  // as in TensorChoices
+  WorkQueue* queue = nullptr;                       // threads that share a search with an interval; null for the caller's alone
 };
 
 // Runs a Viterbi search over the states of the quantiser (8, or 1 without dependent quantisation). Each state is split by whether

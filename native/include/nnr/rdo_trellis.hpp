@@ -17,17 +17,10 @@
 
 #include "nnr/dependent_quantization.hpp"
 #include "nnr/rdo.hpp"
+#include "nnr/shared_search.hpp"
 #include "nnr/survivor_contexts.hpp"
 
 namespace nnr {
-
-// A tensor's arrays in coding order, not owned. All but the weights may be null.
-struct OrderedTensor {
-  const float* weights = nullptr;
-  const float* importance = nullptr;
-  const std::int32_t* base = nullptr;
-  const std::uint8_t* history = nullptr;
-};
 
 template <bool kDependent>
 class RdoTrellis {

@@ -46,6 +46,13 @@ class TensorEncoder {
   // `on_block_row(state)` is called at the start of each block row when there are several.
   template <class OnBlockRow>
   Outcome encode(const std::int32_t* levels, const TensorChoices& choices, std::uint64_t& failed_at, OnBlockRow&& on_block_row) {
+    return encode(levels, choices, failed_at, on_block_row, [](const Segment&) { return true; });
+  }
+
+  // As above, for the segments that select(segment) selects. Of the others only the states are followed.
+  template <class OnBlockRow, class Select>
+  Outcome encode(const std::int32_t* levels, const TensorChoices& choices, std::uint64_t& failed_at, OnBlockRow&& on_block_row,
+                 Select&& select) {
     write_side_data(choices);
     const bool in_runs = AcceptsRuns<Sink> && !coding_.temporal(choices.history_enabled) && coding_.codebook_size == 0;
     for (std::uint64_t block_row = 0; block_row < coding_.block_rows(); ++block_row) {
@@ -59,7 +66,8 @@ class TensorEncoder {
       }
       Outcome outcome = Outcome::kOk;
       for_each_segment(coding_, block_row, [&](const Segment& segment) {
-        outcome = encode_segment(segment, levels, choices, in_runs, failed_at);
+        outcome = select(segment) ? encode_segment(segment, levels, choices, in_runs, failed_at)
+                                  : pass_over(segment, levels, failed_at);
         return outcome == Outcome::kOk;
       });
       flush_run();
@@ -105,6 +113,25 @@ class TensorEncoder {
       return Outcome::kOk;
     }
     return in_runs ? encode_in_runs(segment, levels, failed_at) : encode_by_bins(segment, levels, choices, failed_at);
+  }
+
+  Outcome pass_over(const Segment& segment, const std::int32_t* levels, std::uint64_t& failed_at) {
+    const std::int32_t* const end = levels + segment.begin + segment.length;
+    if (coding_.dependent) {
+      auto state = static_cast<std::size_t>(neighbourhood_.state);
+      for (const std::int32_t* level = levels + segment.begin; level != end; ++level) {
+        const auto magnitude = static_cast<std::uint64_t>(std::abs(std::int64_t{*level}));
+        const std::size_t next = kStatesByLevel.after[state][(*level != 0 ? 4U : 0U) + (magnitude & 3)];
+        if (next == StatesByLevel::kImpossible) [[unlikely]] {
+          failed_at = static_cast<std::uint64_t>(level - levels);
+          return Outcome::kParityMismatch;
+        }
+        state = next;
+      }
+      neighbourhood_.state = static_cast<int>(state);
+    }
+    if (segment.length > 0) neighbourhood_.previous = end[-1];
+    return Outcome::kOk;
   }
 
   Outcome encode_in_runs(const Segment& segment, const std::int32_t* levels, std::uint64_t& failed_at) {

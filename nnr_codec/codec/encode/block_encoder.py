@@ -97,6 +97,7 @@ def encode_block(job: TensorJob, block: Block) -> EncodedTensor:
                 qp_value,
                 row_skip=config.row_skip,
                 search_initialisations=config.search_initialisations,
+                search_sample=config.preset.search_sample,
             )
         )
     encoded = encode_payload(tensors)

@@ -25,6 +25,10 @@ class Effort:
         Tensors of up to this many weights are also encoded with scalar quantisation and several unary lengths, to compare sizes.
     beam : float
         Pruning threshold: paths this many squared steps, and as many bits, behind the cheapest path are dropped.
+    interval : int
+        Weights over which all paths of a pass share the same rates; 0 if each path adapts its own contexts.
+    search_sample : int
+        Levels of a tensor that decide the initialisations in its stream; 0 for all.
     slopes : tuple of float
         Multiples of the usual lambda, with one search for each; the result with the fewest bits at equal error is kept.
     """
@@ -35,12 +39,14 @@ class Effort:
     unary_lengths: tuple[int, ...] = (1, 2, 4, 7, 10, 14, 20, 32)
     small: int = 512
     beam: float = 4.0
+    interval: int = 0
+    search_sample: int = 0
     slopes: tuple[float, ...] = (1.0,)
 
 
 EFFORTS = {
-    "fast": Effort(0),
-    "medium": Effort(1, sample_share=0.125, beam=2.25),
+    "fast": Effort(0, search_sample=1 << 17),
+    "medium": Effort(1, sample=1 << 16, sample_share=0.125, beam=2.25, interval=512, search_sample=1 << 17),
     "slow": Effort(2, small=4096),
     "best": Effort(
         3,

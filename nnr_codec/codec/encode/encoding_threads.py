@@ -25,7 +25,7 @@ class EncodingThreads:
     ----------
     threads : int
         Native threads, including the calling thread, which also takes jobs. Tensors that need much Python run in a pool of
-        the same number of Python threads.
+        the same number of Python threads, and share the native ones for their longest calls.
     """
 
     def __init__(self, threads: int) -> None:
@@ -47,7 +47,7 @@ class EncodingThreads:
     def submit(self, job: TensorJob) -> Task[EncodedTensor]:
         """Start the encoding of a tensor; the task returns its result or raises its error."""
         if not needs_little_python(job):
-            return self._pool.submit(encode_without_levels, job)
+            return self._pool.submit(encode_without_levels, job, self._workers)
         known: Future[EncodedTensor] = Future()
         try:
             begun = begin_tensor(job, self._workers, keep_levels=job.config.incremental)

@@ -41,12 +41,12 @@ def encode_tensor(job: TensorJob) -> EncodedTensor:
     return begun.result() if isinstance(begun, TensorEncodeTask) else begun
 
 
-def encode_without_levels(job: TensorJob) -> EncodedTensor:
+def encode_without_levels(job: TensorJob, workers: Workers | None = None) -> EncodedTensor:
     """Encode one tensor like `encode_tensor`, and drop its levels unless updates need them.
 
     Levels take as much memory, or transfer between processes, as the tensor.
     """
-    begun = begin_tensor(job, keep_levels=job.config.incremental)
+    begun = begin_tensor(job, workers, keep_levels=job.config.incremental)
     encoded = begun.result() if isinstance(begun, TensorEncodeTask) else begun
     return encoded if job.config.incremental else replace(encoded, levels=None)
 

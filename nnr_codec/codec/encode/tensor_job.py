@@ -77,6 +77,7 @@ class TensorJob:
             history_enabled=history,
             row_skip=self.config.row_skip,
             search_initialisations=self.config.search_initialisations,
+            search_sample=self.config.preset.search_sample,
             base=np.require(before.levels, np.int32, ["C", "A"]) if before is not None and temporal else None,
             history=before.history if before is not None else None,
         )

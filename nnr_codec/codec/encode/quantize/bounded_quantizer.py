@@ -128,7 +128,11 @@ def begin_within(
 
 
 def searched_within(
-    job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], bounds: Bounds
+    job: TensorJob,
+    header: DataUnitHeader,
+    weights: NDArray[np.float32],
+    bounds: Bounds,
+    workers: Workers | None = None,
 ) -> EncodedTensor:
     """Search levels at the error aimed at, and at finer ones until every element or row is within its bound."""
     if weights.size < _SEARCHED_FROM and not is_weighted(job):
@@ -143,7 +147,7 @@ def searched_within(
     density = job.quantization.qp_density
     for _ in range(attempts):
         target = QuantizationTarget(error=error)
-        result = _search(job, header, weights, target)
+        result = _search(job, header, weights, target, workers)
         if result is None:
             break
         if bounds.hold(weights, _values(result.levels, result.qp, density)):
@@ -222,6 +226,7 @@ def begin_at(
         qp_value,
         row_skip=job.config.row_skip,
         search_initialisations=job.config.search_initialisations,
+        search_sample=job.config.preset.search_sample,
         levels=levels,
         workers=workers,
     )
@@ -236,15 +241,23 @@ def _levels_at(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float
 
 
 def searched(
-    job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], target: QuantizationTarget
+    job: TensorJob,
+    header: DataUnitHeader,
+    weights: NDArray[np.float32],
+    target: QuantizationTarget,
+    workers: Workers | None = None,
 ) -> EncodedTensor | None:
     """Encode by rate-distortion optimisation at a target; return None if the step is beyond the QPs of the stream."""
-    result = _search(job, header, weights, target)
+    result = _search(job, header, weights, target, workers)
     return None if result is None else _coded(job, result)
 
 
 def _search(
-    job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], target: QuantizationTarget
+    job: TensorJob,
+    header: DataUnitHeader,
+    weights: NDArray[np.float32],
+    target: QuantizationTarget,
+    workers: Workers | None,
 ) -> Quantised | None:
     """Search levels by rate-distortion optimisation; return None if the step is beyond the QPs of the stream."""
     density = job.quantization.qp_density
@@ -261,7 +274,7 @@ def _search(
     if job.curvature is not None:
         job = replace(job, importance=without_feedback(job.curvature, job.array.shape))
     effort = job.config.preset if job.config.preset.passes > 0 else EFFORTS["medium"]
-    return RdoSearch(job, header, weights, target, effort).run()
+    return RdoSearch(job, header, weights, target, effort, workers).run()
 
 
 def _coded(job: TensorJob, result: Quantised) -> EncodedTensor | None:

@@ -116,14 +116,14 @@ def begin_reals(
     if explicit is not None or job.config.bit_depth is not None:
         return _begin_explicit(job, header, weights, explicit, role, bounds, workers, keep_levels)
     if is_weighted(job):
-        coded = searched(job, header, weights, QuantizationTarget(error=bounds.error))
+        coded = searched(job, header, weights, QuantizationTarget(error=bounds.error), workers)
         return raw_unit(header, weights) if coded is None else raw_where_wanted(job, weights, coded, header)
     if vector and (role is TensorRole.TABLE or weights.size <= TINY):
         return _table(job, header, weights)
     if isinstance(bounds, RowBounds) and _is_wide(bounds):
-        return _wide(job, header, weights, bounds)
+        return _wide(job, header, weights, bounds, workers)
     if needs_search(job):
-        return searched_within(job, header, weights, bounds)
+        return searched_within(job, header, weights, bounds, workers)
     return begin_within(job, header, weights, bounds, workers, keep_levels)
 
 
@@ -203,7 +203,11 @@ def _table(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32])
 
 
 def _wide(
-    job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32], bounds: RowBounds
+    job: TensorJob,
+    header: DataUnitHeader,
+    weights: NDArray[np.float32],
+    bounds: RowBounds,
+    workers: Workers | None,
 ) -> EncodedTensor:
     """Code a matrix of wide range companded or with a step for its weakest row, whichever is estimated smaller."""
     coded = None
@@ -219,7 +223,7 @@ def _wide(
     if fine_bits > 32.0 * weights.size:
         return raw_unit(header, weights)
     if needs_search(job):
-        return searched_within(job, header, weights, bounds)
+        return searched_within(job, header, weights, bounds, workers)
     return quantized_within(job, header, weights, bounds)
 
 
@@ -240,7 +244,7 @@ def _begin_explicit(
         _warn_of_losses(
             job, weights, role, bounds, step_size(usual_qp(target, config.dependent, density), density)
         )
-        coded = searched(job, header, weights, target)
+        coded = searched(job, header, weights, target, workers)
         return raw_unit(header, weights) if coded is None else raw_where_wanted(job, weights, coded, header)
     if config.bit_depth is not None and config.qp_for_name(job.name) is None:
         qp = qp_for_bit_depth(weights, config.bit_depth, config.dependent, density)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nnr_codec.codec.encode.effort import Effort
 from nnr_codec.codec.encode.quantize.steps import QuantizationTarget, nearest_qp, root_mean_square, usual_qp
 from nnr_codec.codec.encode.tensor_job import TensorJob
-from nnr_codec.entropy import TensorCoding, TensorToEncode, encode_payload, rate
+from nnr_codec.entropy import TensorCoding, TensorToEncode, Workers, encode_payload, rate
 from nnr_codec.model import DataUnitHeader, ParentNode
 from nnr_codec.quant import DEPENDENT_MSE, UNIFORM_MSE, matched_lambda, quantize_rdo, step_size
 
@@ -85,6 +85,8 @@ class RdoSearch:
     target : QuantizationTarget
         Target quantisation parameter or error.
     effort : Effort
+    workers : Workers, optional
+        Threads that share the passes over the tensor.
     """
 
     def __init__(
@@ -94,7 +96,9 @@ class RdoSearch:
         weights: NDArray[np.float32],
         target: QuantizationTarget,
         effort: Effort,
+        workers: Workers | None = None,
     ) -> None:
+        self._workers = workers
         self._job, self._header, self._weights, self._target, self._effort = (
             job,
             header,
@@ -217,6 +221,7 @@ class RdoSearch:
             importance=self._sample_importance,
             initialisations=state.initialisations,
             beam=self._effort.beam,
+            interval=self._effort.interval,
         )
 
     def _whole(self, header: DataUnitHeader, state: _State) -> NDArray[np.int32]:
@@ -235,6 +240,8 @@ class RdoSearch:
             history_enabled=state.history,
             row_skip=self._job.config.row_skip,
             beam=self._effort.beam,
+            interval=self._effort.interval,
+            workers=self._workers,
         )
 
     def _better_qp(self, weights: NDArray[np.float32], levels: NDArray[np.int32], qp: int) -> int:
