@@ -78,3 +78,14 @@ def test_decoded_errors_follow_the_allocation(effort):
     errors = {name: float(np.sqrt(np.mean(np.square(decoded[name] - tensors[name])))) for name in tensors}
     # Steps of effort `fast` are a power of 2^(1/4), rounded down for each tensor.
     assert 3.2 < errors["large"] / errors["small"] < 5.0
+
+
+def test_a_larger_error_does_not_weaken_the_bound_of_rows():
+    generator = np.random.default_rng(2)
+    large = generator.standard_normal((512, 512)).astype(np.float32)
+    large[7] *= 0.03
+    small = {f"small{i}": generator.standard_normal((64, 64)).astype(np.float32) for i in range(64)}
+    decoded = nnr_codec.decode(nnr_codec.encode({"large": large} | small, effort="fast"))
+    errors = np.linalg.norm(decoded["large"] - large, axis=1) / np.linalg.norm(large, axis=1)
+    assert error_factors({"large": (512, 512)} | dict.fromkeys(small, (64, 64)))["large"] > 2
+    assert errors.max() <= 0.25

@@ -159,7 +159,8 @@ def _bounds(job: TensorJob, weights: NDArray[np.float32], role: TensorRole) -> B
         relative *= min(_NARROW_ERROR, job.error_factor)
     else:
         relative *= job.error_factor
-    return row_bounds(weights, job.array.shape, relative)
+    # A larger error of the tensor does not weaken the bound of its rows.
+    return row_bounds(weights, job.array.shape, relative, min(relative, config.relative_error))
 
 
 def _is_wide(bounds: RowBounds) -> bool:
