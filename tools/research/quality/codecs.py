@@ -64,7 +64,7 @@ class NnrCodec:
         options = self._options | {"relative_error": self._options["relative_error"] * 2.0**octaves}
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder) / "source.npz", Path(folder) / "target.npz"
-            np.savez(source, **tensors)
+            np.savez(source, **dict[str, Any](tensors))
             command = [str(self._python), "-P", str(_WORKER), str(source), str(target), json.dumps(options)]
             environment = os.environ | {"PYTHONPATH": ""}
             reply = subprocess.run(

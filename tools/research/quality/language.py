@@ -36,10 +36,8 @@ def smollm2(cache: Path, windows_a_text: int = 1) -> Subject:
 
     def divergence(decoded: Tensors) -> float:
         other = _log_probabilities(decoded, ids)
-        return (
-            float(sum((p.exp() * (p - q)).double().sum() for p, q in zip(reference, other, strict=True)))
-            / ids.numel()
-        )
+        sums = [float((p.exp() * (p - q)).double().sum()) for p, q in zip(reference, other, strict=True)]
+        return sum(sums) / float(ids.numel())
 
     return Subject("smollm2", "mean KL", tensors, divergence, (0.02, 0.1, 0.4), per_octave=2)
 

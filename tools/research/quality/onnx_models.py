@@ -68,4 +68,5 @@ def rapidocr(cache: Path) -> Subject:
 def _rendered(line: str) -> NDArray[np.float32]:
     image = Image.new("RGB", (_WIDTH, _HEIGHT), (235, 235, 230))
     ImageDraw.Draw(image).text((6, 8), line, fill=(25, 25, 40), font=ImageFont.truetype(_FONT, 24))
-    return np.asarray(image, np.float32).transpose(2, 0, 1) / 127.5 - 1
+    planes: NDArray[np.float32] = np.asarray(image, np.float32).transpose(2, 0, 1) / np.float32(127.5) - 1
+    return planes
