@@ -32,7 +32,9 @@ class EncoderConfig:
     - Integers and scalars are exact. So are tensors of few distinct values, unless this costs over a quarter more.
     - In matrices and convolutions the error of a row (first extent above 1) is at most a quarter of the row's root mean square.
       The error of the tensor is about 2 % of its root mean square; if few rows are far larger than the others, it is 3 % of
-      the typical row. Rows below 2^-16 of the typical row get the same absolute error as the others.
+      the typical row. In a model of several matrices it follows the root of their sizes: small ones get less, down to 1/64 of
+      it, and large ones more, up to 4 times, with 2 % as the geometric mean over all weights. Embeddings that may be the last
+      matrix too get at most 2 %. Rows below 2^-16 of the typical row get the same absolute error as the others.
     - In vectors ([n], [n, 1], [1, n], ...) the error of an element is at most 1/125 of its magnitude. Magnitudes below a floor
       count as the floor: the lower quartile of the magnitudes, or 2^-20 of it in vectors of one sign, of up to 16 elements, or
       with an element above 256 quartiles. Statistics (running variances, by name) have no floor.
@@ -48,8 +50,8 @@ class EncoderConfig:
     Attributes
     ----------
     relative_error : float
-        Target error of matrices and convolutions when `qp` is None, as a fraction of the tensor's root mean square. It does not
-        depend on how the layers of a model are scaled against each other.
+        Target error of matrices and convolutions when `qp` is None, as a fraction of the tensor's root mean square, and as a mean
+        over the model. It does not depend on how the layers of a model are scaled against each other.
     relative_error_1d : float
         The same for vectors (biases, batch norm), which have at most one extent above 1. It is smaller because networks are
         sensitive to vectors, and vectors have few elements.

@@ -19,6 +19,7 @@ from nnr_codec.codec.encode.carriage import Carriage, CarriedTensor
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoding_threads import EncodingThreads
 from nnr_codec.codec.encode.importance import Importance, TensorImportance, importance_of
+from nnr_codec.codec.encode.quantize.error_allocation import error_factors
 from nnr_codec.codec.encode.quantize.tensor_roles import is_ruined_by_float32
 from nnr_codec.codec.encode.stream_writer import StreamWriter
 from nnr_codec.codec.encode.tensor_encoder import encode_without_levels
@@ -187,17 +188,19 @@ class Encoder:
         pending: PendingUpdate | None,
         importance: Mapping[str, Importance] | None,
     ) -> Iterator[TensorJob | CarriedTensor]:
+        factors = error_factors({name: shape for name, (_, shape) in carriage.described.items()})
         for name, (tag, shape) in carriage.described.items():
             value = carriage.tensors[name]
             if isinstance(value, Block):
-                yield self._job(name, value, pending, importance_of(name, value.shape, importance))
+                yield self._job(name, value, pending, importance_of(name, value.shape, importance), 1.0)
                 continue
             array = as_codec_array(name, value, tag)
             if must_be_carried(array, tag) or _stays_as_stored(self.config, name, array, tag):
                 if array.size or self.config.describe_source:
                     yield CarriedTensor(name, array, tag, shape)
             else:
-                yield self._job(name, array, pending, importance_of(name, array.shape, importance))
+                weighting = importance_of(name, array.shape, importance)
+                yield self._job(name, array, pending, weighting, factors.get(name, 1.0))
             # Release the tensor: the pipeline bounds the number of tensors in memory.
             del array, value
 
@@ -220,8 +223,9 @@ class Encoder:
         array: NDArray[Any] | Block,
         pending: PendingUpdate | None,
         importance: TensorImportance,
+        error_factor: float,
     ) -> TensorJob:
-        weighting = (importance.by_weight, importance.curvature, importance.weight)
+        weighting = (importance.by_weight, importance.curvature, importance.weight, error_factor)
         quantization = self._quantization
         if pending is None:
             # A decoder that skips the patch returns zeros without notice, so peer_compatible excludes patches.

@@ -43,6 +43,8 @@ class TensorJob:
         Curvature for error feedback.
     weight : float
         Weight of the tensor's squared error against other tensors.
+    error_factor : float
+        Relative error of the tensor as a multiple of the configuration's, if it is a matrix.
     can_patch : bool
         Whether the stream may carry patches.
     """
@@ -57,6 +59,7 @@ class TensorJob:
     importance: NDArray[np.float32] | None = None
     curvature: Curvature | None = None
     weight: float = 1.0
+    error_factor: float = 1.0
     can_patch: bool = False
 
     def coding(self, header: DataUnitHeader) -> TensorCoding:

@@ -157,7 +157,12 @@ def element_bounds(
     return ElementBounds(error, relative, floor, relative * max(smallest, floor), zeros_are_exact)
 
 
-def row_bounds(weights: NDArray[np.float32], shape: tuple[int, ...], relative_error: float) -> RowBounds:
+def row_bounds(
+    weights: NDArray[np.float32],
+    shape: tuple[int, ...],
+    relative_error: float,
+    row_error: float | None = None,
+) -> RowBounds:
     """Return the bounds of a matrix or convolution.
 
     Parameters
@@ -168,6 +173,8 @@ def row_bounds(weights: NDArray[np.float32], shape: tuple[int, ...], relative_er
         Rows are the first extent that is not 1.
     relative_error : float
         Aimed at, relative to the root mean square.
+    row_error : float, optional
+        Largest relative error of a row, in units of 1 / `ROW_FACTOR`; by default `relative_error`.
     """
     rows = next(extent for extent in shape if extent > 1)
     width = weights.size // rows
@@ -177,7 +184,7 @@ def row_bounds(weights: NDArray[np.float32], shape: tuple[int, ...], relative_er
     is_wide = total > _WIDE * alive[(3 * alive.size) // 4]
     typical = float(alive[alive.size // 2]) if is_wide else total
     floor = DEAD_ROW * typical
-    relative = ROW_FACTOR * relative_error
+    relative = ROW_FACTOR * (relative_error if row_error is None else row_error)
     weakest = float(alive[np.searchsorted(alive, floor)])
     return RowBounds(
         relative_error * typical, relative, scales, floor, relative * weakest, bool(is_wide), width

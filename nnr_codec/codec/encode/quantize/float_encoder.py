@@ -30,7 +30,13 @@ from nnr_codec.codec.encode.quantize.bounded_quantizer import (
     searched,
     searched_within,
 )
-from nnr_codec.codec.encode.quantize.error_bounds import Bounds, RowBounds, element_bounds, row_bounds
+from nnr_codec.codec.encode.quantize.error_bounds import (
+    ROW_FACTOR,
+    Bounds,
+    RowBounds,
+    element_bounds,
+    row_bounds,
+)
 from nnr_codec.codec.encode.quantize.exact_values import TINY, ExactForm, are_positions, exact_forms
 from nnr_codec.codec.encode.quantize.steps import (
     QuantizationTarget,
@@ -150,8 +156,11 @@ def _bounds(job: TensorJob, weights: NDArray[np.float32], role: TensorRole) -> B
         relative = min(relative, config.relative_error_1d)
     elif math.prod(job.array.shape[2:]) > 1 and weights.size <= _NARROW * job.array.shape[0]:
         # Pointwise convolutions are matrices: the outputs of many positions share their errors, as in any layer.
-        relative *= _NARROW_ERROR
-    return row_bounds(weights, job.array.shape, relative)
+        relative *= min(_NARROW_ERROR, job.error_factor)
+    else:
+        relative *= job.error_factor
+    # A larger error of the tensor does not weaken the bound of its rows.
+    return row_bounds(weights, job.array.shape, relative, min(relative, config.relative_error))
 
 
 def _is_wide(bounds: RowBounds) -> bool:
@@ -212,7 +221,7 @@ def _wide(
     """Code a matrix of wide range companded or with a step for its weakest row, whichever is estimated smaller."""
     coded = None
     if not job.config.incremental:
-        coded = companded(weights, bounds, job.config.relative_error)
+        coded = companded(weights, bounds, bounds.relative / ROW_FACTOR)
     error = min(bounds.error, bounds.largest_error)
     row_bits = 0.5 * np.log2(1 + np.square(np.maximum(bounds.row_scales, 1e-300) / error)) + 0.1
     fine_bits = bounds.width * float(row_bits.sum())

@@ -22,7 +22,12 @@ _TABLE_NAME = re.compile(
 _STATISTIC_NAME = re.compile(r"(^|[._])(running_|moving_)?(var|variance|std|stddev)$", re.IGNORECASE)
 # Scales of quantisation blocks: a matrix that multiplies one of integers, and a small part of the model.
 _BLOCK_SCALE_NAME = re.compile(r"(^|[._/])(\w+_)?(scales?|scales?_inv|absmax)$", re.IGNORECASE)
-_EMBEDDING_NAME = re.compile(r"embed|(^|[._])(wte|wpe|tok_embeddings)([._]|$)", re.IGNORECASE)
+_EMBEDDING_NAME = re.compile(r"embe?d|(^|[._])(\w+_)?(wte|wpe|emb)([._]|$)", re.IGNORECASE)
+
+
+def is_embedding_name(name: str) -> bool:
+    """Tell whether a name is that of a matrix whose rows are looked up."""
+    return _EMBEDDING_NAME.search(name) is not None
 
 
 class TensorRole(enum.Enum):
@@ -66,7 +71,7 @@ def role_of(name: str, shape: tuple[int, ...], weights: NDArray[np.float32]) -> 
     if not is_vector(shape):
         if _BLOCK_SCALE_NAME.search(name) or _is_grid(weights, shape):
             return TensorRole.TABLE
-        return TensorRole.EMBEDDING if _EMBEDDING_NAME.search(name) else TensorRole.MATRIX
+        return TensorRole.EMBEDDING if is_embedding_name(name) else TensorRole.MATRIX
     if _STATISTIC_NAME.search(name):
         return TensorRole.STATISTIC
     if _SHORTEST_TABLE <= weights.size <= _LONGEST_TABLE and _is_strictly_sorted(weights):
