@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from nnr_codec.codec.encode.importance import Importance
 from nnr_codec.quant import Curvature
 
+#: Second moments of the inputs of a weight: a matrix, or an array that broadcasts to the weight.
+Moments: TypeAlias = Curvature | NDArray[np.float32]
 
-def normalised(moments: Curvature | NDArray[np.float32], weight: NDArray[Any]) -> Importance | None:
+
+def normalised(moments: Moments, weight: NDArray[Any]) -> Importance | None:
     """Scale moments so that equal losses per weight are equal relative errors of the outputs of layers.
 
     Parameters

@@ -161,7 +161,9 @@ class _Search:
     def _scaled(self, start: Settings, kind: str, target: float, purpose: str) -> Settings:
         """Return `start` with the scale at which the measure meets the target."""
         goal, slope, scale = math.log2(target), _SLOPES[kind], start.scale
-        below: tuple[float, float] | None = None  # scale and measure of the points nearest to the target on either side
+        below: tuple[float, float] | None = (
+            None  # scale and measure of the points nearest to the target on either side
+        )
         above: tuple[float, float] | None = None
         previous: tuple[float, float] | None = None
         nearest = (math.inf, scale)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.model_file import ModelFile
 from nnr_codec.frameworks.onnx.calibration.graph import Graph, with_outputs
-from nnr_codec.frameworks.onnx.calibration.moments import MomentCollector, Moments
+from nnr_codec.frameworks.onnx.calibration.moments import MomentCollector
 from nnr_codec.frameworks.onnx.calibration.sample_inputs import Batch, made_inputs, read_inputs
 from nnr_codec.frameworks.onnx.calibration.weight_uses import weight_uses
 from nnr_codec.frameworks.onnx.session import session_from_tensors
+from nnr_codec.rate_control.calibrated import Moments
 from nnr_codec.rate_control.divergence import Divergence
 
 # Sums that are accumulated in one pass over the inputs; more weights take more passes.

@@ -13,6 +13,7 @@ from nnr_codec.frameworks.embedding_rows import smoothed_frequencies
 from nnr_codec.frameworks.onnx.calibration.patches import patches
 from nnr_codec.frameworks.onnx.calibration.weight_uses import WeightUse
 from nnr_codec.quant import Curvature
+from nnr_codec.rate_control.calibrated import Moments
 
 # Inputs with more elements than this have their diagonal measured only.
 LARGEST_WIDTH = 8192
@@ -20,8 +21,6 @@ LARGEST_WIDTH = 8192
 _FLOOR = 0.01
 # Rows of inputs that are multiplied at a time.
 _CHUNK = 4096
-
-Moments = Curvature | NDArray[np.float32]
 
 
 class MomentCollector:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from nnr_codec.frameworks.onnx.calibration.graph import Node
 
-
 # Patches per sample; neighbouring patches overlap, so that more of them tell little.
 _MOST_POSITIONS = 512
 
