@@ -53,6 +53,11 @@ _UNITS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
     help="Inputs to run the model on: .npz, .npy, a folder of images, a text. By default they are made.",
 )
 @click.option(
+    "--reparametrise",
+    is_flag=True,
+    help="Move scales of channels between layers of a transformer: same function, other weights.",
+)
+@click.option(
     "--evaluate",
     metavar="SCRIPT.py:FUNCTION",
     help="Function that takes the decoded model and returns its score, instead of a divergence.",
@@ -197,6 +202,7 @@ def _run_model(
             target,
             **targets,
             inputs=inputs,
+            reparametrise=options["reparametrise"],
             key=options["key"],
             journal=options["journal"],
             overwrite=force,

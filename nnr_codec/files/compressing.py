@@ -19,10 +19,11 @@ from nnr_codec.files.paths import FilePath, default_stream_path, refuse_model_as
 from nnr_codec.files.untied import UntiedModel
 from nnr_codec.frameworks import ModelFile, Origin, open_model, replacing
 from nnr_codec.frameworks.file_kinds import INDEX_SUFFIX
-from nnr_codec.rate_control.calibrated import Moments, normalised
+from nnr_codec.rate_control.calibrated import Moments, moved_moments, normalised, scales_of_moves
 from nnr_codec.rate_control.divergence_search import compress_to_divergence
 from nnr_codec.rate_control.search_report import SearchReport
 from nnr_codec.rate_control.step_search import OnPoint
+from nnr_codec.transform import ScaleMove, move_scales
 
 _CONFIGURATION = "config.json"
 
@@ -38,6 +39,12 @@ class RunnableModel(Protocol):
 
     def moments(self) -> Iterator[tuple[str, Moments]]:
         """Measure the inputs of weights."""
+
+    def moves(self) -> list[ScaleMove]:
+        """Return the scales that can move between tensors without changing the function."""
+
+    def replace(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Replace tensors of the model by ones with which it computes the same function."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,7 @@ def compress_file(
     size_bytes: float | None = None,
     ratio: float | None = None,
     inputs: FilePath | None = None,
+    reparametrise: bool = False,
     key: str | None = None,
     journal: FilePath | None = None,
     overwrite: bool = False,
@@ -112,6 +120,9 @@ def compress_file(
     inputs : path-like, optional
         Samples: ``.npz`` or ``.npy`` or a folder of images for ONNX, a text file for language models. By default they are made
         from the model's declared inputs, or written by the language model itself.
+    reparametrise : bool
+        Move scales of channels between layers (`nnr_codec.transform.transformer_moves`) before quantising. The decoded model
+        computes the same function with other weights.
     key : str, optional
         Entry of a PyTorch checkpoint, as in `encode_file`.
     journal : path-like, optional
@@ -154,15 +165,21 @@ def compress_file(
             if size_bytes is not None:
                 raise ValueError("exactly one target of divergence, size_bytes and ratio is required")
             size_bytes = model_bytes / ratio
-        tensors = UntiedModel(opened)
+        tensors: Mapping[str, NDArray[Any]] = UntiedModel(opened)
         runnable = runnable_model(opened, inputs)
-        importance: dict[str, Importance] = {}
-        for name, moments in runnable.moments():
-            scaled = normalised(moments, opened[name]) if name in tensors else None
-            if scaled is not None:
-                importance[name] = scaled
+        moments: dict[str, Moments] = {}
+        for name, value in runnable.moments():
+            if name in tensors:
+                moments[name] = value
                 if on_moments is not None:
                     on_moments(name)
+        if reparametrise:
+            tensors, moments = _reparametrised(tensors, runnable, moments)
+        importance: dict[str, Importance] = {}
+        for name, value in moments.items():
+            scaled = normalised(value, tensors[name])
+            if scaled is not None:
+                importance[name] = scaled
         encoded, search = compress_to_divergence(
             tensors,
             runnable.divergence,
@@ -176,6 +193,7 @@ def compress_file(
             metadata=Origin.of(opened).to_metadata(),
             topology=opened.topology(),
             attachments=opened.attachments,
+            dtypes={name: opened.dtype_of(name) for name in tensors},
             threads=threads or os.cpu_count() or 1,
         )
         file.write(encoded)
@@ -184,6 +202,23 @@ def compress_file(
             target_path, opened.kind, model_bytes, len(encoded), reached, len(importance), search,
             time.perf_counter() - started,
         )  # fmt: skip
+
+
+def _reparametrised(
+    tensors: Mapping[str, NDArray[Any]], runnable: RunnableModel, moments: Mapping[str, Moments]
+) -> tuple[Mapping[str, NDArray[Any]], dict[str, Moments]]:
+    """Move scales of channels in a model and in the moments of its weights."""
+    moves = [
+        move
+        for move in runnable.moves()
+        if all(name in tensors for name in (*move.producers, *move.consumers))
+    ]
+    scales = scales_of_moves(moves, moments)
+    moved = move_scales(dict(tensors), scales)
+    runnable.replace({name: moved[name] for move in scales for name in (*move.producers, *move.consumers)})
+    return moved, moved_moments(
+        moments, scales, {name: len(array) for name, array in moved.items() if array.ndim}
+    )
 
 
 def runnable_model(model: ModelFile, inputs: FilePath | None) -> RunnableModel:

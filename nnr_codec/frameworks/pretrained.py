@@ -18,6 +18,7 @@ from nnr_codec.frameworks.model_file import ModelFile
 from nnr_codec.frameworks.torch_importance import layer_curvatures
 from nnr_codec.rate_control.calibrated import Moments
 from nnr_codec.rate_control.divergence import Divergence
+from nnr_codec.transform import ScaleMove, transformer_moves
 
 _SEED = 15938
 # Tokens of one window, and windows for the moments and for the divergence.
@@ -99,6 +100,22 @@ class RunnableTransformer:
             parameter = self._parameters.get(self._names[name] or "")
             if parameter is not None and parameter in by_parameter:
                 yield name, by_parameter[parameter]
+
+    def moves(self) -> list[ScaleMove]:
+        """Return the scales that can move between tensors of the Llama family and of BERT."""
+        config = self._model.config.get_text_config()
+        heads = getattr(config, "num_attention_heads", 1)
+        head_size = getattr(config, "head_dim", None) or getattr(config, "hidden_size", 0) // heads
+        groups = heads // (getattr(config, "num_key_value_heads", None) or heads)
+        return list(transformer_moves(self._weights.names(), head_size, groups))
+
+    def replace(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Replace tensors of the model by ones with which it computes the same function."""
+        import torch
+
+        for name, array in tensors.items():
+            parameter = self._parameters[self._names[name] or name]
+            parameter.data = torch.from_numpy(np.array(array, np.float32)).reshape(parameter.shape)
 
     def _parameter_name(self, name: str) -> str | None:
         """Return the parameter that a tensor fills; transformers accepts names with or without the base model's prefix."""

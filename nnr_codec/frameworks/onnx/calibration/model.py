@@ -18,6 +18,7 @@ from nnr_codec.frameworks.onnx.calibration.weight_uses import weight_uses
 from nnr_codec.frameworks.onnx.session import session_from_tensors
 from nnr_codec.rate_control.calibrated import Moments
 from nnr_codec.rate_control.divergence import Divergence
+from nnr_codec.transform import ScaleMove
 
 # Sums that are accumulated in one pass over the inputs; more weights take more passes.
 _PASS_BYTES = 1 << 29
@@ -47,11 +48,15 @@ class RunnableOnnx:
         self._topology = model.topology()
         self._graph = Graph.of(self._topology)
         if inputs is None:
-            self._batches = made_inputs(self._graph.inputs, _MADE_SAMPLES)
+            batches = made_inputs(self._graph.inputs, _MADE_SAMPLES)
         else:
-            self._batches = read_inputs(inputs, self._graph.inputs, _BATCH)
-        if not self._batches:
+            batches = read_inputs(inputs, self._graph.inputs, _BATCH)
+        if not batches:
             raise NotEncodable("there are no inputs to run the model on", path=model.path)
+        # The divergence is measured on other inputs than the moments, where there are several batches.
+        n_held_out = len(batches) // 3
+        self._for_moments = batches[: len(batches) - n_held_out]
+        self._for_divergence = batches[len(batches) - n_held_out :] if n_held_out else batches
         self._tensors = {name: model[name] for name in model.names()}
         self._divergence: Divergence | None = None
 
@@ -69,7 +74,7 @@ class RunnableOnnx:
             tapped = [source for source in sources if source not in inputs]
             extra = [source for source in tapped if source not in self._graph.outputs]
             session = self._session(self._tensors, with_outputs(self._topology, extra))
-            for batch in self._batches:
+            for batch in self._for_moments:
                 values = dict(zip(tapped, _run(session, tapped, batch, self._model.path), strict=True))
                 for collector in collectors:
                     source = collector.use.source
@@ -78,6 +83,14 @@ class RunnableOnnx:
                 moments = collector.result()
                 if moments is not None:
                     yield collector.use.tensor, moments
+
+    def moves(self) -> list[ScaleMove]:
+        """Return the scales that can move between tensors: none yet that a graph proves exact."""
+        return []
+
+    def replace(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Replace tensors of the model by ones with which it computes the same function."""
+        self._tensors.update(tensors)
 
     def _passes(self) -> Iterator[list[MomentCollector]]:
         shapes = {
@@ -102,7 +115,7 @@ class RunnableOnnx:
 
     def _outputs(self, tensors: Mapping[str, NDArray[Any]]) -> list[list[NDArray[Any]]]:
         session = self._session(tensors, self._topology)
-        return [_run(session, self._graph.outputs, batch, self._model.path) for batch in self._batches]
+        return [_run(session, self._graph.outputs, batch, self._model.path) for batch in self._for_divergence]
 
     def _session(self, tensors: Mapping[str, NDArray[Any]], topology: bytes) -> Any:
         descriptions = {name: self._model.describe(name) for name in tensors}

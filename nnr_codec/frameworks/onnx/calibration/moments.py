@@ -104,6 +104,9 @@ class MomentCollector:
             by_output = np.repeat(mean, self._shape[0] // self._groups, axis=0).reshape(self._shape)
             return np.maximum(by_output, _FLOOR * by_output.mean())
         if mean.ndim == 2:
+            # Few rows show correlations that other inputs do not have: shrink towards the diagonal.
+            share = len(mean) / (len(mean) + self._n_rows)
+            mean = (1 - share) * mean + share * np.diag(np.diagonal(mean))
             return Curvature(mean, damping=self._damping, inputs_first=self.use.inputs_first)
         mean = np.maximum(mean, _FLOOR * mean.mean())
         if self.use.inputs_first:
