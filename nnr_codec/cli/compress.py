@@ -200,7 +200,9 @@ def _run_model(
         report = compress_file(
             source,
             target,
-            **targets,
+            divergence=targets["divergence"],
+            size_bytes=targets["size_bytes"],
+            ratio=targets["ratio"],
             inputs=inputs,
             reparametrise=options["reparametrise"],
             key=options["key"],

@@ -213,6 +213,8 @@ def _reparametrised(
         for move in runnable.moves()
         if all(name in tensors for name in (*move.producers, *move.consumers))
     ]
+    if not moves:
+        raise NotEncodable("scales of channels move in models of the Llama family and of BERT only")
     scales = scales_of_moves(moves, moments)
     moved = move_scales(dict(tensors), scales)
     runnable.replace({name: moved[name] for move in scales for name in (*move.producers, *move.consumers)})

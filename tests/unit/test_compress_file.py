@@ -158,6 +158,8 @@ def test_inputs_that_do_not_suit_are_refused(tmp_path: Path) -> None:
         with pytest.raises(NotEncodable) as caught:
             compress_file(path, tmp_path / "m.nnr", ratio=8, inputs=tmp_path / name)
         assert caught.value.path in (str(tmp_path / name), str(path))
+    with pytest.raises(NotEncodable, match="Llama"):
+        compress_file(path, tmp_path / "m.nnr", ratio=8, reparametrise=True)
     np.savez(tmp_path / "arrays.npz", w=np.ones((8, 8), np.float32))
     with pytest.raises(NotEncodable) as caught:
         compress_file(tmp_path / "arrays.npz", tmp_path / "m.nnr", ratio=8)

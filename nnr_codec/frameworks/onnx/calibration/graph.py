@@ -155,7 +155,8 @@ def _node(reader: WireReader, node: Field | Run) -> Node:
 def _attribute(
     reader: WireReader, attribute: Field | Run
 ) -> tuple[str, int | tuple[int, ...] | bytes | None]:
-    name, value, integers = "", None, list[int]()
+    name, integers = "", list[int]()
+    value: int | bytes | None = None
     for item in reader.fields(attribute.begin, attribute.stop):
         if item.number == schema.ATTRIBUTE_NAME and item.wire_type == wire.LEN:
             name = reader.text(item)

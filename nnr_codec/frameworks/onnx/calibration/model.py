@@ -45,10 +45,10 @@ class RunnableOnnx:
 
     def __init__(self, model: ModelFile, inputs: Any = None) -> None:
         self._model = model
-        self._topology = model.topology()
+        self._topology = model.topology() or b""
         self._graph = Graph.of(self._topology)
         if inputs is None:
-            batches = made_inputs(self._graph.inputs, _MADE_SAMPLES)
+            batches = made_inputs(self._graph.inputs, _MADE_SAMPLES, self._rows_looked_up())
         else:
             batches = read_inputs(inputs, self._graph.inputs, _BATCH)
         if not batches:
@@ -85,12 +85,31 @@ class RunnableOnnx:
                     yield collector.use.tensor, moments
 
     def moves(self) -> list[ScaleMove]:
-        """Return the scales that can move between tensors: none yet that a graph proves exact."""
+        """Return no moves: they are known for state dicts of transformers only."""
         return []
 
     def replace(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Replace tensors of the model by ones with which it computes the same function."""
         self._tensors.update(tensors)
+
+    def _rows_looked_up(self) -> dict[str, int]:
+        """Return the number of rows that integer inputs of the graph select, by their names."""
+        shapes = {name: self._model.shape_of(name) for name in self._model.names()}
+        forwarded = {
+            node.outputs[0]: node.inputs[0]
+            for node in self._graph.nodes
+            if node.op_type in ("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
+            and node.inputs
+        }
+        limits: dict[str, int] = {}
+        for use in weight_uses(self._graph, shapes):
+            if use.node.op_type == "Gather":
+                source = use.source
+                while source in forwarded:
+                    source = forwarded[source]
+                rows = shapes[use.tensor][0]
+                limits[source] = min(rows, limits.get(source, rows))
+        return limits
 
     def _passes(self) -> Iterator[list[MomentCollector]]:
         shapes = {

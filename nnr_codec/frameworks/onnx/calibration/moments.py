@@ -99,16 +99,21 @@ class MomentCollector:
             return None
         if self.use.node.op_type == "Gather":
             return smoothed_frequencies(self._sum).astype(np.float32)[:, None]
-        mean = (self._sum / self._n_rows).astype(np.float32)
+        mean: NDArray[np.float32] = (self._sum / self._n_rows).astype(np.float32)
         if self._groups > 1:
             by_output = np.repeat(mean, self._shape[0] // self._groups, axis=0).reshape(self._shape)
-            return np.maximum(by_output, _FLOOR * by_output.mean())
+            return _floored(by_output)
         if mean.ndim == 2:
             # Few rows show correlations that other inputs do not have: shrink towards the diagonal.
             share = len(mean) / (len(mean) + self._n_rows)
             mean = (1 - share) * mean + share * np.diag(np.diagonal(mean))
             return Curvature(mean, damping=self._damping, inputs_first=self.use.inputs_first)
-        mean = np.maximum(mean, _FLOOR * mean.mean())
+        mean = _floored(mean)
         if self.use.inputs_first:
             return mean.reshape(-1, *(1,) * (len(self._shape) - 1))
         return mean.reshape(1, *self._shape[1:])
+
+
+def _floored(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    floored: NDArray[np.float32] = np.maximum(weights, np.float32(_FLOOR) * weights.mean())
+    return floored

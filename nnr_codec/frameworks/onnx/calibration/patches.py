@@ -42,14 +42,15 @@ def patches(x: NDArray[np.float32], node: Node, kernel: tuple[int, ...]) -> NDAr
         x = np.pad(x, [(0, 0), (0, 0), *padding])
     axes = tuple(range(2, 2 + n_axes))
     windows = sliding_window_view(x, reach, axes)
-    windows = windows[(slice(None), slice(None), *(slice(None, None, s) for s in strides))]
-    windows = windows[(Ellipsis, *(slice(None, None, d) for d in dilations))]
-    positions = tuple(range(2, 2 + n_axes))
-    moved = windows.transpose(0, *positions, 1, *(axis + n_axes for axis in positions))
+    by_stride = tuple(slice(None, None, stride) for stride in strides)
+    by_dilation = tuple(slice(None, None, dilation) for dilation in dilations)
+    windows = windows[(slice(None), slice(None)) + by_stride + by_dilation]  # noqa: RUF005 - mypy for Python 3.10
+    moved = windows.transpose(0, *axes, 1, *(axis + n_axes for axis in axes))
     extents = moved.shape[1 : 1 + n_axes]
     n_positions = int(np.prod(extents))
     chosen = np.linspace(0, n_positions - 1, min(n_positions, _MOST_POSITIONS)).astype(np.int64)
-    selected = moved[(slice(None), *np.unravel_index(chosen, extents))]
+    places = (slice(None), *np.unravel_index(chosen, extents))
+    selected: NDArray[np.float32] = moved[places]
     n, c = x.shape[:2]
     return selected.reshape(n, len(chosen), c, int(np.prod(kernel)))
 

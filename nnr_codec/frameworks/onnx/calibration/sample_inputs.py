@@ -20,7 +20,7 @@ Batch = dict[str, NDArray[Any]]
 #: Extents that a made input takes where the model leaves them open: the first is the batch.
 _OPEN_BATCH, _OPEN_EXTENT = 4, 64
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-# Integer inputs without a known range: token numbers, bytes.
+# Limit of integer inputs without a known one, such as bytes.
 _LARGEST_INTEGER = 256
 _SEED = 15938
 
@@ -56,23 +56,30 @@ def read_inputs(path: str | os.PathLike[str], inputs: Sequence[GraphInput], batc
     return _batches(ordered, inputs, batch, path)
 
 
-def made_inputs(inputs: Sequence[GraphInput], n_samples: int, seed: int = _SEED) -> list[Batch]:
+def made_inputs(
+    inputs: Sequence[GraphInput], n_samples: int, limits: Mapping[str, int] | None = None, seed: int = _SEED
+) -> list[Batch]:
     """Make samples from declared types and shapes.
 
     Floating-point inputs are noise with the spectrum of natural signals: each sample is smoothed along its last dimensions to
-    a random extent, and has its own amplitude. Integers are uniform between 0 and 256; flags are random; scalars are 1, and
-    16000 if the name is that of a sampling rate.
+    a random extent, and has its own amplitude. Integers are uniform from 0 to below 256, or to their limit; flags are random;
+    scalars are 1, and 16000 if the name is that of a sampling rate.
 
     Parameters
     ----------
     inputs : sequence of GraphInput
     n_samples : int
+    limits : mapping of str to int, optional
+        Numbers of rows that integer inputs look up, by name of the input.
     seed : int
     """
     generator = np.random.default_rng(seed)
     batches, n_made = list[Batch](), 0
     while n_made < n_samples:
-        batch = {value.name: _made(value, generator) for value in inputs}
+        batch = {
+            value.name: _made(value, generator, (limits or {}).get(value.name, _LARGEST_INTEGER))
+            for value in inputs
+        }
         batches.append(batch)
         n_made += _batch_extent(inputs[0])
     return batches
@@ -82,7 +89,7 @@ def _batch_extent(value: GraphInput) -> int:
     return (value.shape[0] or _OPEN_BATCH) if value.shape else 1
 
 
-def _made(value: GraphInput, generator: np.random.Generator) -> NDArray[Any]:
+def _made(value: GraphInput, generator: np.random.Generator, limit: int) -> NDArray[Any]:
     shape = tuple(
         extent or (_OPEN_BATCH if axis == 0 else _OPEN_EXTENT) for axis, extent in enumerate(value.shape)
     )
@@ -94,7 +101,7 @@ def _made(value: GraphInput, generator: np.random.Generator) -> NDArray[Any]:
     if dtype.kind in "iu":
         if "mask" in value.name:
             return np.ones(shape, dtype)
-        return generator.integers(0, _LARGEST_INTEGER, shape).astype(dtype)
+        return generator.integers(0, limit, shape).astype(dtype)
     noise = generator.standard_normal(shape)
     if len(shape) > 1:
         for sample in noise:
@@ -107,7 +114,8 @@ def _smooth(sample: NDArray[np.float64], generator: np.random.Generator) -> None
     for axis in range(max(sample.ndim - 2, 0), sample.ndim):
         length = min(int(2 ** generator.uniform(0, 4)), sample.shape[axis])
         kernel = np.ones(length) / np.sqrt(length)
-        sample[...] = np.apply_along_axis(lambda line, k=kernel: np.convolve(line, k, "same"), axis, sample)
+        lines = np.moveaxis(sample, axis, -1)
+        lines[...] = np.apply_along_axis(np.convolve, -1, lines, kernel, "same")
     sample *= 2 ** generator.uniform(-3, 0) / max(float(np.abs(sample).max()), 1e-12)
 
 
