@@ -102,10 +102,10 @@ def test_moments_of_a_convolution_are_those_of_its_patches(tmp_path: Path) -> No
     np.testing.assert_allclose(moments["conv.weight"].matrix, expected, rtol=1e-4, atol=1e-4 * expected.max())
 
 
-@pytest.mark.parametrize("given", [True, False])
-def test_a_divergence_is_met_with_fewer_bytes_than_by_default(tmp_path: Path, given: bool) -> None:
+@pytest.mark.parametrize("has_inputs", [True, False])
+def test_a_divergence_is_met_with_fewer_bytes_than_by_default(tmp_path: Path, has_inputs: bool) -> None:
     path = recogniser(tmp_path / "m.onnx")
-    inputs = samples(tmp_path / "x.npz") if given else None
+    inputs = samples(tmp_path / "x.npz") if has_inputs else None
     report = compress_file(path, tmp_path / "m.nnr", divergence=1e-3, inputs=inputs, effort="fast", threads=1)
     assert 0.5e-3 < report.divergence <= 1.05e-3
     assert report.n_measured == 7
@@ -202,8 +202,13 @@ def test_divergence_is_that_of_distributions_or_relative() -> None:
     assert Divergence([[np.array([1, 2])]]).of([[np.array([3, 4])]]) == 0
 
 
-def test_a_language_model_folder_is_compressed_with_and_without_moved_scales(tmp_path: Path) -> None:
+def test_a_language_model_folder_is_compressed_with_and_without_moved_scales(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for one another are slow on a busy machine
+    request.addfinalizer(lambda: torch.set_num_threads(threads))
     torch.manual_seed(3)
     config = transformers.LlamaConfig(
         vocab_size=96, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
