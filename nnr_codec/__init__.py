@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         TruncatedBitstream,
         UnsupportedBitstream,
     )
+    from nnr_codec.files.compressing import CompressReport, compress_file
     from nnr_codec.files.decoding import DecodeReport, decode_file
     from nnr_codec.files.encoding import EncodeReport, encode_file
     from nnr_codec.files.stream_file import StreamFile
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 #: Module of each public name, and its name there where it differs.
 _MODULE_OF = {
     "BitstreamError": "errors",
+    "CompressReport": "files.compressing",
     "Curvature": "quant",
     "DecodeReport": "files.decoding",
     "Decoder": "codec.decode.decoder",
@@ -77,6 +79,7 @@ _MODULE_OF = {
     "TruncatedBitstream": "errors",
     "UnitIndex": "codec.stream.unit_index",
     "UnsupportedBitstream": "errors",
+    "compress_file": "files.compressing",
     "compress_to_quality": "rate_control.quality_search",
     "compress_to_target": "rate_control.targets",
     "decode": "codec.decode.decoder",
@@ -92,6 +95,7 @@ _ROOMS = ("importance", "rate", "transform")
 
 __all__ = [
     "BitstreamError",
+    "CompressReport",
     "Curvature",
     "DecodeReport",
     "Decoder",
@@ -120,6 +124,7 @@ __all__ = [
     "UnitIndex",
     "UnsupportedBitstream",
     "__version__",
+    "compress_file",
     "compress_to_quality",
     "compress_to_target",
     "decode",

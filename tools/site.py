@@ -40,7 +40,10 @@ API_SECTIONS: dict[str, tuple[str, ...]] = {
     "Files": ("encode_file", "EncodeReport", "TensorError", "decode_file", "DecodeReport", "open", "StreamFile"),
     "Streams": ("describe", "StreamSummary", "TensorSummary", "SourceDescription", "validate", "Finding", "Severity",
         "UnitIndex", "Limits"),
-    "Targets": ("compress_to_target", "TargetReport", "TensorReport", "compress_to_quality", "SearchReport"),
+    "Targets": (
+        "compress_to_target", "TargetReport", "TensorReport", "compress_to_quality", "SearchReport", "compress_file",
+        "CompressReport",
+    ),
     "Importance": ("Curvature", "importance"),
     "Rate estimation": ("rate",),
     "Transforms": ("transform",),

@@ -218,17 +218,20 @@ std::size_t quantize_rdo(const Weights& weights, double step, const TensorInput&
 std::size_t quantize_feedback(const Weights& weights, double step, const nnr::TensorCoding& coding, const MutableLevels& levels,
                               double lambda, const Weights& coefficients, const Weights& column_weights,
                               const std::optional<Weights>& row_weights, const std::optional<Bytes>& initialisations,
-                              int survivors, int interval) {
+                              int survivors, int interval, bool inputs_first, int lines) {
   require_size(weights.size(), coding);
   require_size(levels.size(), coding);
-  const bool valid = lambda >= 0 && survivors >= 1 && survivors <= 16 && interval >= 8 && interval <= 1 << 16 &&
-                     column_weights.size() == coding.width && coefficients.size() == coding.width * coding.width &&
-                     (!row_weights || row_weights->size() == coding.rows) && coding.codebook_size == 0 &&
-                     coding.block_side() == 0;
+  const std::uint64_t inputs = inputs_first ? coding.rows : coding.width;
+  const bool valid = lines >= 1 && lines <= 1024 && lambda >= 0 && survivors >= 1 && survivors <= 16 && interval >= 8 &&
+                     interval <= 1 << 16 && column_weights.size() == inputs && coefficients.size() == inputs * inputs &&
+                     (!row_weights || row_weights->size() == (inputs_first ? coding.width : coding.rows)) &&
+                     coding.codebook_size == 0 && coding.block_side() == 0;
   if (!valid) throw nb::value_error("setting out of range");
   nnr::FeedbackSettings settings{
       lambda, coefficients.data(), column_weights.data(), row_weights ? row_weights->data() : nullptr, survivors, interval};
   settings.initialisations = checked_initialisations(initialisations);
+  settings.inputs_first = inputs_first;
+  settings.lines = lines;
   const nb::gil_scoped_release release;
   return nnr::quantize_feedback(span_of(weights), step, coding, settings, levels.data());
 }
@@ -307,5 +310,5 @@ NB_MODULE(_native, m) {
         "adaptive"_a = true, "beam"_a = nnr::RdoSettings{}.beam, "interval"_a = 0, "workers"_a.none() = nb::none());
   m.def("quantize_feedback", &quantize_feedback, "weights"_a, "step"_a, "coding"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
         "coefficients"_a, "column_weights"_a, "row_weights"_a = nb::none(), "initialisations"_a = nb::none(), "survivors"_a = 1,
-        "interval"_a = 32);
+        "interval"_a = 32, "inputs_first"_a = false, "lines"_a = 1);
 }

@@ -66,10 +66,14 @@ std::size_t by_feedback(fuzz::Input& input, const std::vector<float>& weights, d
   settings.survivors = static_cast<int>(input.number(1, 4));
   settings.interval = static_cast<int>(input.number(8, 16));
   const std::uint8_t seed = input.byte();
-  std::vector<float> coefficients(coding.width * coding.width);
+  settings.inputs_first = (seed & 2) != 0;
+  settings.lines = (seed & 4) != 0 ? 3 : 1;
+  const std::size_t inputs = settings.inputs_first ? coding.rows : coding.width;
+  const std::size_t outputs = settings.inputs_first ? coding.width : coding.rows;
+  std::vector<float> coefficients(inputs * inputs);
   for (std::size_t i = 0; i < coefficients.size(); ++i) coefficients[i] = static_cast<float>((i * seed) % 11) * 0.2F - 1.0F;
-  const std::vector<float> columns(coding.width, 1.0F);
-  std::vector<float> rows(coding.rows, 0.5F);
+  const std::vector<float> columns(inputs, 1.0F);
+  std::vector<float> rows(outputs, 0.5F);
   settings.coefficients = coefficients.data();
   settings.column_weights = columns.data();
   settings.row_weights = (seed & 1) != 0 ? rows.data() : nullptr;

@@ -5,25 +5,33 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy.typing as npt
 
-from nnr_codec.cli.terminal import note, quality_notes, size
+from nnr_codec.cli.terminal import note, printable, quality_notes, size
 from nnr_codec.errors import NotEncodable
 from nnr_codec.files.paths import default_stream_path, refuse_model_as_stream, refuse_same_file
 from nnr_codec.frameworks import Origin, kind_of_path, open_model, replacing, save_model
 from nnr_codec.frameworks.atomic import temporary_folder
 
+if TYPE_CHECKING:
+    from nnr_codec.rate_control.search_report import Point, SearchReport
+
 Tensors = dict[str, npt.NDArray[Any]]
+_UNITS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
 @click.command(
     "compress",
-    epilog="\b\nExamples:\n  nnr compress model.safetensors --evaluate score.py:accuracy --max-drop 0.5%\n"
+    epilog="\b\nExamples:\n  nnr compress model.onnx --ratio 10\n"
+    "  nnr compress model.onnx --inputs samples.npz --divergence 0.001\n"
+    "  nnr compress HF_FOLDER --to small.nnr --inputs text.txt --size 60MB\n"
+    "  nnr compress model.safetensors --evaluate score.py:accuracy --max-drop 0.5%\n"
     "  nnr compress model.pt small.nnr --evaluate score.py:loss --lower-is-better --max-drop 0.01\n"
     "  nnr compress model.onnx --evaluate score.py:run --as-file .onnx --max-drop 1% --plot search.png\n\n"
     "\b\nscore.py:\n  def accuracy(tensors):      # dict of name to NumPy array; with --as-file a path\n"
@@ -31,15 +39,31 @@ Tensors = dict[str, npt.NDArray[Any]]
 )
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
+@click.option("--to", "to", metavar="OUT", help="The stream, as the second argument.")
+@click.option(
+    "--divergence",
+    type=click.FloatRange(0, min_open=True),
+    help="Largest divergence of outputs: KL in nats of distributions, else squared relative error.",
+)
+@click.option("--size", "size_text", metavar="SIZE", help="Size to reach: bytes, or with kB, MB, GB.")
+@click.option("--ratio", type=click.FloatRange(1, min_open=True), help="Size to reach: IN over OUT.")
+@click.option(
+    "--inputs",
+    metavar="FILE|FOLDER",
+    help="Inputs to run the model on: .npz, .npy, a folder of images, a text. By default they are made.",
+)
+@click.option(
+    "--reparametrise",
+    is_flag=True,
+    help="Move scales of channels between layers of a transformer: same function, other weights.",
+)
 @click.option(
     "--evaluate",
-    required=True,
     metavar="SCRIPT.py:FUNCTION",
-    help="Function that takes the decoded model and returns its score.",
+    help="Function that takes the decoded model and returns its score, instead of a divergence.",
 )
 @click.option(
     "--max-drop",
-    required=True,
     metavar="NUMBER|SHARE%",
     help="Largest loss of score: in its unit, or in percent of the original score.",
 )
@@ -64,64 +88,189 @@ Tensors = dict[str, npt.NDArray[Any]]
 @click.option(
     "--effort", type=click.Choice(["fast", "medium", "slow", "best"]), help="Time spent per encoding."
 )
+@click.option("--key", metavar="KEY", help="Entry of a PyTorch checkpoint that is the model; '.' for all.")
+@click.option("--checksum", is_flag=True, default=None, help="Append a SHA-256 of the stream.")
+@click.option("--threads", type=click.IntRange(1), help="Encoding threads; by default one for each core.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it is a stream.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def command(
-    source: str, target: str | None, evaluate: str, max_drop: str, lower_is_better: bool, as_file: str | None,
-    importance: str | None, journal: str | None, max_evaluations: int, plot: str | None, effort: str | None, force: bool,
-    quiet: bool,
+    source: str, target: str | None, to: str | None, evaluate: str | None, max_drop: str | None, force: bool, quiet: bool,
+    divergence: float | None, size_text: str | None, ratio: float | None, inputs: str | None, plot: str | None,
+    **options: Any,
 ) -> None:  # fmt: skip
-    """Search the smallest stream whose decoded model keeps its score within --max-drop.
+    """Search the smallest stream for a quality of the decoded model, or the best quality for a size.
 
-    The search varies the step sizes, their ratios between tensors, and lambda. You can interrupt it at any time: the same
-    command continues from the journal.
+    An ONNX model, or a Hugging Face folder, runs by itself: ask for a --divergence of its outputs, a --size or a --ratio. With
+    --evaluate, a function of yours measures the quality, and --max-drop limits its loss. You can interrupt a search at any time:
+    the same command continues from the journal.
     """
-    from nnr_codec.codec.encode.config import EncoderConfig
-    from nnr_codec.files.untied import UntiedModel
-    from nnr_codec.rate_control.quality_search import compress_to_quality
-    from nnr_codec.rate_control.search_report import Point, SearchReport
-
-    target = target or default_stream_path(source)
-    refuse_same_file(source, target)
-    refuse_model_as_stream(target)
-    score = _with_file(load_function(evaluate), as_file, source) if as_file else load_function(evaluate)
-    importance_by_name = _read_importance(importance) if importance else None
-
-    def print_point(point: Point, report: SearchReport) -> None:
-        verdict = "keeps" if report.passes(point.score) else "fails"
-        note(f"{size(point.size_bytes):>8}  {point.score:.6g}  {verdict}  {point.purpose}", quiet=quiet)
-
-    with replacing(target, overwrite=force) as file, open_model(source) as model, quality_notes(quiet=quiet):
-        try:
-            stream, report = compress_to_quality(
-                UntiedModel(model),
-                score,
-                max_drop=max_drop,
-                higher_is_better=not lower_is_better,
-                importance=importance_by_name,
-                config=EncoderConfig() if effort is None else EncoderConfig(effort=effort),
-                journal=journal or f"{target}.journal",
-                max_evaluations=max_evaluations,
-                on_point=print_point,
-                kind=model.kind,
-                metadata=Origin.of(model).to_metadata(),
-                topology=model.topology(),
-                attachments=model.attachments,
+    if to is not None and target is not None:
+        raise click.UsageError("OUT is there twice")
+    target = to or target or default_stream_path(source)
+    if evaluate is None:
+        targets = {
+            "divergence": divergence,
+            "size_bytes": None if size_text is None else parsed_size(size_text),
+            "ratio": ratio,
+        }
+        if sum(value is not None for value in targets.values()) != 1:
+            raise click.UsageError(
+                "one of --divergence, --size, --ratio is required, or --evaluate with --max-drop"
             )
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
-        file.write(stream)
-        original = sum(os.path.getsize(path) for path in model.paths)
+        report, original, n_bytes = _run_model(
+            source, target, targets, inputs, options, force=force, quiet=quiet
+        )
+        measure = "divergence"
+    else:
+        if max_drop is None:
+            raise click.UsageError("--evaluate requires --max-drop")
+        if inputs is not None or any(value is not None for value in (divergence, size_text, ratio)):
+            raise click.UsageError("--evaluate replaces --divergence, --size, --ratio and --inputs")
+        report, original, n_bytes = _evaluate(
+            source, target, evaluate, max_drop, options, force=force, quiet=quiet
+        )
+        measure = "score"
     if plot:
         report.plot(plot)
     if not quiet:
         click.echo(report.table())
     if report.chosen is not None:
         note(
-            f"{target}: {size(original)} -> {size(len(stream))}, {original / len(stream):.1f} times smaller, "
-            f"score {report.reference_score:.6g} -> {report.chosen.score:.6g}",
+            f"{target}: {size(original)} -> {size(n_bytes)}, {original / n_bytes:.1f} times smaller, "
+            f"{measure} {report.reference_score:.6g} -> {report.chosen.score:.6g}",
             quiet=quiet,
         )
+
+
+def parsed_size(text: str) -> float:
+    """Return a number of bytes.
+
+    Raises
+    ------
+    click.UsageError
+        The text is not a positive number, or its unit is unknown.
+
+    Examples
+    --------
+    >>> parsed_size("340000"), parsed_size("1.5 MB")
+    (340000.0, 1500000.0)
+    """
+    match = re.fullmatch(r"\s*([0-9.]+)\s*([kMG]?)B?\s*", text)
+    try:
+        value = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise click.UsageError(f"{text!r} is no size such as 340000, 340kB or 1.5MB")
+    return value
+
+
+def _run_model(
+    source: str,
+    target: str,
+    targets: Mapping[str, float | None],
+    inputs: str | None,
+    options: Mapping[str, Any],
+    *,
+    force: bool,
+    quiet: bool,
+) -> tuple[SearchReport, int, int]:
+    """Compress by the divergence of the model's outputs; return the report, and the sizes before and after."""
+    from nnr_codec.files.compressing import compress_file
+
+    unused = [name for name in ("lower_is_better", "as_file", "importance") if options[name]]
+    if unused:
+        raise click.UsageError(f"--{unused[0].replace('_', '-')} requires --evaluate")
+
+    n_measured = 0
+
+    def count(name: str) -> None:
+        nonlocal n_measured
+        n_measured += 1
+        if not quiet and sys.stderr.isatty():
+            click.echo(f"\r\x1b[Kinputs of {n_measured} weights: {printable(name)[:60]}", err=True, nl=False)
+
+    def print_point(point: Point, report: SearchReport) -> None:
+        del report
+        if sys.stderr.isatty():
+            click.echo("\r\x1b[K", err=True, nl=False)
+        note(f"{size(point.size_bytes):>8}  divergence {point.score:.4g}  {point.purpose}", quiet=quiet)
+
+    with quality_notes(quiet=quiet):
+        report = compress_file(
+            source,
+            target,
+            divergence=targets["divergence"],
+            size_bytes=targets["size_bytes"],
+            ratio=targets["ratio"],
+            inputs=inputs,
+            reparametrise=options["reparametrise"],
+            key=options["key"],
+            journal=options["journal"],
+            overwrite=force,
+            threads=options["threads"],
+            on_moments=count,
+            on_point=print_point,
+            **_configured(options),
+        )
+    return report.search, report.model_bytes, report.stream_bytes
+
+
+def _evaluate(
+    source: str,
+    target: str,
+    evaluate: str,
+    max_drop: str,
+    options: Mapping[str, Any],
+    *,
+    force: bool,
+    quiet: bool,
+) -> tuple[SearchReport, int, int]:
+    """Compress by the user's score; return the report, and the sizes before and after."""
+    from nnr_codec.codec.encode.config import EncoderConfig
+    from nnr_codec.files.untied import UntiedModel
+    from nnr_codec.rate_control.quality_search import compress_to_quality
+
+    refuse_same_file(source, target)
+    refuse_model_as_stream(target)
+    as_file, importance = options["as_file"], options["importance"]
+    score = _with_file(load_function(evaluate), as_file, source) if as_file else load_function(evaluate)
+
+    def print_point(point: Point, report: SearchReport) -> None:
+        verdict = "keeps" if report.passes(point.score) else "fails"
+        note(f"{size(point.size_bytes):>8}  {point.score:.6g}  {verdict}  {point.purpose}", quiet=quiet)
+
+    with (
+        replacing(target, overwrite=force) as file,
+        open_model(source, key=options["key"]) as model,
+        quality_notes(quiet=quiet),
+    ):
+        try:
+            stream, report = compress_to_quality(
+                UntiedModel(model),
+                score,
+                max_drop=max_drop,
+                higher_is_better=not options["lower_is_better"],
+                importance=_read_importance(importance) if importance else None,
+                config=EncoderConfig(**_configured(options)),
+                journal=options["journal"] or f"{target}.journal",
+                max_evaluations=options["max_evaluations"],
+                on_point=print_point,
+                kind=model.kind,
+                metadata=Origin.of(model).to_metadata(),
+                topology=model.topology(),
+                attachments=model.attachments,
+                threads=options["threads"] or os.cpu_count() or 1,
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        file.write(stream)
+        return report, sum(os.path.getsize(path) for path in model.paths), len(stream)
+
+
+def _configured(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `EncoderConfig` among the options."""
+    return {name: options[name] for name in ("effort", "checksum") if options[name] is not None}
 
 
 def load_function(name: str) -> Callable[[Any], float]:

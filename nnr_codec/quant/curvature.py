@@ -39,6 +39,9 @@ class Curvature:
     damping : float
         Value added to the diagonal, relative to the mean of the diagonal. It gives a cost to inputs that do not occur in the
         data, and it reduces the noise of a mean over few inputs.
+    inputs_first : bool
+        True for a weight of shape [width, outputs], as in ``x @ weight``. The error of an output is then a column of the weight;
+        the rows of this class are the outputs all the same.
 
     Raises
     ------
@@ -49,6 +52,7 @@ class Curvature:
     matrix: NDArray[np.floating]
     row_weights: NDArray[np.floating] | None = None
     damping: float = 0.01
+    inputs_first: bool = False
 
     def __post_init__(self) -> None:
         if self.matrix.ndim != 2 or self.matrix.shape[0] != self.matrix.shape[1]:
@@ -161,6 +165,10 @@ class Curvature:
         by_column = self.column_weights if feedback else self.diagonal
         return float(np.mean(by_column)) * self.mean_row_weight()
 
+    def by_output(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a weight as float64[outputs, width]."""
+        return weight.reshape(self.width, -1).T if self.inputs_first else weight.reshape(-1, self.width)
+
     def loss(self, error: NDArray[np.floating]) -> float:
         """Return the squared error of the layer's output for an error of its weights.
 
@@ -169,7 +177,7 @@ class Curvature:
         error : float[rows, ...]
             Difference between the decoded and the original weight.
         """
-        flat = np.asarray(error, np.float64).reshape(-1, self.width)
+        flat = self.by_output(np.asarray(error, np.float64))
         by_row = np.einsum("ri,ri->r", flat @ self.damped, flat)
         return float(
             by_row.sum() if self.row_weights is None else by_row @ np.asarray(self.row_weights, np.float64)

@@ -10,6 +10,9 @@ from nnr_codec import _native
 from nnr_codec.quant.curvature import Curvature
 from nnr_codec.quant.quantize import checked
 
+# Rows of at least _WIDE weights are searched _LINES at a time: one matrix product then corrects all of them.
+_WIDE, _LINES = 1024, 16
+
 
 def quantize_feedback(
     weights: NDArray[np.float32],
@@ -68,10 +71,12 @@ def quantize_feedback(
         coding,
         levels,
         lambda_=lambda_,
-        coefficients=np.ascontiguousarray((factor / np.diagonal(factor)).T, np.float32).reshape(-1),
+        coefficients=np.ascontiguousarray(factor / np.diagonal(factor), np.float32).reshape(-1),
         column_weights=np.ascontiguousarray(column_weights / column_weights.mean(), np.float32),
         row_weights=None if rows is None else np.ascontiguousarray(rows, np.float32),
         initialisations=None if initialisations is None else np.frombuffer(initialisations, np.uint8),
         survivors=survivors,
+        inputs_first=curvature.inputs_first,
+        lines=_LINES if curvature.width >= _WIDE and not curvature.inputs_first else 1,
     )
     return checked(failed_at, weights, step, levels)

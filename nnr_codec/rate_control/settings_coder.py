@@ -6,7 +6,9 @@ from __future__ import annotations
 import glob
 import hashlib
 import math
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -83,12 +85,18 @@ class SettingsCoder:
         # Types and shapes are known here. Describing them once per tensor would count in its size.
         config = replace(self._configured(settings), describe_source=False, checksum=False)
         header_bytes = len(encode({}, config))
-        size_bytes, decoded = header_bytes, {}
-        for name in self.tensors:
-            coded = self._coded(name, qps.get(name), settings.lambda_scale, config, header_bytes)
-            size_bytes += coded.size_bytes
-            decoded[name] = coded.decoded
-        return size_bytes, decoded
+        names = list(self.tensors)
+        with ThreadPoolExecutor(self._source.get("threads") or os.cpu_count() or 1) as pool:
+            coded = list(
+                pool.map(
+                    lambda name: self._coded(
+                        name, qps.get(name), settings.lambda_scale, config, header_bytes
+                    ),
+                    names,
+                )
+            )
+        size_bytes = header_bytes + sum(tensor.size_bytes for tensor in coded)
+        return size_bytes, {name: tensor.decoded for name, tensor in zip(names, coded, strict=True)}
 
     def fingerprint(self) -> str:
         """Return a digest of the model and of all that determines the meaning of settings."""
@@ -111,7 +119,9 @@ class SettingsCoder:
             qp_by_name = () if qp is None else ((glob.escape(name), qp),)
             shapes = shapes_only(self._importance)
             importance = {name: shapes[name]} if name in shapes else None
-            stream = encode({name: array}, replace(config, qp_by_name=qp_by_name), importance=importance)
+            stream = encode(
+                {name: array}, replace(config, qp_by_name=qp_by_name), importance=importance, threads=1
+            )
             values = decode(stream)[name] if array.size else array
             coded = _CodedTensor(
                 key, len(stream) - header_bytes, values.astype(array.dtype).reshape(array.shape)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nnr_codec import Curvature, NotEncodable, decode, encode
+from nnr_codec import Curvature, NotEncodable, _native, decode, encode
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.importance import mean_weight
+from nnr_codec.entropy import TensorCoding, rate
 from nnr_codec.frameworks import torch_importance
 from nnr_codec.frameworks.embedding_rows import _means_by_octave, _relative_weight_per_use
 from nnr_codec.quant import step_size
@@ -72,6 +73,44 @@ def test_feedback_leaves_less_loss_at_fewer_bytes() -> None:
         )
         assert fed[0] < 0.6 * plain[0]
         assert fed[1] < 0.1 * plain[1]
+
+
+@pytest.mark.parametrize("dependent", [False, True])
+def test_inputs_may_be_the_first_dimension(dependent: bool) -> None:
+    w, x = weight(), inputs()
+    matrix = x.T @ x / len(x)
+    outputs = np.linspace(0.5, 2, ROWS)
+    stored = np.ascontiguousarray(w.T)
+    curvatures = {"w": Curvature(matrix, outputs), "stored": Curvature(matrix, outputs, inputs_first=True)}
+    losses, sizes = {}, {}
+    for name, array in {"w": w, "stored": stored}.items():
+        stream = encode({name: array}, relative_error=0.05, importance=curvatures, dependent=dependent)
+        losses[name] = curvatures[name].loss(decode(stream)[name] - array)
+        sizes[name] = len(stream)
+    assert losses["stored"] == pytest.approx(losses["w"], rel=0.35)
+    assert sizes["stored"] < 1.2 * sizes["w"]
+
+
+def test_wide_rows_searched_in_turns_lose_little() -> None:
+    rng = np.random.default_rng(5)
+    w = rng.normal(0, 0.1, (40, 1100)).astype(np.float32)
+    factor = rng.normal(0, 1, (1500, 1100)) * np.exp(rng.normal(0, 0.5, 1100))
+    curvature = Curvature(factor.T @ factor)
+    for dependent in (False, True):
+        coding = TensorCoding(rows=40, width=1100, dependent=dependent)
+        losses = []
+        for lines in (1, 16):
+            levels = np.empty(w.size, np.int32)
+            factored = curvature.factor
+            _native.quantize_feedback(
+                w.reshape(-1), 0.04, coding, levels, lambda_=0.1,
+                coefficients=(factored / np.diagonal(factored)).astype(np.float32).reshape(-1),
+                column_weights=(curvature.column_weights / curvature.column_weights.mean()).astype(np.float32), lines=lines,
+            )  # fmt: skip
+            # The levels are decodable: coded values exist for all of them.
+            rate.coded_values(levels, dependent)
+            losses.append(curvature.loss(w - np.float32(0.04) * levels.reshape(w.shape)))
+        assert losses[1] < 1.04 * losses[0]
 
 
 def test_rows_of_a_curvature_are_weighed() -> None:

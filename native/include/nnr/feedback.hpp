@@ -21,12 +21,14 @@ namespace nnr {
 
 struct FeedbackSettings {
   double lambda = 0;                      // cost of one bit, in squared steps, at least 0
-  const float* coefficients = nullptr;    // [width][width]: V[j][i] / v[i] at [i][j] for j < i; other entries are not read
-  const float* column_weights = nullptr;  // [width]: v[i]^2, with a mean around 1
-  const float* row_weights = nullptr;     // [rows], or null for 1 everywhere
+  const float* coefficients = nullptr;    // [inputs][inputs]: V[j][i] / v[i] at [j][i] for j < i; other entries are not read
+  const float* column_weights = nullptr;  // [inputs]: v[i]^2, with a mean around 1
+  const float* row_weights = nullptr;     // [outputs], or null for 1 everywhere
   int survivors = 1;                      // per state of the quantiser, 1..16
   int interval = 32;                      // weights decided at a time, 8..65536; survivors run this far ahead of the decisions
   std::span<const std::uint8_t> initialisations{};  // as in TensorChoices
+  bool inputs_first = false;                        // the tensor is [inputs][outputs], else [outputs][inputs]
+  int lines = 1;  // rows searched in turns; above 1 for wide rows, which then end in state 0 of the quantiser
 };
 
 // Returns as the quantisers of quantizer.hpp do. `coding` has no codebook, no base, and scan order 0.

@@ -90,12 +90,18 @@ def _checked_values(importance: float | NDArray[Any], name: str | None = None) -
 
 
 def _check_curvature(name: str, shape: tuple[int, ...], curvature: Curvature) -> None:
-    rows, width = (shape[0], math.prod(shape[1:])) if shape else (1, 1)
-    if curvature.width != width or (
-        curvature.row_weights is not None and curvature.row_weights.shape != (rows,)
-    ):
+    width, size = curvature.width, math.prod(shape)
+    # The inputs are the first dimension, or the last ones: all but the first, or fewer behind a dimension of directions.
+    if curvature.inputs_first and shape:
+        extents = [shape[0]]
+    else:
+        extents = [math.prod(shape[i:]) for i in range(1, max(len(shape), 2))]
+    rows = size // width if width else 0
+    if width not in extents or (curvature.row_weights is not None and curvature.row_weights.shape != (rows,)):
         raise NotEncodable(
-            f"a curvature of width {curvature.width} for a tensor of {rows} rows of {width}", path=name
+            f"a curvature of width {width}{' along the first dimension' if curvature.inputs_first else ''}"
+            f" for a tensor of shape {list(shape)}",
+            path=name,
         )
 
 
@@ -117,7 +123,10 @@ def mean_weight(importance: Importance) -> float:
 def without_feedback(curvature: Curvature, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return the diagonal of a curvature as the importance of the elements, for tensors without feedback."""
     rows = curvature.normalised().row_weights
-    by_weight = (np.ones(shape[0]) if rows is None else rows)[:, None] * curvature.diagonal
+    n_rows = math.prod(shape) // curvature.width
+    by_weight = (np.ones(n_rows) if rows is None else rows)[:, None] * curvature.diagonal
+    if curvature.inputs_first:
+        by_weight = by_weight.T
     by_weight = np.minimum(by_weight / by_weight.mean(), _LARGEST)
     result: NDArray[np.float32] = by_weight.astype(np.float32).reshape(shape)
     return result

@@ -82,8 +82,10 @@ def quantize_with_curvature(
     def search(
         part: NDArray[np.float32], initialisations: bytes | None, unary_length: int, part_curvature: Curvature
     ) -> tuple[TensorCoding, NDArray[np.int32]]:
+        n_outputs = part.size // curvature.width
+        rows, width = (curvature.width, n_outputs) if curvature.inputs_first else (n_outputs, curvature.width)
         coding = TensorCoding(
-            rows=part.size // curvature.width, width=curvature.width, unary_length=unary_length, dependent=header.dq_flag,
+            rows=rows, width=width, unary_length=unary_length, dependent=header.dq_flag,
             profile1=job.config.general_profile_idc == 1,
         )  # fmt: skip
         return coding, quantize_feedback(
@@ -91,7 +93,10 @@ def quantize_with_curvature(
         )
 
     rows = max(1, min(_SAMPLE // curvature.width, weights.size // curvature.width))
-    sample = weights[: rows * curvature.width]
+    if curvature.inputs_first:
+        sample = np.ascontiguousarray(weights.reshape(curvature.width, -1)[:, :rows]).reshape(-1)
+    else:
+        sample = weights[: rows * curvature.width]
     sample_rows = None if curvature.row_weights is None else curvature.row_weights[:rows]
     sample_curvature = curvature.of_rows(sample_rows).normalised()
     coding, levels = search(sample, None, job.config.unary_length or _UNSTATED_UNARY_LENGTH, sample_curvature)
