@@ -24,6 +24,31 @@ impl<'a> Bits<'a> {
         self.base.saturating_add(self.position)
     }
 
+    /// Whether every bit has been read.
+    pub fn at_end(&self) -> bool {
+        self.position == 8 * self.bytes.len() as u64
+    }
+
+    /// Bytes from the next byte boundary to the end.
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes
+            .get(self.position.div_ceil(8) as usize..)
+            .unwrap_or(&[])
+    }
+
+    /// `st(v)`: a string up to its zero byte.
+    pub fn st(&mut self) -> Result<String, Fault> {
+        let rest = self.rest();
+        let n = rest
+            .iter()
+            .position(|&b| b == 0)
+            .ok_or_else(|| self.truncated())?;
+        let text = std::str::from_utf8(&rest[..n])
+            .map_err(|_| Fault::new(Class::Malformed, self.offset(), "not UTF-8"))?;
+        self.position += 8 * (n as u64 + 1);
+        Ok(text.to_owned())
+    }
+
     fn truncated(&self) -> Fault {
         Fault::new(Class::Truncated, self.offset(), "element beyond the end")
     }
