@@ -1,66 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Clause 5.1: the arithmetic decoder.
 
 use crate::bits::Bits;
-use crate::fault::{Class, Fault};
-use crate::tables::{INIT, RLPS, STEP};
+use crate::container::Container;
+use crate::fault::{Class, Fault, Stage};
+use crate::tables::{INITIALISATIONS, RLPS, STEP};
 
+/// Context of regular bins (5.1.3).
 #[derive(Clone, Copy, Default)]
 pub struct Context {
-    init: usize,
+    initialisation: usize,
     s0: i32,
     s1: i32,
 }
 
 impl Context {
-    pub fn take(&mut self, init: usize) {
-        self.init = init;
+    /// Take an initialisation, 0 to 8.
+    pub fn take(&mut self, initialisation: usize) {
+        self.initialisation = initialisation;
         self.reset();
     }
 
+    /// Restore the estimators of the initialisation taken last.
     pub fn reset(&mut self) {
-        (self.s0, self.s1) = (INIT[self.init].2, INIT[self.init].3);
+        let initialisation = &INITIALISATIONS[self.initialisation];
+        (self.s0, self.s1) = (initialisation.s0, initialisation.s1);
     }
 
+    /// Estimators, for the report.
+    pub fn estimators(&self) -> (i32, i32) {
+        (self.s0, self.s1)
+    }
+
+    /// Update with a bin (5.1.4).
     fn update(&mut self, bin: bool) {
         let g = if bin { 1 } else { -1 };
-        let (shift0, shift1, ..) = INIT[self.init];
-        self.s0 += g * (STEP[(16 + ((g * self.s0) >> 3)) as usize & 31] >> shift0);
-        self.s1 += g * (STEP[(16 + ((g * self.s1) >> 7)) as usize & 31] >> shift1);
+        let initialisation = &INITIALISATIONS[self.initialisation];
+        let step = |scaled: i32| STEP[(16 + scaled) as usize & 31];
+        self.s0 += g * (step((g * self.s0) >> 3) >> initialisation.shift0);
+        self.s1 += g * (step((g * self.s1) >> 7) >> initialisation.shift1);
     }
 }
 
-pub struct Arithmetic<'a> {
+/// Arithmetic decoder of one codeword.
+pub struct ArithmeticDecoder<'a> {
     bits: Bits<'a>,
+    container: &'a Container<'a>,
     range: u32,
     offset: u32,
-    last: u32,
+    /// Bit of the codeword read last.
+    last_bit: u32,
 }
 
-impl<'a> Arithmetic<'a> {
-    pub fn new(mut bits: Bits<'a>) -> Result<Self, Fault> {
-        let offset = bits.u(9)? as u32;
-        if offset >= 510 {
-            return Err(Fault::new(Class::Malformed, bits.offset(), "5.1.1"));
-        }
-        Ok(Self {
-            bits,
+impl<'a> ArithmeticDecoder<'a> {
+    /// Start of the codeword that fills the container (5.1.1).
+    pub fn new(container: &'a Container<'a>) -> Result<Self, Fault> {
+        let mut decoder = Self {
+            bits: Bits::new(container),
+            container,
             range: 510,
-            offset,
-            last: offset & 1,
-        })
+            offset: 0,
+            last_bit: 0,
+        };
+        for _ in 0..9 {
+            decoder.shift()?;
+        }
+        if decoder.offset >= 510 {
+            return Err(decoder.malformed("5.1.1 offset 510 or 511"));
+        }
+        Ok(decoder)
     }
 
+    /// Range, offset and position in the codeword, for the report.
+    pub fn registers(&self) -> (u32, u32, u64) {
+        (self.range, self.offset, self.bits.offset())
+    }
+
+    /// Malformed codeword, at the next bit.
     pub fn malformed(&self, text: &'static str) -> Fault {
-        Fault::new(Class::Malformed, self.bits.offset(), text)
+        Fault::payload(self.bits.offset(), text)
     }
 
     fn shift(&mut self) -> Result<(), Fault> {
-        self.last = self.bits.u(1)? as u32;
-        self.offset = 2 * self.offset + self.last;
+        let bit = self.bits.bit().ok_or_else(|| {
+            let end = self.container.stream_bit(self.container.size_bits());
+            Fault::new(
+                Class::Truncated,
+                Stage::Payload,
+                end,
+                "5.1 end of the codeword",
+            )
+        })?;
+        self.last_bit = bit;
+        self.offset = 2 * self.offset + bit;
         Ok(())
     }
 
-    fn normalise(&mut self) -> Result<(), Fault> {
+    fn renormalise(&mut self) -> Result<(), Fault> {
         while self.range < 256 {
             self.range *= 2;
             self.shift()?;
@@ -68,9 +104,11 @@ impl<'a> Arithmetic<'a> {
         Ok(())
     }
 
+    /// Regular bin, `ae(context)` (5.1.2).
     pub fn regular(&mut self, context: &mut Context) -> Result<bool, Fault> {
         let s = context.s1 + 16 * context.s0;
-        let lps = RLPS[(self.range >> 5 & 7) as usize][((s >> 7).unsigned_abs() & 31) as usize];
+        let column = (s >> 7).unsigned_abs() as usize & 31;
+        let lps = RLPS[self.range as usize >> 5 & 7][column];
         let mut bin = s >= 0;
         self.range -= lps;
         if self.offset >= self.range {
@@ -78,11 +116,12 @@ impl<'a> Arithmetic<'a> {
             self.offset -= self.range;
             self.range = lps;
         }
-        self.normalise()?;
+        self.renormalise()?;
         context.update(bin);
         Ok(bin)
     }
 
+    /// n bypass bins, `uae(n)`, n up to 32 (5.1.5).
     pub fn bypass(&mut self, n: u32) -> Result<u64, Fault> {
         let mut value = 0;
         for _ in 0..n {
@@ -96,34 +135,35 @@ impl<'a> Arithmetic<'a> {
         Ok(value)
     }
 
-    /// 5.5.1: the range at the start of a block row.
-    pub fn narrow(&mut self) -> Result<(), Fault> {
+    /// Set the range at the start of a block row (5.5.1).
+    pub fn set_range_256(&mut self) -> Result<(), Fault> {
         if self.offset > 255 {
-            return Err(self.malformed("5.5.1"));
+            return Err(self.malformed("5.5.1 offset above 255"));
         }
         self.range = 256;
         Ok(())
     }
 
-    /// 5.1.7: the end of the codeword.
+    /// The end of the codeword (5.1.7).
     pub fn finish(mut self) -> Result<(), Fault> {
         self.range -= 2;
         if self.offset < self.range {
-            self.normalise()?;
-            return Err(self.malformed("terminating bin"));
+            self.renormalise()?;
+            return Err(self.malformed("5.1.7 terminating bin 0"));
         }
-        let bit = self.bits.offset();
-        if self.last == 0 {
-            return Err(Fault::new(Class::Malformed, bit - 1, "stop bit"));
+        if self.last_bit == 0 {
+            let stop_bit = self.bits.position().saturating_sub(1);
+            let bit = self.container.stream_bit(stop_bit);
+            return Err(Fault::payload(bit, "5.1.7 stop bit 0"));
         }
-        while self.bits.offset() % 8 != 0 {
+        while self.bits.position() % 8 != 0 {
             let bit = self.bits.offset();
-            if self.bits.u(1)? == 1 {
-                return Err(Fault::new(Class::Malformed, bit, "padding"));
+            if self.bits.bit() == Some(1) {
+                return Err(Fault::payload(bit, "5.1.7 padding bit 1"));
             }
         }
-        if !self.bits.at_end() {
-            return Err(self.malformed("bytes behind the codeword"));
+        if self.bits.position() != self.container.size_bits() {
+            return Err(self.malformed("5.1.7 bytes behind the codeword"));
         }
         Ok(())
     }

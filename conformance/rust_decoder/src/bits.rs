@@ -1,121 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Clause 1: descriptors of fixed length, Exp-Golomb, strings and alignment.
 
-use crate::fault::{Class, Fault};
+use crate::container::Container;
+use crate::fault::{Class, Fault, Stage};
+use crate::limits;
 
-/// Reader of syntax elements in one piece of a stream.
+/// Reader of the syntax elements of a container.
 pub struct Bits<'a> {
-    bytes: &'a [u8],
-    base: u64,
+    container: &'a Container<'a>,
     position: u64,
 }
 
 impl<'a> Bits<'a> {
-    /// Reader of `bytes`, whose first bit is bit `base` of the stream.
-    pub fn new(bytes: &'a [u8], base: u64) -> Self {
+    pub fn new(container: &'a Container<'a>) -> Self {
         Self {
-            bytes,
-            base,
+            container,
             position: 0,
         }
     }
 
-    /// Bit position in the stream.
+    /// Bit position in the container.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Bit position in the stream of the next bit.
     pub fn offset(&self) -> u64 {
-        self.base.saturating_add(self.position)
+        self.container.stream_bit(self.position)
     }
 
-    /// Whether every bit has been read.
-    pub fn at_end(&self) -> bool {
-        self.position == 8 * self.bytes.len() as u64
-    }
-
-    /// Bytes from the next byte boundary to the end.
+    /// Bytes from the next byte boundary to the end of the container.
     pub fn rest(&self) -> &'a [u8] {
-        self.bytes
-            .get(self.position.div_ceil(8) as usize..)
-            .unwrap_or(&[])
+        let first = usize::try_from(self.position.div_ceil(8)).unwrap_or(usize::MAX);
+        self.container.bytes().get(first..).unwrap_or(&[])
     }
 
-    /// `st(v)`: a string up to its zero byte.
-    pub fn st(&mut self) -> Result<String, Fault> {
-        let rest = self.rest();
-        let n = rest
-            .iter()
-            .position(|&b| b == 0)
-            .ok_or_else(|| self.truncated())?;
-        let text = std::str::from_utf8(&rest[..n])
-            .map_err(|_| Fault::new(Class::Malformed, self.offset(), "not UTF-8"))?;
-        self.position += 8 * (n as u64 + 1);
-        Ok(text.to_owned())
-    }
-
-    fn truncated(&self) -> Fault {
-        Fault::new(Class::Truncated, self.offset(), "element beyond the end")
-    }
-
-    fn bit(&mut self) -> Option<u64> {
-        let byte = *self.bytes.get(usize::try_from(self.position / 8).ok()?)?;
+    /// Next bit; `None` at the end of the container.
+    pub fn bit(&mut self) -> Option<u32> {
+        let byte = *self.container.bytes().get((self.position / 8) as usize)?;
         let bit = byte >> (7 - self.position % 8) & 1;
         self.position += 1;
-        Some(u64::from(bit))
+        Some(u32::from(bit))
     }
 
-    /// `u(n)` for n up to 64. The fault stands at the element's first bit.
+    /// Truncated element whose first bit is at `position` of the container.
+    fn truncated(&self, position: u64) -> Fault {
+        let bit = self.container.stream_bit(position);
+        Fault::new(
+            Class::Truncated,
+            Stage::Header,
+            bit,
+            "1 element beyond its unit",
+        )
+    }
+
+    /// `u(n)`, n up to 64.
     pub fn u(&mut self, n: u32) -> Result<u64, Fault> {
-        let fault = self.truncated();
+        let first = self.position;
         let mut value = 0;
         for _ in 0..n {
-            value = value << 1 | self.bit().ok_or_else(|| fault.clone())?;
+            let bit = self.bit().ok_or_else(|| self.truncated(first))?;
+            value = value << 1 | u64::from(bit);
         }
         Ok(value)
     }
 
-    /// `i(n)` for n from 1 to 63.
-    pub fn i(&mut self, n: u32) -> Result<i64, Fault> {
-        let value = self.u(n)? as i64;
-        Ok(if value >> (n - 1) == 1 {
-            value - (1 << n)
-        } else {
-            value
-        })
+    /// `u(1)` as a condition.
+    pub fn flag(&mut self) -> Result<bool, Fault> {
+        Ok(self.u(1)? == 1)
     }
 
-    /// `flt(32)`: the least significant byte first.
-    pub fn flt(&mut self) -> Result<f32, Fault> {
-        Ok(f32::from_bits((self.u(32)? as u32).swap_bytes()))
-    }
-
-    /// `ue(k)` for k up to 31, with 2^32 - 1 as the greatest value.
-    pub fn ue(&mut self, mut k: u32) -> Result<u32, Fault> {
-        let start = self.offset();
-        let truncated = self.truncated();
-        let large = || Fault::new(Class::Malformed, start, "Exp-Golomb value beyond 2^32 - 1");
-        let mut x: u64 = 0;
-        while self.bit().ok_or_else(|| truncated.clone())? == 0 {
-            x += 1 << k;
-            k += 1;
-            if x > u64::from(u32::MAX) {
-                return Err(large());
-            }
+    /// `u(8 * N)` as bytes.
+    pub fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+        let first = self.position;
+        let mut value = [0; N];
+        for byte in &mut value {
+            *byte = self.u(8).map_err(|_| self.truncated(first))? as u8;
         }
-        let rest = self.u(k).map_err(|_| truncated)?;
-        u32::try_from(x + rest).map_err(|_| large())
+        Ok(value)
+    }
+
+    /// `i(n)`, n from 1 to 63.
+    pub fn i(&mut self, n: u32) -> Result<i64, Fault> {
+        Ok(twos_complement(self.u(n)?, n))
+    }
+
+    /// `flt(32)`, the least significant byte first.
+    pub fn flt(&mut self) -> Result<f32, Fault> {
+        self.bytes().map(f32::from_le_bytes)
+    }
+
+    /// `ue(k)`, 0 to 2^32 - 1.
+    pub fn ue(&mut self, k: u32) -> Result<u64, Fault> {
+        self.exp_golomb(k, 32)
     }
 
     /// `ie(k)`: 0, 1, 2, 3, 4 become 0, 1, -1, 2, -2.
     pub fn ie(&mut self, k: u32) -> Result<i64, Fault> {
-        let x = i64::from(self.ue(k)?);
+        let x = self.ue(k)? as i64;
         Ok(if x % 2 == 1 { (x + 1) / 2 } else { -x / 2 })
+    }
+
+    /// `ue(7)` of a class bit mask, 0 to 2^256 - 1; the decoding process does not use its value.
+    pub fn class_bitmask(&mut self) -> Result<(), Fault> {
+        self.exp_golomb(7, 256).map(|_| ())
+    }
+
+    /// Exp-Golomb value of at most `max_bits` bits, modulo 2^64.
+    ///
+    /// Behind z zeros the suffix has k + z bits, and x is at least 2^(k + z) - 2^k. With
+    /// k + z = `max_bits` only the last k bits of the suffix may be set.
+    fn exp_golomb(&mut self, k: u32, max_bits: u32) -> Result<u64, Fault> {
+        let first = self.position;
+        let bit = self.offset();
+        let too_large = || Fault::header(bit, "1.2 Exp-Golomb value too large");
+        let mut suffix_bits = k;
+        while self.bit().ok_or_else(|| self.truncated(first))? == 0 {
+            suffix_bits += 1;
+            if suffix_bits > max_bits {
+                return Err(too_large());
+            }
+        }
+        let mut suffix = 0u64;
+        for i in (0..suffix_bits).rev() {
+            let bit = self.bit().ok_or_else(|| self.truncated(first))?;
+            if suffix_bits == max_bits && i >= k && bit == 1 {
+                return Err(too_large());
+            }
+            suffix = suffix << 1 | u64::from(bit);
+        }
+        let power = |n: u32| 1u64.checked_shl(n).unwrap_or(0);
+        Ok(power(suffix_bits)
+            .wrapping_sub(power(k))
+            .wrapping_add(suffix))
+    }
+
+    /// `st(v)`: the string before the first zero byte.
+    pub fn st(&mut self) -> Result<String, Fault> {
+        let rest = self.rest();
+        let zero = rest.iter().position(|&byte| byte == 0);
+        let size = zero.ok_or_else(|| self.truncated(self.position))?;
+        if size > limits::STRING_BYTES {
+            return Err(Fault::limit(self.offset(), "7.3 bytes of a string"));
+        }
+        let text = std::str::from_utf8(&rest[..size])
+            .map_err(|_| Fault::header(self.offset(), "1.3 string that is not UTF-8"))?;
+        self.position += 8 * (size as u64 + 1);
+        Ok(text.to_owned())
     }
 
     /// `byte_alignment()`: a bit 1, then bits 0 up to a byte boundary.
     pub fn byte_alignment(&mut self) -> Result<(), Fault> {
-        let start = self.offset();
+        let bit = self.offset();
         let n = 8 - (self.position % 8) as u32;
         if self.u(n)? != 1 << (n - 1) {
-            return Err(Fault::new(Class::Malformed, start, "byte_alignment"));
+            return Err(Fault::header(bit, "1.3 byte_alignment"));
         }
         Ok(())
+    }
+
+    /// `nnr_reserved_zero_*`, n bits.
+    pub fn reserved_zero(&mut self, n: u32) -> Result<(), Fault> {
+        let bit = self.offset();
+        if self.u(n)? != 0 {
+            return Err(Fault::header(bit, "2.5 reserved bit that is 1"));
+        }
+        Ok(())
+    }
+
+    /// The end of a header or payload that fills its unit.
+    pub fn end(&self) -> Result<(), Fault> {
+        if self.position != self.container.size_bits() {
+            return Err(Fault::header(self.offset(), "2.2 bytes behind the payload"));
+        }
+        Ok(())
+    }
+}
+
+/// Signed integer of an n-bit two's complement field, n from 1 to 63.
+pub fn twos_complement(value: u64, n: u32) -> i64 {
+    let value = value as i64;
+    if value >> (n - 1) == 1 {
+        value - (1 << n)
+    } else {
+        value
     }
 }
 
@@ -123,31 +191,43 @@ impl<'a> Bits<'a> {
 mod tests {
     use super::*;
 
+    fn read<T>(bytes: &[u8], element: impl Fn(&mut Bits) -> T) -> T {
+        element(&mut Bits::new(&Container::new(bytes, 16)))
+    }
+
     #[test]
     fn exp_golomb_follows_the_table_of_1_2() {
         for (byte, k, value) in [(0x80, 0, 0), (0x40, 0, 1), (0x60, 0, 2), (0x20, 0, 3)] {
-            assert_eq!(Bits::new(&[byte], 0).ue(k), Ok(value));
+            assert_eq!(read(&[byte], |b| b.ue(k)), Ok(value));
         }
         for (byte, value) in [(0x80, 0), (0xe0, 3), (0x40, 4), (0x3e, 27)] {
-            assert_eq!(Bits::new(&[byte], 0).ue(2), Ok(value));
+            assert_eq!(read(&[byte], |b| b.ue(2)), Ok(value));
         }
     }
 
     #[test]
+    fn exp_golomb_ends_at_its_bound() {
+        let largest = [0, 0, 0, 0, 0x80, 0, 0, 0, 0];
+        assert_eq!(read(&largest, |b| b.ue(0)), Ok(u64::from(u32::MAX)));
+        let larger = [0, 0, 0, 0, 0x80, 0, 0, 0, 0x80];
+        assert!(read(&larger, |b| b.ue(0)).is_err());
+    }
+
+    #[test]
     fn a_long_run_of_zeros_is_malformed_at_its_first_bit() {
-        let fault = Bits::new(&[0; 64], 16).ue(0).unwrap_err();
+        let fault = read(&[0; 64], |b| b.ue(0)).unwrap_err();
         assert_eq!((fault.class, fault.bit), (Class::Malformed, 16));
     }
 
     #[test]
     fn alignment_on_a_boundary_is_a_whole_byte() {
-        assert_eq!(Bits::new(&[0x80], 0).byte_alignment(), Ok(()));
-        assert!(Bits::new(&[0x81], 0).byte_alignment().is_err());
-        assert!(Bits::new(&[], 0).byte_alignment().is_err());
+        assert_eq!(read(&[0x80], |b| b.byte_alignment()), Ok(()));
+        assert!(read(&[0x81], |b| b.byte_alignment()).is_err());
+        assert!(read(&[], |b| b.byte_alignment()).is_err());
     }
 
     #[test]
     fn signed_fields_are_twos_complement() {
-        assert_eq!(Bits::new(&[0xff, 0xf8], 0).i(13), Ok(-1));
+        assert_eq!(read(&[0xff, 0xf8], |b| b.i(13)), Ok(-1));
     }
 }

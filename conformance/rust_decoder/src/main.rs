@@ -1,64 +1,102 @@
-//! The command-line contract: `nnc_decoder INPUT OUTPUT`, with a safetensors file as output.
+// SPDX-License-Identifier: Apache-2.0
+//! The command-line contract: `nnc_decoder INPUT... --to OUTPUT... [--shape NAME=2x3]...`.
 #![forbid(unsafe_code)]
 
-use nnc_decoder::fault::Class;
-use nnc_decoder::stream::{decode, Tensor};
-use std::fmt::Write;
+use nnc_decoder::fault::Fault;
+use nnc_decoder::payload::Shapes;
+use nnc_decoder::stream::Decoder;
+use std::ffi::OsString;
+use std::fs;
 use std::process::ExitCode;
 
-fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
-    let (mut header, mut body) = (String::from("{"), Vec::new());
-    for (i, t) in tensors.iter().enumerate() {
-        if tensors[i + 1..].iter().any(|later| later.name == t.name) {
-            continue;
+const REJECTED: u8 = 1;
+const USAGE: u8 = 64;
+const INPUT_OUTPUT: u8 = 70;
+
+#[derive(Default)]
+struct Arguments {
+    inputs: Vec<OsString>,
+    outputs: Vec<OsString>,
+    shapes: Shapes,
+}
+
+impl Arguments {
+    fn parse(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+        let mut parsed = Self::default();
+        let mut behind_to = false;
+        let mut arguments = arguments;
+        while let Some(argument) = arguments.next() {
+            if argument == "--to" {
+                behind_to = true;
+            } else if argument == "--shape" {
+                let (name, shape) = parse_shape(arguments.next()?.to_str()?)?;
+                parsed.shapes.insert(name, shape);
+            } else if behind_to {
+                parsed.outputs.push(argument);
+            } else {
+                parsed.inputs.push(argument);
+            }
         }
-        let begin = body.len();
-        body.extend_from_slice(&t.bytes);
-        let mut name = String::new();
-        for c in t.name.chars() {
-            let _ = match c {
-                '"' | '\\' => write!(name, "\\{c}"),
-                c if c < ' ' => write!(name, "\\u{:04x}", c as u32),
-                c => write!(name, "{c}"),
-            };
-        }
-        let comma = if header.len() > 1 { "," } else { "" };
-        let dtype = if t.integer { "I32" } else { "F32" };
-        let _ = write!(
-            header,
-            "{comma}\"value:{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{:?},\"data_offsets\":[{begin},{}]}}",
-            t.shape,
-            body.len()
-        );
+        let is_valid = !parsed.inputs.is_empty() && parsed.inputs.len() == parsed.outputs.len();
+        is_valid.then_some(parsed)
     }
-    header.push('}');
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.extend_from_slice(header.as_bytes());
-    file.extend(body);
-    file
+}
+
+/// `NAME=2x3`; `NAME=` is a shape without dimensions.
+fn parse_shape(argument: &str) -> Option<(String, Vec<u64>)> {
+    let (name, shape) = argument.rsplit_once('=')?;
+    let sizes = shape.split('x').filter(|size| !size.is_empty());
+    let sizes: Result<_, _> = sizes.map(str::parse).collect();
+    Some((name.to_owned(), sizes.ok()?))
+}
+
+enum Failure {
+    Rejected(usize, Fault),
+    InputOutput(std::io::Error),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::InputOutput(error)
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let mut decoder = Decoder::new(arguments.shapes);
+    let paths = arguments.inputs.iter().zip(&arguments.outputs);
+    for (stream, (input, output)) in paths.enumerate() {
+        let bytes = fs::read(input)?;
+        let answer = decoder
+            .decode(&bytes)
+            .map_err(|fault| Failure::Rejected(stream, fault))?;
+        fs::write(output, answer.safetensors())?;
+        let mut report = output.clone();
+        report.push(".json");
+        fs::write(report, answer.report())?;
+    }
+    Ok(())
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let [input, output] = arguments.as_slice() else {
-        return ExitCode::from(70);
+    let Some(arguments) = Arguments::parse(std::env::args_os().skip(1)) else {
+        eprintln!("usage: nnc_decoder INPUT... --to OUTPUT... [--shape NAME=2x3]...");
+        return ExitCode::from(USAGE);
     };
-    let Ok(stream) = std::fs::read(input) else {
-        return ExitCode::from(70);
-    };
-    let fault = match decode(&stream) {
-        Ok(tensors) => {
-            let written = std::fs::write(output, safetensors(&tensors));
-            return ExitCode::from(if written.is_ok() { 0 } else { 70 });
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::InputOutput(error)) => {
+            eprintln!("nnc_decoder: {error}");
+            ExitCode::from(INPUT_OUTPUT)
         }
-        Err(fault) => fault,
-    };
-    let class = match fault.class {
-        Class::Truncated => "truncated",
-        Class::Malformed => "malformed",
-        Class::Limit => "limit",
-        Class::Unsupported => return ExitCode::from(69),
-    };
-    eprintln!("nnr-error: {class} bit={} {}", fault.bit, fault.text);
-    ExitCode::from(1)
+        Err(Failure::Rejected(stream, fault)) => {
+            eprintln!(
+                "nnr-error: {} bit={} stage={} stream={stream} {}",
+                fault.class.name(),
+                fault.bit,
+                fault.stage.name(),
+                fault.text
+            );
+            ExitCode::from(REJECTED)
+        }
+    }
 }

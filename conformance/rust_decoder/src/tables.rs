@@ -1,5 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Clause 6: tables.
 
+/// 6.1 Range of the less probable symbol.
 pub const RLPS: [[u32; 32]; 8] = [
     [
         128, 112, 97, 84, 74, 65, 57, 50, 45, 39, 34, 30, 27, 23, 20, 18, 15, 14, 12, 11, 10, 9, 7,
@@ -34,23 +36,45 @@ pub const RLPS: [[u32; 32]; 8] = [
         16, 14, 14, 10, 10, 8, 8, 6, 6, 4, 4,
     ],
 ];
+
+/// 6.2 Step of the estimators.
 pub const STEP: [i32; 32] = [
     2512, 2288, 2064, 1840, 1616, 1392, 1168, 944, 720, 560, 464, 368, 272, 208, 144, 80, 64, 64,
     64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 0,
 ];
-/// (shift0, shift1, s0, s1) of every initialisation.
-pub const INIT: [(u32, u32, i32, i32); 9] = [
-    (5, 4, 0, 0),
-    (5, 4, -41, -654),
-    (5, 4, 95, 1519),
-    (4, 5, 0, 0),
-    (6, 6, 30, 482),
-    (6, 6, 95, 1519),
-    (6, 6, -21, -337),
-    (7, 5, 0, 0),
-    (7, 5, 30, 482),
+
+/// A row of table 6.3.
+pub struct Initialisation {
+    pub shift0: u32,
+    pub shift1: u32,
+    pub s0: i32,
+    pub s1: i32,
+}
+
+const fn row(shift0: u32, shift1: u32, s0: i32, s1: i32) -> Initialisation {
+    Initialisation {
+        shift0,
+        shift1,
+        s0,
+        s1,
+    }
+}
+
+/// 6.3 Initialisations.
+pub const INITIALISATIONS: [Initialisation; 9] = [
+    row(5, 4, 0, 0),
+    row(5, 4, -41, -654),
+    row(5, 4, 95, 1519),
+    row(4, 5, 0, 0),
+    row(6, 6, 30, 482),
+    row(6, 6, 95, 1519),
+    row(6, 6, -21, -337),
+    row(7, 5, 0, 0),
+    row(7, 5, 30, 482),
 ];
-pub const NEXT: [[u8; 2]; 8] = [
+
+/// 6.4 State transitions, by the parity of the coded value.
+pub const NEXT: [[usize; 2]; 8] = [
     [0, 2],
     [7, 5],
     [1, 3],

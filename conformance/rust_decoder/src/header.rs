@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Clause 3.2: the header of a compressed data unit.
+
+use crate::bits::Bits;
+use crate::codebook::Codebook;
+use crate::fault::{Class, Fault, Stage};
+use crate::limits;
+use crate::names;
+use crate::nodes::Lineage;
+use crate::parameter_sets::Parameters;
+use crate::tensors::{elements, Roles};
+
+/// `nnr_compressed_data_unit_payload_type` (3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayloadType {
+    Int,
+    Float,
+    RawFloat,
+    Block,
+}
+
+impl PayloadType {
+    /// Whether the payload has a quantisation parameter.
+    pub fn is_quantised(self) -> bool {
+        matches!(self, Self::Float | Self::Block)
+    }
+}
+
+const NNR_CPT_DC: u64 = 1;
+const GREATEST_DATA_FORMAT: u64 = 9;
+const GREATEST_SCAN_ORDER: u64 = 4;
+
+/// Rank and rows of low-rank factors.
+#[derive(Clone, Copy)]
+pub struct Decomposition {
+    pub decomposition_rank: u64,
+    pub g_number_of_rows: u64,
+    /// Position of `g_number_of_rows`.
+    pub rows_bit: u64,
+}
+
+/// Header of a compressed data unit.
+pub struct DataUnitHeader {
+    pub payload_type: PayloadType,
+    pub names: Vec<String>,
+    pub lineage: Lineage,
+    pub codebook: Option<Codebook>,
+    pub second_codebook: Option<Codebook>,
+    pub dq_flag: bool,
+    pub compressed_parameter_types: u64,
+    pub decomposition: Option<Decomposition>,
+    /// The sent shape; `None` when the application supplies it.
+    pub tensor_dimensions: Option<Vec<u64>>,
+    /// U, `cabac_unary_length_minus1` + 1.
+    pub cabac_unary_length: usize,
+    pub scan_order: u32,
+}
+
+impl DataUnitHeader {
+    /// `nnr_compressed_data_unit_header()`: steps 6 and 7 of 7.4.
+    pub fn parse(
+        b: &mut Bits,
+        profile: u8,
+        parameters: &Parameters,
+        references: &[String],
+    ) -> Result<Self, Fault> {
+        let type_bit = b.offset();
+        let payload_type = match b.u(5)? {
+            0 => PayloadType::Int,
+            1 => PayloadType::Float,
+            2 => PayloadType::RawFloat,
+            3 => PayloadType::Block,
+            _ => return Err(Fault::header(type_bit, "3.1 reserved payload type")),
+        };
+        let is_block = payload_type == PayloadType::Block;
+        let multiple_bit = b.offset();
+        let multiple_topology_elements = b.flag()?;
+        if multiple_topology_elements && !is_block {
+            return Err(Fault::new(
+                Class::Unsupported,
+                Stage::Header,
+                multiple_bit,
+                "3.2 several names outside a block unit",
+            ));
+        }
+        let decompressed_data_format_present_flag = b.flag()?;
+        let input_parameters_present_flag = b.flag()?;
+
+        let names_bit = b.offset();
+        let names = match (
+            multiple_topology_elements,
+            parameters.topology_indexed_reference_flag,
+        ) {
+            (true, false) => names::topology_elements_ids_list(b)?,
+            (true, true) => names::topology_elements_index_list(b, references)?,
+            (false, false) => vec![b.st()?],
+            (false, true) => vec![names::indexed_name(b, references)?],
+        };
+
+        let mut lineage = Lineage::default();
+        if profile == 1 {
+            lineage = Lineage::parse(b, parameters.parent_signalling_enabled_flag)?;
+        }
+        let mut header = Self {
+            payload_type,
+            names,
+            lineage,
+            codebook: None,
+            second_codebook: None,
+            dq_flag: false,
+            compressed_parameter_types: 0,
+            decomposition: None,
+            tensor_dimensions: None,
+            cabac_unary_length: 10,
+            scan_order: 0,
+        };
+        if payload_type.is_quantised() && b.flag()? {
+            header.codebook = Some(Codebook::parse(b)?);
+        }
+        if payload_type != PayloadType::RawFloat {
+            header.dq_flag = b.flag()?;
+        }
+        if decompressed_data_format_present_flag {
+            let bit = b.offset();
+            if b.u(7)? > GREATEST_DATA_FORMAT {
+                return Err(Fault::header(bit, "3.2 reserved data format"));
+            }
+        }
+        let mut types_bit = type_bit;
+        let mut dimensions_bit = b.offset();
+        if input_parameters_present_flag {
+            (types_bit, dimensions_bit) = header.parse_input_parameters(b, names_bit)?;
+        }
+        if is_block && header.decomposition.is_some() && header.codebook.is_some() {
+            header.second_codebook = Some(Codebook::parse(b)?);
+        }
+        let dimensions = header.tensor_dimensions.as_deref().unwrap_or(&[]);
+        if dimensions.len() > 1 {
+            if profile == 1 {
+                let _first_tensor_dimension_shift = b.ue(1)?;
+            }
+            let bit = b.offset();
+            let scan_order = b.u(4)?;
+            if scan_order > GREATEST_SCAN_ORDER {
+                return Err(Fault::header(bit, "3.2 reserved scan_order"));
+            }
+            header.scan_order = scan_order as u32;
+            if scan_order > 0 {
+                header.parse_entry_points(b)?;
+            }
+        }
+        b.byte_alignment()?;
+        header.check(types_bit, dimensions_bit)?;
+        Ok(header)
+    }
+
+    /// `tensor_dimensions_flag` to `cabac_unary_length_minus1`. Returns the positions of
+    /// `compressed_parameter_types` and `tensor_dimensions[0]`.
+    fn parse_input_parameters(&mut self, b: &mut Bits, name_bit: u64) -> Result<(u64, u64), Fault> {
+        let tensor_dimensions_flag = b.flag()?;
+        let cabac_unary_length_flag = b.flag()?;
+        let types_bit = b.offset();
+        self.compressed_parameter_types = b.u(4)?;
+        if self.compressed_parameter_types & NNR_CPT_DC != 0 {
+            let decomposition_rank = b.ue(3)?;
+            let rows_bit = b.offset();
+            self.decomposition = Some(Decomposition {
+                decomposition_rank,
+                g_number_of_rows: b.ue(3)?,
+                rows_bit,
+            });
+            if self.payload_type != PayloadType::Block && self.single_factor().is_none() {
+                return Err(Fault::header(name_bit, "3.4 factor without _G or _H"));
+            }
+        }
+        let mut dimensions_bit = b.offset();
+        if tensor_dimensions_flag {
+            let bit = b.offset();
+            let count_tensor_dimensions = b.ue(1)?;
+            if count_tensor_dimensions > limits::DIMENSIONS {
+                return Err(Fault::limit(bit, "7.3 dimensions"));
+            }
+            dimensions_bit = b.offset();
+            let dimensions = (0..count_tensor_dimensions).map(|_| b.ue(7));
+            self.tensor_dimensions = Some(dimensions.collect::<Result<_, _>>()?);
+        }
+        if cabac_unary_length_flag {
+            self.cabac_unary_length = b.u(8)? as usize + 1;
+        }
+        Ok((types_bit, dimensions_bit))
+    }
+
+    /// The entry points (3.2.4), which a decoder that decodes straight through ignores.
+    fn parse_entry_points(&self, b: &mut Bits) -> Result<(), Fault> {
+        let roles = Roles::of(self, self.tensor_dimensions.as_deref().unwrap_or(&[]));
+        let block_rows = |shape: &[u64]| {
+            shape
+                .first()
+                .map_or(1, |r| r.div_ceil(4 << self.scan_order))
+        };
+        let scanned = roles
+            .in_payload_order()
+            .into_iter()
+            .filter(|t| t.is_scanned());
+        let num_entry_points = scanned
+            .map(|t| block_rows(&t.shape).saturating_sub(1))
+            .fold(0, u64::saturating_add);
+        if num_entry_points > limits::ENTRY_POINTS {
+            return Err(Fault::limit(b.offset(), "7.3 entry points of a unit"));
+        }
+        for j in 0..num_entry_points {
+            let _cabac_offset_value = b.u(8)?;
+            if self.dq_flag {
+                let _dq_state = b.u(3)?;
+            }
+            if j == 0 {
+                let _bit_offset_delta1 = b.ue(11)?;
+            } else {
+                let _bit_offset_delta2 = b.ie(7)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rules that concern several elements: step 7 of 7.4.
+    fn check(&self, types_bit: u64, dimensions_bit: u64) -> Result<(), Fault> {
+        let dimensions = self.tensor_dimensions.as_deref();
+        let roles = Roles::of(self, dimensions.unwrap_or(&[]));
+        if roles.len() != self.names.len() {
+            return Err(Fault::header(types_bit, "3.4 number of names"));
+        }
+        for codebook in [&self.codebook, &self.second_codebook]
+            .into_iter()
+            .flatten()
+        {
+            codebook.check_entries()?;
+        }
+        let Some(dimensions) = dimensions else {
+            return Ok(());
+        };
+        if let Some(decomposition) = self.decomposition {
+            decomposition.check(dimensions, decomposition.rows_bit)?;
+        }
+        if roles.max_elements() > limits::TENSOR_ELEMENTS {
+            return Err(Fault::limit(dimensions_bit, "7.3 elements of one tensor"));
+        }
+        Ok(())
+    }
+
+    /// The factor that a unit of one tensor with DC carries, by the end of its name.
+    pub fn single_factor(&self) -> Option<Factor> {
+        match self.names.first() {
+            Some(name) if name.ends_with("_G") => Some(Factor::G),
+            Some(name) if name.ends_with("_H") => Some(Factor::H),
+            _ => None,
+        }
+    }
+}
+
+/// One of two matrices whose product is the weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factor {
+    G,
+    H,
+}
+
+impl Decomposition {
+    /// The rules of 3.4 for rank and rows, with faults at `bit`.
+    pub fn check(&self, dimensions: &[u64], bit: u64) -> Result<(), Fault> {
+        let rows = u128::from(self.g_number_of_rows);
+        // The product of the dimensions may exceed any integer type; its remainder does not.
+        let remainder = |product: u128, n: &u64| product * u128::from(*n) % rows;
+        let is_valid = self.decomposition_rank != 0
+            && rows != 0
+            && dimensions.iter().fold(1 % rows, remainder) == 0;
+        if !is_valid {
+            return Err(Fault::header(bit, "3.4 rows or rank of factors"));
+        }
+        Ok(())
+    }
+
+    /// Shape of a factor of a weight of the sent dimensions.
+    pub fn shape(&self, factor: Factor, dimensions: &[u64]) -> Vec<u64> {
+        let (rank, rows) = (self.decomposition_rank, self.g_number_of_rows);
+        match factor {
+            Factor::G => vec![rows, rank],
+            Factor::H => vec![rank, elements(dimensions).checked_div(rows).unwrap_or(0)],
+        }
+    }
+}
