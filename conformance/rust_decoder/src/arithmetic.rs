@@ -156,7 +156,7 @@ impl<'a> ArithmeticDecoder<'a> {
             let bit = self.container.stream_bit(stop_bit);
             return Err(Fault::payload(bit, "5.1.7 stop bit 0"));
         }
-        while self.bits.position() % 8 != 0 {
+        while !self.bits.position().is_multiple_of(8) {
             let bit = self.bits.offset();
             if self.bits.bit() == Some(1) {
                 return Err(Fault::payload(bit, "5.1.7 padding bit 1"));

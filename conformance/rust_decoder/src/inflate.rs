@@ -186,11 +186,12 @@ impl Inflater<'_> {
             let i = self.symbol(distances)?;
             let base = *DISTANCE_BASE.get(i).ok_or(Malformed)?;
             let distance = usize::from(base) + self.bits((i as u32 / 2).saturating_sub(1))?;
-            let mut from = self.output.len().checked_sub(distance).ok_or(Malformed)?;
+            if distance > self.output.len() {
+                return Err(Malformed);
+            }
             for _ in 0..length {
-                let byte = self.output[from];
+                let byte = self.output[self.output.len() - distance];
                 self.put(byte)?;
-                from += 1;
             }
         }
     }

@@ -7,6 +7,7 @@ use nnc_decoder::payload::Shapes;
 use nnc_decoder::stream::Decoder;
 use std::ffi::OsString;
 use std::fs;
+use std::io::BufWriter;
 use std::process::ExitCode;
 
 const REJECTED: u8 = 1;
@@ -69,7 +70,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         let answer = decoder
             .decode(&bytes)
             .map_err(|fault| Failure::Rejected(stream, fault))?;
-        fs::write(output, answer.safetensors())?;
+        let mut file = BufWriter::new(fs::File::create(output)?);
+        answer.write_safetensors(&mut file)?;
         let mut report = output.clone();
         report.push(".json");
         fs::write(report, answer.report())?;

@@ -3,7 +3,8 @@
 
 use crate::sha2::{hexadecimal, sha256};
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io;
 use std::rc::Rc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct UnitFrame {
 pub struct Answer {
     pub tensors: Vec<Tensor>,
     pub units: Vec<UnitFrame>,
-    /// `topology_data` of every topology unit that has it.
+    /// Bytes of every topology unit; empty for a reference list.
     pub topology: Vec<Vec<u8>>,
 }
 
@@ -63,35 +64,39 @@ impl Answer {
         tensors.map(|(_, tensor)| tensor).collect()
     }
 
-    /// Safetensors file with `value:NAME` and `level:NAME`.
-    pub fn safetensors(&self) -> Vec<u8> {
-        let (mut entries, mut body) = (Vec::new(), Vec::new());
-        for tensor in self.delivered() {
-            let mut add = |kind: &str, dtype: DataType, bytes: &mut dyn Iterator<Item = u8>| {
-                let begin = body.len();
-                body.extend(bytes);
-                let dtype = match dtype {
-                    DataType::Int32 => "I32",
-                    DataType::Float32 => "F32",
-                };
-                entries.push(format!(
-                    "\"{kind}:{}\":{{\"dtype\":\"{dtype}\",\"shape\":{:?},\"data_offsets\":[{begin},{}]}}",
-                    json_escaped(&tensor.name),
-                    tensor.shape,
-                    body.len()
-                ));
+    /// Write a safetensors file with `value:NAME` and `level:NAME`.
+    pub fn write_safetensors(&self, file: &mut dyn io::Write) -> io::Result<()> {
+        let tensors = self.delivered();
+        let (mut entries, mut begin) = (Vec::new(), 0);
+        let mut add = |kind: &str, dtype: &str, tensor: &Tensor, size_bytes: usize| {
+            let end = begin + size_bytes;
+            entries.push(format!(
+                "\"{kind}:{}\":{{\"dtype\":\"{dtype}\",\"shape\":{:?},\"data_offsets\":[{begin},{end}]}}",
+                json_escaped(&tensor.name),
+                tensor.shape
+            ));
+            begin = end;
+        };
+        for tensor in &tensors {
+            let dtype = match tensor.dtype {
+                DataType::Int32 => "I32",
+                DataType::Float32 => "F32",
             };
-            add("value", tensor.dtype, &mut tensor.values.iter().copied());
+            add("value", dtype, tensor, tensor.values.len());
             if let Some(levels) = &tensor.levels {
-                let mut bytes = levels.iter().flat_map(|level| level.to_le_bytes());
-                add("level", DataType::Int32, &mut bytes);
+                add("level", "I32", tensor, 4 * levels.len());
             }
         }
         let header = format!("{{{}}}", entries.join(","));
-        let mut file = (header.len() as u64).to_le_bytes().to_vec();
-        file.extend_from_slice(header.as_bytes());
-        file.append(&mut body);
-        file
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(header.as_bytes())?;
+        for tensor in tensors {
+            file.write_all(&tensor.values)?;
+            for level in tensor.levels.iter().flat_map(|levels| levels.iter()) {
+                file.write_all(&level.to_le_bytes())?;
+            }
+        }
+        file.flush()
     }
 
     /// Report of the units, the topology and the states of the arithmetic decoder.

@@ -18,11 +18,13 @@ pub struct Parts<'a, H> {
     open: Option<Open<'a, H>>,
 }
 
-impl<'a, H> Parts<'a, H> {
-    pub fn new() -> Self {
+impl<H> Default for Parts<'_, H> {
+    fn default() -> Self {
         Self { open: None }
     }
+}
 
+impl<'a, H> Parts<'a, H> {
     /// Type of the open parts.
     pub fn unit_type(&self) -> Option<u8> {
         self.open.as_ref().map(|open| open.unit_type)

@@ -264,7 +264,7 @@ fn decode_codeword(
 /// Values of a tensor, little-endian (4); `None` when a level is outside the codebook.
 fn reconstruct(header: &DataUnitHeader, tensor: &CodedTensor) -> Option<Vec<u8>> {
     let levels = tensor.levels.iter();
-    let mut values = Vec::new();
+    let mut values = Vec::with_capacity(4 * tensor.levels.len());
     let codebook = codebook_of(header, &tensor.unit_tensor);
     for &level in levels {
         let bytes = match (header.payload_type, codebook) {

@@ -10,7 +10,7 @@ use crate::output::{Answer, UnitFrame};
 use crate::parameter_sets::{layer_parameter_set_header, Parameters};
 use crate::parts::Parts;
 use crate::payload::{decode_data_unit, Shapes, Surroundings};
-use crate::topology::{self, Formats, Topology};
+use crate::topology::{self, Formats};
 use crate::updates::Memory;
 
 /// Decoder of the streams of a sequence, in order.
@@ -83,7 +83,7 @@ impl Decoder {
         let mut answer = Answer::default();
         let mut state = StreamState::default();
         let mut order = UnitOrder::default();
-        let mut parts = Parts::new();
+        let mut parts = Parts::default();
         let mut start = 0;
         while start < stream.len() {
             let frame = frame(stream, start, &mut order, parts.unit_type())?;
@@ -126,11 +126,13 @@ impl Decoder {
                     .model_parameter_set(&mut b, state.profile)?;
             }
             Header::LayerParameterSet => state.parameters.layer_parameter_set(&mut b)?,
-            Header::Topology(formats) => match topology::topology_payload(&mut b, formats)? {
-                Topology::ReferenceList(names) => state.references = names,
-                Topology::Data(data) => answer.topology.push(data),
-                Topology::PruningContainer => {}
-            },
+            Header::Topology(formats) => {
+                let topology = topology::topology_payload(&mut b, formats)?;
+                answer.topology.push(topology.data);
+                if let Some(names) = topology.reference_list {
+                    state.references = names;
+                }
+            }
             Header::Quantization(formats) => topology::quantization_payload(&mut b, formats)?,
             Header::Data(header) => {
                 let mut surroundings = Surroundings {

@@ -45,29 +45,29 @@ pub fn quantization_header(b: &mut Bits) -> Result<Formats, Fault> {
 }
 
 /// Payload of a topology unit.
-pub enum Topology {
-    Data(Vec<u8>),
-    PruningContainer,
-    ReferenceList(Vec<String>),
+#[derive(Default)]
+pub struct Topology {
+    /// `topology_data` or the pruning container; empty for a reference list.
+    pub data: Vec<u8>,
+    pub reference_list: Option<Vec<String>>,
 }
 
 /// `nnr_topology_unit_payload()`.
 pub fn topology_payload(b: &mut Bits, formats: Formats) -> Result<Topology, Fault> {
+    let mut topology = Topology::default();
     match formats.storage {
-        NNR_TPL_PRUN => Ok(Topology::PruningContainer),
+        NNR_TPL_PRUN => topology.data = b.rest().to_vec(),
         NNR_TPL_REFLIST => {
-            let names = topology_elements_ids_list(b)?;
+            topology.reference_list = Some(topology_elements_ids_list(b)?);
             b.end()?;
-            Ok(Topology::ReferenceList(names))
         }
-        _ if formats.deflated => inflated(b).map(Topology::Data),
+        _ if formats.deflated => topology.data = inflated(b)?,
         _ => {
             let data = b.rest();
-            Ok(Topology::Data(
-                data.strip_suffix(&[0]).unwrap_or(data).to_vec(),
-            ))
+            topology.data = data.strip_suffix(&[0]).unwrap_or(data).to_vec();
         }
     }
+    Ok(topology)
 }
 
 /// `nnr_quantization_unit_payload()`.
