@@ -4,10 +4,12 @@
 use crate::container::Container;
 use crate::fault::{Class, Fault, Stage};
 use crate::limits;
+use crate::trace::{Trace, Value};
 
 /// Reader of the syntax elements of a container.
 pub struct Bits<'a> {
     container: &'a Container<'a>,
+    trace: Option<&'a Trace>,
     position: u64,
 }
 
@@ -15,7 +17,16 @@ impl<'a> Bits<'a> {
     pub fn new(container: &'a Container<'a>) -> Self {
         Self {
             container,
+            trace: None,
             position: 0,
+        }
+    }
+
+    /// Reader that adds every element to a trace.
+    pub fn traced(container: &'a Container<'a>, trace: &'a Trace) -> Self {
+        Self {
+            trace: Some(trace),
+            ..Self::new(container)
         }
     }
 
@@ -35,7 +46,7 @@ impl<'a> Bits<'a> {
         self.container.bytes().get(first..).unwrap_or(&[])
     }
 
-    /// Next bit; `None` at the end of the container.
+    /// Next bit, untraced; `None` at the end of the container.
     pub fn bit(&mut self) -> Option<u32> {
         let byte = *self.container.bytes().get((self.position / 8) as usize)?;
         let bit = byte >> (7 - self.position % 8) & 1;
@@ -54,8 +65,23 @@ impl<'a> Bits<'a> {
         )
     }
 
-    /// `u(n)`, n up to 64.
-    pub fn u(&mut self, n: u32) -> Result<u64, Fault> {
+    /// Trace the element that starts at `position` of the container and ends here.
+    fn trace(&self, position: u64, element: &'static str, value: impl FnOnce() -> Value) {
+        if let Some(trace) = self.trace {
+            let bit = self.container.stream_bit(position);
+            trace.add(bit, self.position - position, element, value);
+        }
+    }
+
+    /// `u(n)`, n up to 32.
+    pub fn u(&mut self, element: &'static str, n: u32) -> Result<u64, Fault> {
+        let first = self.position;
+        let value = self.untraced(n)?;
+        self.trace(first, element, || Value::Integer(value as i64));
+        Ok(value)
+    }
+
+    fn untraced(&mut self, n: u32) -> Result<u64, Fault> {
         let first = self.position;
         let mut value = 0;
         for _ in 0..n {
@@ -66,44 +92,89 @@ impl<'a> Bits<'a> {
     }
 
     /// `u(1)` as a condition.
-    pub fn flag(&mut self) -> Result<bool, Fault> {
-        Ok(self.u(1)? == 1)
+    pub fn flag(&mut self, element: &'static str) -> Result<bool, Fault> {
+        Ok(self.u(element, 1)? == 1)
     }
 
-    /// `u(8 * N)` as bytes.
-    pub fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+    /// `u(8 * N)` as bytes, the first most significant.
+    pub fn bytes<const N: usize>(&mut self, element: &'static str) -> Result<[u8; N], Fault> {
+        let first = self.position;
+        let value = self.untraced_bytes()?;
+        self.trace(first, element, || Value::Long(value.to_vec()));
+        Ok(value)
+    }
+
+    fn untraced_bytes<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let first = self.position;
         let mut value = [0; N];
         for byte in &mut value {
-            *byte = self.u(8).map_err(|_| self.truncated(first))? as u8;
+            *byte = self.untraced(8).map_err(|_| self.truncated(first))? as u8;
         }
         Ok(value)
     }
 
     /// `i(n)`, n from 1 to 63.
-    pub fn i(&mut self, n: u32) -> Result<i64, Fault> {
-        Ok(twos_complement(self.u(n)?, n))
+    pub fn i(&mut self, element: &'static str, n: u32) -> Result<i64, Fault> {
+        let first = self.position;
+        let value = twos_complement(self.untraced(n)?, n);
+        self.trace(first, element, || Value::Integer(value));
+        Ok(value)
     }
 
     /// `flt(32)`, the least significant byte first.
-    pub fn flt(&mut self) -> Result<f32, Fault> {
-        self.bytes().map(f32::from_le_bytes)
+    pub fn flt(&mut self, element: &'static str) -> Result<f32, Fault> {
+        let first = self.position;
+        let bytes = self.untraced_bytes()?;
+        self.trace(first, element, || Value::Bytes(bytes.to_vec()));
+        Ok(f32::from_le_bytes(bytes))
     }
 
     /// `ue(k)`, 0 to 2^32 - 1.
-    pub fn ue(&mut self, k: u32) -> Result<u64, Fault> {
-        self.exp_golomb(k, 32)
+    pub fn ue(&mut self, element: &'static str, k: u32) -> Result<u64, Fault> {
+        let first = self.position;
+        let value = self.exp_golomb(k, 32)?;
+        self.trace(first, element, || Value::Integer(value as i64));
+        Ok(value)
     }
 
     /// `ie(k)`: 0, 1, 2, 3, 4 become 0, 1, -1, 2, -2.
-    pub fn ie(&mut self, k: u32) -> Result<i64, Fault> {
-        let x = self.ue(k)? as i64;
-        Ok(if x % 2 == 1 { (x + 1) / 2 } else { -x / 2 })
+    pub fn ie(&mut self, element: &'static str, k: u32) -> Result<i64, Fault> {
+        let first = self.position;
+        let x = self.exp_golomb(k, 32)? as i64;
+        let value = if x % 2 == 1 { (x + 1) / 2 } else { -x / 2 };
+        self.trace(first, element, || Value::Integer(value));
+        Ok(value)
     }
 
     /// `ue(7)` of a class bit mask, 0 to 2^256 - 1; the decoding process does not use its value.
-    pub fn class_bitmask(&mut self) -> Result<(), Fault> {
-        self.exp_golomb(7, 256).map(|_| ())
+    pub fn class_bitmask(&mut self, element: &'static str) -> Result<(), Fault> {
+        let first = self.position;
+        self.exp_golomb(7, 256)?;
+        self.trace(first, element, || {
+            Value::Long(self.class_bitmask_value(first))
+        });
+        Ok(())
+    }
+
+    /// Value of the class bit mask from bit `first` to here: its bits as one integer, less 2^7.
+    fn class_bitmask_value(&self, first: u64) -> Vec<u8> {
+        let mut bits = Self {
+            position: first,
+            ..*self
+        };
+        let mut integer = vec![0u8; 66];
+        while bits.position < self.position {
+            let mut carry = bits.bit().unwrap_or(0) as u8;
+            for byte in integer.iter_mut().rev() {
+                (*byte, carry) = (*byte << 1 | carry, *byte >> 7);
+            }
+        }
+        let mut borrow = 1 << 7;
+        for byte in integer.iter_mut().rev() {
+            let (difference, is_negative) = byte.overflowing_sub(borrow);
+            (*byte, borrow) = (difference, u8::from(is_negative));
+        }
+        integer
     }
 
     /// Exp-Golomb value of at most `max_bits` bits, modulo 2^64.
@@ -136,7 +207,8 @@ impl<'a> Bits<'a> {
     }
 
     /// `st(v)`: the string before the first zero byte.
-    pub fn st(&mut self) -> Result<String, Fault> {
+    pub fn st(&mut self, element: &'static str) -> Result<String, Fault> {
+        let first = self.position;
         let rest = self.rest();
         let zero = rest.iter().position(|&byte| byte == 0);
         let size = zero.ok_or_else(|| self.truncated(self.position))?;
@@ -146,23 +218,32 @@ impl<'a> Bits<'a> {
         let text = std::str::from_utf8(&rest[..size])
             .map_err(|_| Fault::header(self.offset(), "1.3 string that is not UTF-8"))?;
         self.position += 8 * (size as u64 + 1);
+        self.trace(first, element, || Value::Bytes(text.into()));
         Ok(text.to_owned())
+    }
+
+    /// `bs(v)`: the bytes to the end of the container.
+    pub fn bs(&mut self, element: &'static str) -> &'a [u8] {
+        let (first, bytes) = (self.position, self.rest());
+        self.position = self.container.size_bits();
+        self.trace(first, element, || Value::Bytes(bytes.into()));
+        bytes
     }
 
     /// `byte_alignment()`: a bit 1, then bits 0 up to a byte boundary.
     pub fn byte_alignment(&mut self) -> Result<(), Fault> {
         let bit = self.offset();
         let n = 8 - (self.position % 8) as u32;
-        if self.u(n)? != 1 << (n - 1) {
+        if self.u("byte_alignment", n)? != 1 << (n - 1) {
             return Err(Fault::header(bit, "1.3 byte_alignment"));
         }
         Ok(())
     }
 
     /// `nnr_reserved_zero_*`, n bits.
-    pub fn reserved_zero(&mut self, n: u32) -> Result<(), Fault> {
+    pub fn reserved_zero(&mut self, element: &'static str, n: u32) -> Result<(), Fault> {
         let bit = self.offset();
-        if self.u(n)? != 0 {
+        if self.u(element, n)? != 0 {
             return Err(Fault::header(bit, "2.5 reserved bit that is 1"));
         }
         Ok(())
@@ -198,24 +279,24 @@ mod tests {
     #[test]
     fn exp_golomb_follows_the_table_of_1_2() {
         for (byte, k, value) in [(0x80, 0, 0), (0x40, 0, 1), (0x60, 0, 2), (0x20, 0, 3)] {
-            assert_eq!(read(&[byte], |b| b.ue(k)), Ok(value));
+            assert_eq!(read(&[byte], |b| b.ue("", k)), Ok(value));
         }
         for (byte, value) in [(0x80, 0), (0xe0, 3), (0x40, 4), (0x3e, 27)] {
-            assert_eq!(read(&[byte], |b| b.ue(2)), Ok(value));
+            assert_eq!(read(&[byte], |b| b.ue("", 2)), Ok(value));
         }
     }
 
     #[test]
     fn exp_golomb_ends_at_its_bound() {
         let largest = [0, 0, 0, 0, 0x80, 0, 0, 0, 0];
-        assert_eq!(read(&largest, |b| b.ue(0)), Ok(u64::from(u32::MAX)));
+        assert_eq!(read(&largest, |b| b.ue("", 0)), Ok(u64::from(u32::MAX)));
         let larger = [0, 0, 0, 0, 0x80, 0, 0, 0, 0x80];
-        assert!(read(&larger, |b| b.ue(0)).is_err());
+        assert!(read(&larger, |b| b.ue("", 0)).is_err());
     }
 
     #[test]
     fn a_long_run_of_zeros_is_malformed_at_its_first_bit() {
-        let fault = read(&[0; 64], |b| b.ue(0)).unwrap_err();
+        let fault = read(&[0; 64], |b| b.ue("", 0)).unwrap_err();
         assert_eq!((fault.class, fault.bit), (Class::Malformed, 16));
     }
 
@@ -228,6 +309,6 @@ mod tests {
 
     #[test]
     fn signed_fields_are_twos_complement() {
-        assert_eq!(read(&[0xff, 0xf8], |b| b.i(13)), Ok(-1));
+        assert_eq!(read(&[0xff, 0xf8], |b| b.i("", 13)), Ok(-1));
     }
 }

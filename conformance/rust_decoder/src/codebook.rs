@@ -17,33 +17,33 @@ pub struct Codebook {
 impl Codebook {
     /// `codebook()`.
     pub fn parse(b: &mut Bits) -> Result<Self, Fault> {
-        let codebook_egk = b.u(4)? as u32;
+        let codebook_egk = b.u("codebook_egk", 4)? as u32;
         let size_bit = b.offset();
-        let codebook_size = b.ue(2)?;
+        let codebook_size = b.ue("codebook_size", 2)?;
         if codebook_size > limits::CODEBOOK_ENTRIES {
             return Err(Fault::limit(size_bit, "7.3 entries of a codebook"));
         }
         let center_bit = b.offset();
-        let codebook_center_offset = b.ie(2)?;
+        let codebook_center_offset = b.ie("codebook_center_offset", 2)?;
         let zero_offset = (codebook_size >> 1).checked_add_signed(codebook_center_offset);
         let zero_offset = zero_offset
             .filter(|&offset| offset < codebook_size)
             .ok_or_else(|| Fault::header(center_bit, "3.2.3 zero entry outside the codebook"))?;
         let zero_value_bit = b.offset();
-        let codebook_zero_value = b.ie(7)?;
+        let codebook_zero_value = b.ie("codebook_zero_value", 7)?;
 
         // At most 2^16 entries with distances of at most 2^32: int64 does not overflow.
         let mut entries = Vec::new();
         let mut entry = codebook_zero_value;
         for _ in 0..zero_offset {
-            entry -= b.ue(codebook_egk)? as i64 + 1;
+            entry -= b.ue("codebook_delta_left", codebook_egk)? as i64 + 1;
             entries.push(entry);
         }
         entries.reverse();
         entry = codebook_zero_value;
         entries.push(entry);
         for _ in zero_offset + 1..codebook_size {
-            entry += b.ue(codebook_egk)? as i64 + 1;
+            entry += b.ue("codebook_delta_right", codebook_egk)? as i64 + 1;
             entries.push(entry);
         }
         Ok(Self {

@@ -2,6 +2,7 @@
 //! Clauses 2.1 and 2.2: the frames of units, and the order of units in a stream.
 
 use crate::fault::{Class, Fault, Stage};
+use crate::trace::{Trace, Value};
 
 pub const NNR_STR: u8 = 0;
 pub const NNR_MPS: u8 = 1;
@@ -23,6 +24,7 @@ pub struct Frame<'a> {
     pub first_bit: u64,
     pub unit_type: u8,
     pub type_bit: u64,
+    pub independently_decodable_flag: bool,
     pub counter: Option<Counter>,
     /// Header of the unit's type, and payload.
     pub body: &'a [u8],
@@ -32,6 +34,28 @@ pub struct Frame<'a> {
 }
 
 impl Frame<'_> {
+    /// Add the elements of the frame to a trace.
+    pub fn trace(&self, trace: &Trace) {
+        let size_bits = self.type_bit - self.first_bit - 1;
+        let flags_bit = self.type_bit + 6;
+        let add = |bit, n_bits, element, value| {
+            trace.add(bit, n_bits, element, || Value::Integer(value));
+        };
+        let size_flag = i64::from(size_bits > 15);
+        let has_counter = i64::from(self.counter.is_some());
+        add(self.first_bit, 1, "nnr_unit_size_flag", size_flag);
+        let size_bytes = self.size_bytes as i64;
+        add(self.first_bit + 1, size_bits, "nnr_unit_size", size_bytes);
+        add(self.type_bit, 6, "nnr_unit_type", self.unit_type.into());
+        let independent = i64::from(self.independently_decodable_flag);
+        add(flags_bit, 1, "independently_decodable_flag", independent);
+        let element = "partial_data_counter_present_flag";
+        add(flags_bit + 1, 1, element, has_counter);
+        if let Some(counter) = self.counter {
+            add(counter.bit, 8, "partial_data_counter", counter.value.into());
+        }
+    }
+
     /// Position of faults of parts: the counter, or the type in a unit without one.
     pub fn part_bit(&self) -> u64 {
         self.counter.map_or(self.type_bit, |counter| counter.bit)
@@ -111,6 +135,7 @@ pub fn frame<'a>(
         first_bit,
         unit_type,
         type_bit,
+        independently_decodable_flag: flags >> 1 & 1 == 1,
         counter,
         body: &unit[body_start..],
         body_bit: first_bit + 8 * body_start as u64,

@@ -65,7 +65,7 @@ impl DataUnitHeader {
         references: &[String],
     ) -> Result<Self, Fault> {
         let type_bit = b.offset();
-        let payload_type = match b.u(5)? {
+        let payload_type = match b.u("nnr_compressed_data_unit_payload_type", 5)? {
             0 => PayloadType::Int,
             1 => PayloadType::Float,
             2 => PayloadType::RawFloat,
@@ -74,7 +74,7 @@ impl DataUnitHeader {
         };
         let is_block = payload_type == PayloadType::Block;
         let multiple_bit = b.offset();
-        let multiple_topology_elements = b.flag()?;
+        let multiple_topology_elements = b.flag("nnr_multiple_topology_elements_present_flag")?;
         if multiple_topology_elements && !is_block {
             return Err(Fault::new(
                 Class::Unsupported,
@@ -83,8 +83,9 @@ impl DataUnitHeader {
                 "3.2 several names outside a block unit",
             ));
         }
-        let decompressed_data_format_present_flag = b.flag()?;
-        let input_parameters_present_flag = b.flag()?;
+        let decompressed_data_format_present_flag =
+            b.flag("nnr_decompressed_data_format_present_flag")?;
+        let input_parameters_present_flag = b.flag("input_parameters_present_flag")?;
 
         let names_bit = b.offset();
         let names = match (
@@ -93,8 +94,12 @@ impl DataUnitHeader {
         ) {
             (true, false) => names::topology_elements_ids_list(b)?,
             (true, true) => names::topology_elements_index_list(b, references)?,
-            (false, false) => vec![b.st()?],
-            (false, true) => vec![names::indexed_name(b, references)?],
+            (false, false) => vec![b.st("topology_elem_id")?],
+            (false, true) => vec![names::indexed_name(
+                b,
+                "topology_elem_id_index",
+                references,
+            )?],
         };
 
         let mut lineage = Lineage::default();
@@ -114,15 +119,15 @@ impl DataUnitHeader {
             cabac_unary_length: 10,
             scan_order: 0,
         };
-        if payload_type.is_quantised() && b.flag()? {
+        if payload_type.is_quantised() && b.flag("codebook_present_flag")? {
             header.codebook = Some(Codebook::parse(b)?);
         }
         if payload_type != PayloadType::RawFloat {
-            header.dq_flag = b.flag()?;
+            header.dq_flag = b.flag("dq_flag")?;
         }
         if decompressed_data_format_present_flag {
             let bit = b.offset();
-            if b.u(7)? > GREATEST_DATA_FORMAT {
+            if b.u("nnr_decompressed_data_format", 7)? > GREATEST_DATA_FORMAT {
                 return Err(Fault::header(bit, "3.2 reserved data format"));
             }
         }
@@ -137,10 +142,10 @@ impl DataUnitHeader {
         let dimensions = header.tensor_dimensions.as_deref().unwrap_or(&[]);
         if dimensions.len() > 1 {
             if profile == 1 {
-                let _first_tensor_dimension_shift = b.ue(1)?;
+                b.ue("first_tensor_dimension_shift", 1)?;
             }
             let bit = b.offset();
-            let scan_order = b.u(4)?;
+            let scan_order = b.u("scan_order", 4)?;
             if scan_order > GREATEST_SCAN_ORDER {
                 return Err(Fault::header(bit, "3.2 reserved scan_order"));
             }
@@ -157,16 +162,16 @@ impl DataUnitHeader {
     /// `tensor_dimensions_flag` to `cabac_unary_length_minus1`. Returns the positions of
     /// `compressed_parameter_types` and `tensor_dimensions[0]`.
     fn parse_input_parameters(&mut self, b: &mut Bits, name_bit: u64) -> Result<(u64, u64), Fault> {
-        let tensor_dimensions_flag = b.flag()?;
-        let cabac_unary_length_flag = b.flag()?;
+        let tensor_dimensions_flag = b.flag("tensor_dimensions_flag")?;
+        let cabac_unary_length_flag = b.flag("cabac_unary_length_flag")?;
         let types_bit = b.offset();
-        self.compressed_parameter_types = b.u(4)?;
+        self.compressed_parameter_types = b.u("compressed_parameter_types", 4)?;
         if self.compressed_parameter_types & NNR_CPT_DC != 0 {
-            let decomposition_rank = b.ue(3)?;
+            let decomposition_rank = b.ue("decomposition_rank", 3)?;
             let rows_bit = b.offset();
             self.decomposition = Some(Decomposition {
                 decomposition_rank,
-                g_number_of_rows: b.ue(3)?,
+                g_number_of_rows: b.ue("g_number_of_rows", 3)?,
                 rows_bit,
             });
             if self.payload_type != PayloadType::Block && self.single_factor().is_none() {
@@ -176,16 +181,16 @@ impl DataUnitHeader {
         let mut dimensions_bit = b.offset();
         if tensor_dimensions_flag {
             let bit = b.offset();
-            let count_tensor_dimensions = b.ue(1)?;
+            let count_tensor_dimensions = b.ue("count_tensor_dimensions", 1)?;
             if count_tensor_dimensions > limits::DIMENSIONS {
                 return Err(Fault::limit(bit, "7.3 dimensions"));
             }
             dimensions_bit = b.offset();
-            let dimensions = (0..count_tensor_dimensions).map(|_| b.ue(7));
+            let dimensions = (0..count_tensor_dimensions).map(|_| b.ue("tensor_dimensions", 7));
             self.tensor_dimensions = Some(dimensions.collect::<Result<_, _>>()?);
         }
         if cabac_unary_length_flag {
-            self.cabac_unary_length = b.u(8)? as usize + 1;
+            self.cabac_unary_length = b.u("cabac_unary_length_minus1", 8)? as usize + 1;
         }
         Ok((types_bit, dimensions_bit))
     }
@@ -209,14 +214,14 @@ impl DataUnitHeader {
             return Err(Fault::limit(b.offset(), "7.3 entry points of a unit"));
         }
         for j in 0..num_entry_points {
-            let _cabac_offset_value = b.u(8)?;
+            b.u("cabac_offset_value", 8)?;
             if self.dq_flag {
-                let _dq_state = b.u(3)?;
+                b.u("dq_state", 3)?;
             }
             if j == 0 {
-                let _bit_offset_delta1 = b.ue(11)?;
+                b.ue("bit_offset_delta1", 11)?;
             } else {
-                let _bit_offset_delta2 = b.ie(7)?;
+                b.ie("bit_offset_delta2", 7)?;
             }
         }
         Ok(())

@@ -37,3 +37,4 @@ pub mod updates;
 pub mod tables;
 // The conformance contract
 pub mod output;
+pub mod trace;

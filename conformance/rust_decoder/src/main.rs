@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The command-line contract: `nnc_decoder INPUT... --to OUTPUT... [--shape NAME=2x3]...`.
+//! The command-line contract: `nnc_decoder INPUT... --to OUTPUT... [--trace] [--shape NAME=2x3]...`.
 #![forbid(unsafe_code)]
 
 use nnc_decoder::fault::Fault;
@@ -19,6 +19,7 @@ struct Arguments {
     inputs: Vec<OsString>,
     outputs: Vec<OsString>,
     shapes: Shapes,
+    trace: bool,
 }
 
 impl Arguments {
@@ -29,6 +30,8 @@ impl Arguments {
         while let Some(argument) = arguments.next() {
             if argument == "--to" {
                 behind_to = true;
+            } else if argument == "--trace" {
+                parsed.trace = true;
             } else if argument == "--shape" {
                 let (name, shape) = parse_shape(arguments.next()?.to_str()?)?;
                 parsed.shapes.insert(name, shape);
@@ -64,6 +67,9 @@ impl From<std::io::Error> for Failure {
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut decoder = Decoder::new(arguments.shapes);
+    if arguments.trace {
+        decoder = decoder.with_trace();
+    }
     let paths = arguments.inputs.iter().zip(&arguments.outputs);
     for (stream, (input, output)) in paths.enumerate() {
         let bytes = fs::read(input)?;
@@ -72,16 +78,22 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             .map_err(|fault| Failure::Rejected(stream, fault))?;
         let mut file = BufWriter::new(fs::File::create(output)?);
         answer.write_safetensors(&mut file)?;
-        let mut report = output.clone();
-        report.push(".json");
-        fs::write(report, answer.report())?;
+        let beside = |extension| {
+            let mut path = output.clone();
+            path.push(extension);
+            path
+        };
+        fs::write(beside(".json"), answer.report())?;
+        if let Some(trace) = &answer.trace {
+            fs::write(beside(".trace"), trace)?;
+        }
     }
     Ok(())
 }
 
 fn main() -> ExitCode {
     let Some(arguments) = Arguments::parse(std::env::args_os().skip(1)) else {
-        eprintln!("usage: nnc_decoder INPUT... --to OUTPUT... [--shape NAME=2x3]...");
+        eprintln!("usage: nnc_decoder INPUT... --to OUTPUT... [--trace] [--shape NAME=2x3]...");
         return ExitCode::from(USAGE);
     };
     match run(arguments) {

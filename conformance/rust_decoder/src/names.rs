@@ -8,7 +8,7 @@ use crate::limits;
 /// `count_topology_elements_minus2`, as the number of names.
 fn count_topology_elements(b: &mut Bits) -> Result<u64, Fault> {
     let bit = b.offset();
-    let count = b.ue(7)? + 2;
+    let count = b.ue("count_topology_elements_minus2", 7)? + 2;
     if count > limits::NAMES {
         return Err(Fault::limit(bit, "7.3 names in a list"));
     }
@@ -19,7 +19,7 @@ fn count_topology_elements(b: &mut Bits) -> Result<u64, Fault> {
 pub fn topology_elements_ids_list(b: &mut Bits) -> Result<Vec<String>, Fault> {
     let count = count_topology_elements(b)?;
     b.byte_alignment()?;
-    (0..count).map(|_| b.st()).collect()
+    (0..count).map(|_| b.st("topology_elem_id_list")).collect()
 }
 
 /// `topology_elements_ids_list(1)`, with the latest reference list.
@@ -29,16 +29,20 @@ pub fn topology_elements_index_list(
 ) -> Result<Vec<String>, Fault> {
     let count = count_topology_elements(b)?;
     let names = (0..count)
-        .map(|_| indexed_name(b, references))
+        .map(|_| indexed_name(b, "topology_elem_id_index_list", references))
         .collect::<Result<_, _>>()?;
     b.byte_alignment()?;
     Ok(names)
 }
 
 /// Name by an `ue(7)` index into the latest reference list, which is empty when there is none.
-pub fn indexed_name(b: &mut Bits, references: &[String]) -> Result<String, Fault> {
+pub fn indexed_name(
+    b: &mut Bits,
+    element: &'static str,
+    references: &[String],
+) -> Result<String, Fault> {
     let bit = b.offset();
-    let index = b.ue(7)? as usize;
+    let index = b.ue(element, 7)? as usize;
     let name = references.get(index).cloned();
     name.ok_or_else(|| Fault::header(bit, "3.2.1 index beyond the reference list"))
 }

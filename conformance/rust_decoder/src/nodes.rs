@@ -49,36 +49,37 @@ impl Lineage {
     pub fn parse(b: &mut Bits, parent_signalling_enabled_flag: bool) -> Result<Self, Fault> {
         let mut lineage = Self::default();
         let mut depth_bit = 0;
-        if b.flag()? {
-            let (device_id, parameter_id) = (b.ue(1)?, b.ue(5)?);
+        if b.flag("node_id_present_flag")? {
+            let device_id = b.ue("device_id", 1)?;
+            let parameter_id = b.ue("parameter_id", 5)?;
             depth_bit = b.offset();
             lineage.node = Some(Node {
                 device_id,
                 parameter_id,
-                put_node_depth: b.ue(4)?,
+                put_node_depth: b.ue("put_node_depth", 4)?,
             });
         }
-        if !parent_signalling_enabled_flag || !b.flag()? {
+        if !parent_signalling_enabled_flag || !b.flag("parent_node_id_present_flag")? {
             return Ok(lineage);
         }
         let type_bit = b.offset();
-        let parent_node_id_type = b.u(2)?;
+        let parent_node_id_type = b.u("parent_node_id_type", 2)?;
         if parent_node_id_type > ICNN_NDU_PL_SHA512 {
             return Err(Fault::header(
                 type_bit,
                 "3.2.2 reserved parent_node_id_type",
             ));
         }
-        let temporal_context_modeling_flag = b.flag()?;
+        let temporal_context_modeling_flag = b.flag("temporal_context_modeling_flag")?;
         let id = match parent_node_id_type {
             ICNN_NDU_ID => {
-                let parent_device_id = b.ue(1)?;
+                let parent_device_id = b.ue("parent_device_id", 1)?;
                 let (parameter_id, put_node_depth) = match lineage.node {
                     Some(node) => (node.parameter_id, node.put_node_depth),
                     None => {
-                        let parameter_id = b.ue(5)?;
+                        let parameter_id = b.ue("parameter_id", 5)?;
                         depth_bit = b.offset();
-                        (parameter_id, b.ue(4)?)
+                        (parameter_id, b.ue("put_node_depth", 4)?)
                     }
                 };
                 ParentId::Node {
@@ -88,8 +89,8 @@ impl Lineage {
                     depth_bit,
                 }
             }
-            ICNN_NDU_PL_SHA256 => ParentId::Sha256(b.bytes()?),
-            _ => ParentId::Sha512(b.bytes()?),
+            ICNN_NDU_PL_SHA256 => ParentId::Sha256(b.bytes("parent_node_payload_sha256")?),
+            _ => ParentId::Sha512(b.bytes("parent_node_payload_sha512")?),
         };
         lineage.parent = Some(Parent {
             id,

@@ -48,6 +48,8 @@ pub struct Answer {
     pub units: Vec<UnitFrame>,
     /// Bytes of every topology unit; empty for a reference list.
     pub topology: Vec<Vec<u8>>,
+    /// Syntax trace, on request.
+    pub trace: Option<String>,
 }
 
 impl Answer {

@@ -23,35 +23,41 @@ pub struct Parameters {
 impl Parameters {
     /// `nnr_model_parameter_set_unit_payload()`.
     pub fn model_parameter_set(&mut self, b: &mut Bits, profile: u8) -> Result<(), Fault> {
-        let _topology_carriage_flag = b.flag()?;
-        let sparsification_flag = b.flag()?;
-        let pruning_flag = b.flag()?;
-        let unification_flag = b.flag()?;
-        let decomposition_flag = b.flag()?;
-        let quantization_method_flags = b.u(3)?;
-        self.topology_indexed_reference_flag = b.flag()?;
+        let _topology_carriage_flag = b.flag("topology_carriage_flag")?;
+        let sparsification_flag = b.flag("mps_sparsification_flag")?;
+        let pruning_flag = b.flag("mps_pruning_flag")?;
+        let unification_flag = b.flag("mps_unification_flag")?;
+        let decomposition_flag = b.flag("mps_decomposition_performance_map_flag")?;
+        let quantization_method_flags = b.u("mps_quantization_method_flags", 3)?;
+        self.topology_indexed_reference_flag = b.flag("mps_topology_indexed_reference_flag")?;
         let mut validation_set_performance_present_flag = false;
         if profile == 1 {
-            let base_model_id_present_flag = b.flag()?;
-            validation_set_performance_present_flag = b.flag()?;
-            let metric_type_performance_map_valid_flag = b.flag()?;
-            self.parent_signalling_enabled_flag = b.flag()?;
+            let base_model_id_present_flag = b.flag("base_model_id_present_flag")?;
+            validation_set_performance_present_flag =
+                b.flag("validation_set_performance_present_flag")?;
+            let metric_type_performance_map_valid_flag =
+                b.flag("metric_type_performance_map_valid_flag")?;
+            self.parent_signalling_enabled_flag = b.flag("mps_parent_signalling_enabled_flag")?;
             if self.parent_signalling_enabled_flag {
-                let _nnr_pre_flag = b.flag()?;
+                let _nnr_pre_flag = b.flag("nnr_pre_flag")?;
             } else {
-                b.reserved_zero(1)?;
+                b.reserved_zero("nnr_reserved_zero_1bit", 1)?;
             }
-            b.reserved_zero(2)?;
+            b.reserved_zero("nnr_reserved_zero_2bits", 2)?;
             if base_model_id_present_flag {
-                let _base_model_id = b.st()?;
+                let _base_model_id = b.st("base_model_id")?;
             }
             if validation_set_performance_present_flag || metric_type_performance_map_valid_flag {
-                let _performance_metric_type = b.st()?;
+                let _performance_metric_type = b.st("performance_metric_type")?;
             }
         } else {
-            b.reserved_zero(7)?;
+            b.reserved_zero("nnr_reserved_zero_7bits", 7)?;
         }
-        self.quantisation(b, quantization_method_flags)?;
+        self.quantisation(
+            b,
+            quantization_method_flags,
+            ["mps_qp_density", "mps_quantization_parameter"],
+        )?;
         if sparsification_flag {
             maps::sparsification_performance_map(b)?;
         }
@@ -65,7 +71,7 @@ impl Parameters {
             maps::decomposition_performance_map(b)?;
         }
         if validation_set_performance_present_flag {
-            let _validation_set_performance = b.flt()?;
+            let _validation_set_performance = b.flt("validation_set_performance")?;
         }
         b.byte_alignment()?;
         b.end()
@@ -73,13 +79,17 @@ impl Parameters {
 
     /// `nnr_layer_parameter_set_unit_payload()`.
     pub fn layer_parameter_set(&mut self, b: &mut Bits) -> Result<(), Fault> {
-        b.reserved_zero(1)?;
-        let sparsification_flag = b.flag()?;
-        let pruning_flag = b.flag()?;
-        let unification_flag = b.flag()?;
-        let quantization_method_flags = b.u(3)?;
-        b.reserved_zero(1)?;
-        self.quantisation(b, quantization_method_flags)?;
+        b.reserved_zero("nnr_reserved_zero_1bit", 1)?;
+        let sparsification_flag = b.flag("lps_sparsification_flag")?;
+        let pruning_flag = b.flag("lps_pruning_flag")?;
+        let unification_flag = b.flag("lps_unification_flag")?;
+        let quantization_method_flags = b.u("lps_quantization_method_flags", 3)?;
+        b.reserved_zero("nnr_reserved_zero_1bit", 1)?;
+        self.quantisation(
+            b,
+            quantization_method_flags,
+            ["lps_qp_density", "lps_quantization_parameter"],
+        )?;
         if sparsification_flag {
             maps::sparsification_performance_map(b)?;
         }
@@ -94,11 +104,16 @@ impl Parameters {
     }
 
     /// `*_qp_density` and `*_quantization_parameter`, which replace those in force.
-    fn quantisation(&mut self, b: &mut Bits, method_flags: u64) -> Result<(), Fault> {
+    fn quantisation(
+        &mut self,
+        b: &mut Bits,
+        method_flags: u64,
+        [density, parameter]: [&'static str; 2],
+    ) -> Result<(), Fault> {
         if method_flags & 3 != 0 {
             self.quantisation = Some(Quantisation {
-                qp_density: b.u(3)? as u32,
-                quantization_parameter: b.i(13)?,
+                qp_density: b.u(density, 3)? as u32,
+                quantization_parameter: b.i(parameter, 13)?,
             });
         }
         Ok(())
@@ -107,6 +122,6 @@ impl Parameters {
 
 /// `nnr_layer_parameter_set_unit_header()`.
 pub fn layer_parameter_set_header(b: &mut Bits) -> Result<(), Fault> {
-    let _lps_self_contained_flag = b.flag()?;
-    b.reserved_zero(7)
+    let _lps_self_contained_flag = b.flag("lps_self_contained_flag")?;
+    b.reserved_zero("nnr_reserved_zero_7bits", 7)
 }

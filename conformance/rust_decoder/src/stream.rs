@@ -11,6 +11,7 @@ use crate::parameter_sets::{layer_parameter_set_header, Parameters};
 use crate::parts::Parts;
 use crate::payload::{decode_data_unit, Shapes, Surroundings};
 use crate::topology::{self, Formats};
+use crate::trace::Trace;
 use crate::updates::Memory;
 
 /// Decoder of the streams of a sequence, in order.
@@ -18,6 +19,7 @@ use crate::updates::Memory;
 pub struct Decoder {
     memory: Memory,
     shapes: Shapes,
+    is_traced: bool,
 }
 
 /// State of one stream, which starts afresh.
@@ -45,7 +47,7 @@ impl StreamState {
         match unit_type {
             NNR_STR => {
                 let bit = b.offset();
-                self.profile = b.u(8)? as u8;
+                self.profile = b.u("general_profile_idc", 8)? as u8;
                 if self.profile > 1 {
                     return Err(Fault::new(
                         Class::Unsupported,
@@ -75,6 +77,14 @@ impl Decoder {
         }
     }
 
+    /// Trace the syntax of the streams.
+    pub fn with_trace(self) -> Self {
+        Self {
+            is_traced: true,
+            ..self
+        }
+    }
+
     /// Decode the next stream of the sequence.
     pub fn decode(&mut self, stream: &[u8]) -> Result<Answer, Fault> {
         if stream.is_empty() {
@@ -84,9 +94,11 @@ impl Decoder {
         let mut state = StreamState::default();
         let mut order = UnitOrder::default();
         let mut parts = Parts::default();
+        let trace = Trace::new(self.is_traced);
         let mut start = 0;
         while start < stream.len() {
             let frame = frame(stream, start, &mut order, parts.unit_type())?;
+            frame.trace(&trace);
             answer.units.push(UnitFrame {
                 nnr_unit_type: frame.unit_type,
                 byte_offset: start,
@@ -97,14 +109,23 @@ impl Decoder {
                 continue;
             }
             let container = Container::new(frame.body, frame.body_bit);
-            let mut b = Bits::new(&container);
+            let mut b = Bits::traced(&container, &trace);
             let header = state.header(frame.unit_type, &mut b)?;
             let header_bytes = (b.position() / 8) as usize;
             if let Some((header, payload)) = parts.collect(&frame, header, header_bytes)? {
-                self.payload(header, &payload, frame.first_bit, &mut state, &mut answer)?;
+                let b = Bits::traced(&payload, &trace);
+                self.payload(
+                    header,
+                    &payload,
+                    b,
+                    frame.first_bit,
+                    &mut state,
+                    &mut answer,
+                )?;
             }
         }
         parts.finish(8 * stream.len() as u64)?;
+        answer.trace = trace.into_text();
         Ok(answer)
     }
 
@@ -113,11 +134,11 @@ impl Decoder {
         &mut self,
         header: Header,
         payload: &Container,
+        mut b: Bits,
         unit_bit: u64,
         state: &mut StreamState,
         answer: &mut Answer,
     ) -> Result<(), Fault> {
-        let mut b = Bits::new(payload);
         match header {
             Header::Start => b.end()?,
             Header::ModelParameterSet => {

@@ -17,9 +17,9 @@ pub struct Formats {
     deflated: bool,
 }
 
-fn compression_format(b: &mut Bits) -> Result<bool, Fault> {
+fn compression_format(b: &mut Bits, element: &'static str) -> Result<bool, Fault> {
     let bit = b.offset();
-    match b.u(8)? {
+    match b.u(element, 8)? {
         0 => Ok(false),
         1 => Ok(true),
         _ => Err(Fault::header(bit, "2.8 reserved compression format")),
@@ -29,18 +29,18 @@ fn compression_format(b: &mut Bits) -> Result<bool, Fault> {
 /// `nnr_topology_unit_header()`.
 pub fn topology_header(b: &mut Bits) -> Result<Formats, Fault> {
     let bit = b.offset();
-    let storage = b.u(8)? as u8;
+    let storage = b.u("topology_storage_format", 8)? as u8;
     if storage > NNR_TPL_REFLIST {
         return Err(Fault::header(bit, "2.8 reserved storage format"));
     }
-    let deflated = compression_format(b)?;
+    let deflated = compression_format(b, "topology_compression_format")?;
     Ok(Formats { storage, deflated })
 }
 
 /// `nnr_quantization_unit_header()`.
 pub fn quantization_header(b: &mut Bits) -> Result<Formats, Fault> {
-    let storage = b.u(8)? as u8;
-    let deflated = compression_format(b)?;
+    let storage = b.u("quantization_storage_format", 8)? as u8;
+    let deflated = compression_format(b, "quantization_compression_format")?;
     Ok(Formats { storage, deflated })
 }
 
@@ -56,14 +56,14 @@ pub struct Topology {
 pub fn topology_payload(b: &mut Bits, formats: Formats) -> Result<Topology, Fault> {
     let mut topology = Topology::default();
     match formats.storage {
-        NNR_TPL_PRUN => topology.data = b.rest().to_vec(),
+        NNR_TPL_PRUN => topology.data = b.bs("nnr_pruning_topology_container").to_vec(),
         NNR_TPL_REFLIST => {
             topology.reference_list = Some(topology_elements_ids_list(b)?);
             b.end()?;
         }
-        _ if formats.deflated => topology.data = inflated(b)?,
+        _ if formats.deflated => topology.data = inflated(b, "topology_data")?,
         _ => {
-            let data = b.rest();
+            let data = b.bs("topology_data");
             topology.data = data.strip_suffix(&[0]).unwrap_or(data).to_vec();
         }
     }
@@ -73,15 +73,16 @@ pub fn topology_payload(b: &mut Bits, formats: Formats) -> Result<Topology, Faul
 /// `nnr_quantization_unit_payload()`.
 pub fn quantization_payload(b: &mut Bits, formats: Formats) -> Result<(), Fault> {
     if formats.deflated {
-        return inflated(b).map(|_| ());
+        return inflated(b, "quantization_data").map(|_| ());
     }
-    let _quantization_data = b.st()?;
+    let _quantization_data = b.st("quantization_data")?;
     b.end()
 }
 
 /// Inflate the payload; one zero byte may follow the deflate stream.
-fn inflated(b: &Bits) -> Result<Vec<u8>, Fault> {
-    let data = b.rest();
+fn inflated(b: &mut Bits, element: &'static str) -> Result<Vec<u8>, Fault> {
+    let bit = b.offset();
+    let data = b.bs(element);
     let (class, text) = match inflate(data, limits::INFLATED_BYTES) {
         Ok((inflated, size)) if matches!(&data[size..], [] | [0]) => return Ok(inflated),
         Ok(_) => (Class::Malformed, "2.8 bytes behind the deflate stream"),
@@ -89,5 +90,5 @@ fn inflated(b: &Bits) -> Result<Vec<u8>, Fault> {
         Err(InflateError::Malformed) => (Class::Malformed, "2.8 no deflate stream"),
         Err(InflateError::Limit) => (Class::Limit, "7.3 bytes of inflated data"),
     };
-    Err(Fault::new(class, Stage::Header, b.offset(), text))
+    Err(Fault::new(class, Stage::Header, bit, text))
 }
