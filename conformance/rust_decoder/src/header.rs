@@ -3,12 +3,13 @@
 
 use crate::bits::Bits;
 use crate::codebook::Codebook;
+use crate::factors::{Decomposition, Factor};
 use crate::fault::{Class, Fault, Stage};
 use crate::limits;
 use crate::names;
 use crate::nodes::Lineage;
 use crate::parameter_sets::Parameters;
-use crate::tensors::{elements, Roles};
+use crate::tensors::Roles;
 
 /// `nnr_compressed_data_unit_payload_type` (3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +30,6 @@ impl PayloadType {
 const NNR_CPT_DC: u64 = 1;
 const GREATEST_DATA_FORMAT: u64 = 9;
 const GREATEST_SCAN_ORDER: u64 = 4;
-
-/// Rank and rows of low-rank factors.
-#[derive(Clone, Copy)]
-pub struct Decomposition {
-    pub decomposition_rank: u64,
-    pub g_number_of_rows: u64,
-    /// Position of `g_number_of_rows`.
-    pub rows_bit: u64,
-}
 
 /// Header of a compressed data unit.
 pub struct DataUnitHeader {
@@ -174,7 +166,7 @@ impl DataUnitHeader {
                 g_number_of_rows: b.ue("g_number_of_rows", 3)?,
                 rows_bit,
             });
-            if self.payload_type != PayloadType::Block && self.single_factor().is_none() {
+            if self.payload_type != PayloadType::Block && Factor::of_names(&self.names).is_none() {
                 return Err(Fault::header(name_bit, "3.4 factor without _G or _H"));
             }
         }
@@ -250,46 +242,5 @@ impl DataUnitHeader {
             return Err(Fault::limit(dimensions_bit, "7.3 elements of one tensor"));
         }
         Ok(())
-    }
-
-    /// The factor that a unit of one tensor with DC carries, by the end of its name.
-    pub fn single_factor(&self) -> Option<Factor> {
-        match self.names.first() {
-            Some(name) if name.ends_with("_G") => Some(Factor::G),
-            Some(name) if name.ends_with("_H") => Some(Factor::H),
-            _ => None,
-        }
-    }
-}
-
-/// One of two matrices whose product is the weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Factor {
-    G,
-    H,
-}
-
-impl Decomposition {
-    /// The rules of 3.4 for rank and rows, with faults at `bit`.
-    pub fn check(&self, dimensions: &[u64], bit: u64) -> Result<(), Fault> {
-        let rows = u128::from(self.g_number_of_rows);
-        // The product of the dimensions may exceed any integer type; its remainder does not.
-        let remainder = |product: u128, n: &u64| product * u128::from(*n) % rows;
-        let is_valid = self.decomposition_rank != 0
-            && rows != 0
-            && dimensions.iter().fold(1 % rows, remainder) == 0;
-        if !is_valid {
-            return Err(Fault::header(bit, "3.4 rows or rank of factors"));
-        }
-        Ok(())
-    }
-
-    /// Shape of a factor of a weight of the sent dimensions.
-    pub fn shape(&self, factor: Factor, dimensions: &[u64]) -> Vec<u64> {
-        let (rank, rows) = (self.decomposition_rank, self.g_number_of_rows);
-        match factor {
-            Factor::G => vec![rows, rank],
-            Factor::H => vec![rank, elements(dimensions).checked_div(rows).unwrap_or(0)],
-        }
     }
 }

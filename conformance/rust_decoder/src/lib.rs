@@ -8,6 +8,7 @@ pub mod limits;
 // 1
 pub mod bits;
 pub mod container;
+pub mod exp_golomb;
 // 2
 pub mod framing;
 pub mod inflate;
@@ -18,6 +19,7 @@ pub mod stream;
 pub mod topology;
 // 3
 pub mod codebook;
+pub mod factors;
 pub mod header;
 pub mod names;
 pub mod nodes;

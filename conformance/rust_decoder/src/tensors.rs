@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Clause 3.4: the tensors of a unit, in the order of names and of the payload.
 
-use crate::header::{DataUnitHeader, Factor, PayloadType};
+use crate::factors::Factor;
+use crate::header::{DataUnitHeader, PayloadType};
 
 const NNR_CPT_LS: u64 = 2;
 const NNR_CPT_BN: u64 = 4;
@@ -55,7 +56,7 @@ impl Roles {
     pub fn of(header: &DataUnitHeader, dimensions: &[u64]) -> Self {
         let mut roles = Self(Vec::new());
         if header.payload_type != PayloadType::Block {
-            let shape = match (header.decomposition, header.single_factor()) {
+            let shape = match (header.decomposition, Factor::of_names(&header.names)) {
                 (Some(decomposition), Some(factor)) => decomposition.shape(factor, dimensions),
                 _ => dimensions.to_vec(),
             };
