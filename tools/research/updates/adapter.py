@@ -88,9 +88,8 @@ def _report(
     print(
         f"{len(reference)} tensors, {n_bytes} bytes as float16, loss {before[0]:.4f} before, {loss:.4f} adapted"
     )
-    print(
-        "| coding | bytes | of float16 | error of B·A | error of outputs | of their change | loss |\n|---|---|---|---|---|---|---|"
-    )
+    print("| coding | bytes | of float16 | error of B·A | error of outputs | of their change | loss |")
+    print("|---|---|---|---|---|---|---|")
     print(f"| float16, zstd -19 | {packed} | {packed / n_bytes:.1%} | 0 | 0 | 0 | {loss:.4f} |")
     for error in errors:
         report = nnr_codec.encode_file(adapter, folder / "adapter.nnr", relative_error=error, overwrite=True)
