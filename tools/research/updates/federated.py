@@ -67,12 +67,11 @@ def main() -> None:
     parser.add_argument(
         "--share", type=float, default=0.3, help="share of its examples a client uses in a round"
     )
-    parser.add_argument("--rate", type=float, default=0.05, help="learning rate; the momentum is 0.9")
+    parser.add_argument("--rate", type=float, default=0.02, help="learning rate; the momentum is 0.9")
     parser.add_argument("--codec", choices=["nnr", "float32", "nncodec"], default="nnr")
     parser.add_argument("--up", type=float, default=0.9, help="change_error of the clients")
     parser.add_argument("--down", type=float, default=0.9, help="change_error of the server")
     parser.add_argument("--effort", default="fast")
-    parser.add_argument("--on", choices=["validation", "test"], default="test")
     parser.add_argument("--cache", type=Path, default=Path(".cache/datasets"))
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -97,7 +96,7 @@ def main() -> None:
 def run(
     seed: int, options: argparse.Namespace, images: Images, codec: Callable[[float], UpdateCodec]
 ) -> dict[str, object]:
-    """Train and return sizes in bytes and the accuracy after each round."""
+    """Train and return sizes in bytes and accuracies in percent, as means of the last rounds and after each round."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     net = network()
@@ -107,7 +106,7 @@ def run(
     size = _size(model)
     held, first_bytes = _first_model(model, downlink, size)
     up_bytes, down_bytes = 0, options.clients * first_bytes
-    accuracies = []
+    validation, accuracies = [], []
     for round_number in range(options.rounds):
         if round_number:
             stream, held = downlink.encode(model, held)
@@ -126,7 +125,8 @@ def run(
                 total[name] += len(chosen) * decoded[name].astype(np.float64)
         model = {name: (array / n_examples).astype(np.float32) for name, array in total.items()}
         load_arrays(net, model)
-        accuracies.append(evaluate(net, getattr(images, options.on))[0])
+        validation.append(evaluate(net, images.validation)[0])
+        accuracies.append(evaluate(net, images.test)[0])
     exchanged = options.clients * options.rounds * size
     return {
         "up_percent": round(100 * up_bytes / exchanged, 4),
@@ -135,6 +135,7 @@ def run(
         "bytes": up_bytes + down_bytes,
         "first_bytes": first_bytes,
         "accuracy": accuracies[-1],
+        "validation_accuracy": round(float(np.mean(validation[-_LAST_ROUNDS:])), 3),
         "mean_accuracy": round(float(np.mean(accuracies[-_LAST_ROUNDS:])), 3),
         "accuracies": accuracies,
     }

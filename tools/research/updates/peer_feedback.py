@@ -19,8 +19,7 @@ class PeerFeedback:
     ----------
     peer : Peer
     change_error : float
-        Error of each difference as a fraction of its root mean square; a quarter of it for vectors. The step is that of uniform
-        quantisation with this error, as in `FeedbackEncoder`.
+        As in `FeedbackEncoder`, with the same steps.
     rdo_lambda : float
         NNCodec's parameter of rate-distortion optimisation; 0 is off.
     """
@@ -36,19 +35,23 @@ class PeerFeedback:
             for name, array in model.items()
         }
         stream = self._peer.encode(
-            changes,
-            qp_density=_DENSITY,
-            qp_per_tensor={name: self._qp(change) for name, change in changes.items()},
-            rdo_lambda=self._lambda,
+            changes, qp_density=_DENSITY, qp_per_tensor=self._qps(changes), rdo_lambda=self._lambda
         )
         decoded = self._peer.decode(stream, levels=False).values
         received = {name: change.reshape(changes[name].shape) for name, change in decoded.items()}
         self.residuals = {name: change - received[name] for name, change in changes.items()}
         return stream, {name: array + received[name] for name, array in base.items()}
 
-    def _qp(self, change: np.ndarray) -> int:
-        scale = float(np.sqrt(np.mean(np.square(change, dtype=np.float64))))
-        share = 1.0 if sum(extent > 1 for extent in change.shape) > 1 else 0.25
-        return math.floor(
-            math.log2(max(scale, 2.0**-40) * share * self._change_error * math.sqrt(12)) * (1 << _DENSITY)
-        )
+    def _qps(self, changes: Arrays) -> dict[str, int]:
+        scales = {
+            name: max(float(np.sqrt(np.mean(np.square(change, dtype=np.float64)))), 2.0**-40)
+            for name, change in changes.items()
+        }
+        weights = [change.size for change in changes.values()]
+        typical = math.exp(np.average([math.log(scale) for scale in scales.values()], weights=weights))
+        qps = {}
+        for name, scale in scales.items():
+            share = 1.0 if sum(extent > 1 for extent in changes[name].shape) > 1 else 0.25
+            step = min(scale, typical) * share * self._change_error * math.sqrt(12)
+            qps[name] = math.floor(math.log2(step) * (1 << _DENSITY))
+        return qps
