@@ -27,6 +27,7 @@ from nnr_codec.files.untied import UntiedModel
 from nnr_codec.files.update_files import write_update
 from nnr_codec.files.verification import TensorError, errors_of, measure_errors
 from nnr_codec.frameworks import Origin, open_model, replacing
+from nnr_codec.rate_control.adapters import config_for_adapter
 from nnr_codec.rate_control.target_report import TargetReport
 from nnr_codec.rate_control.targets import compress_to_target
 
@@ -104,6 +105,8 @@ def encode_file(
     **options: Any,
 ) -> EncodeReport:
     """Encode a model file to a stream file, which decodes to the same kind of file.
+
+    In LoRA adapters the error of the products of the factors counts; see `nnr_codec.rate.config_for_adapter`.
 
     Parameters
     ----------
@@ -205,7 +208,7 @@ def encode_file(
         else:
             encode(
                 tensors,
-                config,
+                config_for_adapter(tensors, config, threads=threads),
                 file=cast(BinaryIO, counted),  # the encoder only writes
                 progress=None if progress is None else _by_bytes(progress, size_of),
                 **described,

@@ -37,6 +37,8 @@ _NOT_ATTACHED = (
     *(".msgpack", ".pkl", ".pickle", ".joblib", ".onnx_data", ".tflite", ".ot", ".pb", ".mlmodel"),
     *(".zip", ".tar", ".gz", ".nnr", ".nnc", ".dill", ".pt2", ".npy"),
 )
+#: PEFT finds the weights of an adapter by their name, and knows an adapter by this file.
+_ADAPTER_CONFIG = "adapter_config.json"
 _MAX_ATTACHED_BYTES = 4 * MAX_ATTACHMENT_BYTES
 
 
@@ -113,6 +115,8 @@ def save_folder(
 ) -> None:
     """Write a folder with ``model.safetensors``, or shards and their index, and the attachments.
 
+    The weights of an adapter, which has an ``adapter_config.json``, are in ``adapter_model.safetensors``.
+
     Parameters
     ----------
     folder : path-like
@@ -142,15 +146,16 @@ def save_folder(
             raise NotEncodable("an attachment may not take the place of weights", path=name)
     os.makedirs(target, exist_ok=True)
     paths = [os.path.join(target, name) for name in texts]
+    stem = "adapter_model" if _ADAPTER_CONFIG in texts else "model"
     # Attachments get their names last: a folder with a configuration has its weights.
     with replacing_all(paths, overwrite=overwrite) as create:
         for number, content in enumerate(texts.values()):
             with create(number) as file:
                 file.write(content)
         if len(set(numbers)) > 1:
-            index = os.path.join(target, "model.safetensors.index.json")
+            index = os.path.join(target, f"{stem}.safetensors{INDEX_SUFFIX}")
             save_shards(index, tensors, descriptions, numbers, metadata=metadata, overwrite=overwrite)
         else:
-            weights = os.path.join(target, "model.safetensors")
+            weights = os.path.join(target, f"{stem}.safetensors")
             with replacing(weights, overwrite=overwrite) as file:
                 write_safetensors(file, tensors, descriptions, metadata or {})

@@ -59,7 +59,8 @@ def encode_update(
     base_digest : bytes, optional
         `model_digest` of the base, where it is known.
     change_error : float
-        Error of each difference as a fraction of its root mean square; a quarter of it for vectors.
+        Error of each difference as a fraction of its root mean square, or of that of the typical difference if that is smaller; a
+        quarter of it for vectors.
     kind, metadata, topology, attachments
         As in `nnr_codec.encode`.
     threads : int, optional
@@ -102,14 +103,28 @@ def encode_update(
 
 
 def _steps(comparison: Comparison, sent: Differences, change_error: float) -> list[tuple[str, int]]:
-    """Return the quantisation parameter of each difference by its name."""
+    """Return the quantisation parameter of each difference by its name.
+
+    Tensors that change more than the typical one get its step: equal errors of all weights cost fewer bits at equal quality than
+    errors relative to the changes. Tensors that change less get a step of their size, because small changes can matter, too.
+    """
     steps = []
+    typical = _typical_scale(comparison, sent)
     for name, scale in comparison.scales.items():
         extents = [extent for extent in sent.shape_of(name) if extent > 1]
-        error = scale * change_error * (1.0 if len(extents) > 1 else _SHARE_OF_VECTORS)
+        error = min(scale, typical) * change_error * (1.0 if len(extents) > 1 else _SHARE_OF_VECTORS)
         qp = math.floor(math.log2(error / _ERROR_OF_STEP) * (1 << _DENSITY))
         steps.append((glob.escape(name), qp))
     return steps
+
+
+def _typical_scale(comparison: Comparison, sent: Differences) -> float:
+    """Return the geometric mean of the changes' scales, weighted by the numbers of elements."""
+    sizes = {name: math.prod(sent.shape_of(name)) for name in comparison.scales}
+    n_elements = sum(sizes.values()) or 1
+    return math.exp(
+        sum(sizes[name] * math.log(scale) for name, scale in comparison.scales.items()) / n_elements
+    )
 
 
 def _is_usual_order(model: TypedTensors, base: TypedTensors) -> bool:

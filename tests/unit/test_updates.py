@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 import nnr_codec
 from nnr_codec.cli import main
+from nnr_codec.updates import apply_update, encode_update
 from nnr_codec.updates.typed_tensors import ArrayTensors, model_digest
 from nnr_codec.updates.update_description import KEY, UpdateDescription
 
@@ -98,6 +99,22 @@ def test_new_reshaped_retyped_and_removed_tensors(tmp_path: Path, base: str) -> 
         name: (a.dtype, a.shape) for name, a in new.items()
     }
     np.testing.assert_array_equal(decoded["first"], 1.0)
+
+
+def test_large_changes_have_the_error_of_the_typical_one_and_small_changes_are_kept() -> None:
+    random = np.random.default_rng(4)
+    sizes = {"typical": (1.0, (64, 64)), "large": (30.0, (16, 16)), "small": (0.1, (16, 16))}
+    base = {name: np.zeros(shape, np.float32) for name, (_, shape) in sizes.items()}
+    new = {
+        name: (scale * random.standard_normal(shape)).astype(np.float32)
+        for name, (scale, shape) in sizes.items()
+    }
+
+    decoded = apply_update(encode_update(new, base, change_error=0.2), base)
+
+    errors = {name: float(np.sqrt(np.mean(np.square(decoded[name] - new[name])))) for name in sizes}
+    assert errors["large"] == pytest.approx(errors["typical"], rel=0.4)
+    assert errors["small"] < 0.5 * sizes["small"][0]
 
 
 def test_errors_do_not_accumulate_along_a_chain(tmp_path: Path, base: str) -> None:
