@@ -16,14 +16,24 @@ CRATE = ROOT / "conformance/rust_decoder"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo, which builds the Rust decoder, is not installed"),
+    pytest.mark.skipif(
+        shutil.which("cargo") is None, reason="cargo, which builds the Rust decoder, is not installed"
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("target")
-    command = ["cargo", "build", "--release", "--offline", "--quiet", "--manifest-path", str(CRATE / "Cargo.toml")]
+    command = [
+        "cargo",
+        "build",
+        "--release",
+        "--offline",
+        "--quiet",
+        "--manifest-path",
+        str(CRATE / "Cargo.toml"),
+    ]
     subprocess.run([*command, "--target-dir", str(target)], check=True)
     return target / "release/nnc_decoder"
 

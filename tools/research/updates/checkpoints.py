@@ -132,7 +132,7 @@ def coded_state(state: dict[str, Any]) -> tuple[dict[str, Any], int]:
         first, second = (entry[name].numpy() for name in _MOMENTS)
         moments[f"{index}.exp_avg"] = first
         moments[f"{index}.exp_avg_sq"] = np.log2(np.maximum(second, _SMALLEST_MOMENT))
-    coding = {"relative_error": 0.05, "qp_by_name": (("*.exp_avg_sq", -12),), "qp_density": 2}
+    coding: dict[str, Any] = {"relative_error": 0.05, "qp_by_name": (("*.exp_avg_sq", -12),), "qp_density": 2}
     stream = encode(moments, effort="fast", **coding)
     decoded = Decoder().decode(stream)
     result = copy.deepcopy(state)

@@ -60,16 +60,16 @@ def _client(options: argparse.Namespace) -> ClientApp:
     @app.train()
     def train(message: Message, context: Context) -> Message:
         torch.set_num_threads(1)
-        round_number = int(message.content["config"]["server-round"])
+        round_number = int(str(message.content.config_records["config"]["server-round"]))
         partition = int(context.node_config["partition-id"])
         images = load_images(options.cache)
         parts = split_by_label(images.train[1], options.clients, 0.5, np.random.default_rng(options.seed))
         random = np.random.default_rng((options.seed, partition, round_number))
         chosen = random.permutation(parts[partition])[: round(len(parts[partition]) * options.share)]
         net = network()
-        load_arrays(net, _arrays(message.content["arrays"]))
+        load_arrays(net, _arrays(message.content.array_records["arrays"]))
         train_epoch(net, torch.optim.SGD(net.parameters(), options.rate, momentum=0.9), images.train, chosen)
-        content = {
+        content: dict[str, ArrayRecord | MetricRecord | ConfigRecord] = {
             "arrays": ArrayRecord(net.state_dict()),
             "metrics": MetricRecord({"num-examples": len(chosen)}),
         }
