@@ -27,9 +27,9 @@ NNR_INLINE std::uint64_t decode_zeros(FastEngine& engine, FastContext& context, 
   FastContext local = context;
   for (; i < end; ++i) {
     const FastContext::Estimates estimates = local.estimates();
-    const std::uint64_t mps_range = engine.range - local.lps(engine.range);
-    if (estimates.state() >= 0 || engine.window >= mps_range) break;
-    engine.take_mps<true>(mps_range);
+    const std::uint64_t lps = local.lps(engine.range);
+    if (estimates.state() >= 0 || engine.distance <= lps) break;
+    engine.take_mps<true>(lps);
     local.update<0>(estimates);
     levels[i] = 0;
   }
