@@ -44,7 +44,7 @@ inline constexpr LpsWords kLpsWords = make_lps_words();
 // The change of the two estimates by a bin, for one initialisation.
 struct Adaptation {
   std::int16_t fast[2][256];  // by bin and 128 + s0: 2 * s0 after the bin, which is a byte offset into this table
-  std::int32_t slow[33][2];   // increment of s1, by 16 + (s1 >> 7) for a 1 or 16 + ((s1 + 127) >> 7) for a 0, and by bin
+  std::int64_t slow[33][2];   // increment of s1, by 16 + (s1 >> 7) for a 1 or 16 + ((s1 + 127) >> 7) for a 0, and by bin
 };
 
 constexpr std::array<Adaptation, kInitialisationCount> make_adaptations() {
@@ -72,9 +72,9 @@ inline constexpr std::array<Adaptation, kInitialisationCount> kAdaptations = mak
 struct FastContext {
   std::uint64_t lps_word = detail::kLpsWords.word[ContextModel::state_index(0)];  // of the state below
   const detail::Adaptation* adaptation = detail::kAdaptations.data();
-  std::int32_t t0 = 0;  // 2 * s0
-  std::int32_t t1 = 0;  // s1
-  std::int32_t initialisation = 0;
+  std::int64_t t1 = 0;  // s1; of register width, so that an update needs no conversion
+  std::int16_t t0 = 0;  // 2 * s0
+  std::uint8_t initialisation = 0;
 
   // The two estimates before a bin, held in registers while the bin is decided.
   struct Estimates {
@@ -99,7 +99,7 @@ struct FastContext {
     const std::int64_t byte_offset = static_cast<std::int64_t>(kFastOfBin * bin + kFastMiddle) + before.t0;
     std::memcpy(&next0, reinterpret_cast<const char*>(adaptation) + byte_offset, sizeof next0);
     const std::int64_t next1 = before.t1 + adaptation->slow[16 + ((before.t1 + rounding) >> 7)][bin];
-    set(next0, static_cast<std::int32_t>(next1));
+    set(next0, next1);
   }
 
   // Adapts to a bin known at compile time, and returns it.
@@ -110,11 +110,11 @@ struct FastContext {
   }
 
   void initialise(int index) {
-    initialisation = index;
+    initialisation = static_cast<std::uint8_t>(index);
     ContextModel model;
     model.initialise(index);
     adaptation = &detail::kAdaptations[static_cast<std::size_t>(index)];
-    set(2 * model.s0, model.s1);
+    set(static_cast<std::int16_t>(2 * model.s0), model.s1);
   }
 
   void reset() { initialise(initialisation); }
@@ -124,7 +124,7 @@ struct FastContext {
     ContextModel model;
     model.s1 = static_cast<std::int16_t>(t1);
     model.s0 = static_cast<std::int8_t>(t0 / 2);
-    model.initialisation = static_cast<std::uint8_t>(initialisation);
+    model.initialisation = initialisation;
     return model;
   }
 
@@ -133,7 +133,7 @@ struct FastContext {
   static constexpr std::size_t kFastMiddle = kFastOfBin / 2;
   static_assert(offsetof(detail::Adaptation, fast) == 0);
 
-  NNR_INLINE void set(std::int32_t next0, std::int32_t next1) {
+  NNR_INLINE void set(std::int16_t next0, std::int64_t next1) {
     t0 = next0;
     t1 = next1;
     lps_word = detail::kLpsWords.word[((std::int64_t{8} * next0 + next1) >> 7) + 32];
