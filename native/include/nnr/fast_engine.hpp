@@ -34,7 +34,9 @@ struct FastEngine {
   std::uint64_t virtual_bytes = 0;  // zero bytes read past the end
 
   // Starts at the first bit of `bytes`, which must outlive the engine.
-  explicit FastEngine(std::span<const std::uint8_t> bytes) : cursor(bytes.data()), end(bytes.data() + bytes.size()) { refill(63); }
+  explicit FastEngine(std::span<const std::uint8_t> bytes) : cursor(bytes.data()), end(bytes.data() + bytes.size()) {
+    refill(63);
+  }
 
   // Starts at an entry point: kRangeBits bits after `position` are read, all within the bytes, and make up `offset`, 0..255.
   FastEngine(std::span<const std::uint8_t> bytes, std::uint64_t position, std::uint32_t offset)

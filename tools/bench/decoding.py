@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Benchmark of whole decoding calls: against NNCodec, an earlier build, and two processes.
+
+    python -m tools.bench.decoding [--repeat N] [--cache FOLDER] [--before PYTHON]
+
+One core is processor time, in which the decoders alternate; two cores are wall time, which needs an idle machine. ``--before``
+is the interpreter of an environment with an earlier build of this package. The stream of resnet56 is NNCodec's, and NNCodec decodes
+it too; the others are encoded with ``effort="fast"``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+import nnr_codec
+from conformance.peers.client import Peer
+from tools.bench import second_core
+from tools.bench.models import MODEL_QP, Model, packaged, resnet56
+from tools.bench.speed import seconds
+
+#: Times the decoding of each stream named on standard input, once, and prints the seconds.
+_DECODER = """
+import sys, time, nnr_codec
+for path in sys.stdin:
+    stream = open(path.strip(), "rb").read()
+    start = time.process_time()
+    nnr_codec.decode(stream, threads=1)
+    print(time.process_time() - start, flush=True)
+"""
+
+
+class Before:
+    """Process that decodes with an earlier build, beside this one."""
+
+    def __init__(self, python: Path) -> None:
+        # An empty folder, because a package in the working folder precedes the installed one.
+        self._folder = tempfile.TemporaryDirectory()
+        self._process = subprocess.Popen(
+            [python, "-c", _DECODER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=self._folder.name,
+        )
+
+    def seconds(self, path: Path) -> float:
+        """Processor time of decoding the stream at `path`."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(path, file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+        self._folder.cleanup()
+
+
+def models(cache: Path) -> Iterator[Model]:
+    """Load resnet56 if it is here, the networks of packages, and 10,000 tensors of 64 weights."""
+    small = resnet56()
+    if small is not None:
+        yield small
+    yield from packaged(cache)
+    random = np.random.default_rng(0)
+    names = [f"layer{i}.weight" for i in range(10_000)]
+    yield Model(
+        "10,000 x 64", {name: random.laplace(0, 1, 64).astype(np.float32) for name in names}, MODEL_QP
+    )
+
+
+def row(peer: Peer, before: Before | None, model: Model, path: Path, repeat: int) -> str:
+    """Measure one model, written to `path`, and render its row."""
+    compared = model.name == "resnet56"
+    if compared:
+        stream = peer.encode(model.tensors, qp=model.qp, dependent=True)
+    else:
+        stream = nnr_codec.encode(model.tensors, qp=model.qp, effort="fast")
+    path.write_bytes(stream)
+    ours: list[float] = []
+    ratios: list[float] = []
+    gains: list[float] = []
+    earlier: list[float] = []
+    if before is not None:
+        before.seconds(path)
+    nnr_codec.decode(stream)
+    for _ in range(repeat):
+        ours.append(seconds(lambda: nnr_codec.decode(stream, threads=1)))
+        if compared:
+            ratios.append(peer.time_decode(stream, repeat=1).api_cpu_seconds[0] / ours[-1])
+        if before is not None:
+            earlier.append(before.seconds(path) / ours[-1])
+        one = seconds(lambda: nnr_codec.decode(stream, threads=1), time.perf_counter)
+        gains.append(one / seconds(lambda: nnr_codec.decode(stream, threads=2), time.perf_counter))
+    processes = second_core.gain(second_core.decoding(stream), repeat)
+    threads = statistics.median(gains)
+    against = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if ratios else "-"
+    faster = f"{statistics.median(earlier):.2f}" if earlier else "-"
+    return f"| {model.name} | {1e3 * statistics.median(ours):.1f} | {against} | {faster} | {threads:.2f} | {processes:.2f} | {threads / processes:.0%} |"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--cache", type=Path, default=Path("build/bench-models"))
+    parser.add_argument("--before", type=Path, help="interpreter of an environment with an earlier build")
+    options = parser.parse_args(arguments)
+    print("| model | ms | x NNCodec | x before | 2 threads gain | 2 processes gain | of it |\n|" + "---|" * 7)
+    before = None if options.before is None else Before(options.before)
+    with Peer(timeout_seconds=900) as peer, tempfile.TemporaryDirectory() as folder:
+        for model in models(options.cache):
+            print(row(peer, before, model, Path(folder) / "stream.nnr", options.repeat), flush=True)
+    if before is not None:
+        before.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
