@@ -4,8 +4,8 @@
     python -m tools.bench.decoding [--repeat N] [--cache FOLDER] [--before PYTHON]
 
 One core is processor time, in which the decoders alternate; two cores are wall time, which needs an idle machine. ``--before``
-is the interpreter of an environment with an earlier build of this package. The stream of resnet56 is NNCodec's, and NNCodec decodes
-it too; the others are encoded with ``effort="fast"``.
+is the interpreter of an environment with an earlier build of this package. The stream of resnet56 is NNCodec's, and
+NNCodec decodes it too; the others are encoded with ``effort="fast"``.
 """
 
 from __future__ import annotations
@@ -104,7 +104,10 @@ def row(peer: Peer, before: Before | None, model: Model, path: Path, repeat: int
     threads = statistics.median(gains)
     against = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if ratios else "-"
     faster = f"{statistics.median(earlier):.2f}" if earlier else "-"
-    return f"| {model.name} | {1e3 * statistics.median(ours):.1f} | {against} | {faster} | {threads:.2f} | {processes:.2f} | {threads / processes:.0%} |"
+    return (
+        f"| {model.name} | {1e3 * statistics.median(ours):.1f} | {against} | {faster} "
+        f"| {threads:.2f} | {processes:.2f} | {threads / processes:.0%} |"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -198,6 +198,7 @@ class Decoder:
         self, reader: StreamReader, wanted: set[str] | None, dequantize: bool, recompose: bool
     ) -> Iterator[tuple[str, Any]]:
         recomposer = Recomposer() if recompose and dequantize else None
+        plain = dequantize and recomposer is None and self._limits.max_seconds is None
         for content, decoded in self._decoded(reader, wanted, dequantize):
             self._remember(reader)
             if decoded is None:
@@ -207,21 +208,8 @@ class Decoder:
                 reader.passed(content.payload_bit_offset // 8)
                 continue
             topologies = reader.topologies
-            if (
-                dequantize
-                and recomposer is None
-                and self._limits.max_seconds is None
-                and not decoded.errors
-                and content.has_plain_formats
-                and topologies.is_plain
-            ):
-                # Nothing remains to be done for any tensor of the batch.
-                decoded.arrays.reverse()
-                for name in content.names:
-                    tensor = decoded.arrays.pop()
-                    if wanted is None or name in wanted:
-                        yield name, tensor
-                    del tensor
+            if plain and not decoded.errors and content.has_plain_formats and topologies.is_plain:
+                yield from _plain(content, decoded, wanted)
                 reader.passed(content[len(content) - 1].byte_offset)
                 del decoded
                 continue
@@ -273,6 +261,18 @@ class Decoder:
                     content,
                     None if batch is None else DecodeTask(batch, dequantize, updates=updates).result(),
                 )
+
+
+def _plain(
+    batch: UnitBatch, decoded: DecodedBatch, wanted: set[str] | None
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the tensors of a batch whose decoded arrays are final, and release each before the next."""
+    decoded.arrays.reverse()
+    for name in batch.names:
+        tensor = decoded.arrays.pop()
+        if wanted is None or name in wanted:
+            yield name, tensor
+        del tensor
 
 
 class _Nothing:
