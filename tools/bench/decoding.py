@@ -22,6 +22,9 @@ import numpy as np
 
 import nnr_codec
 from conformance.peers.client import Peer
+from nnr_codec._native import UnitBatch
+from nnr_codec.codec.stream.stream_reader import StreamReader
+from nnr_codec.model import Limits
 from tools.bench import second_core
 from tools.bench.models import MODEL_QP, Model, packaged, resnet56
 from tools.bench.speed import seconds
@@ -77,6 +80,14 @@ def models(cache: Path) -> Iterator[Model]:
     )
 
 
+def header_seconds(stream: bytes) -> float:
+    """Processor time a unit of reading all headers of a stream, Python included."""
+    start = time.process_time()
+    steps = list(StreamReader(stream, Limits(), {}))
+    elapsed = time.process_time() - start
+    return elapsed / sum(len(step) if isinstance(step, UnitBatch) else 1 for step in steps)
+
+
 def row(peer: Peer, before: Before | None, model: Model, path: Path, repeat: int) -> str:
     """Measure one model, written to `path`, and render its row."""
     compared = model.name == "resnet56"
@@ -87,7 +98,7 @@ def row(peer: Peer, before: Before | None, model: Model, path: Path, repeat: int
     path.write_bytes(stream)
     ours: list[float] = []
     ratios: list[float] = []
-    gains: list[float] = []
+    headers: list[float] = []
     earlier: list[float] = []
     if before is not None:
         before.seconds(path)
@@ -98,14 +109,14 @@ def row(peer: Peer, before: Before | None, model: Model, path: Path, repeat: int
             ratios.append(peer.time_decode(stream, repeat=1).api_cpu_seconds[0] / ours[-1])
         if before is not None:
             earlier.append(before.seconds(path) / ours[-1])
-        one = seconds(lambda: nnr_codec.decode(stream, threads=1), time.perf_counter)
-        gains.append(one / seconds(lambda: nnr_codec.decode(stream, threads=2), time.perf_counter))
-    processes = second_core.gain(second_core.decoding(stream), repeat)
-    threads = statistics.median(gains)
+        headers.append(header_seconds(stream))
+    processes, threads = second_core.gains(
+        lambda: nnr_codec.decode(stream, threads=1), lambda: nnr_codec.decode(stream, threads=2), repeat
+    )
     against = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if ratios else "-"
     faster = f"{statistics.median(earlier):.2f}" if earlier else "-"
     return (
-        f"| {model.name} | {1e3 * statistics.median(ours):.1f} | {against} | {faster} "
+        f"| {model.name} | {1e3 * statistics.median(ours):.1f} | {against} | {faster} | {1e6 * statistics.median(headers):.2f} "
         f"| {threads:.2f} | {processes:.2f} | {threads / processes:.0%} |"
     )
 
@@ -119,7 +130,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, default=Path("build/bench-models"))
     parser.add_argument("--before", type=Path, help="interpreter of an environment with an earlier build")
     options = parser.parse_args(arguments)
-    print("| model | ms | x NNCodec | x before | 2 threads gain | 2 processes gain | of it |\n|" + "---|" * 7)
+    print(
+        "| model | ms | x NNCodec | x before | headers, us a unit | 2 threads gain | 2 processes gain | of it |\n|"
+        + "---|" * 8
+    )
     before = None if options.before is None else Before(options.before)
     with Peer(timeout_seconds=900) as peer, tempfile.TemporaryDirectory() as folder:
         for model in models(options.cache):

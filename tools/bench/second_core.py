@@ -41,6 +41,11 @@ def copying(n_bytes: int) -> Work:
 
 def gain(work: Work, repeat: int) -> float:
     """Ratio of the work of two parallel processes to that of one in the same wall time; median over pairs of measurements."""
+    return gains(work, work, repeat)[0]
+
+
+def gains(work: Work, in_threads: Work, repeat: int) -> tuple[float, float]:
+    """Gain of two processes, and of `in_threads`, which is the same work in two threads, measured in turns; medians."""
     context = multiprocessing.get_context("fork")
     # The timeout ends the wait for a dead process.
     ready, done = context.Barrier(3, timeout=_LONGEST_SECONDS), context.Queue()
@@ -56,16 +61,18 @@ def gain(work: Work, repeat: int) -> float:
     others = [context.Process(target=beside, daemon=True) for _ in range(2)]
     for process in others:
         process.start()
-    gains = []
+    of_processes = []
+    of_threads = []
     for _ in range(repeat):
-        # Alternate single and parallel measurements, so that load affects both.
+        # Alternate single and parallel measurements, so that load affects all.
         alone = _wall_seconds(work, calls)
         ready.wait()
         together = float(max(done.get(timeout=_LONGEST_SECONDS), done.get(timeout=_LONGEST_SECONDS)))
-        gains.append(2 * alone / together)
+        of_processes.append(2 * alone / together)
+        of_threads.append(alone / _wall_seconds(in_threads, calls))
     for process in others:
         process.join()
-    return statistics.median(gains)
+    return statistics.median(of_processes), statistics.median(of_threads)
 
 
 def _wall_seconds(work: Work, calls: int) -> float:
