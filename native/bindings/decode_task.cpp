@@ -183,6 +183,7 @@ class DecodeTask {
     if (!units_[piece.unit].block_rows) {
       for (std::size_t n = piece.unit; n < piece.end; ++n) {
         units_[n].fault = decode_unit(n);
+        if (units_[n].fault.status == NNR_OK) units_[n].fault = check_arrays(coded(n));
         if (updates_ != nullptr && units_[n].fault.status != NNR_OK) return;
       }
       return;
@@ -223,6 +224,14 @@ class DecodeTask {
       dequantize(n, i, qp_values[i], levels_of(n, i));
     }
     return {};
+  }
+
+  // After the faults of the payload, because the stream itself is valid.
+  static nnr::Fault check_arrays(const nnr::CodedUnit& unit) {
+    const auto fits = [](const nnr::TensorPlan& plan) { return fits_array(plan); };
+    if (std::all_of(unit.data.tensors.begin(), unit.data.tensors.end(), fits)) return {};
+    return unit.fault({NNR_UNSUPPORTED, {}, "tensor_dimensions", "format 3", "the dimensions of an empty tensor exceed NumPy's"},
+                      NNR_STAGE_HEADER);
   }
 
   nnr::Fault find_parent(std::size_t n, std::span<const nnr::RememberedTensor>& previous) const {

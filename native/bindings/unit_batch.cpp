@@ -48,6 +48,14 @@ std::uint64_t UnitBatch::locate(std::size_t unit, nnr::syntax::Watch place) cons
   return position == nnr::syntax::Parser::kNotSeen ? 8 * coded.begin : position;
 }
 
+bool fits_array(const nnr::TensorPlan& plan) {
+  if (plan.n_elements != 0) return true;
+  std::uint64_t n_bytes = sizeof(std::int32_t);
+  for (const std::uint64_t dimension : plan.shape)
+    n_bytes = nnr::saturating_product(n_bytes, std::max<std::uint64_t>(dimension, 1));
+  return n_bytes <= PTRDIFF_MAX;
+}
+
 namespace {
 
 nb::object shape_of(std::span<const std::uint64_t> shape) {
@@ -84,8 +92,9 @@ nb::list layout(const UnitBatch& batch, bool dequantize, nb::handle float32, nb:
   for (const UnitBatch::Unit& unit : batch.units) {
     const nnr::CodedUnit& coded = unit.walked.coded;
     const nb::handle type = coded.is_raw() || (dequantize && !coded.is_integer()) ? float32 : int32;
-    const nb::object tensors =
-        by_name(coded.data, [&](const nnr::TensorPlan& plan) { return nb::make_tuple(shape_of(plan.shape), type); });
+    const nb::object tensors = by_name(coded.data, [&](const nnr::TensorPlan& plan) {
+      return nb::make_tuple(fits_array(plan) ? shape_of(plan.shape) : nb::object(nb::make_tuple(0)), type);
+    });
     for (const nb::handle tensor : tensors) arrays.append(tensor);
   }
   return arrays;
