@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <new>
 #include <optional>
 #include <span>
@@ -180,7 +179,8 @@ class DecodeTask {
   }
 
   void decode(const Piece& piece) {
-    if (!units_[piece.unit].block_rows) {
+    std::optional<nnr::BlockRows>& rows = units_[piece.unit].block_rows;
+    if (!rows) {
       for (std::size_t n = piece.unit; n < piece.end; ++n) {
         units_[n].fault = decode_unit(n);
         if (units_[n].fault.status == NNR_OK) units_[n].fault = check_arrays(coded(n));
@@ -188,11 +188,10 @@ class DecodeTask {
       }
       return;
     }
-    nnr::BlockRows& rows = *units_[piece.unit].block_rows;
     std::int32_t* const levels = levels_of(piece.unit, 0).data();
-    if (!rows.decode(piece.block_rows_piece, levels)) return;
+    if (!rows->decode(piece.block_rows_piece, levels)) return;
     if (is_in_place(piece.unit))
-      dequantize(piece.unit, 0, qp_of(piece.unit, rows), rows.levels_of(piece.block_rows_piece, levels));
+      dequantize(piece.unit, 0, qp_of(piece.unit, *rows), rows->levels_of(piece.block_rows_piece, levels));
   }
 
   // True if the block rows of a tensor become values at once: levels of a codebook are checked first.

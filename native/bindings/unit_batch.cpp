@@ -7,10 +7,6 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <stdexcept>
-#include <string_view>
-#include <tuple>
-#include <utility>
 
 #include "batch_pickle.hpp"
 #include "parser.hpp"
@@ -75,7 +71,7 @@ nb::object by_name(const nnr::DataUnit& unit, Entry entry) {
 }
 
 const char* role_of(const nnr::TensorPlan& plan) {
-  static const char* const kRoles[] = {"weight", "G", "H", "local scaling", "beta", "gamma", "mean", "var", "bias"};
+  static constexpr const char* kRoles[] = {"weight", "G", "H", "local scaling", "beta", "gamma", "mean", "var", "bias"};
   return kRoles[static_cast<std::size_t>(plan.role)];
 }
 
