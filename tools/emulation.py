@@ -188,7 +188,7 @@ def main() -> int:
         parser.error(f"{', '.join(sorted(missing))} is not here (Debian: qemu-user)")
     failed = []
     for machine in machines:
-        program = cross_compile(machine, options.folder, options.cache)
+        program = cross_compile(machine, options.folder.resolve(), options.cache.resolve())
         native = libnnr.build(quiet=True) / "nnrdec"
         if not restores_types(machine, program, native):
             print(f"{machine}: the types of a model come back otherwise than here")

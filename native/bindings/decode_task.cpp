@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <new>
 #include <optional>
 #include <span>
@@ -180,18 +179,19 @@ class DecodeTask {
   }
 
   void decode(const Piece& piece) {
-    if (!units_[piece.unit].block_rows) {
+    std::optional<nnr::BlockRows>& rows = units_[piece.unit].block_rows;
+    if (!rows) {
       for (std::size_t n = piece.unit; n < piece.end; ++n) {
         units_[n].fault = decode_unit(n);
+        if (units_[n].fault.status == NNR_OK) units_[n].fault = check_arrays(coded(n));
         if (updates_ != nullptr && units_[n].fault.status != NNR_OK) return;
       }
       return;
     }
-    nnr::BlockRows& rows = *units_[piece.unit].block_rows;
     std::int32_t* const levels = levels_of(piece.unit, 0).data();
-    if (!rows.decode(piece.block_rows_piece, levels)) return;
+    if (!rows->decode(piece.block_rows_piece, levels)) return;
     if (is_in_place(piece.unit))
-      dequantize(piece.unit, 0, qp_of(piece.unit, rows), rows.levels_of(piece.block_rows_piece, levels));
+      dequantize(piece.unit, 0, qp_of(piece.unit, *rows), rows->levels_of(piece.block_rows_piece, levels));
   }
 
   // True if the block rows of a tensor become values at once: levels of a codebook are checked first.
@@ -223,6 +223,14 @@ class DecodeTask {
       dequantize(n, i, qp_values[i], levels_of(n, i));
     }
     return {};
+  }
+
+  // After the faults of the payload, because the stream itself is valid.
+  static nnr::Fault check_arrays(const nnr::CodedUnit& unit) {
+    const auto fits = [](const nnr::TensorPlan& plan) { return fits_array(plan); };
+    if (std::all_of(unit.data.tensors.begin(), unit.data.tensors.end(), fits)) return {};
+    return unit.fault({NNR_UNSUPPORTED, {}, "tensor_dimensions", "format 3", "the dimensions of an empty tensor exceed NumPy's"},
+                      NNR_STAGE_HEADER);
   }
 
   nnr::Fault find_parent(std::size_t n, std::span<const nnr::RememberedTensor>& previous) const {

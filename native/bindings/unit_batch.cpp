@@ -7,10 +7,6 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <stdexcept>
-#include <string_view>
-#include <tuple>
-#include <utility>
 
 #include "batch_pickle.hpp"
 #include "parser.hpp"
@@ -48,6 +44,14 @@ std::uint64_t UnitBatch::locate(std::size_t unit, nnr::syntax::Watch place) cons
   return position == nnr::syntax::Parser::kNotSeen ? 8 * coded.begin : position;
 }
 
+bool fits_array(const nnr::TensorPlan& plan) {
+  if (plan.n_elements != 0) return true;
+  std::uint64_t n_bytes = sizeof(std::int32_t);
+  for (const std::uint64_t dimension : plan.shape)
+    n_bytes = nnr::saturating_product(n_bytes, std::max<std::uint64_t>(dimension, 1));
+  return n_bytes <= PTRDIFF_MAX;
+}
+
 namespace {
 
 nb::object shape_of(std::span<const std::uint64_t> shape) {
@@ -67,7 +71,7 @@ nb::object by_name(const nnr::DataUnit& unit, Entry entry) {
 }
 
 const char* role_of(const nnr::TensorPlan& plan) {
-  static const char* const kRoles[] = {"weight", "G", "H", "local scaling", "beta", "gamma", "mean", "var", "bias"};
+  static constexpr const char* kRoles[] = {"weight", "G", "H", "local scaling", "beta", "gamma", "mean", "var", "bias"};
   return kRoles[static_cast<std::size_t>(plan.role)];
 }
 
@@ -84,8 +88,9 @@ nb::list layout(const UnitBatch& batch, bool dequantize, nb::handle float32, nb:
   for (const UnitBatch::Unit& unit : batch.units) {
     const nnr::CodedUnit& coded = unit.walked.coded;
     const nb::handle type = coded.is_raw() || (dequantize && !coded.is_integer()) ? float32 : int32;
-    const nb::object tensors =
-        by_name(coded.data, [&](const nnr::TensorPlan& plan) { return nb::make_tuple(shape_of(plan.shape), type); });
+    const nb::object tensors = by_name(coded.data, [&](const nnr::TensorPlan& plan) {
+      return nb::make_tuple(fits_array(plan) ? shape_of(plan.shape) : nb::object(nb::make_tuple(0)), type);
+    });
     for (const nb::handle tensor : tensors) arrays.append(tensor);
   }
   return arrays;

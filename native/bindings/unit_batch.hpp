@@ -61,6 +61,9 @@ struct BatchUnit {
 
 nanobind::object text_of(nnr::syntax::Bytes text);
 
+// False for an empty tensor whose other dimensions have a product that NumPy cannot represent. Its array is flat.
+[[nodiscard]] bool fits_array(const nnr::TensorPlan& plan);
+
 // Adds Fault, DataUnit and UnitBatch to the module.
 void register_units(nanobind::module_& m);
 

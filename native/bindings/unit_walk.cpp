@@ -84,7 +84,9 @@ class StreamWalk {
     auto batch = std::make_unique<UnitBatch>(stream_);
     batch->earlier_arena = std::move(pending_arena_);
     const std::uint64_t limit = position_ + kLongWay;
-    while (pending_ || take(*batch)) {
+    while (true) {
+      if (!pending_) take(*batch);
+      if (!pending_) break;
       nnr::WalkedUnit& walked = pending_->walked;
       if (walked.is_skipped) {
         pending_.reset();
@@ -105,7 +107,7 @@ class StreamWalk {
       pending_.reset();
     }
     if (!batch->units.empty()) return nb::cast(std::move(batch));
-    if (pending_) return other_unit();
+    if (pending_) return other_unit(pending_->walked);
     return fault_ ? nb::cast(*fault_) : nb::none();
   }
 
@@ -136,7 +138,7 @@ class StreamWalk {
  private:
   static constexpr std::uint64_t kLongWay = 1 << 24;  // bytes
 
-  [[nodiscard]] bool is_wanted(Bytes name) const { return wanted_->contains(std::string(view_of(name))); }
+  [[nodiscard]] bool is_wanted(Bytes name) const { return !wanted_ || wanted_->contains(std::string(view_of(name))); }
 
   static int shape_of(void* self, const char* name, std::uint64_t* shape, std::size_t capacity) {
     const nb::dict& dimensions = static_cast<StreamWalk*>(self)->dimensions_;
@@ -154,13 +156,13 @@ class StreamWalk {
     if (fault.status != NNR_OK && fault.status != NNR_END) fault_ = {fault, walk_.unit_index()};
   }
 
-  // Takes the next unit into `pending_`; false at a fault and at the end.
-  bool take(UnitBatch& batch) {
-    if (at_end_) return false;
+  // Takes the next unit into `pending_`, which stays empty at a fault and at the end.
+  void take(UnitBatch& batch) {
+    if (at_end_) return;
     UnitBatch::Unit unit;
     // What a unit that is not kept refers to is in the stream.
     note(walk_.next(*batch.arena, unit.walked));
-    if (at_end_) return false;
+    if (at_end_) return;
     position_ = unit.walked.begin;
     if (unit.walked.type == nnr::syntax::NNR_NDU && !unit.walked.is_skipped) {
       if (unit.walked.coded.is_joined) unit.joined = std::make_unique<nnr::JoinedUnit>(std::move(walk_.joined()));
@@ -171,7 +173,6 @@ class StreamWalk {
       if (!full_names_.empty() || walk_.state().indexed_references) keep_names(batch, unit.walked.coded.data);
     }
     pending_.emplace(std::move(unit));
-    return true;
   }
 
   // Copies names that are not in the unit, since the walk may drop them.
@@ -195,14 +196,15 @@ class StreamWalk {
     batch.scope.NumReferences = static_cast<std::int64_t>(walk_.reference_list().size());
   }
 
-  nb::object other_unit() {
-    const nnr::WalkedUnit walked = pending_->walked;
-    pending_.reset();
-    pending_arena_.reset();
+  // The pending unit, which is `walked`.
+  nb::object other_unit(const nnr::WalkedUnit& walked) {
     nb::object content = nb::none();
     if (walked.has_topology) content = nb::bytes(walked.topology.data(), walked.topology.size());
-    return nb::cast(StreamUnit{walked.index, walked.begin, walked.size_bytes, walked.type, walked.storage_format,
-                               walked.compression_format, content});
+    const nb::object unit = nb::cast(StreamUnit{walked.index, walked.begin, walked.size_bytes, walked.type, walked.storage_format,
+                                                walked.compression_format, content});
+    pending_.reset();
+    pending_arena_.reset();
+    return unit;
   }
 
   Array<const std::uint8_t> stream_;

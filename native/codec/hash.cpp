@@ -58,7 +58,7 @@ Word rotate(Word x, int n) {
 
 template <class Sha>
 void compress(typename Sha::Word state[8], const std::uint8_t* block) {
-  using Word = Sha::Word;
+  using Word = typename Sha::Word;
   constexpr int kBytes = sizeof(Word);
   Word w[Sha::kRoundCount];
   for (int i = 0; i < 16; ++i) {
@@ -88,7 +88,7 @@ void compress(typename Sha::Word state[8], const std::uint8_t* block) {
 
 template <class Sha>
 void hash(std::span<const std::uint8_t> message, std::uint8_t* digest) {
-  using Word = Sha::Word;
+  using Word = typename Sha::Word;
   constexpr std::size_t kBlock = 16 * sizeof(Word);
   Word state[8];
   for (int i = 0; i < 8; ++i) state[i] = static_cast<Word>(kInitial[i] >> Sha::kConstantShift);

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnr_codec import Decoder, LimitExceeded, Limits, MalformedBitstream, QuantizedTensor, decode, encode
+from nnr_codec import (
+    Decoder,
+    LimitExceeded,
+    Limits,
+    MalformedBitstream,
+    QuantizedTensor,
+    UnsupportedBitstream,
+    decode,
+    encode,
+)
 from nnr_codec.model import (
     CompressedParameterTypes,
     DataUnit,
@@ -144,3 +153,19 @@ def test_a_declared_type_that_cannot_hold_the_values_is_a_fault() -> None:
     stream = _stream(StartUnit(), ModelParameterSet(), DataUnit(header=header, payload=values.tobytes()))
     with pytest.raises(MalformedBitstream):
         decode(stream)
+
+
+def test_an_empty_tensor_beyond_numpys_dimensions_is_unsupported() -> None:
+    header = DataUnitHeader(
+        topology_elem_ids=("w",),
+        payload_type=PayloadType.NNR_PT_RAW_FLOAT,
+        tensor_dimensions=(0, 1 << 31, 1 << 31),
+    )
+    stream = _stream(StartUnit(), ModelParameterSet(), DataUnit(header=header, payload=b""))
+    with pytest.raises(UnsupportedBitstream) as caught:
+        decode(stream)
+    assert caught.value.element == "tensor_dimensions"
+    # A fault of the payload comes first.
+    payload = _stream(StartUnit(), ModelParameterSet(), DataUnit(header=header, payload=b"abcd"))
+    with pytest.raises(MalformedBitstream):
+        decode(payload)
