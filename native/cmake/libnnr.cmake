@@ -19,6 +19,7 @@ set(NNR_DECODER_SOURCES
   ${NNR_ROOT}/codec/source_reader.cpp
   ${NNR_ROOT}/codec/source_view.cpp
   ${NNR_ROOT}/codec/stream_decoder.cpp
+  ${NNR_ROOT}/codec/stream_data_units.cpp
   ${NNR_ROOT}/codec/stream_parts.cpp
   ${NNR_ROOT}/codec/stream_walk.cpp
   ${NNR_ROOT}/codec/tensor_patch.cpp

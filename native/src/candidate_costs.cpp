@@ -13,6 +13,9 @@ constexpr std::size_t kMostMagnitudes = 256;
 
 NNR_INLINE std::uint32_t negative_of(float weight) { return std::signbit(weight) ? 1U : 0U; }
 
+// Zeros stay zeros: they were pruned, or stand outside of a mask.
+NNR_INLINE float cost_of_change(float weight) { return weight == 0 ? kUnreachableCost : 0.0F; }
+
 // The costs of weights 1 to count - 1, written so that compilers turn it into vector instructions of the caller's target. Costs
 // of magnitudes beyond the table are wrong. Returns the largest of the smaller candidates.
 NNR_INLINE std::int32_t compute_loop(CandidateCosts& costs, const float* weights, std::size_t count, const CandidateScale& scale,
@@ -27,6 +30,7 @@ NNR_INLINE std::int32_t compute_loop(CandidateCosts& costs, const float* weights
     const std::int32_t begin = std::signbit(weights[n]) ? size : 0;
     costs.zero[n] = x * x;
     costs.transition[n] = transition_of(2 - negative_of(weights[n - 1]), negative_of(weights[n]));
+    const float spared = cost_of_change(weights[n]);
     for (std::size_t quantizer = 0; quantizer < 2; ++quantizer) {
       const Candidates candidates(x, quantizer, zero_bias);
       largest = candidates.lower > largest ? candidates.lower : largest;
@@ -34,8 +38,8 @@ NNR_INLINE std::int32_t compute_loop(CandidateCosts& costs, const float* weights
       const float lower = candidates.error() * candidates.error() + magnitudes[place];
       const float upper = candidates.upper_error() * candidates.upper_error() + magnitudes[place + 1];
       const bool odd = (candidates.lower & 1) != 0;
-      costs.nonzero[quantizer][n] = odd ? upper : lower;
-      costs.nonzero[2 + quantizer][n] = odd ? lower : upper;
+      costs.nonzero[quantizer][n] = (odd ? upper : lower) + spared;
+      costs.nonzero[2 + quantizer][n] = (odd ? lower : upper) + spared;
     }
   }
   return largest;
@@ -80,6 +84,7 @@ void CandidateCosts::compute(const float* weights, const float* importance, std:
     const std::uint32_t negative = negative_of(weights[n]);
     zero[n] = factor * (x * x);
     transition[n] = transition_of(class_before, negative);
+    const float spared = cost_of_change(weights[n]);
     for (std::size_t quantizer = 0; quantizer < 2; ++quantizer) {
       const Candidates candidates(x, quantizer, scale.zero_bias);
       const auto rate = [&](std::int32_t magnitude) {
@@ -88,8 +93,8 @@ void CandidateCosts::compute(const float* weights, const float* importance, std:
       const float lower = factor * (candidates.error() * candidates.error()) + rate(candidates.lower);
       const float upper = factor * (candidates.upper_error() * candidates.upper_error()) + rate(candidates.lower + 1);
       const bool odd = (candidates.lower & 1) != 0;
-      nonzero[quantizer][n] = odd ? upper : lower;
-      nonzero[2 + quantizer][n] = odd ? lower : upper;
+      nonzero[quantizer][n] = (odd ? upper : lower) + spared;
+      nonzero[2 + quantizer][n] = (odd ? lower : upper) + spared;
     }
   };
   compute_one(0, first ? 0 : 2 - negative_of(weights[-1]));

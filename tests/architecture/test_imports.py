@@ -31,7 +31,7 @@ def test_import_contracts_hold() -> None:
         ("torch", {"frameworks", "torch", "transformers"}),
         ("h5py", {"frameworks"}),
         ("gguf", {"frameworks"}),
-        ("transformers", {"transformers"}),
+        ("transformers", {"frameworks", "transformers"}),
         ("onnx", {"frameworks"}),
     ],
 )

@@ -86,7 +86,7 @@ def test_the_suites_are_as_large_as_promised(suites: list[Suite]) -> None:
     assert sum(len(vector.streams) for suite in suites for vector in suite.manifest.vectors) >= 250
     assert (
         sum(path.stat().st_size for suite in suites for path in suite.folder.rglob("*") if path.is_file())
-        < 8 * MB
+        < 12 * MB
     )
 
 

@@ -16,7 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec.codec.encode.effort import Effort
-from nnr_codec.codec.encode.quantize.steps import QuantizationTarget, nearest_qp, root_mean_square, usual_qp
+from nnr_codec.codec.encode.quantize.steps import (
+    QuantizationTarget,
+    largest_magnitude,
+    nearest_qp,
+    root_mean_square,
+    usual_qp,
+)
 from nnr_codec.codec.encode.tensor_job import TensorJob
 from nnr_codec.entropy import TensorCoding, TensorToEncode, Workers, encode_payload, rate
 from nnr_codec.model import DataUnitHeader, ParentNode
@@ -31,10 +37,12 @@ _SMALLEST_SAMPLE = 1 << 11
 # is flat and lies between 0.7 and 1.1, so one value serves all rates. A slope that follows the error of a pass would not
 # converge.
 USUAL_SLOPE = 0.94
-# Relative tolerance of the target error: one QP at density 6.
-_TOLERANCE = 0.012
+# Relative tolerance of the target error: less than one QP at density 6, which is 1.1 %.
+_TOLERANCE = 0.009
 _MAX_SETTLING_ROUNDS = 6
 _MAX_CORRECTIONS = 3
+# Finest step, relative to the largest weight.
+_FINEST_STEP = 2.0**-28
 # Tensors up to this size never get a coarser step than the expected error per step gives.
 _FEW = 64
 # Multiple of the target error beyond which the search did not converge.
@@ -255,7 +263,9 @@ class RdoSearch:
             return qp
         # A few weights may lie on levels by chance; their error then says little about the step.
         most = 4.0 if weights.size > _FEW else 1.0
-        return nearest_qp(step * min(max(ratio, 0.25), most), self._density)
+        better = step * min(max(ratio, 0.25), most)
+        # Errors below the precision of float32 are out of reach, and levels have 32 bits.
+        return nearest_qp(max(better, largest_magnitude(self._weights) * _FINEST_STEP), self._density)
 
     def _priced(self, result: Quantised, state: _State) -> tuple[float, Quantised]:
         """Return the cost of levels in bits, adjusted to the target error or with the distortion added, and the levels."""
