@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stream_walk.hpp"
 
-#include <algorithm>
-
 #include "faults.hpp"
 #include "inflate.hpp"
 #include "parser.hpp"

@@ -118,20 +118,27 @@ class FeedbackQuantizer {
       const std::size_t end = std::min(begin + kBlockInputs, rows_);
       for (std::size_t row = begin; row < end; ++row) {
         // The corrections of this row by the rows of the block before it, and then those of the rest by the whole block.
-        correct_rows(targets.data(), errors.data(), begin, row, row, row + 1);
+        correct_rows(targets.data(), errors.data(), {begin, row}, {row, row + 1});
         search.extend_to((row + 1) * width_, 0);
         search.finish(false);
       }
-      correct_rows(targets.data(), errors.data(), begin, end, end, rows_);
+      correct_rows(targets.data(), errors.data(), {begin, end}, {end, rows_});
     }
   }
 
-  // Adds the errors of rows from..to to the targets of rows begin..end.
-  void correct_rows(float* targets, const float* errors, std::size_t from, std::size_t to, std::size_t begin, std::size_t end) {
-    if (from == to || begin == end) return;
+  // Rows first..last of a tensor, without the last.
+  struct Rows {
+    std::size_t first;
+    std::size_t last;
+  };
+
+  // Adds the errors of some rows to the targets of others.
+  void correct_rows(float* targets, const float* errors, Rows sources, Rows corrected) {
+    if (sources.first == sources.last || corrected.first == corrected.last) return;
     // targets[i][n] += sum over j of coefficients[j][i] * errors[j][n]
-    add_corrections(targets + begin * width_, width_, end - begin, width_,
-                    {settings_.coefficients + from * rows_ + begin, 1, rows_, errors + from * width_, width_, to - from});
+    add_corrections(targets + corrected.first * width_, width_, corrected.last - corrected.first, width_,
+                    {settings_.coefficients + sources.first * rows_ + corrected.first, 1, rows_, errors + sources.first * width_,
+                     width_, sources.last - sources.first});
   }
 
   const std::span<const float> weights_;

@@ -11,7 +11,7 @@
 #include "nnr/payload.hpp"
 #include "nnr/quantizer.hpp"
 #include "nnr/rdo.hpp"
-#include "nnr/shared_search.hpp"
+#include "nnr/shared_trellis.hpp"
 #include "nnr/work_queue.hpp"
 
 namespace {

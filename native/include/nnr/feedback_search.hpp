@@ -65,11 +65,11 @@ class FeedbackSearch {
   // Number of decided weights.
   [[nodiscard]] std::size_t decided() const { return decided_; }
 
-  // Extends the survivors up to weight `end`. Decided errors correct the targets of the row up to `near_end`; the caller corrects
-  // the rest of the row.
-  void extend_to(std::size_t end, std::size_t near_end) {
-    near_end_ = near_end;
-    for (; next_weight_ < end; ++next_weight_) {
+  // Extends the survivors up to weight `limit`. Decided errors correct the targets of the row up to `corrected`; the caller
+  // corrects the rest of the row.
+  void extend_to(std::size_t limit, std::size_t corrected) {
+    near_end_ = corrected;
+    for (; next_weight_ < limit; ++next_weight_) {
       if (next_weight_ % line_.width == 0) begin_row(next_weight_);
       extend(next_weight_);
       if (next_weight_ + 1 - decided_ == 2 * interval_ && next_weight_ + 1 < line_.weights.size())
