@@ -95,9 +95,9 @@ def vector_of(case: Case, folder: Path, peers: dict[str, list[str]]) -> Vector:
         derived = Derivation(parent=fault.parent, mutation=fault.mutation)
     return Vector(
         id=case.id, purpose=case.purpose, features=case.features,
-        profile=case.profile,  # type: ignore[arg-type]  # 0 or 1
+        profile=case.profile,  # type: ignore[arg-type]  # the manifest's schema admits 0 and 1
         clauses=case.all_clauses(), elements=case.all_elements(),
-        requirement=case.requirement,  # type: ignore[arg-type]  # shall or should
+        requirement=case.requirement,  # type: ignore[arg-type]  # the manifest's schema checks the word
         size_class=size_class(sum(map(len, case.streams))),
         recipe=Recipe(tool=case.tool, version=case.tool_version, seed=case.seed, options=case.options or None),
         agreed_by=tuple(agreed), streams=tuple(files), expect=expect, derived_from=derived,
@@ -222,8 +222,8 @@ def _rejected(case: Case) -> Expectation:
     return Expectation(
         verdict="reject",
         error=ExpectedError(
-            classes=fault.classes,  # type: ignore[arg-type]  # names of classes
-            stage=fault.stage,  # type: ignore[arg-type]  # name of a stage
+            classes=fault.classes,  # type: ignore[arg-type]  # the schema checks the words
+            stage=fault.stage,  # type: ignore[arg-type]  # the schema checks the word
             stream=fault.stream,
             bits=bits_of_fault,
             element=fault.element,

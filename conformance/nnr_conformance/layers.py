@@ -94,10 +94,10 @@ def compare_arithmetic(comparison: Comparison) -> tuple[Shown, Divergence | None
         if report is None or report.arithmetic is None:
             continue
         shown = True
-        place = {"stream": state.stream, "unit": state.unit, "tensor": state.tensor}
+        place: dict[str, Any] = {"stream": state.stream, "unit": state.unit, "tensor": state.tensor}
         actual = report.arithmetic.get(state.tensor)
         if actual is None:
-            return shown, Divergence(layer="arithmetic", message="no state for the tensor", **place)  # type: ignore[arg-type]  # int and str values
+            return shown, Divergence(layer="arithmetic", message="no state for the tensor", **place)
         wanted = {k: v for k, v in to_json(state).items() if k in actual and k not in place}
         if divergence := _compare_fields(wanted, actual, "arithmetic", "state", **place):
             return shown, divergence
