@@ -14,6 +14,7 @@
 #include "buffer.hpp"
 #include "builder.hpp"
 #include "parser.hpp"
+#include "status_name.hpp"
 #include "tree_reader.hpp"
 #include "tree_writer.hpp"
 
@@ -26,19 +27,6 @@ namespace {
 
 const nnr_allocator kAllocator = {[](void*, std::size_t n_bytes) { return std::malloc(n_bytes); },
                                   [](void*, void* block) { std::free(block); }, nullptr};
-
-const char* name_of(nnr_status status) {
-  switch (status) {
-    case NNR_TRUNCATED:
-      return "truncated";
-    case NNR_UNSUPPORTED:
-      return "unsupported";
-    case NNR_LIMIT:
-      return "limit";
-    default:
-      return "malformed";
-  }
-}
 
 // The syntax of units after others: values of earlier units, the reference list, and limits.
 class UnitSyntax {

@@ -10,6 +10,7 @@
 
 #include "batch_pickle.hpp"
 #include "parser.hpp"
+#include "status_name.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -116,19 +117,6 @@ nb::list all_names_of(const UnitBatch& batch) {
   for (const UnitBatch::Unit& unit : batch.units)
     for (const nnr::syntax::Bytes name : unit.walked.coded.data.names) texts.append(text_of(name));
   return texts;
-}
-
-const char* name_of(nnr_status status) {
-  switch (status) {
-    case NNR_TRUNCATED:
-      return "truncated";
-    case NNR_UNSUPPORTED:
-      return "unsupported";
-    case NNR_LIMIT:
-      return "limit";
-    default:
-      return "malformed";
-  }
 }
 
 }  // namespace
