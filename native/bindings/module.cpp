@@ -25,6 +25,7 @@
 #include "tasks.hpp"
 #include "unit_batch.hpp"
 #include "unit_walk.hpp"
+#include "watch.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -302,6 +303,7 @@ NB_MODULE(_native, m) {
   register_probe(m);
   register_syntax(m);
   register_tasks(m);
+  register_watch(m);
   register_units(m);
   register_walk(m);
   register_decode_task(m);

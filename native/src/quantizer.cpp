@@ -8,6 +8,7 @@
 
 #include "nnr/scan.hpp"
 #include "nnr/trellis.hpp"
+#include "nnr/watch.hpp"
 
 namespace nnr {
 
@@ -21,8 +22,10 @@ std::size_t find_out_of_range(std::span<const float> weights, double step, doubl
 
 std::size_t quantize_uniform(std::span<const float> weights, double step, std::int32_t* levels) {
   if (const std::size_t position = find_out_of_range(weights, step); position != weights.size()) return position;
-  for (std::size_t i = 0; i < weights.size(); ++i)
-    levels[i] = static_cast<std::int32_t>(std::nearbyint(static_cast<double>(weights[i]) / step));
+  in_watched_pieces(weights.size(), [&](std::uint64_t begin, std::uint64_t end) {
+    for (std::uint64_t i = begin; i < end; ++i)
+      levels[i] = static_cast<std::int32_t>(std::nearbyint(static_cast<double>(weights[i]) / step));
+  });
   return weights.size();
 }
 
@@ -35,7 +38,9 @@ std::size_t quantize_dependent(std::span<const float> weights, double step, cons
   std::vector<std::uint8_t> decisions(weights.size());
   std::size_t n = 0;
   for_each_segment_of_tensor(coding, [&](const Segment& segment) {
-    trellis.run(&weights[segment.begin], segment.length, inverse, &decisions[n]);
+    in_watched_pieces(segment.length, [&](std::uint64_t begin, std::uint64_t end) {
+      trellis.run(&weights[segment.begin + begin], end - begin, inverse, &decisions[n + begin]);
+    });
     n += segment.length;
   });
 

@@ -14,6 +14,7 @@
 #include "nnr/rdo_trellis.hpp"
 #include "nnr/scan.hpp"
 #include "nnr/shared_search.hpp"
+#include "nnr/watch.hpp"
 
 namespace nnr {
 
@@ -63,6 +64,7 @@ void quantize_shared(const OrderedTensor& tensor, double step, const TensorCodin
   for_each_piece(settings.queue, blocks, 1, [&](std::size_t block) { starts[block].emplace(search.start_of(block)); });
   for_each_piece(settings.queue, blocks, coding.size() / std::max<std::size_t>(blocks, 1), [&](std::size_t block) {
     search.run(block, *starts[block], block + 1 < blocks ? &*starts[block + 1] : nullptr, values);
+    advance(search.begin_of(block + 1) - search.begin_of(block));
   });
   values_to_levels({values, coding.size()});
 }

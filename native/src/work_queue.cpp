@@ -2,6 +2,7 @@
 #include "nnr/work_queue.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -13,6 +14,8 @@
 namespace nnr {
 
 namespace {
+
+constexpr std::chrono::milliseconds kWatchInterval{100};
 
 long process_id() {
 #ifdef _WIN32
@@ -64,8 +67,18 @@ void WorkQueue::start(Job& job) {
 void WorkQueue::wait(Job& job) {
   if (is_forked()) throw std::runtime_error("a job started before a fork finishes only in the process that started it");
   std::unique_lock lock(sync_->mutex);
-  while (job.n_done < job.count)
-    if (!run_next(lock, &job)) sync_->finished.wait(lock, [&] { return job.n_done == job.count || !waiting_.empty(); });
+  while (job.n_done < job.count) {
+    if (run_next(lock, &job)) continue;
+    if (sync_->finished.wait_for(lock, kWatchInterval, [&] { return job.n_done == job.count || !waiting_.empty(); })) continue;
+    lock.unlock();
+    try {
+      advance(0);
+    } catch (...) {
+      cancel(job);
+      throw;
+    }
+    lock.lock();
+  }
   if (job.fault) std::rethrow_exception(std::exchange(job.fault, nullptr));
 }
 
@@ -93,6 +106,7 @@ bool WorkQueue::run_next(std::unique_lock<std::mutex>& lock, Job* preferred) {
   lock.unlock();
   std::exception_ptr fault;
   try {
+    const WatchedScope watched(job.watch);
     job.piece(i);
   } catch (...) {
     fault = std::current_exception();

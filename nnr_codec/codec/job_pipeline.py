@@ -57,6 +57,8 @@ def in_order(
     submit: Callable[[Job], Task[Result]],
     jobs: Iterator[tuple[Ticket, int, Job]],
     workers: int,
+    *,
+    abandon: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[Ticket, Result]]:
     """Run jobs concurrently and yield their results in order.
 
@@ -70,6 +72,8 @@ def in_order(
     jobs : iterator of (ticket, n_elements, job)
         Advanced when a job can be submitted. The ticket is returned with the result. The job is not kept.
     workers : int
+    abandon : callable, optional
+        Called before jobs in flight are cancelled, to end those that run.
 
     Yields
     ------
@@ -107,6 +111,8 @@ def in_order(
         if fault is not None:
             raise fault
     finally:
+        if pending:
+            abandon()
         # In reverse order: while one task is awaited, its threads would start later tasks.
         for _, _, task in reversed(pending):
             task.cancel()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python interface of the native entropy coder, one call per payload or batch of payloads."""
 
-from nnr_codec._native import Outcome, TensorCoding, Workers
+from nnr_codec._native import Outcome, TensorCoding, Watch, Workers
 from nnr_codec.entropy import rate
 from nnr_codec.entropy.payload import (
     BlockRowStart,
@@ -23,6 +23,7 @@ __all__ = [
     "TensorCoding",
     "TensorToDecode",
     "TensorToEncode",
+    "Watch",
     "Workers",
     "decode_payload",
     "encode_payload",

@@ -7,7 +7,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
 
@@ -132,7 +132,8 @@ def encode_file(
     threads : int, optional
         By default one for each core. The stream does not depend on it.
     progress : callable of (str, int, int), optional
-        Called after each tensor with its name, the bytes of elements done so far, and those of the whole model.
+        Called after each tensor, and often inside a large one, with its name, the bytes of elements done so far, and those of the
+        whole model.
     **options
         Fields of `EncoderConfig`, instead of or on top of `config`.
 
@@ -180,6 +181,8 @@ def encode_file(
     ):
         tensors = UntiedModel(opened)
         size_of = {name: opened.describe(name).size_bytes for name in tensors}
+        n_elements_of = {name: math.prod(opened.shape_of(name)) for name in tensors}
+        on_elements = None if progress is None else _by_bytes(progress, size_of, n_elements_of)
         counted = _Counted(file)
         described: dict[str, Any] = {
             "kind": opened.kind,
@@ -192,7 +195,7 @@ def encode_file(
         if base is not None:
             if has_target:
                 raise ValueError("an update has no target size or error; change_error sets its accuracy")
-            described["progress"] = None if progress is None else _by_bytes(progress, size_of)
+            described["progress"] = on_elements
             write_update(tensors, base, config, change_error, cast(BinaryIO, counted), key=key, **described)
         elif has_target:
             encoded, report = compress_to_target(
@@ -210,7 +213,7 @@ def encode_file(
                 tensors,
                 config_for_adapter(tensors, config, threads=threads),
                 file=cast(BinaryIO, counted),  # the encoder only writes
-                progress=None if progress is None else _by_bytes(progress, size_of),
+                progress=on_elements,
                 **described,
             )
         errors = _verified(file, stream, tensors, threads, base, key) if verify else ()
@@ -220,7 +223,7 @@ def encode_file(
             sum(os.path.getsize(path) for path in opened.paths),
             counted.n_bytes,
             len(tensors),
-            sum(math.prod(opened.shape_of(name)) for name in tensors),
+            sum(n_elements_of.values()),
             opened.left_out,
             opened.notes,
             report,
@@ -251,16 +254,20 @@ def _output(stream: FilePath | BinaryIO, overwrite: bool) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _by_bytes(progress: FileProgress, size_of: dict[str, int]) -> Callable[[str, int, int], None]:
-    total, done = sum(size_of.values()), 0
+def _by_bytes(
+    progress: FileProgress, size_of: Mapping[str, int], n_elements_of: Mapping[str, int]
+) -> Callable[[str, int, int], None]:
+    """Turn the encoder's progress in elements into progress in bytes of the model file."""
+    total, done = sum(size_of.values()), 0.0
 
-    def on_tensor(name: str, n_elements: int, n_stream_bytes: int) -> None:
+    def on_elements(name: str, n_elements: int, n_stream_bytes: int) -> None:
         nonlocal done
-        del n_elements, n_stream_bytes
-        done += size_of.get(name, 0)
-        progress(name, done, total)
+        del n_stream_bytes
+        # A tensor without elements has no bytes either.
+        done += size_of.get(name, 0) * n_elements / max(n_elements_of.get(name, 1), 1)
+        progress(name, round(done), total)
 
-    return on_tensor
+    return on_elements
 
 
 def _verified(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from nnr_codec.codec.encode.config import EncoderConfig
-from nnr_codec.codec.encode.encoder import Progress
+from nnr_codec.codec.encode.progress import Progress
 from nnr_codec.codec.stream.summary import StreamSummary
 from nnr_codec.errors import NotEncodable
 from nnr_codec.files.base_models import BaseModel, BasePaths, naming, open_base

@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 from numpy.typing import ArrayLike
 
 from nnr_codec.codec.encode.config import EncoderConfig
-from nnr_codec.codec.encode.encoder import Progress, encode
+from nnr_codec.codec.encode.encoder import encode
+from nnr_codec.codec.encode.progress import Progress
 from nnr_codec.errors import QualityWarning
 from nnr_codec.updates.differences import Comparison, Differences, compare
 from nnr_codec.updates.typed_tensors import TypedTensors, as_typed, model_digest
@@ -65,7 +66,7 @@ def encode_update(
         As in `nnr_codec.encode`.
     threads : int, optional
     progress : callable, optional
-        Called after each tensor.
+        As in `nnr_codec.encode`.
 
     Returns
     -------

@@ -17,6 +17,7 @@
 #include "nnr/dependent_quantization.hpp"
 #include "nnr/feedback.hpp"
 #include "nnr/rate_tables.hpp"
+#include "nnr/watch.hpp"
 
 namespace nnr {
 
@@ -70,7 +71,10 @@ class FeedbackSearch {
   void extend_to(std::size_t limit, std::size_t corrected) {
     near_end_ = corrected;
     for (; next_weight_ < limit; ++next_weight_) {
-      if (next_weight_ % line_.width == 0) begin_row(next_weight_);
+      if (next_weight_ % line_.width == 0) {
+        begin_row(next_weight_);
+        advance(line_.width);
+      }
       extend(next_weight_);
       if (next_weight_ + 1 - decided_ == 2 * interval_ && next_weight_ + 1 < line_.weights.size())
         decide(next_weight_ + 1, interval_);

@@ -21,6 +21,7 @@
 #include "nnr/scan.hpp"
 #include "nnr/status.hpp"
 #include "nnr/tensor_coding.hpp"
+#include "nnr/watch.hpp"
 
 namespace nnr {
 
@@ -68,6 +69,7 @@ class TensorEncoder {
       for_each_segment(coding_, block_row, [&](const Segment& segment) {
         outcome = select(segment) ? encode_segment(segment, levels, choices, in_runs, failed_at)
                                   : pass_over(segment, levels, failed_at);
+        advance(segment.length);
         return outcome == Outcome::kOk;
       });
       flush_run();

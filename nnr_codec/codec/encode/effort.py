@@ -15,6 +15,8 @@ class Effort:
     passes : int
         Number of rate-distortion optimised quantisations of the tensor. Each uses the statistics of the previous one. 0: least
         squared error.
+    native_passes : float
+        Usual number of native passes over a tensor, for reports of progress inside it.
     sample : int
         Weights of the sample that decides unary length, initialisations and step before the first pass.
     sample_share : float
@@ -34,6 +36,7 @@ class Effort:
     """
 
     passes: int
+    native_passes: float
     sample: int = 1 << 15
     sample_share: float = 1.0
     unary_lengths: tuple[int, ...] = (1, 2, 4, 7, 10, 14, 20, 32)
@@ -45,11 +48,14 @@ class Effort:
 
 
 EFFORTS = {
-    "fast": Effort(0, search_sample=1 << 17),
-    "medium": Effort(1, sample=1 << 16, sample_share=0.125, beam=2.25, interval=512, search_sample=1 << 17),
-    "slow": Effort(2, small=4096),
+    "fast": Effort(0, 3, search_sample=1 << 17),
+    "medium": Effort(
+        1, 3, sample=1 << 16, sample_share=0.125, beam=2.25, interval=512, search_sample=1 << 17
+    ),
+    "slow": Effort(2, 9, small=4096),
     "best": Effort(
         3,
+        46,
         sample=1 << 17,
         unary_lengths=(1, 2, 3, 4, 5, 7, 10, 12, 14, 17, 20, 25, 32, 48),
         small=8192,

@@ -19,6 +19,7 @@ from nnr_codec.codec.encode.carriage import Carriage, CarriedTensor
 from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoding_threads import EncodingThreads
 from nnr_codec.codec.encode.importance import Importance, TensorImportance, importance_of
+from nnr_codec.codec.encode.progress import EncodingProgress, Progress
 from nnr_codec.codec.encode.quantize.error_allocation import error_factors
 from nnr_codec.codec.encode.quantize.tensor_roles import is_ruined_by_float32
 from nnr_codec.codec.encode.stream_writer import StreamWriter
@@ -44,8 +45,6 @@ from nnr_codec.transform import Block
 
 # Base of the stream's quantisation parameters, in octaves below a step of 1.
 _OCTAVES_BELOW_ONE = 16
-
-Progress = Callable[[str, int, int], None]  # name, elements done, stream bytes so far
 
 
 class Encoder:
@@ -108,8 +107,9 @@ class Encoder:
             The network's graph, a serialised ONNX model without its weights.
         attachments : mapping of str to bytes, optional
             Files that belong to the model, such as ``config.json``.
-        progress : callable, optional
-            Called after each tensor.
+        progress : callable of (str, int, int), optional
+            Called after each tensor, and about twenty times a second inside one, with the tensor's name, the elements done since
+            the last call and the stream bytes so far. An exception from it ends the encoding.
         importance : mapping of str to float, array or Curvature, optional
             Weights of squared errors by tensor name: a number weights the tensor against others; an array, which broadcasts to
             the tensor's shape, weights elements against each other; a `Curvature` asks for error feedback.
@@ -134,29 +134,41 @@ class Encoder:
         writer = StreamWriter(out, digest)
         carriage = Carriage(tensors, described, self.config)
         self._write_opening(writer, carriage, kind, metadata or {}, topology, attachments or {})
-        for ticket, encoded in self._encoded(self._jobs(carriage, pending, importance)):
-            if isinstance(encoded, CarriedTensor):
-                writer.write_carried(ticket.name, carriage.units(encoded))
-            elif self._is_left_out(ticket, encoded):
-                continue
-            elif (stored := carriage.if_larger(ticket.name, encoded.unit, encoded.patch)) is not None:
-                if isinstance(stored, CarriedTensor):
-                    writer.write_carried(ticket.name, carriage.units(stored))
-                else:
-                    writer.write_tensor(ticket.name, carriage.referring(stored))
-            else:
-                if pending is not None and encoded.levels is not None:
-                    pending.sent(ticket.name, encoded.unit, encoded.levels)
-                name = encoded.unit.header.topology_elem_ids[0]
-                if encoded.patch is not None:
-                    writer.write_carried(name, carriage.patch_units(name, encoded.patch))
-                writer.write_tensor(name, carriage.referring(encoded.unit))
-            if progress is not None:
-                progress(ticket.name, ticket.n_elements, writer.n_bytes)
+        jobs = self._jobs(carriage, pending, importance)
+        with EncodingProgress(progress, self.config.preset.native_passes) as watched:
+            for ticket, encoded in self._encoded(jobs, watched):
+                self._write(writer, carriage, pending, ticket, encoded)
+                watched.finished(writer.n_bytes)
         writer.close()
         if pending is not None:
             pending.commit()
         return out.getvalue() if isinstance(out, io.BytesIO) and file is None else b""
+
+    def _write(
+        self,
+        writer: StreamWriter,
+        carriage: Carriage,
+        pending: PendingUpdate | None,
+        ticket: _Ticket,
+        encoded: EncodedTensor | CarriedTensor,
+    ) -> None:
+        """Write the units of one tensor, as it is smallest."""
+        if isinstance(encoded, CarriedTensor):
+            writer.write_carried(ticket.name, carriage.units(encoded))
+        elif self._is_left_out(ticket, encoded):
+            return
+        elif (stored := carriage.if_larger(ticket.name, encoded.unit, encoded.patch)) is not None:
+            if isinstance(stored, CarriedTensor):
+                writer.write_carried(ticket.name, carriage.units(stored))
+            else:
+                writer.write_tensor(ticket.name, carriage.referring(stored))
+        else:
+            if pending is not None and encoded.levels is not None:
+                pending.sent(ticket.name, encoded.unit, encoded.levels)
+            name = encoded.unit.header.topology_elem_ids[0]
+            if encoded.patch is not None:
+                writer.write_carried(name, carriage.patch_units(name, encoded.patch))
+            writer.write_tensor(name, carriage.referring(encoded.unit))
 
     def _write_opening(
         self,
@@ -248,10 +260,10 @@ class Encoder:
         )
 
     def _encoded(
-        self, jobs: Iterator[TensorJob | CarriedTensor]
+        self, jobs: Iterator[TensorJob | CarriedTensor], watched: EncodingProgress
     ) -> Iterator[tuple[_Ticket, EncodedTensor | CarriedTensor]]:
         """Encode tensors in this thread, in threads or by the executor; pass carried tensors through, in order."""
-        ticketed = _ticketed(jobs)
+        ticketed = _ticketed(jobs, watched)
         if self._executor is not None:
             executor = self._executor
             yield from in_order(
@@ -260,8 +272,10 @@ class Encoder:
                 self._threads,
             )
         elif self._threads > 1:
-            with EncodingThreads(self._threads) as threads:
-                yield from in_order(_unless_carried(threads.submit), ticketed, self._threads)
+            with EncodingThreads(self._threads, watched.watch) as threads:
+                yield from in_order(
+                    _unless_carried(threads.submit), ticketed, self._threads, abandon=watched.watch.stop
+                )
         else:
             for ticket, _, job in ticketed:
                 yield ticket, job if isinstance(job, CarriedTensor) else encode_without_levels(job)
@@ -302,9 +316,10 @@ def _unless_carried(
 
 
 def _ticketed(
-    jobs: Iterator[TensorJob | CarriedTensor],
+    jobs: Iterator[TensorJob | CarriedTensor], watched: EncodingProgress
 ) -> Iterator[tuple[_Ticket, int, TensorJob | CarriedTensor]]:
     for job in jobs:
+        watched.begun(job.name, job.array.size)
         yield _Ticket.of(job), job.array.size, job
         # Release the tensor before the next one is read.
         del job

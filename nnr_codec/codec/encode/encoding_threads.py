@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from types import TracebackType
 
@@ -15,7 +15,24 @@ from nnr_codec.codec.encode.tensor_encoder import (
 )
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.codec.job_pipeline import Task
-from nnr_codec.entropy import Workers
+from nnr_codec.entropy import Watch, Workers
+
+_WATCH_SECONDS = 0.05
+
+
+class _WatchedTask:
+    """Job of the pool of Python threads; the thread that waits for it reports progress."""
+
+    def __init__(self, future: Future[EncodedTensor], watch: Watch) -> None:
+        self._future, self._watch = future, watch
+
+    def result(self) -> EncodedTensor:
+        while not wait([self._future], _WATCH_SECONDS).done:
+            self._watch.advance()
+        return self._future.result()
+
+    def cancel(self) -> None:
+        self._future.cancel()
 
 
 class EncodingThreads:
@@ -26,11 +43,13 @@ class EncodingThreads:
     threads : int
         Native threads, including the calling thread, which also takes jobs. Tensors that need much Python run in a pool of
         the same number of Python threads, and share the native ones for their longest calls.
+    watch : Watch
+        Ends the work of all threads early.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads)  # starts threads on demand
+    def __init__(self, threads: int, watch: Watch) -> None:
+        self._threads, self._watch = threads, watch
+        self._pool = ThreadPoolExecutor(threads, initializer=watch.attach_worker)  # starts threads on demand
 
     def __enter__(self) -> EncodingThreads:
         return self
@@ -47,7 +66,7 @@ class EncodingThreads:
     def submit(self, job: TensorJob) -> Task[EncodedTensor]:
         """Start the encoding of a tensor; the task returns its result or raises its error."""
         if not needs_little_python(job):
-            return self._pool.submit(encode_without_levels, job, self._workers)
+            return _WatchedTask(self._pool.submit(encode_without_levels, job, self._workers), self._watch)
         known: Future[EncodedTensor] = Future()
         try:
             begun = begin_tensor(job, self._workers, keep_levels=job.config.incremental)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Progress inside a tensor, and the end of an encoding by Ctrl-C or by the caller."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import nnr_codec
+
+#: Long enough at these efforts that reports come from inside the tensor.
+SIZES = {"fast": 3_000_000, "medium": 1_500_000, "slow": 200_000}
+
+
+def matrix(n_weights: int) -> NDArray[np.float32]:
+    """Generate Laplacian weights."""
+    return np.random.default_rng(0).laplace(0, 1, (n_weights // 500, 500)).astype(np.float32)
+
+
+class Interrupted(Exception):
+    """Raised by a caller's function."""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("effort", SIZES)
+def test_reports_inside_a_tensor_add_up_to_it(effort: str, threads: int) -> None:
+    tensors = {"small": matrix(1000), "large": matrix(SIZES[effort]), "last": matrix(1000)}
+    reports: list[tuple[str, int, int]] = []
+    stream = nnr_codec.encode(
+        tensors, effort=effort, threads=threads, progress=lambda *report: reports.append(report)
+    )
+    for name, tensor in tensors.items():
+        assert sum(n for reported, n, _ in reports if reported == name) == tensor.size
+    assert len([name for name, _, _ in reports if name == "large"]) > 2
+    assert [n for _, n, _ in reports if n < 0] == []
+    stream_bytes = [n for _, _, n in reports]
+    assert stream_bytes == sorted(stream_bytes)
+    assert stream_bytes[-1] == len(stream)
+    assert stream == nnr_codec.encode(tensors, effort=effort)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("effort", SIZES)
+def test_an_exception_of_the_report_ends_a_tensor_early(effort: str, threads: int) -> None:
+    done = 0
+
+    def report(name: str, n_elements: int, n_stream_bytes: int) -> None:
+        nonlocal done
+        del name, n_stream_bytes
+        done += n_elements
+        raise Interrupted
+
+    tensors = {"large": matrix(SIZES[effort]), "next": matrix(1000)}
+    with pytest.raises(Interrupted):
+        nnr_codec.encode(tensors, effort=effort, threads=threads, progress=report)
+    assert 0 < done < tensors["large"].size
+    # Nothing of the ended encoding is left behind.
+    assert nnr_codec.decode(nnr_codec.encode({"next": tensors["next"]})).keys() == {"next"}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_signal_ends_a_tensor_early(threads: int) -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise Interrupted
+
+    class Lazy(Mapping[str, Any]):
+        """One tensor; the signal comes shortly after it is read."""
+
+        def __getitem__(self, name: str) -> NDArray[np.float32]:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            return matrix(2_000_000)
+
+        def __iter__(self) -> Any:
+            return iter(["w"])
+
+        def __len__(self) -> int:
+            return 1
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(Interrupted):
+            nnr_codec.encode(Lazy(), effort="best", threads=threads)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
