@@ -24,7 +24,7 @@ class WorkQueue {
   struct Job {
     std::function<void(std::size_t)> piece;
     std::size_t count = 0;
-    std::size_t size = 0;  // duration of a piece relative to those of other jobs: the longest start first
+    std::size_t size = 0;            // duration of a piece relative to those of other jobs: the longest start first
     Watch* watch = watch_of_thread;  // of the thread that made the job, for all its pieces
     std::size_t n_started = 0;
     std::size_t n_done = 0;
