@@ -4,7 +4,8 @@
     python -m tools.emulation                      # every machine, suites core and extended
     python -m tools.emulation s390x --suite core
 
-Then a model of many data types is decoded there and here, and the files are compared.
+Then a model of many data types is decoded there and here, and the files are compared, and the C++ tests run, which compare the
+levels and codewords of every search with those of all other machines.
 
 Each vector is compared bit for bit: levels, values, and the class, stage and bit of a rejection. The programs are linked
 statically with musl, so that QEMU needs no system of the other machine. The compiler is the PyPI package ``ziglang``; zlib's
@@ -109,6 +110,20 @@ def cross_compile(machine: str, folder: Path, cache: Path) -> Path:
     return program
 
 
+def encodes_alike(machine: str, folder: Path, cache: Path) -> bool:
+    """Compile and run the C++ tests of the core for a machine; True if all pass."""
+    zig, (target, emulator) = str(unpacked(_ZIG, cache) / "ziglang/zig"), MACHINES[machine]
+    core = sorted((ROOT / "native/src").glob("*.cpp"))
+    for test in sorted((ROOT / "native/tests").glob("*_test.cpp")):
+        program = folder / f"{test.stem}-{machine}"
+        command = [zig, "c++", "-target", target, "-std=c++20", "-O2", "-ffp-contract=off", "-static"]
+        command += [f"-I{ROOT / 'native/include'}", *map(str, core), str(test), "-o", str(program)]
+        subprocess.run(command, check=True)
+        if subprocess.run([emulator, str(program)], check=False).returncode != 0:
+            return False
+    return True
+
+
 def conforms(machine: str, program: Path, suites: tuple[str, ...], jobs: int) -> bool:
     """Run suites through an emulated program, with a table on the terminal; True if every vector passes."""
     adapter = program.with_suffix(".json")
@@ -192,6 +207,9 @@ def main() -> int:
         native = libnnr.build(quiet=True) / "nnrdec"
         if not restores_types(machine, program, native):
             print(f"{machine}: the types of a model come back otherwise than here")
+            failed.append(machine)
+        elif not encodes_alike(machine, options.folder.resolve(), options.cache.resolve()):
+            print(f"{machine}: the C++ tests fail")
             failed.append(machine)
         elif not conforms(machine, program, tuple(options.suite or SUITES), options.jobs):
             failed.append(machine)
