@@ -253,6 +253,12 @@ def curves(rest: list[str]) -> None:
     run(PYTHON, "-m", "tools.research.curves", *rest)
 
 
+def suites(rest: list[str]) -> None:
+    """Write the archive of the conformance suites and the wheel of their vectors into build/suites."""
+    make_environment("dev")
+    run(PYTHON, "-m", "tools.suites", *rest)
+
+
 def docs(rest: list[str]) -> None:
     """Build the documentation site in build/site; a dead link or an undocumented public name fails it."""
     make_environment("dev")
@@ -292,6 +298,7 @@ TASKS: dict[str, Callable[[list[str]], None]] = {
     "damage": damage,
     "bench": bench,
     "curves": curves,
+    "suites": suites,
     "docs": docs,
 }
 

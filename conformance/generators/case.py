@@ -69,6 +69,8 @@ class Fault:
         Syntax element at fault.
     bits : (int, int), optional
         Bits [begin, end] of the fault; taken from the implementations if absent.
+    limit_stage : str, optional
+        Stage of a rejection of class ``limit``, where it differs.
     """
 
     classes: tuple[str, ...]
@@ -78,6 +80,7 @@ class Fault:
     parent: str | None = None
     mutation: str = ""
     stream: int = 0
+    limit_stage: str | None = None
 
 
 @dataclass

@@ -34,7 +34,7 @@ HERE = Path(__file__).parent
 SUITES = ROOT / "conformance" / "suites"
 CHOSEN = HERE / "chosen.json"
 AGREEMENTS = HERE / "agreements.json"
-VERSION = "2.0.0"
+VERSION = "3.0.0"
 TITLES = {
     "core": "Profile 0: edition 1",
     "extended": "Profile 1: edition 2, with incremental updates",

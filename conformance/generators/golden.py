@@ -24,6 +24,7 @@ from nnr_conformance.suite import suite_file
 from nnr_conformance.vector import Bounds, Derivation, Recipe, Vector, size_class
 
 from conformance.generators.case import Case
+from conformance.generators.requirements import requirements_of
 
 #: Larger arrays are stored as levels only, and still larger ones as hashes. In elements.
 VALUES_UP_TO, LEVELS_UP_TO = 450, 3000
@@ -100,7 +101,7 @@ def vector_of(case: Case, folder: Path, peers: dict[str, list[str]]) -> Vector:
         requirement=case.requirement,  # type: ignore[arg-type]  # the manifest's schema checks the word
         size_class=size_class(sum(map(len, case.streams))),
         recipe=Recipe(tool=case.tool, version=case.tool_version, seed=case.seed, options=case.options or None),
-        agreed_by=tuple(agreed), streams=tuple(files), expect=expect, derived_from=derived,
+        agreed_by=tuple(agreed), streams=tuple(files), requires=requirements_of(case.streams), expect=expect, derived_from=derived,
         bounds=None if case.bounds is None else Bounds(seconds=case.bounds[0], memory_bytes=case.bounds[1]),
         comment=case.comment,
     )  # fmt: skip
@@ -224,6 +225,7 @@ def _rejected(case: Case) -> Expectation:
         error=ExpectedError(
             classes=fault.classes,  # type: ignore[arg-type]  # the schema checks the words
             stage=fault.stage,  # type: ignore[arg-type]  # the schema checks the word
+            limit_stage=fault.limit_stage,  # type: ignore[arg-type]  # the schema checks the word
             stream=fault.stream,
             bits=bits_of_fault,
             element=fault.element,

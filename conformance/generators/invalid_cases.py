@@ -38,7 +38,6 @@ def add_invalid(suite: Collection, parents: Parents) -> None:
     add_data_units(damager)
     _codewords(damager)
     _sequences(damager)
-    _either(damager)
     add_ill_formed_names(damager)
     add_part_faults(damager)
     add_deflate_faults(damager)
@@ -249,33 +248,12 @@ def _sequences(m: Damager) -> None:
     made.update(1)
     first_streams = list(made.streams)
     other = Updates("another shape, too", (8, 9))
+    other.update(1)
     other.update(2)
     m.add("sequence/parent-of-another-shape", "A decoder that reads contexts beyond the end of a smaller base.", "incremental temporal-context",
-          [first_streams[0], other.streams[0]], "malformed", "sequence", parent=parent, mutation="second update of another shape",
+          [first_streams[0], other.streams[1]], "malformed", "sequence", parent=parent, mutation="second update of another shape",
           element="tensor_dimensions", stream=1)  # fmt: skip
     damaged = streams[1][:-1] + bytes([streams[1][-1] ^ 0xFF])
     m.add("sequence/damaged-second", "A decoder that delivers an update whose codeword does not end.", "incremental",
           [streams[0], damaged, streams[2]], "malformed truncated", "payload", parent=parent, mutation="last byte of the second stream inverted",
           element="nnr_compressed_data_unit_payload", stream=1)  # fmt: skip
-
-
-def _either(m: Damager) -> None:
-    """Add streams that a decoder may accept or reject."""
-
-    def falsify(points: list[dict[str, int]]) -> None:
-        points[0]["cabac_offset_value"] ^= 0x55
-        points[-1]["distance"] += 3
-
-    for profile in (0, 1):
-        unit = d.data_unit(
-            "w",
-            (20, 9),
-            TensorScript(drawn_values(rng_of("lies"), 0.6, 4)),
-            profile=profile,
-            scan=1,
-            dq=1,
-            entry_points=falsify,
-        )
-        m.suite.add(f"either/wrong-entry-points-profile-{profile}", "Nothing: a decoder may find out that entry points lie, or not use them.",
-                    "entry-points block-scan", one(unit, profile=profile), verdict="either", profile=profile, requirement="should",
-                    elements=("bit_offset_delta2", "dq_state"))  # fmt: skip

@@ -26,8 +26,8 @@ def add_resource(suite: Collection) -> None:
 
 
 def _refuse(suite: Collection, name: str, purpose: str, features: str, stream: bytes, classes: str, element: str, stage: str = "header",
-            bounds: tuple[float, int] = BOUNDS, profile: int = 0, bits: tuple[int, int] | None = None, comment: str = "") -> None:  # fmt: skip
-    fault = Fault(tuple(classes.split()), stage, element, bits)
+            bounds: tuple[float, int] = BOUNDS, profile: int = 0, bits: tuple[int, int] | None = None, comment: str = "", limit_stage: str | None = None) -> None:  # fmt: skip
+    fault = Fault(tuple(classes.split()), stage, element, bits, limit_stage=limit_stage)
     suite.add(
         name,
         purpose,
@@ -56,7 +56,7 @@ def _dimensions(suite: Collection) -> None:
                     one(unit), "limit malformed truncated", "tensor_dimensions")  # fmt: skip
     wide = d.data_unit("w", (8000, 8000), _CODEWORD, profile=0)
     _refuse(suite, "dimensions/64-million", "A decoder that decodes on behind the end of a short codeword.", "limits", one(wide),
-            "limit truncated malformed", "tensor_dimensions", "payload")  # fmt: skip
+            "limit truncated malformed", "tensor_dimensions", "payload", limit_stage="header")  # fmt: skip
     blocks = d.data_unit("w", (0xFFFFFFFF, 2), _CODEWORD, profile=0)
     blocks.tree |= {"scan_order": 1, "cabac_entry_point": []}
     _refuse(suite, "dimensions/2-29-entry-points", "A decoder that allocates entry points by the number of rows.", "limits entry-points",

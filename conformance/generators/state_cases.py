@@ -206,10 +206,6 @@ def add_state_faults(m: Damager) -> None:
           [m.of(listed), without_unit(m.of(listed), 2)], "malformed", "header", parent=listed, mutation="a second stream without reference list",
           stream=1, element="topology_elem_id_index", clauses=("2.1", "3.2.1"))  # fmt: skip
     _parent_faults(m)
-    made = Series("first update missed")
-    made.update((0, 4, 3), d.child_of())
-    m.suite.add("either/first-update-missed", "Nothing: a decoder may decode an update without its parent, or refuse to begin late.", _UPDATE,
-                made.streams, verdict="either", profile=1, requirement="should", clauses=("5.6.1",), comment="Decision 0015.")  # fmt: skip
 
 
 def _parent_faults(m: Damager) -> None:
@@ -233,6 +229,12 @@ def _parent_faults(m: Damager) -> None:
     made.update((0, 4, 1))
     fault("gap-on-the-parents-device", "A decoder that looks for missed updates on the unit's device instead of the parent's.", made,
           made.unit((1, 4, 3), d.child_of(0), script=octets), "parent (0, 4, 2) of a unit of device 1 was not sent", "put_node_depth")  # fmt: skip
+    made = Series("first update missed")
+    fault("first-update-missed", "A decoder that begins a sequence at its third update.", made,
+          made.unit((0, 4, 3), d.child_of(0, temporal=0), script=octets), "parent (0, 4, 2) was not sent, nor any update", "put_node_depth")  # fmt: skip
+    made = Series("first update of another device missed")
+    fault("first-update-missed-on-another-device", "A decoder that decodes levels whose contexts need an update that was not sent.", made,
+          made.unit((1, 4, 3), d.child_of(0), script=octets), "temporal contexts of parent (0, 4, 2), which was not sent", "put_node_depth")  # fmt: skip
     made = Series("deeper than the parent")
     made.update((0, 4, 5))
     fault("only-a-deeper-update-is-known", "A decoder that looks for missed updates of a lower depth only.", made,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 from collections.abc import Callable
@@ -45,6 +46,10 @@ class Adapter:
         "Output format; sets the extension of output files.", default="npz"
     )
     environment: dict[str, str] = json_field("Environment variables to set.", default=None)
+    files: tuple[str, ...] = json_field(
+        "Files and folders that identify the decoder in certificates, beyond those of the command: its libraries.",
+        default=(),
+    )
     profiles: tuple[int, ...] = json_field(
         "Claimed profiles (general_profile_idc).", default=(0, 1), minimum=0
     )
@@ -87,7 +92,14 @@ def _nncodec() -> Adapter:
 
 
 def _native() -> Adapter:
-    return Adapter(name="native", kind="python", callable="nnr_conformance.adapters.native:decode")
+    package, module = (importlib.util.find_spec(name) for name in ("nnr_codec", "nnr_codec._native"))
+    origins = [
+        Path(spec.origin) for spec in (package, module) if spec is not None and spec.origin is not None
+    ]
+    files = [str(origin.parent if origin.name == "__init__.py" else origin) for origin in origins]
+    return Adapter(
+        name="native", kind="python", callable="nnr_conformance.adapters.native:decode", files=tuple(files)
+    )
 
 
 def _model() -> Adapter:
@@ -101,6 +113,7 @@ def _model() -> Adapter:
         name="model",
         kind="python",
         callable="nnr_conformance.adapters.model:decode",
+        files=("spec/model",),
         environment=_with_search_path(Path.cwd()),
     )
 
@@ -155,7 +168,8 @@ def load_adapter(path: Path) -> Adapter:
         raise UsageError(f"{path}: kind python needs `callable`")
     if adapter.kind != "python" and not command:
         raise UsageError(f"{path}: kind {adapter.kind} needs `command`")
-    return replace(adapter, command=command, callable=_absolute(adapter.callable, folder))
+    files = tuple(str(folder / name) for name in adapter.files)
+    return replace(adapter, command=command, callable=_absolute(adapter.callable, folder), files=files)
 
 
 def _broken(spec: str) -> Adapter:

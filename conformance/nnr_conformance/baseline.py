@@ -9,7 +9,7 @@ from typing import Literal
 
 from nnr_conformance.json_schema import json_field
 from nnr_conformance.result import Result
-from nnr_conformance.verdict import Verdict
+from nnr_conformance.verdict import NOT_JUDGED, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Baseline:
             known = self.failures.get(result.vector)
             fine = result.verdict == Verdict.PASS
             if known is None:
-                if not fine and result.verdict != Verdict.SKIP:
+                if not fine and result.verdict not in NOT_JUDGED:
                     departures.append(f"{result.vector}: {result.label} is not in the baseline")
             elif fine:
                 departures.append(f"{result.vector}: passes, the baseline says {known.verdict}")
@@ -70,7 +70,7 @@ def baseline_of(decoder: str, results: Sequence[Result], previous: Baseline | No
     failures = {
         result.vector: KnownFailure(verdict=result.label, reason=reasons.get(result.vector, ""))
         for result in results
-        if result.verdict not in (Verdict.PASS, Verdict.SKIP)
+        if result.verdict not in (Verdict.PASS, *NOT_JUDGED)
     }
     if previous:
         run = {result.vector for result in results}

@@ -18,6 +18,7 @@ from nnr_conformance.coverage import load_coverage, render_coverage
 from nnr_conformance.errors import ConformanceError, UsageError
 from nnr_conformance.explain import explain
 from nnr_conformance.json_schema import load_json, save_json
+from nnr_conformance.levels import find_level
 from nnr_conformance.lint import lint
 from nnr_conformance.reports import REPORTS
 from nnr_conformance.result import Log, Result, load_log
@@ -25,7 +26,7 @@ from nnr_conformance.runner import Plan, run
 from nnr_conformance.scaffold import scaffold
 from nnr_conformance.selftest import selftest
 from nnr_conformance.suite import default_suites_folder, find_suites, find_vector
-from nnr_conformance.verdict import Verdict
+from nnr_conformance.verdict import NOT_JUDGED, Verdict
 from nnr_conformance.version import __version__
 
 _EPILOG = "Exit codes: 0 conforming, 1 not, 2 differs from the baseline, 3 the runner failed, 4 usage."
@@ -72,6 +73,11 @@ def _make_parser() -> _Parser:
     )
     command.add_argument(
         "--jobs", "-j", type=int, default=os.cpu_count() or 1, help="number of vectors run in parallel"
+    )
+    command.add_argument(
+        "--level",
+        metavar="NAME",
+        help="level to conform to (levels.json); the decoder may refuse vectors beyond it",
     )
     command.add_argument("--repeats", type=int, default=1, help="runs per vector; differing runs are FLAKY")
     command.add_argument(
@@ -151,6 +157,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.jobs < 1 or options.repeats < 1:
         raise UsageError("--jobs and --repeats must be at least 1")
     vectors = selection.choose(suites)
+    level = find_level(options.level, options.suites or default_suites_folder()) if options.level else None
     logs: list[Log] = []
     for spec in specs:
         plan = Plan(
@@ -160,6 +167,7 @@ def _run(options: argparse.Namespace) -> int:
             limits_of(options),
             jobs=options.jobs,
             repeats=options.repeats,
+            level=level,
             baseline=None if options.write_baseline else baseline,
             selection=selection.expression(),
             decoder=spec,
@@ -189,9 +197,7 @@ class _Progress:
         self._done += 1
         if self._shown:
             mark = (
-                ""
-                if result.verdict in (Verdict.PASS, Verdict.SKIP)
-                else f"  {result.label} {result.vector}\n"
+                "" if result.verdict in (Verdict.PASS, *NOT_JUDGED) else f"  {result.label} {result.vector}\n"
             )
             end = "\n" if self._done == self._total else ""
             print(f"\r\x1b[K{mark}{self._done}/{self._total}{end}", end="", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         "--suites",
         type=Path,
         metavar="DIR",
-        help="folder of the suites; default: $NNR_SUITES, else conformance/suites",
+        help="folder of the suites; default: $NNR_SUITES, else conformance/suites, else the installed ones",
     )
     parser.add_argument(
         "--suite",

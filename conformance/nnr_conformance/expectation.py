@@ -102,6 +102,10 @@ class ExpectedError:
         "Acceptable error classes, that of the specification first.", min_items=1
     )
     stage: Stage = json_field("Stage of decoding that fails.")
+    limit_stage: Stage | None = json_field(
+        "Stage of a rejection of class `limit`, where a limit is checked earlier than the fault shows.",
+        default=None,
+    )
     stream: int = json_field("Index of the stream at fault.", default=0, minimum=0)
     bits: tuple[int, ...] | None = json_field(
         "[begin, end]: bits of the violation; a reported position from begin to end is right.",

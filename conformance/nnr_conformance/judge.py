@@ -78,6 +78,19 @@ def judge(suite: Suite, vector: Vector, seen: Observation) -> Judgement:
     return judgement
 
 
+def refuse(judgement: Judgement, seen: Observation, beyond: str) -> Judgement:
+    """Judge a run on a vector beyond the level: the decoder may refuse it, but may not answer wrongly.
+
+    Clause: contract, "Levels" (conformance/README.md)
+    """
+    if judgement.verdict is Verdict.PASS:
+        return judgement
+    named = seen.rejection is None or seen.rejection.error_class in (None, "limit", "unsupported")
+    if seen.status is Status.UNSUPPORTED or (seen.status is Status.REJECTED and named):
+        return Judgement(Verdict.REFUSED, "", beyond)
+    return judgement
+
+
 def _judge_answer(suite: Suite, vector: Vector, seen: Observation) -> Judgement:
     expect = vector.expect
     if seen.status is Status.UNSUPPORTED:
@@ -105,13 +118,16 @@ def _judge_rejection(vector: Vector, seen: Observation) -> Judgement:
     layers = {"verdict": "pass"}
     if expect is None:
         return Judgement(Verdict.PASS, "", "", layers)
+    stage = expect.stage
+    if rejection is not None and rejection.error_class == "limit" and expect.limit_stage is not None:
+        stage = expect.limit_stage
     checks: dict[str, tuple[Any, Callable[[Any], bool], str]] = {
         "class": (
             rejection and rejection.error_class,
             lambda x: x in expect.classes,
             " or ".join(expect.classes),
         ),
-        "stage": (rejection and rejection.stage, lambda x: x == expect.stage, expect.stage),
+        "stage": (rejection and rejection.stage, lambda x: x == stage, stage),
         "stream": (rejection and rejection.stream, lambda x: x == expect.stream, str(expect.stream)),
         "bit": (
             None if rejection is None or expect.bits is None else rejection.bit_offset,

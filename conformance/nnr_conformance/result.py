@@ -12,6 +12,7 @@ from typing import Any, Literal
 from nnr_conformance.decoders.decoder import Claims
 from nnr_conformance.divergence import Divergence
 from nnr_conformance.errors import SchemaError
+from nnr_conformance.identity import Identity
 from nnr_conformance.json_schema import from_json, json_field, to_json
 from nnr_conformance.verdict import Verdict, counts_against
 
@@ -34,6 +35,8 @@ class RunEvent:
     checker: str = json_field("Version of the checker.")
     decoder: str = json_field("Argument of `--decoder`.")
     claims: Claims = json_field("Claims of the decoder.")
+    identity: Identity | None = json_field("Command of the decoder, and hashes of its files.", default=None)
+    level: str = json_field("Level of the run; empty for none.", default="")
     folder: str = json_field("Argument of `--suites`, if any.", default="")
     suites: tuple[SuiteName, ...] = json_field("Suites of the run.")
     selection: str = json_field("Criteria of the selection; empty for all vectors.", default="")
@@ -53,6 +56,7 @@ class Result:
     features: tuple[str, ...] = json_field("Features of the vector.")
     clauses: tuple[str, ...] = json_field("Clauses of the vector.")
     requirement: str = json_field("`shall` or `should`.")
+    beyond: str = json_field("Reason why the vector is beyond the level of the run.", default="")
     verdict: str = json_field("Verdict.", choices=tuple(Verdict))
     at: str = json_field("Layer, signal or field of the verdict.", default="")
     detail: str = json_field("One-line reason.", default="")
@@ -68,9 +72,13 @@ class Result:
         """Verdict with its detail in brackets: ``FAIL(values)``."""
         return f"{self.verdict}({self.at})" if self.at else str(self.verdict)
 
-    @property
-    def counts_against(self) -> bool:
-        """True if the result denies conformance."""
+    def counts_against(self, at_level: bool) -> bool:
+        """True if the result denies conformance.
+
+        A level leaves no choice of features: a vector within it that the decoder does not claim denies conformance to it.
+        """
+        if at_level and not self.beyond and self.verdict == Verdict.SKIP:
+            return self.requirement == "shall"
         return counts_against(Verdict(self.verdict), self.requirement)
 
 
@@ -95,7 +103,12 @@ class Log:
     @property
     def conforms(self) -> bool:
         """True if the run is complete and no result denies conformance."""
-        return self.end is not None and not any(result.counts_against for result in self.results)
+        return self.end is not None and not self.against
+
+    @property
+    def against(self) -> list[Result]:
+        """Results that deny conformance."""
+        return [result for result in self.results if result.counts_against(bool(self.run.level))]
 
     def lines(self) -> Iterable[str]:
         """Yield one line of JSON per event."""

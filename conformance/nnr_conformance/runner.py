@@ -22,7 +22,9 @@ from nnr_conformance.adapter import Adapter
 from nnr_conformance.baseline import Baseline
 from nnr_conformance.decoders import Claims
 from nnr_conformance.errors import ConformanceError, RunnerError, StartError, UsageError
+from nnr_conformance.identity import identify
 from nnr_conformance.json_schema import from_json, to_json
+from nnr_conformance.levels import Level
 from nnr_conformance.limits import Limits
 from nnr_conformance.python_child import launch
 from nnr_conformance.result import EndEvent, Log, Result, RunEvent, SuiteName
@@ -49,6 +51,8 @@ class Plan:
         Arguments of the command line, for the log.
     repeats : int
         Runs per vector; differing runs are FLAKY.
+    level : Level, optional
+        Level that the decoder is to conform to; it may refuse vectors beyond it.
     """
 
     adapter: Adapter
@@ -57,6 +61,7 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     jobs: int = 1
     repeats: int = 1
+    level: Level | None = None
     baseline: Baseline | None = None
     selection: str = ""
     decoder: str = ""
@@ -87,11 +92,14 @@ def run(plan: Plan, on_result: Callable[[Result], None] | None = None) -> Log:
         results, departures = plan.baseline.apply(results, known)
         code = EXIT_DIFFERS if departures else EXIT_CONFORMING
     else:
-        code = EXIT_NOT_CONFORMING if any(result.counts_against for result in results) else EXIT_CONFORMING
+        against = any(result.counts_against(plan.level is not None) for result in results)
+        code = EXIT_NOT_CONFORMING if against else EXIT_CONFORMING
     opening = RunEvent(
         event="run",
         checker=__version__,
         decoder=plan.decoder or plan.adapter.name,
+        identity=identify(plan.adapter),
+        level=plan.level.name if plan.level is not None else "",
         claims=workers.claims,
         folder=plan.folder,
         suites=tuple(
@@ -138,6 +146,7 @@ class _Workers:
                 time_scale=plan.limits.time_scale,
                 cpu_seconds=plan.limits.cpu_seconds,
                 repeats=plan.repeats,
+                level=plan.level,
             )
             # Own session: the terminal's Ctrl-C does not reach the worker; the runner ends it.
             child = subprocess.Popen(

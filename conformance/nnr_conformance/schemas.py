@@ -12,6 +12,7 @@ from nnr_conformance.answer import Report
 from nnr_conformance.baseline import Baseline
 from nnr_conformance.coverage import Coverage
 from nnr_conformance.json_schema import schema_of
+from nnr_conformance.levels import Levels
 from nnr_conformance.manifest import Manifest
 from nnr_conformance.result import EndEvent, Result, RunEvent
 
@@ -20,6 +21,7 @@ SCHEMAS: dict[str, tuple[type[Any], str]] = {
     "coverage": (Coverage, "Coverage of the NNC conformance suites"),
     "report": (Report, "Report of a decoder about one stream"),
     "adapter": (Adapter, "Adapter of a decoder under test"),
+    "levels": (Levels, "Levels of conformance of NNC decoders"),
     "baseline": (Baseline, "Known failures of a decoder"),
     "log-run": (RunEvent, "First event of a log"),
     "log-result": (Result, "Result event of a log"),

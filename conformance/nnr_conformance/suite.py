@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,9 +80,22 @@ def files_of(vector: Vector) -> Iterator[SuiteFile]:
         yield vector.expect.arrays
 
 
+VECTORS_PACKAGE = "nnr_conformance_vectors"
+"""Package of data that holds the suites for users without the source tree."""
+
+
 def default_suites_folder() -> Path:
-    """Folder of the suites when the caller names none: ``$NNR_SUITES``, else ``conformance/suites`` of the working folder."""
-    return Path(os.environ.get("NNR_SUITES") or Path("conformance", "suites"))
+    """Folder of the suites when the caller names none.
+
+    It is ``$NNR_SUITES``, else ``conformance/suites`` of the working folder, else that of the installed package of vectors.
+    """
+    if named := os.environ.get("NNR_SUITES"):
+        return Path(named)
+    clone = Path("conformance", "suites")
+    package = None if clone.is_dir() else importlib.util.find_spec(VECTORS_PACKAGE)
+    if package is None or package.origin is None:
+        return clone
+    return Path(package.origin).parent / "suites"
 
 
 def find_vector(identity: str, folder: Path | None = None) -> tuple[Suite, Vector]:
@@ -108,7 +122,10 @@ def _suite_folders(folder: Path | None) -> list[Path]:
         return [root]
     folders = sorted(path.parent for path in root.glob("*/manifest.json"))
     if not folders:
-        hint = "; run from the root of the source tree, or name the folder with --suites DIR or NNR_SUITES"
+        hint = (
+            f"; `pip install 'nnr_codec[conformance]'` installs the suites ({VECTORS_PACKAGE}). Or run from the root of the "
+            "source tree, or name the folder of an unpacked archive with --suites DIR or NNR_SUITES"
+        )
         raise UsageError(f"no suite in {root}{hint if folder is None else ''}")
     return folders
 

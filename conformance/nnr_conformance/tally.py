@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from nnr_conformance.features import FEATURES
 from nnr_conformance.result import Log, Result
-from nnr_conformance.verdict import Verdict
+from nnr_conformance.verdict import NOT_JUDGED, Verdict
 
 _FINE = (Verdict.PASS, Verdict.XPASS)
 
@@ -26,7 +26,7 @@ class Tally:
 
     def add(self, result: Result) -> None:
         """Count one result."""
-        if result.verdict == Verdict.SKIP:
+        if result.verdict in NOT_JUDGED:
             self.skipped += 1
         elif result.verdict in _FINE:
             self.passed += 1

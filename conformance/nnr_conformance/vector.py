@@ -9,6 +9,7 @@ from typing import Any, Literal
 from nnr_conformance.expectation import Expectation, SuiteFile
 from nnr_conformance.features import FEATURES
 from nnr_conformance.json_schema import json_field
+from nnr_conformance.levels import Capabilities
 
 ID = r"^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$"
 SizeClass = Literal["tiny", "small", "medium", "large"]
@@ -71,6 +72,10 @@ class Vector:
     )
     streams: tuple[SuiteFile, ...] = json_field(
         "Streams in decoding order; several make a sequence.", min_items=1
+    )
+    requires: Capabilities = json_field(
+        "Capabilities that the streams require, up to a fault; they assign the vector to levels.",
+        default=Capabilities(),
     )
     expect: Expectation = json_field("Expected result, in layers.")
     derived_from: Derivation | None = json_field("Derivation of an invalid vector.", default=None)

@@ -20,6 +20,8 @@ class Verdict(str, Enum):
     TIMEOUT = "TIMEOUT"
     OOM = "OOM"
     UNSUPPORTED = "UNSUPPORTED"
+    REFUSED = "REFUSED"
+    """Refused as beyond the level of the run, which is neither right nor wrong."""
     SKIP = "SKIP"
     """Not run: outside the claims of the decoder."""
     XFAIL = "XFAIL"
@@ -32,6 +34,9 @@ class Verdict(str, Enum):
         return self.value
 
 
+NOT_JUDGED = (Verdict.SKIP, Verdict.REFUSED)
+"""Verdicts on vectors that the decoder need not decode."""
+
 # These deny conformance for a `should` vector too.
 _NEVER_EXCUSED = {Verdict.CRASH, Verdict.TIMEOUT, Verdict.OOM, Verdict.FLAKY}
 
@@ -41,6 +46,6 @@ def counts_against(verdict: Verdict, requirement: str) -> bool:
 
     A known failure (XFAIL) denies it: a baseline states expected failures, not conformance.
     """
-    if verdict in (Verdict.PASS, Verdict.XPASS, Verdict.SKIP):
+    if verdict in (Verdict.PASS, Verdict.XPASS, *NOT_JUDGED):
         return False
     return requirement == "shall" or verdict in _NEVER_EXCUSED

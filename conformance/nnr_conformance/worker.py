@@ -23,7 +23,8 @@ from nnr_conformance.adapter import Adapter
 from nnr_conformance.decoders import Decoder
 from nnr_conformance.errors import ConformanceError
 from nnr_conformance.json_schema import from_json, json_field, to_json
-from nnr_conformance.judge import Judgement, judge
+from nnr_conformance.judge import Judgement, judge, refuse
+from nnr_conformance.levels import Level
 from nnr_conformance.limits import Limits
 from nnr_conformance.observation import Observation
 from nnr_conformance.process import kill_descendants
@@ -46,6 +47,7 @@ class WorkerTask:
     time_scale: float = json_field("As in Limits.")
     cpu_seconds: float | None = json_field("As in Limits.", default=None)
     repeats: int = json_field("Runs per vector.", default=1)
+    level: Level | None = json_field("Level of the run.", default=None)
 
     @property
     def limits(self) -> Limits:
@@ -74,15 +76,18 @@ def observe(
 
 def run_vector(
     decoder: Decoder, suite: Suite, vector: Vector, limits: Limits, folder: Path, *, extension: str = ".npz",
-    repeats: int = 1,
+    repeats: int = 1, level: Level | None = None,
 ) -> Result:  # fmt: skip
     """Run and judge a vector; runs that differ are FLAKY."""
+    beyond = level.beyond(vector) if level is not None else ""
     judgement, seen = Judgement(Verdict.SKIP, "", decoder.claims.exclude(vector)), None
     fingerprints: list[object] = []
     labels: list[str] = []
     for _ in range(0 if judgement.detail else repeats):
         seen = observe(decoder, suite, vector, limits, folder, extension)
         judgement = judge(suite, vector, seen)
+        if beyond:
+            judgement = refuse(judgement, seen, beyond)
         labels.append(f"{judgement.verdict}({judgement.at})" if judgement.at else str(judgement.verdict))
         fingerprints.append((labels[-1], seen.fingerprint()))
     if any(fingerprint != fingerprints[0] for fingerprint in fingerprints):
@@ -101,6 +106,7 @@ def run_vector(
         features=vector.features,
         clauses=vector.clauses,
         requirement=vector.requirement,
+        beyond=beyond,
         verdict=judgement.verdict.value,
         at=judgement.at,
         detail=judgement.detail,
@@ -134,6 +140,7 @@ def main(_: Sequence[str]) -> int:
             result = run_vector(
                 decoder, suites[suite], vectors[identity], task.limits, workspace / "vector",
                 extension=task.adapter.extension, repeats=task.repeats,
+                level=task.level,
             )  # fmt: skip
             _emit({"result": to_json(result)})
     except ConformanceError as error:

@@ -37,11 +37,13 @@ class UpdateTree:
         self.by_node: dict[NodeId, Predecessor] = {}
         self.by_digest: dict[bytes, Predecessor] = {}
 
-    def predecessor(self, parent: ParentNode | None, path: str) -> Predecessor | None:
+    def predecessor(self, own: NodeId | None, parent: ParentNode | None, path: str) -> Predecessor | None:
         """Return the previous update, or None.
 
         Parameters
         ----------
+        own : NodeId or None
+            Node of the unit.
         parent : ParentNode or None
         path : str
             Path of the unit, for errors.
@@ -49,7 +51,8 @@ class UpdateTree:
         Raises
         ------
         Malformed
-            When the parent was not sent, but another update of its device and parameter was.
+            When the parent is missing: it was not sent, but another update of its device and parameter was, or the unit
+            continues that device's updates.
 
         Clause: 5.6.1
         """
@@ -64,10 +67,14 @@ class UpdateTree:
         if remembered is not None:
             return remembered
         # Depths count the updates that were sent, so a missing parent among remembered ones was lost.
-        if any(
+        is_lost = any(
             (known.device_id, known.parameter_id) == (node.device_id, node.parameter_id)
             for known in self.by_node
-        ):
+        )
+        # Depth 0 is the model before the first update, which no stream holds.
+        if node.put_node_depth >= 1 and own is not None:
+            is_lost = is_lost or own.device_id == node.device_id or parent.temporal_context_modeling
+        if is_lost:
             raise Malformed(
                 f"update {node.put_node_depth} of the parameter was not sent",
                 path=f"{path}.put_node_depth",

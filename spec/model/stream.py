@@ -245,7 +245,7 @@ class _StreamDecoder:
     def _predecessor(
         self, header: du.DataUnitHeader, tensors: tuple[TensorPlan, ...], payload: BitReader
     ) -> Predecessor | None:
-        previous = self.session.tree.predecessor(header.parent, payload.path)
+        previous = self.session.tree.predecessor(header.node, header.parent, payload.path)
         if previous is not None and previous.shapes != [tensor.shape for tensor in tensors]:
             raise payload.malformed("the previous update has other shapes", "tensor_dimensions", 0, "5.6")
         return previous

@@ -35,7 +35,7 @@ def streams_of(name: str) -> list[bytes]:
         ("core/mps/topology-carriage-without-topology", "topology_carriage_flag", "2.5"),
         ("core/integers/dq-flag-scan-0", "dq_flag", "5.4"),
         ("core/shape/column-with-entry-points", "scan_order", "5.5"),
-        ("invalid/either/wrong-entry-points-profile-1", "cabac_offset_value", "5.5.2"),
+        ("extended/entry-points/false", "cabac_offset_value", "5.5.2"),
         ("extended/shape/dimension-shift-3", "first_tensor_dimension_shift", "3.2"),
         ("extended/incremental/temporal-without-predecessor", "temporal_context_modeling_flag", "5.6.2"),
     ],

@@ -10,6 +10,7 @@ from nnr_conformance.features import FEATURES
 from nnr_conformance.reports.terminal import clean, conclusion
 from nnr_conformance.result import Log, Result
 from nnr_conformance.tally import Tally, by_feature, count_line, reproduce
+from nnr_conformance.verdict import NOT_JUDGED
 
 _STYLE = """
 :root { color-scheme: light dark; --pass: #2a7; --part: #c80; --fail: #d33; --none: #999; }
@@ -62,7 +63,7 @@ def _failures_first(logs: Sequence[Log]) -> list[tuple[Log, Result]]:
 
 
 def _state(result: Result) -> str:
-    if result.verdict == "SKIP":
+    if result.verdict in NOT_JUDGED:
         return "none"
     return "pass" if result.verdict in ("PASS", "XPASS") else "fail"
 

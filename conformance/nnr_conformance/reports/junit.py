@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 from nnr_conformance.reports.terminal import clean
 from nnr_conformance.result import Log, Result
 from nnr_conformance.tally import reproduce, tally
-from nnr_conformance.verdict import Verdict
+from nnr_conformance.verdict import NOT_JUDGED, Verdict
 
 _ERRORS = (Verdict.CRASH, Verdict.TIMEOUT, Verdict.OOM)
 
@@ -46,7 +46,7 @@ def _outcome(log: Log, result: Result) -> str:
     message = quoteattr(clean(f"{result.label} {result.detail}".strip()))
     if result.verdict == Verdict.PASS:
         return ""
-    if result.verdict in (Verdict.SKIP, Verdict.XFAIL):
+    if result.verdict in (Verdict.XFAIL, *NOT_JUDGED):
         return f"<skipped message={message}/>"
     tag = "error" if result.verdict in _ERRORS else "failure"
     text = escape(clean(f"{result.purpose} {reproduce(log, result)}"))

@@ -16,6 +16,14 @@ def render_statement(logs: Sequence[Log]) -> str:
     return "\n".join(_render(log) for log in logs)
 
 
+def _beyond(log: Log) -> str:
+    """Count the vectors beyond the level."""
+    if not log.run.level:
+        return ""
+    beyond = tally(result for result in log.results if result.beyond)
+    return f"; beyond it, {beyond.passed} vectors passed, {beyond.skipped} were refused and {beyond.failed} failed"
+
+
 def _render(log: Log) -> str:
     claims = log.run.claims
     lines = [
@@ -26,6 +34,7 @@ def _render(log: Log) -> str:
         + (f", without {', '.join(claims.without)}" if claims.without else ""),
         f"Checked: {log.run.started}, nnr_conformance {log.run.checker}, {log.run.platform}",
         f"Selected: {log.run.selection or 'everything'}",
+        f"Level: {log.run.level or 'none'}{_beyond(log)}",
         "",
         f"**{conclusion(log)}**",
         "",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nnr_conformance.result import Log
 from nnr_conformance.tally import by_feature, count_line, reproduce, tally
-from nnr_conformance.verdict import Verdict
+from nnr_conformance.verdict import NOT_JUDGED, Verdict
 
 _MAX_SHOWN = 50
 
@@ -19,9 +19,8 @@ def render_terminal(logs: Sequence[Log]) -> str:
 
 def _render(log: Log) -> str:
     lines: list[str] = []
-    failures = [
-        result for result in log.results if result.verdict not in (Verdict.PASS, Verdict.SKIP, Verdict.XFAIL)
-    ]
+    fine = (Verdict.PASS, Verdict.XFAIL, *NOT_JUDGED)
+    failures = [result for result in log.results if result.verdict not in fine]
     for result in failures[:_MAX_SHOWN]:
         weight = "" if result.requirement == "shall" else " (should)"
         lines.append(f"{result.label:22}{result.vector}{weight}")
@@ -50,12 +49,17 @@ def _render(log: Log) -> str:
 
 def conclusion(log: Log) -> str:
     """One-sentence conclusion of a run."""
-    shall = tally(result for result in log.results if result.requirement == "shall")
-    scope = f" of the selection ({log.run.selection})" if log.run.selection else ""
+    within = [result for result in log.results if not result.beyond]
+    shall = tally(result for result in within if result.requirement == "shall")
+    scope = f" of level {log.run.level}" if log.run.level else ""
+    scope += f" of the selection ({log.run.selection})" if log.run.selection else ""
     if log.conforms:
         return f"Conforming: all {shall.passed} requirements{scope} are met."
-    missed = sum(result.counts_against for result in log.results)
-    return f"Not conforming: {missed} of {shall.passed + shall.failed} requirements{scope} are not met."
+    missed = len(log.against)
+    required = shall.passed + shall.failed + (shall.skipped if log.run.level else 0)
+    # Wrong answers beyond the level, and crashes on recommendations, count too.
+    further = sum(result not in within or result.requirement != "shall" for result in log.against)
+    return f"Not conforming: {missed} of {required + further} requirements{scope} are not met."
 
 
 def clean(text: str) -> str:

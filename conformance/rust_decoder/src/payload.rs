@@ -146,7 +146,7 @@ fn previous_update(
     let Some(parent) = &header.lineage.parent else {
         return Ok(None);
     };
-    let previous = memory.previous_update(&parent.id)?;
+    let previous = memory.previous_update(header.lineage.node.as_ref(), parent)?;
     if let Some(update) = &previous {
         let shapes = tensors.iter().map(|tensor| &tensor.shape);
         if !shapes.eq(update.iter().map(|tensor| &tensor.shape)) {

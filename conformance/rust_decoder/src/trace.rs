@@ -52,11 +52,9 @@ impl Trace {
         }
     }
 
-    /// The trace as text, in stream order; `None` when it is disabled.
+    /// The trace as text, in the order of parsing; `None` when it is disabled.
     pub fn into_text(self) -> Option<String> {
-        let mut lines = self.lines?.into_inner();
-        // The elements of joined parts follow the frames of all parts.
-        lines.sort_by_key(|line| line.bit_offset);
+        let lines = self.lines?.into_inner();
         let mut text = String::new();
         for line in lines {
             let value = match line.value {

@@ -3,7 +3,7 @@
 
 use crate::fault::{Class, Fault, Stage};
 use crate::limits;
-use crate::nodes::{Node, ParentId};
+use crate::nodes::{Node, Parent, ParentId};
 use crate::sha2::{sha256, sha512};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -53,9 +53,13 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Previous update that a parent refers to.
-    pub fn previous_update(&self, parent: &ParentId) -> Result<Option<Update>, Fault> {
-        match parent {
+    /// Previous update that the parent of a unit refers to; `own` is the node of the unit.
+    pub fn previous_update(
+        &self,
+        own: Option<&Node>,
+        parent: &Parent,
+    ) -> Result<Option<Update>, Fault> {
+        match &parent.id {
             ParentId::Sha256(digest) => Ok(self.by_sha256.get(digest).cloned()),
             ParentId::Sha512(digest) => Ok(self.by_sha512.get(digest).cloned()),
             &ParentId::Node {
@@ -73,7 +77,12 @@ impl Memory {
                     put_node_depth,
                 };
                 let update = self.by_node.get(&node);
-                if update.is_none() && self.counts.contains_key(&(parent_device_id, parameter_id)) {
+                let continues = own.is_some_and(|own| {
+                    own.device_id == parent_device_id || parent.temporal_context_modeling_flag
+                });
+                let is_late = put_node_depth >= 1 && continues;
+                let is_known = self.counts.contains_key(&(parent_device_id, parameter_id));
+                if update.is_none() && (is_known || is_late) {
                     return Err(Fault::new(
                         Class::Malformed,
                         Stage::Sequence,

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requirements of streams: the capabilities that a decoder needs for them, counted in the model's syntax trace.
+
+In an invalid stream they are counted up to the fault.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from nnr_conformance.levels import Capabilities
+
+from spec.model import Field, Session, StreamError
+
+#: Number of one-dimensional tensors that each bit of `compressed_parameter_types` announces: LS, BN, BI.
+_VECTORS = {2: 1, 4: 4, 8: 1}
+_BLOCK = 3
+
+
+def requirements_of(streams: Sequence[bytes]) -> Capabilities:
+    """Count what the streams of a vector need."""
+    needs: Counter[str] = Counter()
+    log: list[Field] = []
+    session = Session(log=log)
+    with contextlib.suppress(StreamError):
+        for stream in streams:
+            log.clear()
+            try:
+                session.decode(stream)
+            finally:
+                # Also of the stream at fault.
+                needs |= _count(log)
+    return Capabilities(streams=len(streams), **needs)
+
+
+def _count(log: Iterable[Field]) -> Counter[str]:
+    """Count what one stream needs."""
+    needs: Counter[str] = Counter()
+    for unit in _units(log):
+        listed = [
+            int(field.value) + 2 for field in unit if field.path.endswith(".count_topology_elements_minus2")
+        ]
+        needs |= Counter(
+            dimensions=_largest(unit, "count_tensor_dimensions"),
+            names=max(listed, default=1),
+            string_bytes=max((len(f.value.encode()) for f in unit if isinstance(f.value, str)), default=0),
+            codebook_entries=_largest(unit, "codebook_size"),
+            # A reserved scan order is malformed in every level.
+            scan_order=min(_largest(unit, "scan_order"), 4),
+            entry_points=sum(".cabac_offset_value[" in field.path for field in unit),
+            parts=_largest(unit, "partial_data_counter") + 1,
+            inflated_bytes=_inflated_bytes(unit),
+        )
+        elements = _elements(unit)
+        needs |= Counter(tensor_elements=max(elements, default=0))
+        if not any(f.path.endswith(".partial_data_counter") and f.value for f in unit):
+            # Every part of a unit repeats the header; the last one counts.
+            needs["stream_elements"] += sum(elements)
+    return needs
+
+
+def _units(log: Iterable[Field]) -> Iterator[list[Field]]:
+    unit: list[Field] = []
+    for field in log:
+        if field.path.endswith(".nnr_unit_size_flag") and unit:
+            yield unit
+            unit = []
+        unit.append(field)
+    yield unit
+
+
+def _elements(unit: Sequence[Field]) -> list[int]:
+    """Elements of each tensor of a data unit.
+
+    Clause: 3.4
+    """
+    if not any(field.path.endswith(".tensor_dimensions_flag") and field.value for field in unit):
+        return []
+    dimensions = [int(field.value) for field in unit if ".tensor_dimensions[" in field.path]
+    total, rank, rows = (
+        math.prod(dimensions),
+        _largest(unit, "decomposition_rank"),
+        _largest(unit, "g_number_of_rows"),
+    )
+    elements = [rows * rank, rank * (total // rows)] if rank and rows else [total]
+    if dimensions and _largest(unit, "nnr_compressed_data_unit_payload_type") == _BLOCK:
+        types = _largest(unit, "compressed_parameter_types")
+        elements += [dimensions[0]] * sum(count for bit, count in _VECTORS.items() if types & bit)
+    return elements
+
+
+def _inflated_bytes(unit: Sequence[Field]) -> int:
+    """Bytes that the deflate stream of a unit begins with, whether or not it is valid."""
+    if not any(field.path.endswith("_compression_format") and field.value == 1 for field in unit):
+        return 0
+    sizes = [1]
+    for data in (field.value for field in unit if isinstance(field.value, bytes)):
+        for window in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
+            with contextlib.suppress(zlib.error):
+                sizes.append(len(zlib.decompressobj(window).decompress(data, 1 << 29)))
+    return max(sizes)
+
+
+def _largest(unit: Iterable[Field], element: str) -> int:
+    return max((int(field.value) for field in unit if field.path.endswith(f".{element}")), default=0)
