@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,9 +42,7 @@ def _count(log: Iterable[Field]) -> Counter[str]:
     """Count what one stream needs."""
     needs: Counter[str] = Counter()
     for unit in _units(log):
-        listed = [
-            int(field.value) + 2 for field in unit if field.path.endswith(".count_topology_elements_minus2")
-        ]
+        listed = [count + 2 for count in _values(unit, "count_topology_elements_minus2")]
         needs |= Counter(
             dimensions=_largest(unit, "count_tensor_dimensions"),
             names=max(listed, default=1),
@@ -51,13 +50,13 @@ def _count(log: Iterable[Field]) -> Counter[str]:
             codebook_entries=_largest(unit, "codebook_size"),
             # A reserved scan order is malformed in every level.
             scan_order=min(_largest(unit, "scan_order"), 4),
-            entry_points=sum(".cabac_offset_value[" in field.path for field in unit),
+            entry_points=len(_values(unit, "cabac_offset_value")),
             parts=_largest(unit, "partial_data_counter") + 1,
             inflated_bytes=_inflated_bytes(unit),
         )
         elements = _elements(unit)
         needs |= Counter(tensor_elements=max(elements, default=0))
-        if not any(f.path.endswith(".partial_data_counter") and f.value for f in unit):
+        if not _largest(unit, "partial_data_counter"):
             # Every part of a unit repeats the header; the last one counts.
             needs["stream_elements"] += sum(elements)
     return needs
@@ -78,9 +77,9 @@ def _elements(unit: Sequence[Field]) -> list[int]:
 
     Clause: 3.4
     """
-    if not any(field.path.endswith(".tensor_dimensions_flag") and field.value for field in unit):
+    if not _largest(unit, "tensor_dimensions_flag"):
         return []
-    dimensions = [int(field.value) for field in unit if ".tensor_dimensions[" in field.path]
+    dimensions = _values(unit, "tensor_dimensions")
     total, rank, rows = (
         math.prod(dimensions),
         _largest(unit, "decomposition_rank"),
@@ -105,5 +104,11 @@ def _inflated_bytes(unit: Sequence[Field]) -> int:
     return max(sizes)
 
 
+def _values(unit: Iterable[Field], element: str) -> list[int]:
+    """Values of an element, or of all members of an array."""
+    pattern = re.compile(rf"\.{element}(\[\d+\])?$")
+    return [field.value for field in unit if isinstance(field.value, int) and pattern.search(field.path)]
+
+
 def _largest(unit: Iterable[Field], element: str) -> int:
-    return max((int(field.value) for field in unit if field.path.endswith(f".{element}")), default=0)
+    return max(_values(unit, element), default=0)

@@ -13,6 +13,7 @@ from typing import NoReturn
 from nnr_conformance.adapter import SHIPPED, resolve_adapter
 from nnr_conformance.adapters.broken import FAULTS
 from nnr_conformance.baseline import Baseline, baseline_of
+from nnr_conformance.certificate import read_certificate_text
 from nnr_conformance.cli_options import add_limits, add_selection, limits_of, selection_of
 from nnr_conformance.coverage import load_coverage, render_coverage
 from nnr_conformance.errors import ConformanceError, UsageError
@@ -21,12 +22,14 @@ from nnr_conformance.json_schema import load_json, save_json
 from nnr_conformance.levels import find_level
 from nnr_conformance.lint import lint
 from nnr_conformance.reports import REPORTS
+from nnr_conformance.reports.certificate import parse_certificate, verdict_line
 from nnr_conformance.result import Log, Result, load_log
 from nnr_conformance.runner import Plan, run
 from nnr_conformance.scaffold import scaffold
 from nnr_conformance.selftest import selftest
 from nnr_conformance.suite import default_suites_folder, find_suites, find_vector
 from nnr_conformance.verdict import NOT_JUDGED, Verdict
+from nnr_conformance.verify import decoder_faults, differences, verify
 from nnr_conformance.version import __version__
 
 _EPILOG = "Exit codes: 0 conforming, 1 not, 2 differs from the baseline, 3 the runner failed, 4 usage."
@@ -123,6 +126,17 @@ def _make_parser() -> _Parser:
     )
     add_limits(command)
     command.set_defaults(run=_explain)
+
+    command = commands.add_parser(
+        "verify", help="verify a certificate against the suites, and by a second run"
+    )
+    command.add_argument("certificate", type=Path)
+    command.add_argument("--suites", type=Path, metavar="DIR")
+    command.add_argument("--decoder", "-d", default="", metavar="D", help="compare the files of the decoder")
+    command.add_argument("--rerun", action="store_true", help="run the decoder again and compare its results")
+    command.add_argument("--jobs", "-j", type=int, default=os.cpu_count() or 1)
+    add_limits(command)
+    command.set_defaults(run=_verify)
 
     command = commands.add_parser("coverage", help="show how much of the format the vectors exercise")
     command.add_argument("--file", type=Path, help="default: coverage.json beside the folder of the suites")
@@ -251,6 +265,37 @@ def _explain(options: argparse.Namespace) -> int:
     )  # fmt: skip
     _write(explanation.text, None)
     return 0 if explanation.passes else 1
+
+
+def _verify(options: argparse.Namespace) -> int:
+    if options.rerun and not options.decoder:
+        raise UsageError("--rerun needs --decoder")
+    certificate = parse_certificate(read_certificate_text(options.certificate), str(options.certificate))
+    folder = options.suites or default_suites_folder()
+    suites = find_suites(folder)
+    faults = verify(certificate, suites)
+    if options.decoder:
+        adapter = resolve_adapter(options.decoder)
+        faults += decoder_faults(certificate, adapter)
+        if options.rerun and not faults:
+            by_id = {vector.id: (suite, vector) for suite in suites for vector in suite.manifest.vectors}
+            vectors = [by_id[result.vector] for result in certificate.results]
+            level = find_level(certificate.level, folder) if certificate.level else None
+            plan = Plan(adapter, suites, vectors, limits_of(options), jobs=options.jobs, level=level)
+            faults += differences(certificate, run(plan, _Progress(len(vectors))))
+    for fault in faults:
+        print(fault)
+    name = f"{certificate.claims.name} {certificate.claims.version}".strip()
+    print(f"{name}: {verdict_line(certificate)}")
+    checked = (
+        "by a second run"
+        if options.rerun
+        else "decoder's files too"
+        if options.decoder
+        else "decoder not checked"
+    )
+    print(f"Not verified: {len(faults)} faults." if faults else f"Verified ({checked}).")
+    return 1 if faults else 0
 
 
 def _coverage(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnr_conformance.divergence import Divergence
+from nnr_conformance.expectation import Expectation
 from nnr_conformance.layers import (
     Comparison,
     Shown,
@@ -165,6 +166,19 @@ def _judge_layers(suite: Suite, vector: Vector, seen: Observation) -> Judgement:
     if first is None:
         return Judgement(Verdict.PASS, "", "", layers)
     return Judgement(Verdict.FAIL, first.layer, describe_divergence(first), layers, first)
+
+
+def layers_of(expect: Expectation) -> list[tuple[str, ...]]:
+    """Layers that a right answer to a vector can have, one list per kind of answer."""
+    stated = [layer for layer, _ in _LAYERS if getattr(expect, _EXPECTATION_OF.get(layer, layer)) is not None]
+    error = ("error.class", "error.stage", "error.stream", "error.bit") if expect.error is not None else ()
+    decoded, rejected, unsupported = ("verdict", *stated), ("verdict", *error), ("verdict",)
+    kinds = {
+        "accept": [decoded],
+        "reject": [rejected, unsupported],
+        "either": [decoded, rejected, unsupported],
+    }
+    return kinds[expect.verdict]
 
 
 def describe_divergence(divergence: Divergence) -> str:

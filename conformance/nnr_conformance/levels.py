@@ -87,5 +87,8 @@ def find_level(name: str, suites_folder: Path) -> Level:
 
 
 def load_levels(suites_folder: Path) -> tuple[Level, ...]:
-    """Load the levels that stand beside the folder of the suites."""
-    return load_json(Levels, suites_folder.parent / "levels.json").levels
+    """Load the levels that stand beside the folder of the suites; the folder may also be that of one suite."""
+    for folder in list(suites_folder.absolute().parents)[:2]:
+        if (folder / "levels.json").is_file():
+            return load_json(Levels, folder / "levels.json").levels
+    raise UsageError(f"no levels.json beside {suites_folder}")

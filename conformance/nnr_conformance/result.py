@@ -14,7 +14,7 @@ from nnr_conformance.divergence import Divergence
 from nnr_conformance.errors import SchemaError
 from nnr_conformance.identity import Identity
 from nnr_conformance.json_schema import from_json, json_field, to_json
-from nnr_conformance.verdict import Verdict, counts_against
+from nnr_conformance.verdict import Verdict, denies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +73,8 @@ class Result:
         return f"{self.verdict}({self.at})" if self.at else str(self.verdict)
 
     def counts_against(self, at_level: bool) -> bool:
-        """True if the result denies conformance.
-
-        A level leaves no choice of features: a vector within it that the decoder does not claim denies conformance to it.
-        """
-        if at_level and not self.beyond and self.verdict == Verdict.SKIP:
-            return self.requirement == "shall"
-        return counts_against(Verdict(self.verdict), self.requirement)
+        """True if the result denies conformance, to a level or to everything that the decoder claims."""
+        return denies(Verdict(self.verdict), self.requirement, at_level, bool(self.beyond))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 from nnr_conformance.adapter import Adapter
 from nnr_conformance.answer import Report
 from nnr_conformance.baseline import Baseline
+from nnr_conformance.certificate import Certificate
 from nnr_conformance.coverage import Coverage
 from nnr_conformance.json_schema import schema_of
 from nnr_conformance.levels import Levels
@@ -22,6 +23,7 @@ SCHEMAS: dict[str, tuple[type[Any], str]] = {
     "report": (Report, "Report of a decoder about one stream"),
     "adapter": (Adapter, "Adapter of a decoder under test"),
     "levels": (Levels, "Levels of conformance of NNC decoders"),
+    "certificate": (Certificate, "Certificate of the conformance of an NNC decoder"),
     "baseline": (Baseline, "Known failures of a decoder"),
     "log-run": (RunEvent, "First event of a log"),
     "log-result": (Result, "Result event of a log"),

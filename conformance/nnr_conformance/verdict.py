@@ -41,6 +41,16 @@ NOT_JUDGED = (Verdict.SKIP, Verdict.REFUSED)
 _NEVER_EXCUSED = {Verdict.CRASH, Verdict.TIMEOUT, Verdict.OOM, Verdict.FLAKY}
 
 
+def denies(verdict: Verdict, requirement: str, at_level: bool, beyond: bool) -> bool:
+    """True if the verdict denies conformance to everything claimed, or to a level.
+
+    A level leaves no choice of features: a vector within it that the decoder does not claim denies conformance to it.
+    """
+    if at_level and not beyond and verdict is Verdict.SKIP:
+        return requirement == "shall"
+    return counts_against(verdict, requirement)
+
+
 def counts_against(verdict: Verdict, requirement: str) -> bool:
     """True if the verdict denies conformance.
 

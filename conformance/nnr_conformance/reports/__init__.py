@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Sequence
 
+from nnr_conformance.reports.certificate import render_certificate, render_certificate_html
 from nnr_conformance.reports.html import render_html
 from nnr_conformance.reports.json import render_json
 from nnr_conformance.reports.junit import render_junit
@@ -24,6 +25,8 @@ REPORTS: dict[str, Callable[[Sequence[Log]], str]] = {
     "json": render_json,
     "html": render_html,
     "statement": render_statement,
+    "certificate": render_certificate,
+    "certificate-html": render_certificate_html,
     "log": render_log,
 }
 
