@@ -21,7 +21,7 @@ from nnr_conformance.expectation import SHA256
 from nnr_conformance.identity import Identity
 from nnr_conformance.json_schema import json_field, to_json
 from nnr_conformance.result import Log, Result, SuiteName
-from nnr_conformance.verdict import NOT_JUDGED
+from nnr_conformance.verdict import NOT_JUDGED, Verdict
 
 LAYERS = (
     "verdict", "error.class", "error.stage", "error.stream", "error.bit", "units", "trace", "topology", "levels",
@@ -54,12 +54,18 @@ class CertifiedResult:
     """Result of one vector."""
 
     vector: str = json_field("Id of the vector.")
-    verdict: str = json_field("Verdict, with its detail in brackets.")
+    verdict: str = json_field("Verdict.", choices=tuple(Verdict))
+    at: str = json_field("Layer, signal or field of the verdict.", default="")
     beyond: bool = json_field("True if the vector is beyond the level.", default=False)
     layers: dict[str, str] = json_field("Score of each layer that the vector states.", default=None)
     seconds: float = json_field("Wall-clock seconds.", default=0.0)
     cpu_seconds: float = json_field("CPU seconds.", default=0.0)
     peak_memory_bytes: int = json_field("Peak resident memory in bytes.", default=0)
+
+    @property
+    def label(self) -> str:
+        """Verdict with its detail in brackets: ``FAIL(values)``."""
+        return f"{self.verdict}({self.at})" if self.at else self.verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +75,7 @@ class Certificate:
     schema: str = json_field(
         "Schema of this file, for editors.", key="$schema", default="certificate.schema.json"
     )
-    format: Literal["nnr-conformance-certificate/1"] = json_field(
-        "Name and version of the file format.", default="nnr-conformance-certificate/1"
-    )
+    format: Literal["nnr-conformance-certificate/1"] = json_field("Name and version of the file format.")
     conforms: bool = json_field(
         "True if all vectors of the suites were run, or are beyond the level or the claims, and none denies conformance."
     )
@@ -109,6 +113,7 @@ def certificate_of(logs: Sequence[Log]) -> Certificate:
     certified = tuple(map(_certified, results))
     return sealed(
         Certificate(
+            format="nnr-conformance-certificate/1",
             conforms=logs[0].conforms and not run.selection,
             level=run.level,
             selection=run.selection,
@@ -129,7 +134,8 @@ def certificate_of(logs: Sequence[Log]) -> Certificate:
 def _certified(result: Result) -> CertifiedResult:
     return CertifiedResult(
         vector=result.vector,
-        verdict=result.label,
+        verdict=result.verdict,
+        at=result.at,
         beyond=bool(result.beyond),
         layers=result.layers,
         seconds=result.seconds,
@@ -146,7 +152,7 @@ def summary_of(results: Sequence[CertifiedResult]) -> dict[str, Any]:
     slowest = max(results, key=lambda result: result.seconds, default=None)
     run = [result for result in results if result.verdict not in NOT_JUDGED]
     return {
-        "counts": dict(Counter(result.verdict.partition("(")[0] for result in results)),
+        "counts": dict(Counter(result.verdict for result in results)),
         "layers": {
             layer: LayerCount(
                 passed=scores[layer, "pass"],

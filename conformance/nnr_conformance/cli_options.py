@@ -49,6 +49,7 @@ def selection_of(options: argparse.Namespace) -> Selection:
     if unknown := [name for name in options.feature if name not in FEATURES]:
         raise UsageError(f"unknown feature {unknown[0]!r}; known: {', '.join(FEATURES)}")
     return Selection(
+        suites=tuple(options.suite),
         ids=tuple(options.ids),
         features=tuple(options.feature),
         clauses=tuple(options.clause),

@@ -18,6 +18,8 @@ class Selection:
 
     Parameters
     ----------
+    suites : tuple of str
+        Names; the caller has loaded only these.
     ids : tuple of str
         Globs over ids; ``*`` crosses ``/``.
     clauses : tuple of str
@@ -26,6 +28,7 @@ class Selection:
         ``(i, n)``: every n-th selected vector, starting with the i-th, counted from 1.
     """
 
+    suites: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     clauses: tuple[str, ...] = ()

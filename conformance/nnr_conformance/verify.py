@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from nnr_conformance.adapter import Adapter
@@ -16,8 +15,6 @@ from nnr_conformance.result import Log
 from nnr_conformance.suite import Suite, files_of
 from nnr_conformance.vector import Vector
 from nnr_conformance.verdict import NOT_JUDGED, Verdict, denies
-
-_LABEL = re.compile(r"^([A-Z_]+)(\(.*\))?$")
 
 
 def verify(certificate: Certificate, suites: Sequence[Suite]) -> list[str]:
@@ -66,6 +63,8 @@ def _result_faults(certificate: Certificate, suites: Sequence[Suite]) -> Iterato
     is_complete = len(ids) == len(vectors)
     if not is_complete and not certificate.selection:
         yield f"{len(vectors) - len(ids)} vectors have no result"
+    if certificate.conforms and {*named} != {suite.name for suite in suites}:
+        yield "it is not about all suites"
     try:
         level = find_level(certificate.level, suites[0].folder.parent) if certificate.level else None
     except UsageError as error:
@@ -76,12 +75,11 @@ def _result_faults(certificate: Certificate, suites: Sequence[Suite]) -> Iterato
             f"{result.vector}: {fault}"
             for fault in _faults_of(result, vectors[result.vector], certificate, level)
         )
-    conforms = is_complete and not certificate.selection and set(named) == {suite.name for suite in suites}
+    conforms = is_complete and not certificate.selection
     for result in certificate.results:
-        match = _LABEL.match(result.verdict)
-        conforms = conforms and match is not None and not denies(
-            Verdict(match[1]), vectors[result.vector].requirement, bool(certificate.level), result.beyond
-        )  # fmt: skip
+        requirement = vectors[result.vector].requirement
+        at_level = bool(certificate.level)
+        conforms = conforms and not denies(Verdict(result.verdict), requirement, at_level, result.beyond)
     if conforms != certificate.conforms:
         yield f"its results make it {'' if conforms else 'not '}conform, it says otherwise"
     for field, value in summary_of(certificate.results).items():
@@ -92,11 +90,7 @@ def _result_faults(certificate: Certificate, suites: Sequence[Suite]) -> Iterato
 def _faults_of(
     result: CertifiedResult, vector: Vector, certificate: Certificate, level: Level | None
 ) -> Iterator[str]:
-    match = _LABEL.match(result.verdict)
-    if match is None or match[1] not in set(Verdict):
-        yield f"no verdict {result.verdict!r}"
-        return
-    verdict = Verdict(match[1])
+    verdict = Verdict(result.verdict)
     if result.beyond != bool(level is not None and level.beyond(vector)):
         yield f"is {'not ' if result.beyond else ''}beyond the level"
     if (verdict is Verdict.SKIP) != bool(certificate.claims.exclude(vector)):
@@ -122,11 +116,15 @@ def differences(certificate: Certificate, log: Log) -> list[str]:
     if again.claims != certificate.claims:
         faults.append("the decoder has another name, version or claims")
     for stated, seen in zip(certificate.results, again.results, strict=True):
-        if stated.verdict != seen.verdict:
-            faults.append(f"{stated.vector}: {seen.verdict} now, {stated.verdict} in the certificate")
+        if (stated.verdict, stated.at) != (seen.verdict, seen.at):
+            faults.append(f"{stated.vector}: {_label(seen)} now, {_label(stated)} in the certificate")
         elif stated.layers != seen.layers:
             faults.append(f"{stated.vector}: other layers agree or are shown now")
     return faults
+
+
+def _label(result: CertifiedResult) -> str:
+    return f"{result.verdict}({result.at})" if result.at else result.verdict
 
 
 def decoder_faults(certificate: Certificate, adapter: Adapter) -> list[str]:
