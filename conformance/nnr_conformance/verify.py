@@ -116,15 +116,11 @@ def differences(certificate: Certificate, log: Log) -> list[str]:
     if again.claims != certificate.claims:
         faults.append("the decoder has another name, version or claims")
     for stated, seen in zip(certificate.results, again.results, strict=True):
-        if (stated.verdict, stated.at) != (seen.verdict, seen.at):
-            faults.append(f"{stated.vector}: {_label(seen)} now, {_label(stated)} in the certificate")
+        if stated.label != seen.label:
+            faults.append(f"{stated.vector}: {seen.label} now, {stated.label} in the certificate")
         elif stated.layers != seen.layers:
             faults.append(f"{stated.vector}: other layers agree or are shown now")
     return faults
-
-
-def _label(result: CertifiedResult) -> str:
-    return f"{result.verdict}({result.at})" if result.at else result.verdict
 
 
 def decoder_faults(certificate: Certificate, adapter: Adapter) -> list[str]:

@@ -111,7 +111,7 @@ def _lines(certificate: Certificate) -> Iterator[str]:
         shown = ", ".join(layer for layer, score in (result.layers or {}).items() if score != "not shown")
         beyond = " (beyond the level)" if result.beyond else ""
         yield (
-            f"<tr><td><code>{_text(result.vector)}</code><td>{_text(result.verdict + (f'({result.at})' if result.at else ''))}{beyond}<td>{_text(shown)}"
+            f"<tr><td><code>{_text(result.vector)}</code><td>{_text(result.label)}{beyond}<td>{_text(shown)}"
             f"<td>{result.seconds:.3f}"
         )
     yield "</table></details><p>To verify it: <code>nnr conformance verify FILE</code>"
