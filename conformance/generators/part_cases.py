@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import replace
 
@@ -71,6 +72,24 @@ def add_deflate(suite: Collection, p: int) -> None:
         for what, unit in _both(octets):
             suite.add(f"{what}/deflate-bare-{name}", "A decoder that takes a bare deflate stream for zlib's by one of two checks.", what,
                       d.write_stream([d.start(p), d.mps(p), unit]), clauses=("2.8",), comment="Decision 0002.")  # fmt: skip
+    for what, unit in _both(beyond_the_window()):
+        suite.add(f"{what}/deflate-distance-beyond-the-window", "A decoder that allocates the window which zlib's header states, and no more.",
+                  what, d.write_stream([d.start(p), d.mps(p), unit]), clauses=("2.8",))  # fmt: skip
+
+
+def beyond_the_window() -> bytes:
+    """Write a zlib stream that states a window of 256 bytes and copies 258 bytes from 300 bytes before.
+
+    It is written bit by bit, so that it does not depend on the version of zlib.
+    """
+    content = bytes(k * k % 251 for k in range(300))
+    # The last block has fixed codes: length 258, distance code 16 with 7 more bits, end of block.
+    bits = "1" + "10" + "11000101" + "10000" + f"{300 - 257:07b}"[::-1] + "0000000"
+    last = int(bits[::-1], 2).to_bytes((len(bits) + 7) // 8, "little")
+    stored_block = b"\0" + struct.pack("<HH", 300, 0xFFFF - 300) + content
+    return (
+        bytes([0x08, 0x1D]) + stored_block + last + struct.pack(">I", zlib.adler32(content + content[:258]))
+    )
 
 
 def add_deflate_faults(m: Damager) -> None:

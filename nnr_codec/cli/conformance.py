@@ -19,7 +19,7 @@ _CHECKER = "nnr_conformance.cli"
 def command(arguments: tuple[str, ...]) -> int:
     """Check decoders against the conformance vectors.
 
-    Commands: run, report, list, explain, coverage, adapter, selftest; ``nnr conformance run --help`` shows their options.
+    Commands: run, report, verify, list, explain, coverage, adapter, selftest; ``nnr conformance run --help`` shows their options.
     ``nnr validate`` checks streams.
     """
     # The product does not depend on the checker: they are installed together and know each other by name only.
