@@ -261,6 +261,10 @@ def add_data_units(m: Damager) -> None:
         mutation="decomposition_rank=0",
         element="decomposition_rank",
     )
+    without = rebuilt(m.of(factor), 2, no_shape_and_no_rank)
+    m.add("data-unit/rank-0-without-dimensions", "A decoder that judges the rank before it knows that the shape is missing.",
+          "low-rank external-dimensions", without, "malformed", "header", parent=factor,
+          mutation="decomposition_rank=0, tensor_dimensions_flag=0", element="tensor_dimensions", clauses=("3.4", "7.4"))  # fmt: skip
     stream = rebuilt(m.of(factor), 2, assigned("topology_elem_id", "w_K"))
     m.add("data-unit/factor-without-suffix", "A decoder that guesses which factor a unit holds.", "low-rank", stream, "malformed", "header",
           parent=factor, mutation="topology_elem_id=w_K", element="topology_elem_id", comment="Decision 0022.")  # fmt: skip
@@ -313,6 +317,12 @@ def no_shape(tree: dict[str, Any]) -> None:
     tree["tensor_dimensions_flag"] = 0
     for name in ("count_tensor_dimensions", "tensor_dimensions", "scan_order"):
         tree.pop(name, None)
+
+
+def no_shape_and_no_rank(tree: dict[str, Any]) -> None:
+    """Remove the dimensions of a factor, and set its rank to 0."""
+    no_shape(tree)
+    tree["decomposition_rank"] = 0
 
 
 def no_input_parameters(tree: dict[str, Any]) -> None:

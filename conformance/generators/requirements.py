@@ -20,6 +20,7 @@ from spec.model import Field, Session, StreamError
 #: Number of one-dimensional tensors that each bit of `compressed_parameter_types` announces: LS, BN, BI.
 _VECTORS = {2: 1, 4: 4, 8: 1}
 _BLOCK = 3
+_REFERENCE_LIST = 6
 
 
 def requirements_of(streams: Sequence[bytes]) -> Capabilities:
@@ -43,11 +44,15 @@ def _count(log: Iterable[Field]) -> Counter[str]:
     needs: Counter[str] = Counter()
     for unit in _units(log):
         listed = [count + 2 for count in _values(unit, "count_topology_elements_minus2")]
+        # What is announced counts from there on, also when the fault comes before its size, or the size is 0.
+        announces_list = _largest(unit, "nnr_multiple_topology_elements_present_flag") or (
+            _largest(unit, "topology_storage_format") == _REFERENCE_LIST
+        )
         needs |= Counter(
             dimensions=_largest(unit, "count_tensor_dimensions"),
-            names=max(listed, default=1),
+            names=max(listed, default=2 if announces_list else 1),
             string_bytes=max((len(f.value.encode()) for f in unit if isinstance(f.value, str)), default=0),
-            codebook_entries=_largest(unit, "codebook_size"),
+            codebook_entries=max(_largest(unit, "codebook_size"), _largest(unit, "codebook_present_flag")),
             # A reserved scan order is malformed in every level.
             scan_order=min(_largest(unit, "scan_order"), 4),
             entry_points=len(_values(unit, "cabac_offset_value")),

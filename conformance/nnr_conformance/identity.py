@@ -78,10 +78,10 @@ def _callable_file(word: str) -> Path | None:
     if place.endswith(".py"):
         return Path(place)
     try:
-        found = importlib.util.find_spec(place)
+        module = importlib.util.find_spec(place)
     except (ImportError, ValueError):
         return None
-    return Path(found.origin) if found is not None and found.origin is not None else None
+    return Path(module.origin) if module is not None and module.origin is not None else None
 
 
 def _without_folder(word: str) -> str:
