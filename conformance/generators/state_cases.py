@@ -133,6 +133,10 @@ def _without_node(suite: Collection) -> None:
     made.update((0, 4, 3), d.child_of(), history=True)
     add("parent/unit-without-node-displaces-nothing", "A decoder that remembers a unit without node under the node of its elements.",
         _UPDATE, made.streams, clauses=("5.6.1",), comment="Decision 0012.")  # fmt: skip
+    made = Series("without node and parent")
+    made.update(None, d.child_of() | {"parameter_id": 4, "put_node_depth": 3})
+    add("parent/unit-without-node-without-parent", "A decoder that rejects a unit without node because its parent was not sent.",
+        _UPDATE, made.streams, clauses=("5.6.1",), comment="Decision 0015.")  # fmt: skip
     made = Series("parts by digest")
     made.add(d.mps(parents=1), made.unit((0, 4, 1), part_bytes=5))
     made.update((0, 4, 2), d.child_of_digest(hashlib.sha256(made.payload(0)).digest()), history=True)
@@ -228,10 +232,10 @@ def _parent_faults(m: Damager) -> None:
     made = Series("gap on the parent's device")
     made.update((0, 4, 1))
     fault("gap-on-the-parents-device", "A decoder that looks for missed updates on the unit's device instead of the parent's.", made,
-          made.unit((1, 4, 3), d.child_of(0), script=octets), "parent (0, 4, 2) of a unit of device 1 was not sent", "put_node_depth")  # fmt: skip
+          made.unit((1, 4, 3), d.child_of(0, temporal=0), script=octets), "parent (0, 4, 2) of a unit of device 1 was not sent", "put_node_depth")  # fmt: skip
     made = Series("first update missed")
-    fault("first-update-missed", "A decoder that begins a sequence at its third update.", made,
-          made.unit((0, 4, 3), d.child_of(0, temporal=0), script=octets), "parent (0, 4, 2) was not sent, nor any update", "put_node_depth")  # fmt: skip
+    fault("first-update-missed", "A decoder that begins a sequence at its second update.", made,
+          made.unit((0, 4, 2), d.child_of(0, temporal=0), script=octets), "parent (0, 4, 1) was not sent, nor any update", "put_node_depth")  # fmt: skip
     made = Series("first update of another device missed")
     fault("first-update-missed-on-another-device", "A decoder that decodes levels whose contexts need an update that was not sent.", made,
           made.unit((1, 4, 3), d.child_of(0), script=octets), "temporal contexts of parent (0, 4, 2), which was not sent", "put_node_depth")  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,10 +68,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _program(word: str, first: bool) -> Path | None:
-    path = Path(word)
-    if first and not path.is_file():
-        path = Path(shutil.which(word) or "")
-    return path if path.is_file() else None
+    # Unlike `Path.is_file`, it admits words that are no paths at all, such as programs of a line.
+    if os.path.isfile(word):
+        return Path(word)
+    program = shutil.which(word) if first else None
+    return Path(program) if program is not None else None
 
 
 def _callable_file(word: str) -> Path | None:
@@ -85,4 +87,4 @@ def _callable_file(word: str) -> Path | None:
 
 
 def _without_folder(word: str) -> str:
-    return Path(word).name if "/" in word and not word.startswith("{") else word
+    return Path(word).name if os.path.isabs(word) else word

@@ -37,12 +37,14 @@ class UpdateTree:
         self.by_node: dict[NodeId, Predecessor] = {}
         self.by_digest: dict[bytes, Predecessor] = {}
 
-    def predecessor(self, own: NodeId | None, parent: ParentNode | None, path: str) -> Predecessor | None:
+    def predecessor(
+        self, unit_node: NodeId | None, parent: ParentNode | None, path: str
+    ) -> Predecessor | None:
         """Return the previous update, or None.
 
         Parameters
         ----------
-        own : NodeId or None
+        unit_node : NodeId or None
             Node of the unit.
         parent : ParentNode or None
         path : str
@@ -72,8 +74,8 @@ class UpdateTree:
             for known in self.by_node
         )
         # Depth 0 is the model before the first update, which no stream holds.
-        if node.put_node_depth >= 1 and own is not None:
-            is_lost = is_lost or own.device_id == node.device_id or parent.temporal_context_modeling
+        if node.put_node_depth >= 1 and unit_node is not None:
+            is_lost = is_lost or unit_node.device_id == node.device_id or parent.temporal_context_modeling
         if is_lost:
             raise Malformed(
                 f"update {node.put_node_depth} of the parameter was not sent",
