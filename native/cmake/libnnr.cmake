@@ -18,6 +18,7 @@ set(NNR_DECODER_SOURCES
   ${NNR_ROOT}/codec/recompose.cpp
   ${NNR_ROOT}/codec/source_reader.cpp
   ${NNR_ROOT}/codec/source_view.cpp
+  ${NNR_ROOT}/codec/split_unit.cpp
   ${NNR_ROOT}/codec/stream_decoder.cpp
   ${NNR_ROOT}/codec/stream_data_units.cpp
   ${NNR_ROOT}/codec/stream_parts.cpp
@@ -26,6 +27,7 @@ set(NNR_DECODER_SOURCES
   ${NNR_ROOT}/codec/type_rules.cpp
   ${NNR_ROOT}/codec/unit_decoder.cpp
   ${NNR_ROOT}/codec/update_tree.cpp
+  ${NNR_ROOT}/src/block_rows.cpp
   ${NNR_ROOT}/src/dequantizer.cpp
   ${NNR_ROOT}/src/level_kernel.cpp
   ${NNR_ROOT}/syntax/callables.cpp
@@ -125,7 +127,8 @@ if(NNR_BUILD_LIBRARY_FUZZERS)
   set(nnr_sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_compile_options(nnr PRIVATE ${nnr_sanitizers} -fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp)
   # The arithmetic decoder compares nothing with bytes of the input. Its comparisons would take a third of the time.
-  set_source_files_properties(${NNR_ROOT}/codec/payload_levels.cpp ${NNR_ROOT}/src/level_kernel.cpp PROPERTIES
+  set_source_files_properties(${NNR_ROOT}/codec/payload_levels.cpp ${NNR_ROOT}/src/block_rows.cpp
+                              ${NNR_ROOT}/src/level_kernel.cpp PROPERTIES
                               COMPILE_OPTIONS -fno-sanitize-coverage=trace-cmp)
   target_link_options(nnrdec PRIVATE ${nnr_sanitizers})
   foreach(target decode headers push)
