@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 from nnr_codec import BitstreamError, Encoder, EncoderConfig, decode, encode
+from nnr_codec.transform import Block, decompose
 from tools.damage.__main__ import cases_of, vectors
 from tools.damage.cases import damaged
 from tools.damage.libnnr import CError, CTensor, Library
@@ -181,6 +183,26 @@ def test_recomposed_weights_are_pythons(library: Library) -> None:
         n_recomposed += list(plain) != list(expected)
     assert n_recomposed > 30
     assert n_different <= n_tensors // 100
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
+def test_weights_are_made_from_float32_whatever_the_source(library: Library, dtype: type) -> None:
+    """Factors and scalings are not rounded to the type of the source first; in Python neither."""
+    rng = np.random.default_rng(5)
+    product = (rng.normal(size=(24, 4)) @ rng.normal(size=(4, 30))).astype(np.float32)
+    block = Block(weight=product, scaling=rng.normal(1, 0.1, 24).astype(np.float32))
+    bias = {f"bias.{i}": np.ones(5).astype(dtype) for i in range(9)}
+    stream = bytes(encode({**bias, "w": decompose(product, 4), "v": block}, qp=-30))
+    assert decode(stream)["w_G"].dtype == (np.float32 if dtype is ml_dtypes.bfloat16 else dtype)
+    expected = decode(stream, recompose=True)
+    actual = Model(library, stream, recompose=True).tensors
+    assert list(actual) == list(expected)
+    for name in ("w", "v"):
+        assert expected[name].dtype == actual[name].dtype == np.float32
+        np.testing.assert_allclose(actual[name], expected[name], rtol=2**-23)
+    parts = decode(stream, dequantize=False)
+    exact = parts["w_G"].dequantize().astype(np.float64) @ parts["w_H"].dequantize().astype(np.float64)
+    np.testing.assert_allclose(expected["w"], exact, rtol=2**-23)
 
 
 def test_a_stream_that_takes_long_exceeds_a_limit(library: Library) -> None:
