@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time of parsing the header of the median data unit of each stream named as argument: bytes to syntax elements, with every check of
-// a value. The best of several runs, in nanoseconds.
+// Time of parsing the header of the median data unit of each stream named as argument: bytes to syntax elements, with every check
+// of a value. The best of several runs, in nanoseconds.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

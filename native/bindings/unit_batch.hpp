@@ -30,7 +30,8 @@ struct UnitBatch {
     std::unique_ptr<nnr::JoinedUnit> joined;  // null for a unit that came whole
   };
 
-  explicit UnitBatch(Array<const std::uint8_t> buffer) : stream(std::move(buffer)), arena(std::make_shared<nnr::Arena>(nnr::kHeap)) {}
+  explicit UnitBatch(Array<const std::uint8_t> buffer)
+      : stream(std::move(buffer)), arena(std::make_shared<nnr::Arena>(nnr::kHeap)) {}
 
   UnitBatch(const UnitBatch&) = delete;
   UnitBatch& operator=(const UnitBatch&) = delete;

@@ -30,7 +30,8 @@ SplitUnit::SplitUnit(const CodedUnit& unit, const nnr_allocator& allocator) : un
   Buffer<BlockRowStart> points;
   read_entry_points(unit, allocator, points);
   if (points.size() > 0)
-    rows_.emplace(unit.payload, coding_of(unit, 0, nullptr), std::span<const BlockRowStart>(points.data(), points.size()), allocator);
+    rows_.emplace(unit.payload, coding_of(unit, 0, nullptr), std::span<const BlockRowStart>(points.data(), points.size()),
+                  allocator);
 }
 
 void SplitUnit::decode(std::size_t piece, std::int32_t* levels, bool dequantizes) {

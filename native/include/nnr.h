@@ -144,9 +144,9 @@ typedef enum nnr_view {
 } nnr_view;
 
 typedef struct nnr_options {
-  size_t struct_bytes;     /* sizeof(nnr_options) */
-  nnr_limits limits;       /* nnr_default_limits() */
-  nnr_allocator allocator; /* malloc and free */
+  size_t struct_bytes;           /* sizeof(nnr_options) */
+  nnr_limits limits;             /* nnr_default_limits() */
+  nnr_allocator allocator;       /* malloc and free */
   nnr_shape_source shape_source; /* NULL: a unit without dimensions is malformed */
   void* shape_source_opaque;
   nnr_view view;      /* NNR_SOURCE */

@@ -22,8 +22,8 @@ class BlockRows {
   // Target size of a piece; a piece holds at least one block row. Far smaller pieces cost more to start than to decode.
   static constexpr std::uint64_t kPieceLevels = 1U << 13;
 
-  // `payload` holds this one tensor and must outlive the object, as the allocator must. `coding` has no base. `entry_points` holds the starts of all
-  // block rows but the first, with positions relative to the start of the first.
+  // `payload` holds this one tensor and must outlive the object, as the allocator must. `coding` has no base. `entry_points`
+  // holds the starts of all block rows but the first, with positions relative to the start of the first.
   BlockRows(std::span<const std::uint8_t> payload, const TensorCoding& coding, std::span<const BlockRowStart> entry_points,
             const nnr_allocator& allocator, std::uint64_t piece_levels = kPieceLevels);
 
