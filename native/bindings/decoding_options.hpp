@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Allocator and limits of libnnr for calls from Python.
+// Limits of libnnr for calls from Python.
 #pragma once
 
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
-#include <cstdlib>
 
 #include "nnr.h"
 
 namespace nnr_bindings {
-
-inline const nnr_allocator kHeap = {[](void*, std::size_t n_bytes) { return std::malloc(n_bytes); },
-                                    [](void*, void* block) { std::free(block); }, nullptr};
 
 // For units whose limits were checked before.
 inline nnr_limits unlimited() {

@@ -7,7 +7,7 @@
 #include <span>
 
 #include "generated/units.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 #include "parser.hpp"
 
 namespace nnr {

@@ -3,16 +3,12 @@
 #include "nnr.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
 #include "model_decoder.hpp"
 #include "stream_decoder.hpp"
 
 namespace {
-
-void* allocate_by_malloc(void*, std::size_t n_bytes) { return std::malloc(n_bytes); }
-void release_by_free(void*, void* block) { std::free(block); }
 
 // A caller of an earlier version has a shorter struct.
 nnr_options complete(const nnr_options* options) {
@@ -82,7 +78,7 @@ nnr_options nnr_default_options(void) {
   nnr_options options = {};
   options.struct_bytes = sizeof options;
   options.limits = nnr_default_limits();
-  options.allocator = {allocate_by_malloc, release_by_free, nullptr};
+  options.allocator = nnr::kHeap;
   return options;
 }
 

@@ -9,7 +9,7 @@
 #include "coded_unit.hpp"
 #include "fault.hpp"
 #include "generated/units.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 #include "parser.hpp"
 #include "part_places.hpp"
 

@@ -9,7 +9,7 @@
 
 #include "hash_index.hpp"
 #include "json_reader.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 
 namespace nnr {
 

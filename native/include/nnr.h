@@ -144,14 +144,15 @@ typedef enum nnr_view {
 } nnr_view;
 
 typedef struct nnr_options {
-  size_t struct_bytes;     /* sizeof(nnr_options) */
-  nnr_limits limits;       /* nnr_default_limits() */
-  nnr_allocator allocator; /* malloc and free */
+  size_t struct_bytes;           /* sizeof(nnr_options) */
+  nnr_limits limits;             /* nnr_default_limits() */
+  nnr_allocator allocator;       /* malloc and free */
   nnr_shape_source shape_source; /* NULL: a unit without dimensions is malformed */
   void* shape_source_opaque;
   nnr_view view;      /* NNR_SOURCE */
-  uint32_t threads;   /* 0: threads that nnr_decode() decodes units on; 0 and 1 stand for the calling one alone. The allocator and
-                         the shape source are then called from all of them */
+  uint32_t threads;   /* 0: threads that nnr_decode() works on, the calling one included; 0 and 1 stand for that one alone.
+                         Threads take a data unit each, and those without one take block rows of the others' units where
+                         these have entry points. The allocator and the shape source are then called from all threads */
   int recompose;      /* 0; otherwise nnr_decode() returns the weights of local scalings and low-rank factors in place of these */
   double max_seconds; /* 0: wall time of a stream, checked before each unit; 0 stands for no bound */
 } nnr_options;

@@ -21,17 +21,21 @@ constexpr int kUsage = 2;
 constexpr int kUnsupported = 69;
 constexpr int kFileError = 74;
 
-int usage() {
+void print_usage(std::FILE* file) {
   std::fputs(
       "usage: nnrdec [--levels] INPUT... --to OUTPUT...\n"
       "       nnrdec --info INPUT...\n"
-      "       nnrdec --version\n"
+      "       nnrdec --version | --help\n"
       "\n"
       "Decodes NNC streams (ISO/IEC 15938-17). An output that ends in .npz is an NPZ file, any other a safetensors file.\n"
       "Several inputs are a sequence of incremental updates. With --levels the tensors are those that the units code: "
       "value:NAME\n"
       "has float32 or int32 values and level:NAME the levels.\n",
-      stderr);
+      file);
+}
+
+int usage() {
+  print_usage(stderr);
   return kUsage;
 }
 
@@ -154,6 +158,10 @@ int show_info(char** inputs, int count) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {
+    print_usage(stdout);
+    return 0;
+  }
   if (argc == 2 && std::strcmp(argv[1], "--version") == 0) {
     std::printf("nnrdec %u.%u.%u\n", nnr_version() / 10000, nnr_version() / 100 % 100, nnr_version() % 100);
     return 0;

@@ -31,17 +31,27 @@ class Predecessor:
 
 
 class UpdateTree:
-    """Remembered units by node and by payload digest."""
+    """Remembered units by node and by payload digest.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    rejects_missed_updates : bool
+        Reject a parent of an unknown parameter at depth 1 or more, as rule 3 allows, where one device continues its own
+        updates or the unit asks for the temporal context.
+    """
+
+    def __init__(self, rejects_missed_updates: bool = False) -> None:
+        self.rejects_missed_updates = rejects_missed_updates
         self.by_node: dict[NodeId, Predecessor] = {}
         self.by_digest: dict[bytes, Predecessor] = {}
 
-    def predecessor(self, parent: ParentNode | None, path: str) -> Predecessor | None:
+    def predecessor(self, node: NodeId | None, parent: ParentNode | None, path: str) -> Predecessor | None:
         """Return the previous update, or None.
 
         Parameters
         ----------
+        node : NodeId or None
+            Node of the unit itself.
         parent : ParentNode or None
         path : str
             Path of the unit, for errors.
@@ -49,7 +59,7 @@ class UpdateTree:
         Raises
         ------
         Malformed
-            When the parent was not sent, but another update of its device and parameter was.
+            When the parent was not sent, but another update of its device and parameter was, or none was (see above).
 
         Clause: 5.6.1
         """
@@ -57,19 +67,22 @@ class UpdateTree:
             return None
         if parent.digest is not None:
             return self.by_digest.get(parent.digest)
-        node = parent.node
-        if node is None or node.put_node_depth < 0:
+        named = parent.node
+        if named is None or named.put_node_depth < 0:
             return None
-        remembered = self.by_node.get(node)
+        remembered = self.by_node.get(named)
         if remembered is not None:
             return remembered
         # Depths count the updates that were sent, so a missing parent among remembered ones was lost.
-        if any(
-            (known.device_id, known.parameter_id) == (node.device_id, node.parameter_id)
+        is_lost = any(
+            (known.device_id, known.parameter_id) == (named.device_id, named.parameter_id)
             for known in self.by_node
-        ):
+        )
+        if self.rejects_missed_updates and named.put_node_depth >= 1 and node is not None:
+            is_lost = is_lost or node.device_id == named.device_id or parent.temporal_context_modeling
+        if is_lost:
             raise Malformed(
-                f"update {node.put_node_depth} of the parameter was not sent",
+                f"update {named.put_node_depth} of the parameter was not sent",
                 path=f"{path}.put_node_depth",
                 bit_offset=parent.depth_bit,
                 clause="5.6",

@@ -92,6 +92,8 @@ class Session:
         Receives the unit's index and a ``BinTrace`` after each bin.
     log : list of Field, optional
         Receives every syntax element outside the codewords.
+    rejects_missed_updates : bool, optional
+        Reject a sequence whose first update probably was missed, where 5.6.1 leaves that to the decoder.
 
     Clause: 2.1, 5.6
     """
@@ -103,13 +105,14 @@ class Session:
         block_rows_alone: bool = False,
         observe: Callable[[int, BinTrace], None] | None = None,
         log: list[Field] | None = None,
+        rejects_missed_updates: bool = False,
     ) -> None:
         self.limits = limits or Limits()
         self.dimensions = dimensions or {}
         self.block_rows_alone = block_rows_alone
         self.observe = observe
         self.log = log
-        self.tree = UpdateTree()
+        self.tree = UpdateTree(rejects_missed_updates)
 
     def decode(self, stream: bytes) -> DecodedStream:
         """Decode the next stream of the sequence."""
@@ -245,7 +248,7 @@ class _StreamDecoder:
     def _predecessor(
         self, header: du.DataUnitHeader, tensors: tuple[TensorPlan, ...], payload: BitReader
     ) -> Predecessor | None:
-        previous = self.session.tree.predecessor(header.parent, payload.path)
+        previous = self.session.tree.predecessor(header.node, header.parent, payload.path)
         if previous is not None and previous.shapes != [tensor.shape for tensor in tensors]:
             raise payload.malformed("the previous update has other shapes", "tensor_dimensions", 0, "5.6")
         return previous

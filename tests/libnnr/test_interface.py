@@ -183,9 +183,15 @@ def test_an_installed_library_is_taken_by_cmake_and_by_pkg_config(build_folder: 
     shown = subprocess.run([build / "user", path], capture_output=True, text=True, check=True)
     assert shown.stdout == "a F32 3\n"
     (package,) = prefix.rglob("nnr.pc")
-    assert "-lnnr" in package.read_text()
-    assert list(prefix.rglob("nnr.h"))
-    assert list(prefix.rglob("nnr.hpp"))
+    first, *lines = package.read_text().splitlines()
+    named = first.removeprefix("prefix=").replace("${pcfiledir}", str(package.parent))
+    assert Path(named).resolve() == prefix
+    assert any("-lnnr" in line for line in lines)
+    assert (prefix / "include/nnr.h").exists()
+    assert (prefix / "include/nnr.hpp").exists()
+    # The installed program finds the installed library.
+    usage = subprocess.run([prefix / "bin/nnrdec", "--help"], capture_output=True, text=True, check=True)
+    assert usage.stdout.startswith("usage: nnrdec")
 
 
 def test_shapes_from_the_caller(library: Library) -> None:

@@ -36,7 +36,9 @@ class Sequence:
 
     def __init__(self, streams: list[bytes]) -> None:
         self.streams = streams
-        self._states: list[tuple[Session, hashlib._Hash]] = [(Session(limits=LIMITS), hashlib.sha256())]
+        self._states: list[tuple[Session, hashlib._Hash]] = [
+            (Session(limits=LIMITS, rejects_missed_updates=True), hashlib.sha256())
+        ]
 
     def verdict(self, number: int) -> cases.Verdict:
         """Decode the sequence with the damage of a case."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nnr_codec._native import UnitBatch, UpdateTree
 from nnr_codec.codec.decode.decode_task import DecodedBatch, DecodeTask, decode_batch, in_units
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
-from nnr_codec.codec.decode.recompose import Recomposer
+from nnr_codec.codec.decode.recompose import Recomposer, weight_parts
 from nnr_codec.codec.decode.values import carried_values, source_tensors
 from nnr_codec.codec.job_pipeline import checked_threads, in_order
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
@@ -216,7 +216,8 @@ class Decoder:
             for unit, tensors in in_units(content, decoded):
                 if self._limits.max_seconds is not None:
                     reader.check_time(unit)
-                by_name = source_tensors(unit, tensors, topologies, dequantize)
+                parts = weight_parts(unit) if recomposer is not None else ()
+                by_name = source_tensors(unit, tensors, topologies, dequantize, parts)
                 if recomposer is not None:
                     by_name = recomposer.recompose(unit, by_name)
                 for name in list(by_name):
