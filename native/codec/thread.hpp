@@ -3,7 +3,7 @@
 #pragma once
 
 #if defined(_WIN32)
-#include <windows.h>
+#include "windows_api.hpp"
 #define NNR_THREADS 1
 #elif defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
 #define NNR_THREADS 0
