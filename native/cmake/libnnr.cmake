@@ -47,6 +47,12 @@ target_include_directories(nnr PUBLIC $<BUILD_INTERFACE:${NNR_ROOT}/include> $<I
                            PRIVATE ${NNR_ROOT}/syntax ${NNR_ROOT}/codec)
 target_link_libraries(nnr PRIVATE ZLIB::ZLIB Threads::Threads)
 target_compile_definitions(nnr PRIVATE NNR_BUILD)
+if(BUILD_SHARED_LIBS)
+  target_compile_definitions(nnr PUBLIC NNR_SHARED)
+elseif(UNIX)
+  # A linker of C adds no mathematical functions.
+  target_link_libraries(nnr PRIVATE m)
+endif()
 set_target_properties(nnr PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
                       VERSION 0.1.0 SOVERSION 0)
 

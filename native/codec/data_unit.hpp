@@ -67,6 +67,9 @@ struct DataUnit {
 [[nodiscard]] Problem read_header(const syntax::NnrCompressedDataUnitHeader& header, const nnr_limits& limits, Arena& arena,
                                   DataUnit& unit);
 
+// Counts the elements of a unit whose shape is known, and checks the largest tensor against its limit.
+[[nodiscard]] Problem count_elements(DataUnit& unit, const nnr_limits& limits);
+
 // Lists the tensors of a unit whose names and shape are known.
 [[nodiscard]] Problem plan_tensors(DataUnit& unit, Arena& arena);
 

@@ -89,7 +89,8 @@ Fault StreamDecoder::take_data_unit() {
   }
   if (!describe_tensors()) return out_of_memory();
   if (const Fault fault = use_source_types(); fault.status != NNR_OK) return in_stream(fault);
-  can_read_ = true;
+  // Without what earlier updates left, the payload of an update cannot be decoded.
+  can_read_ = !headers_only_ || !walk_.state().parent_signalling;
   return {};
 }
 

@@ -3,9 +3,9 @@
 // others' units.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
-#include <mutex>
+
+#include "thread.hpp"
 
 namespace nnr {
 
@@ -13,14 +13,16 @@ class Team {
  public:
   // Counts a thread that is going to decode units, before it starts.
   void join() {
-    const std::scoped_lock lock(mutex_);
+    monitor_.lock();
     ++n_decoding_;
+    monitor_.unlock();
   }
   // Uncounts a thread that could not start.
   void leave() {
-    const std::scoped_lock lock(mutex_);
+    monitor_.lock();
     --n_decoding_;
-    changed_.notify_all();
+    monitor_.notify_all();
+    monitor_.unlock();
   }
 
   // Calls piece(i) for each i below `count`, on this thread and on those in help(). Returns when all calls are done.
@@ -30,23 +32,25 @@ class Team {
     job.run = [](void* argument, std::size_t i) { (*static_cast<Piece*>(argument))(i); };
     job.argument = &piece;
     job.count = count;
-    std::unique_lock lock(mutex_);
+    monitor_.lock();
     job.next = jobs_;
     jobs_ = &job;
-    changed_.notify_all();
-    while (job.n_started < job.count) run_next(lock, job);
-    while (job.n_done < job.count) changed_.wait(lock);
+    monitor_.notify_all();
+    while (job.n_started < job.count) run_next(job);
+    while (job.n_done < job.count) monitor_.wait();
+    monitor_.unlock();
   }
 
   // For a counted thread that has no units left: takes pieces until no thread decodes units.
   void help() {
     leave();
-    std::unique_lock lock(mutex_);
+    monitor_.lock();
     while (n_decoding_ > 0)
       if (jobs_ != nullptr)
-        run_next(lock, *jobs_);
+        run_next(*jobs_);
       else
-        changed_.wait(lock);
+        monitor_.wait();
+    monitor_.unlock();
   }
 
  private:
@@ -59,14 +63,14 @@ class Team {
     Job* next = nullptr;
   };
 
-  // Runs the next piece of a job, with the lock released meanwhile.
-  void run_next(std::unique_lock<std::mutex>& lock, Job& job) {
+  // Runs the next piece of a job, unlocked meanwhile.
+  void run_next(Job& job) {
     const std::size_t piece = job.n_started++;
     if (job.n_started == job.count) remove(job);
-    lock.unlock();
+    monitor_.unlock();
     job.run(job.argument, piece);
-    lock.lock();
-    if (++job.n_done == job.count) changed_.notify_all();
+    monitor_.lock();
+    if (++job.n_done == job.count) monitor_.notify_all();
   }
   void remove(const Job& job) {
     Job** place = &jobs_;
@@ -74,10 +78,9 @@ class Team {
     *place = job.next;
   }
 
-  std::mutex mutex_;
-  std::condition_variable changed_;  // a job started or ended, or a thread has no units left
-  Job* jobs_ = nullptr;              // jobs with pieces not started, the latest first
-  std::size_t n_decoding_ = 0;       // threads that may start jobs
+  Monitor monitor_;             // notified when a job starts or ends, or a thread has no units left
+  Job* jobs_ = nullptr;         // jobs with pieces not started, the latest first
+  std::size_t n_decoding_ = 0;  // threads that may start jobs
 };
 
 }  // namespace nnr

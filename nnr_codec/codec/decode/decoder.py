@@ -22,7 +22,7 @@ from nnr_codec.codec.stream.checksum import verify_checksum
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import StreamSource, opened
 from nnr_codec.codec.stream.source_description import SourceDescription
-from nnr_codec.codec.stream.stream_reader import StreamReader
+from nnr_codec.codec.stream.stream_reader import StreamReader, checked_shapes
 from nnr_codec.codec.stream.topology_reader import in_source_order
 from nnr_codec.codec.stream.unit_index import UnitIndex
 from nnr_codec.entropy import Workers
@@ -71,7 +71,7 @@ class Decoder:
         self._limits = limits or Limits()
         self._threads = checked_threads(threads)
         self._executor = executor
-        self._dimensions = dict(dimensions or {})
+        self._dimensions = checked_shapes(dimensions or {})
         self._require_checksum = require_checksum
         self._updates = UpdateTree(self._limits.max_updates_kept)
         self.description = SourceDescription()
@@ -133,7 +133,7 @@ class Decoder:
         KeyError
             A wanted name that is not in the stream.
         TypeError
-            `names` is one text instead of a collection.
+            `names` is one text instead of a collection, or has something else than texts.
 
         Clause: format 2 to 5
         """
@@ -156,6 +156,8 @@ class Decoder:
         if isinstance(names, str | bytes):
             raise TypeError(f"names is a collection of tensor names, not one {type(names).__name__}")
         wanted = None if names is None else set(names)
+        if wanted and not all(isinstance(name, str) for name in wanted):
+            raise TypeError("names of tensors are str")
         return self._iterate(source, wanted, dequantize, recompose, index)
 
     def _iterate(
