@@ -22,6 +22,7 @@ VARIANTS = {
         "-DNNR_BUILD_LIBRARY_TESTS=ON",
         "-DNNR_INSTALL=ON",
     ),
+    "libnnr-bench": ("-DNNR_BUILD_LIBRARY_BENCH=ON",),
     "libnnr-fuzz": ("-DCMAKE_CXX_COMPILER=clang++", "-DNNR_BUILD_LIBRARY_FUZZERS=ON"),
     "libnnr-small": ("-DCMAKE_BUILD_TYPE=MinSizeRel", "-DNNR_SMALL=ON"),
     "libnnr-sanitize": (

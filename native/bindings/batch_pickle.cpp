@@ -99,11 +99,11 @@ class Restorer {
 
   static std::unique_ptr<nnr::JoinedUnit> joined(Bytes bytes, const PickledPieces& pieces) {
     auto unit = std::make_unique<nnr::JoinedUnit>();
-    if (!unit->start(kHeap, bytes.size())) throw std::bad_alloc();
+    if (!unit->start(nnr::kHeap, bytes.size())) throw std::bad_alloc();
     for (std::size_t i = 0; i < pieces.size(); ++i) {
       const std::uint64_t from = pieces[i].first, to = i + 1 < pieces.size() ? pieces[i + 1].first : bytes.size();
       if (from > to || to > bytes.size()) throw std::invalid_argument("the state is no batch of units");
-      if (!unit->append(kHeap, bytes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)),
+      if (!unit->append(nnr::kHeap, bytes.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)),
                         pieces[i].second))
         throw std::bad_alloc();
     }

@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
-#include "nnr/block_rows.hpp"
 #include "queued_job.hpp"
+#include "split_unit.hpp"
 #include "unit_batch.hpp"
 #include "unit_decoder.hpp"
 
@@ -24,7 +24,7 @@ namespace {
 
 // Units decoded so far that later ones may update.
 struct Updates {
-  explicit Updates(nb::handle max_updates_kept) : tree(kHeap, bound_of(max_updates_kept)) {}
+  explicit Updates(nb::handle max_updates_kept) : tree(nnr::kHeap, bound_of(max_updates_kept)) {}
 
   nnr::UpdateTree tree;
 };
@@ -52,21 +52,6 @@ class WritableArray {
  private:
   Py_buffer view_{};
 };
-
-// Entry points of a unit of one tensor, in bits from the start of the first block row; empty when one is not in the payload.
-std::vector<nnr::BlockRowStart> entry_points_of(const nnr::CodedUnit& unit) {
-  std::vector<nnr::BlockRowStart> starts;
-  const auto n_bits = static_cast<std::int64_t>(8 * unit.payload.size());
-  std::int64_t position = 0, difference = 0;
-  for (const auto& point : unit.data.header->cabac_entry_point) {
-    difference += point.has_bit_offset_delta1 ? std::int64_t{point.bit_offset_delta1} : point.bit_offset_delta2;
-    position += difference;
-    // Wrong entry points are no fault, because decoding in order ignores them.
-    if (position <= 0 || position >= n_bits) return {};
-    starts.push_back({static_cast<std::uint64_t>(position), point.cabac_offset_value, static_cast<int>(point.dq_state)});
-  }
-  return starts;
-}
 
 // Decodes a batch. Arrays are in the order of the units' names. A tensor with entry points is split into several pieces.
 class DecodeTask {
@@ -122,7 +107,7 @@ class DecodeTask {
   struct Unit {
     std::size_t first_array = 0;
     nnr::Fault fault;
-    std::optional<nnr::BlockRows> block_rows;
+    std::unique_ptr<nnr::SplitUnit> split;  // null unless threads share it
   };
   // Several units, or some block rows of one.
   struct Piece {
@@ -149,15 +134,13 @@ class DecodeTask {
     for (std::size_t n = 0; n < units_.size(); ++n) {
       const nnr::CodedUnit& unit = coded(n);
       Unit& planned = units_[n];
-      if (queue != nullptr && unit.data.tensors.size() == 1 && !unit.is_raw() && nnr::check_quantisation(unit).status == NNR_OK &&
-          unit.data.header->has_cabac_entry_point) {
+      if (queue != nullptr && unit.data.header->has_cabac_entry_point) {
         const nb::gil_scoped_release release;  // decoding the side data may take long
-        const std::vector<nnr::BlockRowStart> points = entry_points_of(unit);
-        if (!points.empty()) planned.block_rows.emplace(unit.payload, nnr::coding_of(unit, 0, nullptr), points);
-        if (planned.block_rows && planned.block_rows->count() == 0) planned.block_rows.reset();
+        planned.split = std::make_unique<nnr::SplitUnit>(unit, nnr::kHeap);
+        if (planned.split->count() == 0) planned.split.reset();
       }
-      if (planned.block_rows) {
-        const std::size_t count = planned.block_rows->count();
+      if (planned.split != nullptr) {
+        const std::size_t count = planned.split->count();
         for (std::size_t i = 0; i < count; ++i) pieces_.push_back({n, n + 1, i});
         // In bytes, which predict the time better than the number of weights.
         longest_ = std::max(longest_, unit.payload.size() / count);
@@ -179,25 +162,13 @@ class DecodeTask {
   }
 
   void decode(const Piece& piece) {
-    std::optional<nnr::BlockRows>& rows = units_[piece.unit].block_rows;
-    if (!rows) {
-      for (std::size_t n = piece.unit; n < piece.end; ++n) {
-        units_[n].fault = decode_unit(n);
-        if (units_[n].fault.status == NNR_OK) units_[n].fault = check_arrays(coded(n));
-        if (updates_ != nullptr && units_[n].fault.status != NNR_OK) return;
-      }
-      return;
+    if (nnr::SplitUnit* const split = units_[piece.unit].split.get(); split != nullptr)
+      return split->decode(piece.block_rows_piece, levels_of(piece.unit, 0).data(), dequantizes_);
+    for (std::size_t n = piece.unit; n < piece.end; ++n) {
+      units_[n].fault = decode_unit(n);
+      if (units_[n].fault.status == NNR_OK) units_[n].fault = check_arrays(coded(n));
+      if (updates_ != nullptr && units_[n].fault.status != NNR_OK) return;
     }
-    std::int32_t* const levels = levels_of(piece.unit, 0).data();
-    if (!rows->decode(piece.block_rows_piece, levels)) return;
-    if (is_in_place(piece.unit))
-      dequantize(piece.unit, 0, qp_of(piece.unit, *rows), rows->levels_of(piece.block_rows_piece, levels));
-  }
-
-  // True if the block rows of a tensor become values at once: levels of a codebook are checked first.
-  [[nodiscard]] bool is_in_place(std::size_t n) const { return coded(n).data.tensors[0].codebook.values.empty(); }
-  [[nodiscard]] std::int32_t qp_of(std::size_t n, const nnr::BlockRows& rows) const {
-    return coded(n).is_integer() ? 0 : rows.side().qp_value + coded(n).quantisation.quantization_parameter;
   }
 
   void dequantize(std::size_t n, std::size_t tensor, std::int32_t qp, std::span<std::int32_t> levels) const {
@@ -214,7 +185,7 @@ class DecodeTask {
     std::int32_t* levels[nnr::kMaxTensors];
     std::int32_t qp_values[nnr::kMaxTensors];
     for (std::size_t i = 0; i < count; ++i) levels[i] = levels_of(n, i).data();
-    const nnr::Fault fault = nnr::decode_levels(unit, previous, {levels, count}, {qp_values, count}, kHeap);
+    const nnr::Fault fault = nnr::decode_levels(unit, previous, {levels, count}, {qp_values, count}, nnr::kHeap);
     if (fault.status != NNR_OK) return fault;
     if (updates_ != nullptr && !updates_->tree.remember(unit.data, unit.payload, {levels, count}, previous))
       throw std::bad_alloc();
@@ -248,17 +219,16 @@ class DecodeTask {
     const nb::gil_scoped_release release;
     for (std::size_t n = 0; n < units_.size(); ++n) {
       Unit& unit = units_[n];
-      if (!unit.block_rows) continue;
+      if (unit.split == nullptr) continue;
       ++n_by_block_rows_;
-      if (unit.block_rows->all_verified()) {
-        const std::int32_t qp = qp_values_[unit.first_array] = qp_of(n, *unit.block_rows);
-        unit.fault = nnr::check_levels(coded(n), 0, is_in_place(n) ? std::span<std::int32_t>() : levels_of(n, 0));
-        if (!is_in_place(n) && unit.fault.status == NNR_OK) dequantize(n, 0, qp, levels_of(n, 0));
+      if (unit.split->is_verified()) {
+        qp_values_[unit.first_array] = unit.split->qp();
+        unit.fault = unit.split->finish(levels_of(n, 0).data(), dequantizes_);
       } else {
         ++n_redecoded_;
         unit.fault = decode_unit(n);
       }
-      unit.block_rows.reset();
+      unit.split.reset();
     }
   }
 

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Allocator and limits of libnnr for calls from Python.
+// Limits of libnnr for calls from Python.
 #pragma once
 
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
-#include <cstdlib>
 
 #include "nnr.h"
 
 namespace nnr_bindings {
-
-inline const nnr_allocator kHeap = {[](void*, std::size_t n_bytes) { return std::malloc(n_bytes); },
-                                    [](void*, void* block) { std::free(block); }, nullptr};
 
 // For units whose limits were checked before.
 inline nnr_limits unlimited() {
@@ -20,11 +16,14 @@ inline nnr_limits unlimited() {
   return {kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone};
 }
 
-// A bound of nnr_codec.Limits; None and what 64 bits do not hold bound nothing.
+// A bound of nnr_codec.Limits, which has checked its type and sign; None and what 64 bits do not hold bound nothing.
 inline std::uint64_t bound_of(nanobind::handle bound) {
   if (bound.is_none()) return NNR_UNLIMITED;
   const std::uint64_t value = PyLong_AsUnsignedLongLong(bound.ptr());
-  if (value == NNR_UNLIMITED && PyErr_Occurred() != nullptr) PyErr_Clear();
+  if (value == NNR_UNLIMITED && PyErr_Occurred() != nullptr) {
+    if (PyErr_ExceptionMatches(PyExc_OverflowError) == 0) throw nanobind::python_error();
+    PyErr_Clear();
+  }
   return value;
 }
 

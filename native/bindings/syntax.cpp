@@ -25,9 +25,6 @@ using namespace nnr::syntax;
 namespace nnr_bindings {
 namespace {
 
-const nnr_allocator kAllocator = {[](void*, std::size_t n_bytes) { return std::malloc(n_bytes); },
-                                  [](void*, void* block) { std::free(block); }, nullptr};
-
 // The syntax of units after others: values of earlier units, the reference list, and limits.
 class UnitSyntax {
  public:
@@ -51,7 +48,7 @@ class UnitSyntax {
     Array<const std::uint8_t> buffer;
     if (!buffer.take(view)) throw nb::type_error("a view of bytes is needed");
     if (begin > end || end > buffer.size()) throw nb::value_error("the unit is not inside the buffer");
-    nnr::Arena arena(kAllocator);
+    nnr::Arena arena(nnr::kHeap);
     NnrUnit unit;
     Parser parser(buffer.data(), begin, end, limits_, arena, references_);
     parser.scope = scope_;
@@ -63,11 +60,11 @@ class UnitSyntax {
 
   // The bytes of a unit, or None for a tree that the tables do not allow. `sized` keeps the tree's size field.
   [[nodiscard]] nb::object build(const nb::dict& tree, bool sized) const {
-    nnr::Arena arena(kAllocator);
+    nnr::Arena arena(nnr::kHeap);
     TreeReader reader(scope_, references_, arena);
     NnrUnit unit;
     if (!reader.read(tree, [&] { return visit_nnr_unit(reader, unit); })) return nb::none();
-    Builder builder(kAllocator, references_);
+    Builder builder(nnr::kHeap, references_);
     builder.scope = scope_;
     if (!(sized ? build_nnr_unit(builder, unit) : build_sized_unit(builder, unit))) {
       if (builder.fault.status == NNR_MEMORY) throw std::bad_alloc();
@@ -89,7 +86,7 @@ class UnitSyntax {
     std::uint64_t bit_offset = parser.fault.bit_offset;
     if (parser.fault_watch.element != ElementId::kNone) {
       // The element precedes the fault: a second parse passes it.
-      nnr::Arena arena(kAllocator);
+      nnr::Arena arena(nnr::kHeap);
       NnrUnit unit;
       Parser again(data, begin, end, limits_, arena, references_);
       again.scope = scope_;

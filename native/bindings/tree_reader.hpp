@@ -12,7 +12,7 @@
 #include <span>
 
 #include "field_keys.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 
 namespace nnr_bindings {
 

@@ -34,7 +34,7 @@ UnitFault UnitBatch::placed(std::size_t unit, nnr::Fault fault) const {
 std::uint64_t UnitBatch::locate(std::size_t unit, nnr::syntax::Watch place) const {
   const nnr::CodedUnit& coded = units[unit].walked.coded;
   const nnr_limits limits = unlimited();
-  nnr::Arena memory(kHeap);
+  nnr::Arena memory(nnr::kHeap);
   nnr::syntax::Parser parser(coded.buffer, coded.begin, coded.end, limits, memory, {});
   parser.scope = scope;
   parser.watch(place);

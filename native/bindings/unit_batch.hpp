@@ -10,7 +10,7 @@
 
 #include "buffer.hpp"
 #include "decoding_options.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 #include "stream_walk.hpp"
 
 namespace nnr_bindings {
@@ -30,7 +30,8 @@ struct UnitBatch {
     std::unique_ptr<nnr::JoinedUnit> joined;  // null for a unit that came whole
   };
 
-  explicit UnitBatch(Array<const std::uint8_t> buffer) : stream(std::move(buffer)), arena(std::make_shared<nnr::Arena>(kHeap)) {}
+  explicit UnitBatch(Array<const std::uint8_t> buffer)
+      : stream(std::move(buffer)), arena(std::make_shared<nnr::Arena>(nnr::kHeap)) {}
 
   UnitBatch(const UnitBatch&) = delete;
   UnitBatch& operator=(const UnitBatch&) = delete;

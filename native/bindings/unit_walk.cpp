@@ -49,7 +49,7 @@ class StreamWalk {
              const std::optional<std::vector<nb::bytes>>& wanted, bool needs_shapes)
       : stream_(std::move(stream)),
         dimensions_(std::move(dimensions)),
-        options_{sizeof options_, limits_of(limits), kHeap, shape_of, this, NNR_CODED, 0, 0, 0},
+        options_{sizeof options_, limits_of(limits), nnr::kHeap, shape_of, this, NNR_CODED, 0, 0, 0},
         walk_(options_) {
     walk_.leave_topologies();
     if (!needs_shapes) walk_.leave_shapes();

@@ -18,6 +18,7 @@ set(NNR_DECODER_SOURCES
   ${NNR_ROOT}/codec/recompose.cpp
   ${NNR_ROOT}/codec/source_reader.cpp
   ${NNR_ROOT}/codec/source_view.cpp
+  ${NNR_ROOT}/codec/split_unit.cpp
   ${NNR_ROOT}/codec/stream_decoder.cpp
   ${NNR_ROOT}/codec/stream_data_units.cpp
   ${NNR_ROOT}/codec/stream_parts.cpp
@@ -26,6 +27,7 @@ set(NNR_DECODER_SOURCES
   ${NNR_ROOT}/codec/type_rules.cpp
   ${NNR_ROOT}/codec/unit_decoder.cpp
   ${NNR_ROOT}/codec/update_tree.cpp
+  ${NNR_ROOT}/src/block_rows.cpp
   ${NNR_ROOT}/src/dequantizer.cpp
   ${NNR_ROOT}/src/level_kernel.cpp
   ${NNR_ROOT}/syntax/callables.cpp
@@ -45,6 +47,12 @@ target_include_directories(nnr PUBLIC $<BUILD_INTERFACE:${NNR_ROOT}/include> $<I
                            PRIVATE ${NNR_ROOT}/syntax ${NNR_ROOT}/codec)
 target_link_libraries(nnr PRIVATE ZLIB::ZLIB Threads::Threads)
 target_compile_definitions(nnr PRIVATE NNR_BUILD)
+if(BUILD_SHARED_LIBS)
+  target_compile_definitions(nnr PUBLIC NNR_SHARED)
+elseif(UNIX)
+  # A linker of C adds no mathematical functions.
+  target_link_libraries(nnr PRIVATE m)
+endif()
 set_target_properties(nnr PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
                       VERSION 0.1.0 SOVERSION 0)
 
@@ -98,6 +106,13 @@ if(NNR_BUILD_LIBRARY_TESTS)
   endforeach()
 endif()
 
+option(NNR_BUILD_LIBRARY_BENCH "Build the benchmark of header parsing" OFF)
+if(NNR_BUILD_LIBRARY_BENCH)
+  add_executable(header_bench ${NNR_ROOT}/bench/header_bench.cpp)
+  target_include_directories(header_bench PRIVATE ${NNR_ROOT}/syntax ${NNR_ROOT}/codec)
+  target_link_libraries(header_bench PRIVATE nnr)
+endif()
+
 # Package: find_package(nnr), pkg-config nnr.
 option(NNR_INSTALL "Install the library, its headers and its package files" OFF)
 if(NNR_INSTALL)
@@ -107,6 +122,13 @@ if(NNR_INSTALL)
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
           RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   install(TARGETS nnrdec RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  # The program finds a shared library beside it, whatever the prefix.
+  file(RELATIVE_PATH nnr_libdir_from_bindir ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
+  if(APPLE)
+    set_target_properties(nnrdec PROPERTIES INSTALL_RPATH "@loader_path/${nnr_libdir_from_bindir}")
+  else()
+    set_target_properties(nnrdec PROPERTIES INSTALL_RPATH "$ORIGIN/${nnr_libdir_from_bindir}")
+  endif()
   install(FILES ${NNR_ROOT}/include/nnr.h ${NNR_ROOT}/include/nnr.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   install(EXPORT nnr-targets NAMESPACE nnr:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nnr)
   configure_package_config_file(${NNR_ROOT}/cmake/nnr-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/nnr-config.cmake
@@ -115,6 +137,8 @@ if(NNR_INSTALL)
                                    COMPATIBILITY SameMinorVersion)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/nnr-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/nnr-config-version.cmake
           DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nnr)
+  file(RELATIVE_PATH nnr_prefix_from_pcdir ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+  string(REGEX REPLACE "/$" "" nnr_prefix_from_pcdir "${nnr_prefix_from_pcdir}")
   configure_file(${NNR_ROOT}/cmake/nnr.pc.in ${CMAKE_CURRENT_BINARY_DIR}/nnr.pc @ONLY)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/nnr.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endif()
@@ -124,6 +148,10 @@ option(NNR_BUILD_LIBRARY_FUZZERS "Build the fuzzers of libnnr" OFF)
 if(NNR_BUILD_LIBRARY_FUZZERS)
   set(nnr_sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_compile_options(nnr PRIVATE ${nnr_sanitizers} -fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp)
+  # The arithmetic decoder compares nothing with bytes of the input. Its comparisons would take a third of the time.
+  set_source_files_properties(${NNR_ROOT}/codec/payload_levels.cpp ${NNR_ROOT}/src/block_rows.cpp
+                              ${NNR_ROOT}/src/level_kernel.cpp PROPERTIES
+                              COMPILE_OPTIONS -fno-sanitize-coverage=trace-cmp)
   target_link_options(nnrdec PRIVATE ${nnr_sanitizers})
   foreach(target decode headers push)
     add_executable(fuzz_libnnr_${target} ${NNR_ROOT}/fuzz/libnnr/${target}.cpp)

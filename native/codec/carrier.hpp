@@ -7,7 +7,7 @@
 #include <span>
 
 #include "fault.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 #include "values.hpp"
 
 namespace nnr {

@@ -9,7 +9,7 @@
 #include "carrier.hpp"
 #include "fault.hpp"
 #include "hash_index.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 
 namespace nnr {
 

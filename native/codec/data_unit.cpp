@@ -37,7 +37,7 @@ std::size_t tensors_in_block(std::uint32_t types) {
   return count;
 }
 
-std::uint64_t count_elements(std::span<const std::uint64_t> shape) {
+std::uint64_t elements_of(std::span<const std::uint64_t> shape) {
   std::uint64_t product = 1;
   for (const std::uint64_t dimension : shape)
     if (dimension == 0) return 0;
@@ -114,7 +114,12 @@ Problem read_header(const NnrCompressedDataUnitHeader& header, const nnr_limits&
   if (shape == nullptr) return memory_problem();
   std::copy(header.tensor_dimensions.begin(), header.tensor_dimensions.end(), shape);
   unit.shape = {shape, header.tensor_dimensions.size()};
-  const std::uint64_t weight = count_elements(unit.shape);
+  return count_elements(unit, limits);
+}
+
+Problem count_elements(DataUnit& unit, const nnr_limits& limits) {
+  const NnrCompressedDataUnitHeader& header = *unit.header;
+  const std::uint64_t weight = elements_of(unit.shape);
   std::uint64_t largest = weight, total = weight;
   const auto add = [&](std::uint64_t size) {
     largest = std::max(largest, size);
@@ -156,7 +161,7 @@ Problem plan_tensors(DataUnit& unit, Arena& arena) {
     if (shapes == nullptr) return memory_problem();
     shapes[0] = g_rows;
     shapes[1] = shapes[2] = rank;
-    shapes[3] = count_elements(unit.shape) / g_rows;
+    shapes[3] = elements_of(unit.shape) / g_rows;
     g_shape = {shapes, 2};
     h_shape = {shapes + 2, 2};
   }
@@ -189,7 +194,7 @@ Problem plan_tensors(DataUnit& unit, Arena& arena) {
       if (tensor.scanned()) tensor.codebook = unit.codebooks[role == Role::kH ? 1 : 0];
     }
   }
-  for (TensorPlan& tensor : unit.tensors) tensor.n_elements = count_elements(tensor.shape);
+  for (TensorPlan& tensor : unit.tensors) tensor.n_elements = elements_of(tensor.shape);
   return {};
 }
 

@@ -7,7 +7,7 @@
 #include <span>
 
 #include "generated/units.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 #include "parser.hpp"
 
 namespace nnr {
@@ -66,6 +66,9 @@ struct DataUnit {
 // Checks the rules of format 7.4, item 7, and fills `unit` but for names and tensors.
 [[nodiscard]] Problem read_header(const syntax::NnrCompressedDataUnitHeader& header, const nnr_limits& limits, Arena& arena,
                                   DataUnit& unit);
+
+// Counts the elements of a unit whose shape is known, and checks the largest tensor against its limit.
+[[nodiscard]] Problem count_elements(DataUnit& unit, const nnr_limits& limits);
 
 // Lists the tensors of a unit whose names and shape are known.
 [[nodiscard]] Problem plan_tensors(DataUnit& unit, Arena& arena);

@@ -2,7 +2,9 @@
 // The time until which a stream is decoded.
 #pragma once
 
-#include <chrono>
+#include <ctime>
+
+#include "windows_api.hpp"
 
 namespace nnr {
 
@@ -11,16 +13,24 @@ class Deadline {
   // seconds: 0 for no deadline.
   void start(double seconds) {
     seconds_ = seconds;
-    if (seconds_ > 0) begin_ = Clock::now();
+    if (seconds_ > 0) begin_ = now();
   }
-  [[nodiscard]] bool is_over() const {
-    return seconds_ > 0 && std::chrono::duration<double>(Clock::now() - begin_).count() > seconds_;
-  }
+  [[nodiscard]] bool is_over() const { return seconds_ > 0 && now() - begin_ > seconds_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
+  // Seconds of a clock that only moves forward. std::chrono's would need the C++ run-time library.
+  [[nodiscard]] static double now() {
+#if defined(_WIN32)
+    return static_cast<double>(GetTickCount64()) * 1e-3;
+#else
+    std::timespec time = {};
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+#endif
+  }
+
   double seconds_ = 0;
-  Clock::time_point begin_;
+  double begin_ = 0;
 };
 
 }  // namespace nnr

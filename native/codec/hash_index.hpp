@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 
 namespace nnr {
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 
 namespace nnr {
 

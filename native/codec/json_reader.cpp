@@ -8,6 +8,8 @@ namespace nnr {
 namespace {
 
 constexpr int kMaxDepth = 64;
+// Characters that stand behind a backslash, besides u.
+constexpr char kEscapes[] = "\"\\/bfnrt";
 
 bool append_utf8(const nnr_allocator& allocator, std::uint32_t code, Buffer<char>& text) {
   char octets[4];
@@ -31,7 +33,7 @@ void JsonReader::skip_space() {
 
 bool JsonReader::at_end() {
   skip_space();
-  return ok_ && at_ == end_;
+  return ok() && at_ == end_;
 }
 
 bool JsonReader::take(char character) {
@@ -87,7 +89,7 @@ bool JsonReader::hexadecimal(std::uint32_t& code) {
 }
 
 bool JsonReader::escape(const nnr_allocator& allocator, Buffer<char>& text) {
-  static constexpr char kNames[] = "\"\\/bfnrt", kCharacters[] = "\"\\/\b\f\n\r\t";
+  static constexpr char kCharacters[] = "\"\\/\b\f\n\r\t";
   if (at_ == end_) return fail();
   const auto name = static_cast<char>(*at_++);
   if (name == 'u') {
@@ -101,10 +103,11 @@ bool JsonReader::escape(const nnr_allocator& allocator, Buffer<char>& text) {
       else
         at_ = behind;
     }
-    return append_utf8(allocator, code, text) || fail();
+    return append_utf8(allocator, code, text) || fail(NNR_MEMORY);
   }
-  const char* const at = name == 0 ? nullptr : std::strchr(kNames, name);
-  return (at != nullptr && text.append(allocator, kCharacters[at - kNames])) || fail();
+  const char* const at = name == 0 ? nullptr : std::strchr(kEscapes, name);
+  if (at == nullptr) return fail();
+  return text.append(allocator, kCharacters[at - kEscapes]) || fail(NNR_MEMORY);
 }
 
 bool JsonReader::text(const nnr_allocator& allocator, Buffer<char>& text) {
@@ -113,7 +116,8 @@ bool JsonReader::text(const nnr_allocator& allocator, Buffer<char>& text) {
     const auto octet = static_cast<char>(*at_++);
     if (octet == '"') return true;
     if (static_cast<std::uint8_t>(octet) < 0x20) break;
-    if (octet == '\\' ? !escape(allocator, text) : !text.append(allocator, octet)) return fail();
+    if (octet == '\\' && !escape(allocator, text)) return false;
+    if (octet != '\\' && !text.append(allocator, octet)) return fail(NNR_MEMORY);
   }
   return fail();
 }
@@ -144,9 +148,17 @@ bool JsonReader::skip_value(int depth) {
   if (at_ == end_ || depth > kMaxDepth) return fail();
   const auto skip_text = [this] {
     for (++at_; at_ < end_ && *at_ != '"'; ++at_) {
+      if (*at_ < 0x20) return fail();
       if (*at_ != '\\') continue;
+      if (++at_ == end_) return fail();
+      if (*at_ != 'u') {
+        if (*at_ == 0 || std::strchr(kEscapes, *at_) == nullptr) return fail();
+        continue;
+      }
       ++at_;
-      if (at_ == end_) return fail();
+      std::uint32_t code;
+      if (!hexadecimal(code)) return false;
+      --at_;
     }
     return take('"');
   };
@@ -161,7 +173,7 @@ bool JsonReader::skip_value(int depth) {
       }
       if (!skip_value(depth + 1)) return false;
     }
-    return ok_;
+    return ok();
   }
   return take_word("true") || take_word("false") || take_word("null") || skip_number();
 }

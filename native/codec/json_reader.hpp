@@ -6,16 +6,23 @@
 #include <cstdint>
 #include <span>
 
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 
 namespace nnr {
 
-// After a fault every function returns false, and so does ok().
+// After a fault every function returns false, and so does ok(); status() tells a lack of memory from a damaged text.
 class JsonReader {
  public:
   explicit JsonReader(std::span<const std::uint8_t> text) : at_(text.data()), end_(text.data() + text.size()) {}
 
-  [[nodiscard]] bool ok() const { return ok_; }
+  [[nodiscard]] bool ok() const { return status_ == NNR_OK; }
+  [[nodiscard]] nnr_status status() const { return status_; }
+  // Ends the reading, for a caller that cannot go on.
+  bool fail(nnr_status status = NNR_MALFORMED) {
+    if (ok()) status_ = status;
+    at_ = end_;
+    return false;
+  }
   // True if nothing but space follows.
   [[nodiscard]] bool at_end();
 
@@ -36,10 +43,6 @@ class JsonReader {
   bool take_null();
 
  private:
-  bool fail() {
-    at_ = end_;
-    return ok_ = false;
-  }
   void skip_space();
   bool take(char character);
   bool take_word(const char* word);
@@ -50,7 +53,7 @@ class JsonReader {
 
   const std::uint8_t* at_;
   const std::uint8_t* end_;
-  bool ok_ = true;
+  nnr_status status_ = NNR_OK;
 };
 
 }  // namespace nnr

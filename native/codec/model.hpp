@@ -7,7 +7,7 @@
 #include <new>
 
 #include "hash_index.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 
 struct nnr_model {
   explicit nnr_model(const nnr_options& all) : options(all), arena(options.allocator) {}

@@ -5,6 +5,7 @@
 
 #include "faults.hpp"
 #include "stream_decoder.hpp"
+#include "team.hpp"
 #include "thread.hpp"
 
 namespace nnr {
@@ -18,13 +19,15 @@ struct Shared {
   std::span<const std::uint8_t> stream;
   std::atomic<std::uint64_t> n_claimed = 0;             // data units that a thread has claimed, in order
   std::atomic<std::uint64_t> first_fault = UINT64_MAX;  // the least order of a fault so far
+  Team team;
 };
 
 struct Worker {
   explicit Worker(const nnr_options& all) : options(all), list(all), decoder(options) { list.is_list = true; }
 
-  // Walks over the stream.
+  // Walks over the stream, then helps other threads.
   void run();
+  void walk();
   [[nodiscard]] Fault read();
   // Reads the current unit or carried tensor, if it is this thread's; false after a fault.
   [[nodiscard]] bool take_current();
@@ -97,6 +100,11 @@ bool Worker::take_current() {
 }
 
 void Worker::run() {
+  walk();
+  if (!is_alone) shared->team.help();
+}
+
+void Worker::walk() {
   if (!is_first) decoder.skip_carried();
   Fault fault = decoder.open(shared->stream);
   if (!is_alone) claim = shared->n_claimed.fetch_add(1);
@@ -138,9 +146,15 @@ LocatedFault decode_threaded(std::span<const std::uint8_t> stream, nnr_model& mo
     worker->shared = &shared;
     worker->is_first = n_workers == 0;
     worker->is_alone = wanted == 1;
-    if (worker->is_alone) worker->sink = &model;
+    if (worker->is_alone) {
+      worker->sink = &model;
+    } else {
+      worker->decoder.share_pieces(shared.team);
+      shared.team.join();
+    }
     // The calling thread is the first one. If the system allows fewer threads, they do the work.
     if (worker->is_first || worker->thread.start(run_worker, worker)) continue;
+    shared.team.leave();
     destroy(worker);
     break;
   }

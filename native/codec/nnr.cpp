@@ -3,7 +3,6 @@
 #include "nnr.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
 #include "model_decoder.hpp"
@@ -11,15 +10,14 @@
 
 namespace {
 
-void* allocate_by_malloc(void*, std::size_t n_bytes) { return std::malloc(n_bytes); }
-void release_by_free(void*, void* block) { std::free(block); }
-
-// A caller of an earlier version has a shorter struct.
-nnr_options complete(const nnr_options* options) {
-  nnr_options all = nnr_default_options();
-  if (options != nullptr) std::memcpy(&all, options, std::min(options->struct_bytes, sizeof all));
+// A caller of an earlier version has a shorter struct. False for options that no initialiser made.
+bool complete(const nnr_options* options, nnr_options& all) {
+  all = nnr_default_options();
+  if (options == nullptr) return true;
+  if (options->struct_bytes < sizeof options->struct_bytes) return false;
+  std::memcpy(&all, options, std::min(options->struct_bytes, sizeof all));
   all.struct_bytes = sizeof all;
-  return all;
+  return all.allocator.allocate != nullptr && all.allocator.release != nullptr;
 }
 
 nnr_status report(const nnr::Fault& fault, std::uint64_t unit, nnr_error* error) {
@@ -82,11 +80,14 @@ nnr_options nnr_default_options(void) {
   nnr_options options = {};
   options.struct_bytes = sizeof options;
   options.limits = nnr_default_limits();
-  options.allocator = {allocate_by_malloc, release_by_free, nullptr};
+  options.allocator = nnr::kHeap;
   return options;
 }
 
-nnr_decoder* nnr_decoder_create(const nnr_options* options) { return nnr::create<nnr_decoder>(complete(options)); }
+nnr_decoder* nnr_decoder_create(const nnr_options* options) {
+  nnr_options all;
+  return complete(options, all) ? nnr::create<nnr_decoder>(all) : nullptr;
+}
 
 void nnr_decoder_free(nnr_decoder* decoder) { nnr::destroy(decoder); }
 
@@ -101,8 +102,9 @@ nnr_status nnr_decoder_open(nnr_decoder* decoder, const void* stream, size_t str
 
 nnr_status nnr_decoder_open_for_pushing(nnr_decoder* decoder, nnr_error* error) {
   if (decoder == nullptr) return refuse(NNR_ARGUMENT, "no decoder", error);
-  decoder->is_open = decoder->is_pushed = true;
-  return report(decoder->stream.open_for_pushing(), 0, error);
+  const nnr::Fault fault = decoder->stream.open_for_pushing();
+  decoder->is_open = decoder->is_pushed = fault.status == NNR_OK;
+  return report(fault, 0, error);
 }
 
 nnr_status nnr_decoder_push(nnr_decoder* decoder, const void* bytes, size_t n_bytes, nnr_error* error) {
@@ -114,6 +116,7 @@ nnr_status nnr_decoder_push(nnr_decoder* decoder, const void* bytes, size_t n_by
 }
 
 void nnr_decoder_finish(nnr_decoder* decoder) {
+  if (decoder == nullptr) return;
   decoder->is_pushed = false;
   decoder->stream.finish_pushing();
 }
@@ -125,11 +128,14 @@ nnr_status nnr_decoder_next(nnr_decoder* decoder, nnr_error* error) {
   return report(fault, decoder->stream.unit_index(), error);
 }
 
-void nnr_decoder_headers_only(nnr_decoder* decoder) { decoder->stream.read_headers_only(); }
+void nnr_decoder_headers_only(nnr_decoder* decoder) {
+  if (decoder != nullptr) decoder->stream.read_headers_only();
+}
 
-size_t nnr_decoder_size(const nnr_decoder* decoder) { return decoder->stream.tensors().size(); }
+size_t nnr_decoder_size(const nnr_decoder* decoder) { return decoder == nullptr ? 0 : decoder->stream.tensors().size(); }
 
 const nnr_tensor* nnr_decoder_tensor(const nnr_decoder* decoder, size_t index) {
+  if (decoder == nullptr) return nullptr;
   const std::span<const nnr_tensor> tensors = decoder->stream.tensors();
   return index < tensors.size() ? &tensors[index] : nullptr;
 }
@@ -142,13 +148,15 @@ nnr_status nnr_decoder_read(nnr_decoder* decoder, nnr_content content, void* con
   return report(fault, decoder->stream.unit_index(), error);
 }
 
-uint32_t nnr_decoder_profile(const nnr_decoder* decoder) { return decoder->stream.profile(); }
+uint32_t nnr_decoder_profile(const nnr_decoder* decoder) { return decoder == nullptr ? 0 : decoder->stream.profile(); }
 
 nnr_status nnr_decode(const void* stream, size_t stream_bytes, const nnr_options* options, nnr_model** model, nnr_error* error) {
+  if (model != nullptr) *model = nullptr;
   if (model == nullptr || (stream == nullptr && stream_bytes > 0))
     return refuse(NNR_ARGUMENT, "no place for the model, or no stream", error);
-  *model = nullptr;
-  nnr_model* const result = nnr::create<nnr_model>(complete(options));
+  nnr_options all;
+  if (!complete(options, all)) return refuse(NNR_ARGUMENT, "the options are not those of nnr_default_options()", error);
+  nnr_model* const result = nnr::create<nnr_model>(all);
   if (result == nullptr) return refuse(NNR_MEMORY, "out of memory", error);
   const nnr::LocatedFault first = nnr::decode_model({static_cast<const std::uint8_t*>(stream), stream_bytes}, *result);
   if (first.fault.status != NNR_OK)
@@ -158,13 +166,14 @@ nnr_status nnr_decode(const void* stream, size_t stream_bytes, const nnr_options
   return report(first.fault, first.unit, error);
 }
 
-size_t nnr_model_size(const nnr_model* model) { return model->tensors.size(); }
+size_t nnr_model_size(const nnr_model* model) { return model == nullptr ? 0 : model->tensors.size(); }
 
 const nnr_tensor* nnr_model_tensor(const nnr_model* model, size_t index) {
-  return index < model->tensors.size() ? &model->tensors[index] : nullptr;
+  return index < nnr_model_size(model) ? &model->tensors[index] : nullptr;
 }
 
 const nnr_tensor* nnr_model_find(const nnr_model* model, const char* name) {
+  if (model == nullptr || name == nullptr) return nullptr;
   const std::size_t place = model->find(name, std::strlen(name));
   return place == nnr::HashIndex::kAbsent ? nullptr : &model->tensors[place];
 }

@@ -4,57 +4,14 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <new>
 
 #include "nnr/dequantizer.hpp"
-#include "nnr/fast_source.hpp"
+#include "nnr/lean_source.hpp"
 #include "nnr/payload.hpp"
-#include "nnr/tensor_decoder.hpp"
 
 namespace nnr {
 
 namespace {
-
-// ContextBank with room for all contexts in place; nothing is set before it is used.
-class FixedContextBank {
- public:
-  explicit FixedContextBank(std::size_t) {}
-
-  [[nodiscard]] FastContext& operator[](int index) { return begin()[index]; }
-  [[nodiscard]] FastContext* begin() { return reinterpret_cast<FastContext*>(storage_); }
-  void initialise(int context, int initialisation) {
-    for (; size_ <= context; ++size_) new (begin() + size_) FastContext();
-    begin()[context].initialise(initialisation);
-  }
-  void reset() {
-    for (int i = 0; i < size_; ++i) begin()[i].reset();
-  }
-
- private:
-  alignas(FastContext) unsigned char storage_[ContextLayout::kMaxCount * sizeof(FastContext)];
-  int size_ = 0;
-};
-
-// Stands where TensorSideData has a list that a decoder does not need.
-template <class T>
-struct Discard {
-  void push_back(const T&) {}
-};
-
-// TensorSideData with the flags of rows in memory of the caller's.
-struct LeanSideData {
-  struct Flags {
-    std::uint8_t* data = nullptr;
-    void resize(std::uint64_t) {}
-    [[nodiscard]] std::uint8_t& operator[](std::uint64_t i) const { return data[i]; }
-  };
-  std::int32_t qp_value = 0;
-  bool history_enabled = false;
-  bool row_skip_enabled = false;
-  Flags row_skip_flags;
-  Discard<std::uint8_t> initialisations;
-  Discard<BlockRowStart> block_row_starts;
-};
 
 struct OutcomeText {
   nnr_status status;
@@ -108,14 +65,14 @@ Fault of_tensor(std::size_t tensor, Fault fault) {
 
 Fault decode_levels_of(std::span<const std::uint8_t> payload, std::span<const TensorCoding> codings,
                        std::span<std::int32_t* const> levels, std::int32_t* qp_values, std::uint8_t* row_flags) {
-  BasicFastSource<FixedContextBank> source{payload};
+  LeanSource source{payload};
   if (!offset_in_range(source))
     return of_tensor(
         0, fault_of(payload.size() < 2 ? Outcome::kTruncated : Outcome::kOffsetAboveRange, source.bits_read(), payload));
   for (std::size_t i = 0; i < codings.size(); ++i) {
     LeanSideData side;
     side.row_skip_flags.data = row_flags;
-    TensorDecoder<BasicFastSource<FixedContextBank>, LeanSideData> decoder(source, codings[i]);
+    LeanDecoder decoder(source, codings[i]);
     const Outcome outcome = decoder.decode(levels[i], side);
     if (outcome != Outcome::kOk) return of_tensor(i, fault_of(outcome, source.bits_read(), payload));
     qp_values[i] = side.qp_value;

@@ -23,8 +23,8 @@ class Recomposition {
   }
   // A tensor of the same unit with a role.
   [[nodiscard]] std::size_t in_unit(std::size_t place, nnr_role role) const;
-  // The other factor of a weight; kAbsent if there is none that fits.
-  [[nodiscard]] std::size_t partner_of(std::size_t place);
+  // Sets the other factor of a weight: kAbsent if there is none that fits. False without memory.
+  [[nodiscard]] bool find_partner(std::size_t place, std::size_t& partner);
   [[nodiscard]] bool take_factor(std::size_t place);
   [[nodiscard]] bool add_product(std::size_t g, std::size_t h, std::size_t scaling);
   void scale(float* weight, std::uint64_t n_elements, std::size_t scaling) const;
@@ -45,24 +45,29 @@ std::size_t Recomposition::in_unit(std::size_t place, nnr_role role) const {
   return kAbsent;
 }
 
-std::size_t Recomposition::partner_of(std::size_t place) {
+bool Recomposition::find_partner(std::size_t place, std::size_t& partner) {
   const bool is_g = from_.tensors[place].role == NNR_ROLE_G;
   const nnr_role other = is_g ? NNR_ROLE_H : NNR_ROLE_G;
-  std::size_t partner = in_unit(place, other);
+  partner = in_unit(place, other);
   const std::string_view name = name_of(place);
   if (partner == kAbsent && name.ends_with(is_g ? "_G" : "_H")) {
     name_.drop(name_.size());
-    if (!name_.append(from_.options.allocator, name)) return kAbsent;
+    if (!name_.append(from_.options.allocator, name)) return false;
     name_[name.size() - 1] = is_g ? 'H' : 'G';
     partner = from_.find(name_.data(), name_.size());
   }
-  if (partner == kAbsent || from_.tensors[partner].role != other || !is_single(partner) || !is_single(place)) return kAbsent;
+  if (partner == kAbsent) return true;
+  if (from_.tensors[partner].role != other || !is_single(partner) || !is_single(place)) {
+    partner = kAbsent;
+    return true;
+  }
   const nnr_tensor &g = from_.tensors[is_g ? place : partner], &h = from_.tensors[is_g ? partner : place];
   std::uint64_t n_elements = 1;
   for (std::size_t i = 0; i < g.n_weight_dimensions; ++i) n_elements *= g.weight_shape[i];
   const bool fits =
       g.n_dimensions == 2 && h.n_dimensions == 2 && g.shape[1] == h.shape[0] && g.shape[0] * h.shape[1] == n_elements;
-  return fits ? partner : kAbsent;
+  if (!fits) partner = kAbsent;
+  return true;
 }
 
 void Recomposition::scale(float* weight, std::uint64_t n_elements, std::size_t scaling) const {
@@ -116,8 +121,12 @@ bool Recomposition::add_product(std::size_t g_place, std::size_t h_place, std::s
 }
 
 bool Recomposition::take_factor(std::size_t place) {
-  const std::size_t partner = partner_of(place);
-  if (partner == kAbsent) return unpaired_.append(from_.options.allocator, place);
+  std::size_t partner = kAbsent;
+  std::size_t back = kAbsent;
+  if (!find_partner(place, partner)) return false;
+  if (partner != kAbsent && !find_partner(partner, back)) return false;
+  // A factor whose name points to one that has its other factor in its own unit stays alone.
+  if (back != place) return unpaired_.append(from_.options.allocator, place);
   // At the later one of the two, which follows the other in the same unit.
   if (partner > place) return true;
   const bool is_g = from_.tensors[place].role == NNR_ROLE_G;

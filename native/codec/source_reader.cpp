@@ -58,7 +58,9 @@ CarrierResult SourceReader::take(const CarriedItem& item) {
 
 CarrierResult SourceReader::take_description(Bytes text) {
   is_described_ = true;
-  return types_.read(text) ? CarrierResult{} : CarrierResult{NNR_MALFORMED, "the source description cannot be read"};
+  const nnr_status status = types_.read(text);
+  if (status == NNR_MEMORY) return kOutOfMemory;
+  return status == NNR_OK ? CarrierResult{} : CarrierResult{status, "the source description cannot be read"};
 }
 
 CarrierResult SourceReader::take_names(std::span<const std::uint8_t> text) {

@@ -82,11 +82,28 @@ Fault StreamWalk::ask_for_shape(Arena& arena, CodedUnit& unit) const {
         {NNR_MALFORMED, {}, "tensor_dimensions", "format 3", "neither the stream nor the caller gives the dimensions"},
         NNR_STAGE_HEADER);
   unit.data.shape = {shape, static_cast<std::size_t>(count)};
-  std::uint64_t n_elements = 1;
-  for (const std::uint64_t dimension : unit.data.shape) n_elements = saturating_product(n_elements, dimension);
-  if (n_elements <= limits_.max_tensor_elements) return {};
-  return unit.fault({NNR_LIMIT, {}, "tensor_dimensions", "format 3", "the tensor has more than max_tensor_elements elements"},
-                    NNR_STAGE_HEADER);
+  Problem problem = count_elements(unit.data, limits_);
+  if (problem.ok()) return {};
+  // The dimensions are not in the stream.
+  problem.element = element_name(problem.place.element);
+  problem.place = {};
+  return unit.fault(problem, NNR_STAGE_HEADER);
+}
+
+Fault StreamWalk::count_total(const Span& span, const CodedUnit& unit) {
+  state_.total_elements = saturating_sum(state_.total_elements, unit.data.n_elements);
+  if (state_.total_elements > limits_.max_total_elements)
+    return unit.fault(
+        {NNR_LIMIT, {}, "nnr_compressed_data_unit_payload", "format 3", "the tensors have more than max_total_elements elements"},
+        NNR_STAGE_HEADER);
+  const std::uint64_t allowed =
+      std::max(limits_.expansion_floor_bytes, saturating_product(limits_.max_expansion_ratio, base_ + stream_.size()));
+  if (saturating_product(4, state_.total_elements) <= allowed) return {};
+  const Watch place = {ElementId::tensor_dimensions, 0};
+  const Problem problem = {NNR_LIMIT, place, element_name(place.element), "format 3",
+                           "the stream expands beyond max_expansion_ratio"};
+  return unit.data.header->has_tensor_dimensions ? fault_at(span, problem, NNR_STAGE_HEADER)
+                                                 : unit.fault(problem, NNR_STAGE_HEADER);
 }
 
 Fault StreamWalk::take_data_unit(const Span& span, Arena& arena, CodedUnit& unit) {
@@ -102,23 +119,15 @@ Fault StreamWalk::take_data_unit(const Span& span, Arena& arena, CodedUnit& unit
   unit.is_joined = is_joined_;
   unit.general_profile_idc = state_.general_profile_idc;
   unit.quantisation = state_.quantisation;
-  state_.total_elements = saturating_sum(state_.total_elements, unit.data.n_elements);
-  if (state_.total_elements > limits_.max_total_elements)
-    return unit.fault(
-        {NNR_LIMIT, {}, "nnr_compressed_data_unit_payload", "format 3", "the tensors have more than max_total_elements elements"},
-        NNR_STAGE_HEADER);
-  const std::uint64_t allowed =
-      std::max(limits_.expansion_floor_bytes, saturating_product(limits_.max_expansion_ratio, base_ + stream_.size()));
-  if (saturating_product(4, state_.total_elements) > allowed)
-    return fault_at(
-        span, {NNR_LIMIT, {ElementId::tensor_dimensions, 0}, "", "format 3", "the stream expands beyond max_expansion_ratio"},
-        NNR_STAGE_HEADER);
+  if (header->has_tensor_dimensions)
+    if (const Fault fault = count_total(span, unit); fault.status != NNR_OK) return fault;
   state_.data_seen = true;
   if (!resolve_names(arena, unit.data)) return out_of_memory();
   if (const Fault fault = use_full_names(span, arena, unit.data); fault.status != NNR_OK) return fault;
   if (!header->has_tensor_dimensions) {
-    const Fault fault = ask_for_shape(arena, unit);
+    Fault fault = ask_for_shape(arena, unit);
     if (fault.status == NNR_MALFORMED && !needs_shapes_) return {};
+    if (fault.status == NNR_OK) fault = count_total(span, unit);
     if (fault.status != NNR_OK) return fault;
   }
   problem = plan_tensors(unit.data, arena);

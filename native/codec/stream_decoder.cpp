@@ -3,6 +3,7 @@
 
 #include "faults.hpp"
 #include "nnr/dequantizer.hpp"
+#include "split_unit.hpp"
 
 namespace nnr {
 
@@ -88,7 +89,8 @@ Fault StreamDecoder::take_data_unit() {
   }
   if (!describe_tensors()) return out_of_memory();
   if (const Fault fault = use_source_types(); fault.status != NNR_OK) return in_stream(fault);
-  can_read_ = true;
+  // Without what earlier updates left, the payload of an update cannot be decoded.
+  can_read_ = !headers_only_ || !walk_.state().parent_signalling;
   return {};
 }
 
@@ -141,6 +143,17 @@ Fault StreamDecoder::read_coded(nnr_content content, void* const* buffers) {
                               : read_codeword(content, buffers);
 }
 
+bool StreamDecoder::decode_pieces(std::int32_t* levels, bool dequantizes, std::int32_t& qp, Fault& fault) {
+  if (team_ == nullptr || !previous_.empty()) return false;
+  SplitUnit unit(unit_.coded, options_.allocator);
+  if (unit.count() == 0) return false;
+  team_->run(unit.count(), [&](std::size_t piece) { unit.decode(piece, levels, dequantizes); });
+  if (!unit.is_verified()) return false;
+  qp = unit.qp();
+  fault = unit.finish(levels, dequantizes);
+  return true;
+}
+
 Fault StreamDecoder::read_codeword(nnr_content content, void* const* buffers) {
   const CodedUnit& unit = unit_.coded;
   const std::size_t count = unit.data.tensors.size();
@@ -155,7 +168,14 @@ Fault StreamDecoder::read_codeword(nnr_content content, void* const* buffers) {
     if (!scratch[i].allocate(options_.allocator, plan.n_elements)) return out_of_memory();
     levels[i] = scratch[i].data();
   }
-  const Fault fault = decode_levels(unit, previous_, {levels, count}, {qp_values, count}, options_.allocator);
+  const auto are_values = [&](std::size_t i) {
+    return content == NNR_VALUES && buffers != nullptr && buffers[unit.data.tensors[i].name_index] != nullptr;
+  };
+  // Later updates refer to levels.
+  const bool dequantizes_pieces = are_values(0) && !keeps_updates();
+  Fault fault;
+  const bool in_pieces = decode_pieces(levels[0], dequantizes_pieces, qp_values[0], fault);
+  if (!in_pieces) fault = decode_levels(unit, previous_, {levels, count}, {qp_values, count}, options_.allocator);
   if (fault.status != NNR_OK) return fault;
   if (keeps_updates() && !updates_.remember(unit.data, unit.payload, {levels, count}, previous_)) return out_of_memory();
   if (unit.is_integer()) return {};
@@ -165,7 +185,7 @@ Fault StreamDecoder::read_codeword(nnr_content content, void* const* buffers) {
     tensor.qp = qp_values[i];
     tensor.qp_density = unit.quantisation.qp_density;
     tensor.step_size = step_size(tensor.qp, static_cast<int>(unit.quantisation.qp_density));
-    if (content == NNR_VALUES && buffers != nullptr && buffers[plan.name_index] != nullptr)
+    if (are_values(i) && !(in_pieces && dequantizes_pieces))
       dequantize_levels(unit, i, qp_values[i], {levels[i], static_cast<std::size_t>(plan.n_elements)});
   }
   return {};

@@ -9,6 +9,7 @@
 #include "deadline.hpp"
 #include "source_reader.hpp"
 #include "stream_walk.hpp"
+#include "team.hpp"
 #include "unit_decoder.hpp"
 #include "update_tree.hpp"
 
@@ -28,6 +29,8 @@ class StreamDecoder {
   void read_headers_only() { headers_only_ = true; }
   // Keeps the content of no carried tensor, of this stream and later ones.
   void skip_carried() { skips_carried_ = true; }
+  // Lets other threads decode pieces of a unit that has entry points.
+  void share_pieces(Team& team) { team_ = &team; }
 
   // Of the current unit, in the order of its names.
   [[nodiscard]] std::span<const nnr_tensor> tensors() const { return tensors_; }
@@ -57,6 +60,8 @@ class StreamDecoder {
   // Decodes the current unit for what is remembered of it, if the caller has not.
   [[nodiscard]] Fault read_for_updates();
   [[nodiscard]] Fault read_codeword(nnr_content content, void* const* buffers);
+  // Decodes a unit with entry points together with other threads. False where it has to be decoded in order.
+  [[nodiscard]] bool decode_pieces(std::int32_t* levels, bool dequantizes, std::int32_t& qp, Fault& fault);
   [[nodiscard]] bool keeps_updates() const { return walk_.state().parent_signalling && !headers_only_; }
   [[nodiscard]] bool describe_tensors();
   // Place in the stream of a fault in the buffer of the current unit.
@@ -70,6 +75,7 @@ class StreamDecoder {
   Deadline deadline_;
   bool headers_only_ = false;
   bool skips_carried_ = false;
+  Team* team_ = nullptr;
 
   WalkedUnit unit_;
   std::span<const RememberedTensor> previous_;

@@ -9,7 +9,7 @@
 #include "coded_unit.hpp"
 #include "fault.hpp"
 #include "generated/units.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 #include "parser.hpp"
 #include "part_places.hpp"
 
@@ -142,6 +142,8 @@ class StreamWalk {
   [[nodiscard]] bool resolve_names(Arena& arena, DataUnit& data);
   [[nodiscard]] Fault use_full_names(const Span& span, Arena& arena, DataUnit& data);
   [[nodiscard]] Fault ask_for_shape(Arena& arena, CodedUnit& unit) const;
+  // Adds a unit's elements to those of the stream, and checks their limits.
+  [[nodiscard]] Fault count_total(const Span& span, const CodedUnit& unit);
 
   // Place of an element of a unit, found by parsing it again; the unit's first bit when it is not there.
   [[nodiscard]] std::uint64_t locate(const Span& span, syntax::Watch place);

@@ -3,7 +3,7 @@
 #pragma once
 
 #if defined(_WIN32)
-#include <windows.h>
+#include "windows_api.hpp"
 #define NNR_THREADS 1
 #elif defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
 #define NNR_THREADS 0
@@ -55,6 +55,45 @@ class Thread {
 #endif
   void (*run_)(void*) = nullptr;
   void* argument_ = nullptr;
+};
+
+// A lock and the event that it guards. The standard library's throw, and need its run-time library.
+class Monitor {
+ public:
+  Monitor() = default;
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
+
+#if !NNR_THREADS
+  void lock() {}
+  void unlock() {}
+  void notify_all() {}
+  void wait() {}
+#elif defined(_WIN32)
+  void lock() { AcquireSRWLockExclusive(&lock_); }
+  void unlock() { ReleaseSRWLockExclusive(&lock_); }
+  void notify_all() { WakeAllConditionVariable(&changed_); }
+  // Unlocks, waits for an event, and locks again.
+  void wait() { SleepConditionVariableSRW(&changed_, &lock_, INFINITE, 0); }
+
+ private:
+  SRWLOCK lock_ = SRWLOCK_INIT;
+  CONDITION_VARIABLE changed_ = CONDITION_VARIABLE_INIT;
+#else
+  ~Monitor() {
+    pthread_cond_destroy(&changed_);
+    pthread_mutex_destroy(&lock_);
+  }
+  void lock() { pthread_mutex_lock(&lock_); }
+  void unlock() { pthread_mutex_unlock(&lock_); }
+  void notify_all() { pthread_cond_broadcast(&changed_); }
+  // Unlocks, waits for an event, and locks again.
+  void wait() { pthread_cond_wait(&changed_, &lock_); }
+
+ private:
+  pthread_mutex_t lock_ = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t changed_ = PTHREAD_COND_INITIALIZER;
+#endif
 };
 
 }  // namespace nnr

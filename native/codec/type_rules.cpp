@@ -41,9 +41,14 @@ bool TypeRules::is_description(std::span<const std::uint8_t> octets) {
   return octets.size() >= kStart.size() && std::equal(kStart.begin(), kStart.end(), octets.begin());
 }
 
-bool TypeRules::read(std::span<const std::uint8_t> octets) {
-  if (!syntax::is_utf8(octets)) return false;
+nnr_status TypeRules::read(std::span<const std::uint8_t> octets) {
+  if (!syntax::is_utf8(octets)) return NNR_MALFORMED;
   JsonReader json(octets);
+  if (read_description(json)) return NNR_OK;
+  return json.ok() ? NNR_MALFORMED : json.status();
+}
+
+bool TypeRules::read_description(JsonReader& json) {
   bool is_read = false;
   for (bool more = json.enter('{'); more; more = json.next('}')) {
     std::string_view key;
@@ -96,7 +101,8 @@ bool TypeRules::read_rules(JsonReader& json, RuleSet& set) {
     for (bool another = json.enter('['); another; another = json.next(']')) {
       if (!read_text(json, text)) return false;
       const std::size_t begin = texts_.size();
-      if (!texts_.append(allocator_, text) || !set.rules.append(allocator_, {begin, text.size(), label})) return false;
+      if (!texts_.append(allocator_, text) || !set.rules.append(allocator_, {begin, text.size(), label}))
+        return json.fail(NNR_MEMORY);
       // A later rule of the same text replaces an earlier one.
       const std::string_view kept{texts_.data() + begin, text.size()};
       const auto same = [&](std::size_t place) {
@@ -104,7 +110,7 @@ bool TypeRules::read_rules(JsonReader& json, RuleSet& set) {
         return kept == std::string_view{texts_.data() + rule.begin, rule.size};
       };
       const std::uint64_t hash = set.index.hash(kept.data(), kept.size());
-      if (!set.index.set(allocator_, hash, set.rules.size() - 1, same)) return false;
+      if (!set.index.set(allocator_, hash, set.rules.size() - 1, same)) return json.fail(NNR_MEMORY);
     }
     if (!json.ok()) return false;
   }
@@ -141,7 +147,8 @@ bool TypeRules::label(std::string_view name, TypeLabel& label) {
   std::size_t begin = dotted.size();
   for (int n_components = 1; n_components <= kMaxComponents; ++n_components) {
     while (begin > 0 && dotted[begin - 1] != '.') --begin;
-    if (const Rule* const rule = find(suffixes_, dotted.substr(begin)); rule != nullptr) label = rule->label;
+    if (const Rule* const rule = find(suffixes_, {dotted.data() + begin, dotted.size() - begin}); rule != nullptr)
+      label = rule->label;
     if (begin == 0) break;
     --begin;
   }

@@ -9,7 +9,7 @@
 
 #include "hash_index.hpp"
 #include "json_reader.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 
 namespace nnr {
 
@@ -28,8 +28,8 @@ class TypeRules {
   void clear();
   // True for a topology unit that holds a description.
   [[nodiscard]] static bool is_description(std::span<const std::uint8_t> octets);
-  // Reads a description. False if it is damaged, or without memory.
-  [[nodiscard]] bool read(std::span<const std::uint8_t> octets);
+  // Reads a description: NNR_MALFORMED if it is damaged, NNR_MEMORY without memory.
+  [[nodiscard]] nnr_status read(std::span<const std::uint8_t> octets);
   // Sets the label of a name: that of the whole name, of its longest suffix, or the default. False without memory.
   [[nodiscard]] bool label(std::string_view name, TypeLabel& label);
 
@@ -45,6 +45,7 @@ class TypeRules {
     HashIndex index;
   };
 
+  [[nodiscard]] bool read_description(JsonReader& json);
   [[nodiscard]] bool read_members(JsonReader& json);
   [[nodiscard]] bool read_metadata(JsonReader& json);
   [[nodiscard]] bool read_rules(JsonReader& json, RuleSet& set);

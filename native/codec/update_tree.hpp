@@ -8,7 +8,7 @@
 
 #include "data_unit.hpp"
 #include "hash_index.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 
 namespace nnr {
 

@@ -53,7 +53,7 @@ void require_same_rows(const std::vector<std::uint8_t>& payload, const nnr::Tens
     points.back().position ^= change;
     points.back().offset ^= change >> 20;
     points.back().state ^= static_cast<int>(change >> 30);
-    nnr::BlockRows rows(payload, coding, points, 1 + payload.back() % 64U);
+    nnr::BlockRows rows(payload, coding, points, nnr::kHeap, 1 + payload.back() % 64U);
     std::vector<std::int32_t> levels(coding.size());
     for (std::size_t row = rows.count(); row-- > 0;) rows.decode(row, levels.data());
     fuzz::require(change != 0 || !sequential.status.ok() || rows.all_verified(), "the true entry points are verified");
@@ -63,7 +63,7 @@ void require_same_rows(const std::vector<std::uint8_t>& payload, const nnr::Tens
     std::vector<std::uint8_t> refused = payload;
     refused[0] = 0xFF;
     if (refused.size() > 1) refused[1] &= 0x7FU;
-    fuzz::require(nnr::BlockRows(refused, coding, points).count() == 0, "an offset that no range holds");
+    fuzz::require(nnr::BlockRows(refused, coding, points, nnr::kHeap).count() == 0, "an offset that no range holds");
   }
 }
 

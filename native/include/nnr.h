@@ -47,7 +47,8 @@ extern "C" {
    used by one thread at a time; different objects may be used at once.
 
    Errors: a function that can fail returns an nnr_status and fills an nnr_error, whose pointer may be NULL. Streams from
-   strangers are expected: every read is bounded, and nnr_limits are checked before memory is allocated.
+   strangers are expected: every read is bounded, and nnr_limits are checked before memory is allocated. An object that is NULL,
+   because its creation failed, counts as an empty one: no function dereferences it.
 
    ABI: functions and the layout of structs stay as they are within a major version. A struct that may grow starts with its
    size, which its initialiser sets. */
@@ -144,14 +145,15 @@ typedef enum nnr_view {
 } nnr_view;
 
 typedef struct nnr_options {
-  size_t struct_bytes;     /* sizeof(nnr_options) */
-  nnr_limits limits;       /* nnr_default_limits() */
-  nnr_allocator allocator; /* malloc and free */
+  size_t struct_bytes;           /* sizeof(nnr_options) */
+  nnr_limits limits;             /* nnr_default_limits() */
+  nnr_allocator allocator;       /* malloc and free */
   nnr_shape_source shape_source; /* NULL: a unit without dimensions is malformed */
   void* shape_source_opaque;
   nnr_view view;      /* NNR_SOURCE */
-  uint32_t threads;   /* 0: threads that nnr_decode() decodes units on; 0 and 1 stand for the calling one alone. The allocator and
-                         the shape source are then called from all of them */
+  uint32_t threads;   /* 0: threads that nnr_decode() works on, the calling one included; 0 and 1 stand for that one alone.
+                         Threads take a data unit each, and those without one take block rows of the others' units where
+                         these have entry points. The allocator and the shape source are then called from all threads */
   int recompose;      /* 0; otherwise nnr_decode() returns the weights of local scalings and low-rank factors in place of these */
   double max_seconds; /* 0: wall time of a stream, checked before each unit; 0 stands for no bound */
 } nnr_options;
@@ -233,7 +235,7 @@ typedef struct nnr_model nnr_model;
 /* Decodes one stream into a model, to be released by nnr_model_free().
 
    stream, stream_bytes: the whole stream; not kept.
-   options: NULL for the defaults.
+   options: NULL for the defaults. NNR_ARGUMENT if struct_bytes is not set, or the allocator lacks a function.
    model: receives the model; NULL on failure.
    Returns NNR_OK or the first fault of the stream. A name that occurs in several units is that of the last one. The result does
    not depend on the number of threads. Recomposed weights are float32: products summed in binary64 in the order of the common
@@ -257,7 +259,7 @@ typedef enum nnr_content {
   NNR_LEVELS = 1  /* int32 levels. Tensors without levels give what is coded: raw ones float32, carried ones their bytes */
 } nnr_content;
 
-/* Creates a decoder; NULL when memory is short. `options` may be NULL. */
+/* Creates a decoder; NULL when memory is short, or for options that nnr_decode() refuses. `options` may be NULL. */
 NNR_API nnr_decoder* nnr_decoder_create(const nnr_options* options);
 NNR_API void nnr_decoder_free(nnr_decoder* decoder);
 
@@ -291,7 +293,7 @@ NNR_API nnr_status nnr_decoder_push(nnr_decoder* decoder, const void* bytes, siz
 NNR_API void nnr_decoder_finish(nnr_decoder* decoder);
 
 /* Makes nnr_decoder_next() of the open stream decode nothing, keep no carried tensor, and check no reference to earlier
-   updates. Carried tensors can then not be read. */
+   updates. Carried tensors, and units of streams with updates, can then not be read. */
 NNR_API void nnr_decoder_headers_only(nnr_decoder* decoder);
 
 /* Number of tensors of the current unit; more than one in a block unit, at most 9. */
@@ -301,8 +303,9 @@ NNR_API const nnr_tensor* nnr_decoder_tensor(const nnr_decoder* decoder, size_t 
 
 /* Decodes the current unit, at most once.
 
-   buffers: for each tensor NULL, or memory for its content, aligned for its type: n_bytes for NNR_VALUES and for carried
-   tensors, 4 * n_elements else. On failure the buffers hold anything. Afterwards the tensors' step_size and qp are known. */
+   buffers: NULL to check the unit only; or for each tensor NULL, or memory for its content, aligned for its type: n_bytes for
+   NNR_VALUES and for carried tensors, 4 * n_elements else. On failure the buffers hold anything. Afterwards the tensors'
+   step_size and qp are known. */
 NNR_API nnr_status nnr_decoder_read(nnr_decoder* decoder, nnr_content content, void* const* buffers, nnr_error* error);
 
 /* general_profile_idc of the open stream; 0 before its start unit. */

@@ -21,17 +21,21 @@ constexpr int kUsage = 2;
 constexpr int kUnsupported = 69;
 constexpr int kFileError = 74;
 
-int usage() {
+void print_usage(std::FILE* file) {
   std::fputs(
       "usage: nnrdec [--levels] INPUT... --to OUTPUT...\n"
       "       nnrdec --info INPUT...\n"
-      "       nnrdec --version\n"
+      "       nnrdec --version | --help\n"
       "\n"
       "Decodes NNC streams (ISO/IEC 15938-17). An output that ends in .npz is an NPZ file, any other a safetensors file.\n"
       "Several inputs are a sequence of incremental updates. With --levels the tensors are those that the units code: "
       "value:NAME\n"
       "has float32 or int32 values and level:NAME the levels.\n",
-      stderr);
+      file);
+}
+
+int usage() {
+  print_usage(stderr);
   return kUsage;
 }
 
@@ -103,7 +107,12 @@ int decode(char** inputs, char** outputs, int count, bool with_levels) {
   nnr_options options = nnr_default_options();
   options.view = with_levels ? NNR_CODED : NNR_SOURCE;
   nnr_decoder* const decoder = nnr_decoder_create(&options);
-  int code = decoder == nullptr ? kFileError : 0;
+  if (decoder == nullptr) {
+    nnr_error error = {};
+    error.status = NNR_MEMORY;
+    return reject(error, 0);
+  }
+  int code = 0;
   for (int i = 0; i < count && code == 0; ++i) {
     std::size_t size = 0;
     unsigned char* const stream = read_file(inputs[i], size);
@@ -116,11 +125,30 @@ int decode(char** inputs, char** outputs, int count, bool with_levels) {
     nnr_status status = nnr_decoder_open(decoder, stream, size, &error);
     if (status == NNR_OK) status = collect(decoder, with_levels, file, &error);
     if (status != NNR_END) code = reject(error, i);
+    if (code == 0 && !file.can_write(outputs[i])) {
+      std::fprintf(stderr, "nnrdec: %s: safetensors reserves the name of a tensor, __metadata__\n", outputs[i]);
+      code = kFileError;
+    }
     if (code == 0 && !file.write(outputs[i])) code = file_error(outputs[i]);
     std::free(stream);
   }
   nnr_decoder_free(decoder);
   return code;
+}
+
+// Prints a text of the stream without control characters, which a terminal may obey.
+void print_text(const char* text, std::size_t n_bytes) {
+  for (std::size_t i = 0; i < n_bytes; ++i) {
+    const auto octet = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F are C2 80 to C2 9F in UTF-8.
+    const bool is_c1 = octet == 0xC2 && i + 1 < n_bytes && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (is_c1)
+      std::printf("\\x%02x", static_cast<unsigned char>(text[++i]));
+    else if (octet < 0x20 || octet == 0x7F || octet == '\\')
+      std::printf("\\x%02x", octet);
+    else
+      std::putchar(octet);
+  }
 }
 
 int show_info(char** inputs, int count) {
@@ -131,13 +159,17 @@ int show_info(char** inputs, int count) {
     if (stream == nullptr) return file_error(inputs[i]);
     nnr_decoder* const decoder = nnr_decoder_create(nullptr);
     nnr_error error = {};
+    error.status = NNR_MEMORY;
     nnr_status status = decoder == nullptr ? NNR_MEMORY : nnr_decoder_open(decoder, stream, size, &error);
     if (status == NNR_OK) {
       nnr_decoder_headers_only(decoder);
       while ((status = nnr_decoder_next(decoder, &error)) == NNR_OK) {
         for (std::size_t j = 0; j < nnr_decoder_size(decoder); ++j) {
           const nnr_tensor& tensor = *nnr_decoder_tensor(decoder, j);
-          std::printf("%s\t%s\t%s\t[", tensor.name, tensor.type_name, kCodings[tensor.coding]);
+          print_text(tensor.name, tensor.name_bytes);
+          std::putchar('\t');
+          print_text(tensor.type_name, std::strlen(tensor.type_name));
+          std::printf("\t%s\t[", kCodings[tensor.coding]);
           for (std::size_t k = 0; k < tensor.n_dimensions; ++k)
             std::printf(k == 0 ? "%llu" : ", %llu", static_cast<unsigned long long>(tensor.shape[k]));
           std::printf("]\n");
@@ -148,12 +180,16 @@ int show_info(char** inputs, int count) {
     std::free(stream);
     if (status != NNR_END) return reject(error, i);
   }
-  return 0;
+  return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 ? 0 : file_error("standard output");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {
+    print_usage(stdout);
+    return 0;
+  }
   if (argc == 2 && std::strcmp(argv[1], "--version") == 0) {
     std::printf("nnrdec %u.%u.%u\n", nnr_version() / 10000, nnr_version() / 100 % 100, nnr_version() % 100);
     return 0;

@@ -5,6 +5,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#if !defined(_WIN32)
+#include <sys/stat.h>
+#endif
+
 namespace {
 
 bool is_little_endian() {
@@ -64,6 +68,16 @@ std::uint32_t crc32_of(std::uint32_t crc, const unsigned char* bytes, std::size_
   return crc;
 }
 
+// Copies a file from its first byte on.
+bool copy_file(std::FILE* from, std::FILE* to) {
+  if (std::fseek(from, 0, SEEK_SET) != 0) return false;
+  char window[4096];
+  std::size_t n_bytes = 0;
+  while ((n_bytes = std::fread(window, 1, sizeof window, from)) > 0)
+    if (std::fwrite(window, 1, n_bytes, to) != n_bytes) return false;
+  return std::ferror(from) == 0;
+}
+
 // A JSON string's content.
 bool write_escaped(std::FILE* file, const char* text, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) {
@@ -84,6 +98,35 @@ TensorFile::~TensorFile() {
     std::free(entries_[i].content);
   }
   std::free(entries_);
+  std::free(slots_);
+}
+
+std::size_t* TensorFile::slot_of(const char* key, std::size_t n_bytes) const {
+  // FNV-1a, from a start that differs between runs, so that no stream can be made whose names collide.
+  std::uint64_t hash = 0xCBF29CE484222325U ^ reinterpret_cast<std::uintptr_t>(slots_);
+  for (std::size_t i = 0; i < n_bytes; ++i) hash = (hash ^ static_cast<unsigned char>(key[i])) * 0x100000001B3U;
+  hash ^= hash >> 32;
+  for (auto at = static_cast<std::size_t>(hash) & (n_slots_ - 1);; at = (at + 1) & (n_slots_ - 1)) {
+    if (slots_[at] == 0) return slots_ + at;
+    const Entry& entry = entries_[slots_[at] - 1];
+    if (entry.key_bytes == n_bytes && std::memcmp(entry.key, key, n_bytes) == 0) return slots_ + at;
+  }
+}
+
+bool TensorFile::grow() {
+  if (count_ < room_) return true;
+  const std::size_t room = room_ == 0 ? 64 : 2 * room_;
+  auto* const entries = static_cast<Entry*>(std::realloc(entries_, room * sizeof(Entry)));
+  if (entries == nullptr) return false;
+  entries_ = entries;
+  auto* const slots = static_cast<std::size_t*>(std::calloc(2 * room, sizeof(std::size_t)));
+  if (slots == nullptr) return false;
+  std::free(slots_);
+  slots_ = slots;
+  n_slots_ = 2 * room;
+  for (std::size_t i = 0; i < count_; ++i) *slot_of(entries_[i].key, entries_[i].key_bytes) = i + 1;
+  room_ = room;
+  return true;
 }
 
 unsigned char* TensorFile::add_entry(const char* prefix, const nnr_tensor& tensor, nnr_type type) {
@@ -103,26 +146,21 @@ unsigned char* TensorFile::add_entry(const char* prefix, const nnr_tensor& tenso
   std::snprintf(entry.descr, sizeof entry.descr, "%s", kTypes[type].descr);
   entry.key = static_cast<char*>(std::malloc(entry.key_bytes + 1));
   entry.content = static_cast<unsigned char*>(std::malloc(entry.n_bytes == 0 ? 4 : entry.n_bytes));
-  if (count_ == room_) {
-    const std::size_t room = room_ == 0 ? 64 : 2 * room_;
-    auto* const grown = static_cast<Entry*>(std::realloc(entries_, room * sizeof(Entry)));
-    if (grown != nullptr) entries_ = grown, room_ = room;
-  }
-  if (entry.key == nullptr || entry.content == nullptr || count_ == room_) {
+  if (entry.key == nullptr || entry.content == nullptr || !grow()) {
     std::free(entry.key);
     std::free(entry.content);
     return nullptr;
   }
   std::memcpy(entry.key, prefix, prefix_bytes);
   std::memcpy(entry.key + prefix_bytes, tensor.name, tensor.name_bytes);
-  for (std::size_t i = 0; i < count_; ++i) {
-    if (entries_[i].key_bytes != entry.key_bytes || std::memcmp(entries_[i].key, entry.key, entry.key_bytes) != 0) continue;
-    std::free(entries_[i].key);
-    std::free(entries_[i].content);
-    entries_[i] = entry;
-    return entry.content;
+  std::size_t& slot = *slot_of(entry.key, entry.key_bytes);
+  if (slot == 0) {
+    slot = ++count_;
+  } else {
+    std::free(entries_[slot - 1].key);
+    std::free(entries_[slot - 1].content);
   }
-  entries_[count_++] = entry;
+  entries_[slot - 1] = entry;
   return entry.content;
 }
 
@@ -243,8 +281,7 @@ bool TensorFile::write_npz(std::FILE* file) const {
     offset += 50 + name_bytes + size;
     directory_bytes += 74 + name_bytes;
   }
-  done = done && std::fseek(directory, 0, SEEK_SET) == 0;
-  for (int octet; done && (octet = std::fgetc(directory)) != EOF;) done = std::fputc(octet, file) != EOF;
+  done = done && copy_file(directory, file);
   std::fclose(directory);
   if (count_ == 0) {
     static constexpr unsigned char kEmpty[22] = {'P', 'K', 5, 6};
@@ -270,20 +307,56 @@ bool TensorFile::write_npz(std::FILE* file) const {
   return done && std::fwrite(end, 1, sizeof end, file) == sizeof end;
 }
 
+bool TensorFile::write_content(std::FILE* file, const char* path) const {
+  return is_npz(path) ? write_npz(file) : write_safetensors(file);
+}
+
+bool TensorFile::is_npz(const char* path) {
+  const std::size_t n_bytes = std::strlen(path);
+  return n_bytes > 4 && std::strcmp(path + n_bytes - 4, ".npz") == 0;
+}
+
+bool TensorFile::can_write(const char* path) const {
+  static constexpr char kReserved[] = "__metadata__";
+  return is_npz(path) || count_ == 0 || *slot_of(kReserved, sizeof kReserved - 1) == 0;
+}
+
 bool TensorFile::write(const char* path) const {
-  const std::size_t length = std::strlen(path);
+  char* target = nullptr;
+#if !defined(_WIN32)
+  struct stat state = {};
+  if (stat(path, &state) == 0) {
+    // A rename would put a file in the place of the pipe or device.
+    if (!S_ISREG(state.st_mode)) {
+      std::FILE* const spool = std::tmpfile();
+      std::FILE* const file = std::fopen(path, "wb");
+      bool done = spool != nullptr && file != nullptr && write_content(spool, path) && copy_file(spool, file);
+      if (spool != nullptr) std::fclose(spool);
+      if (file != nullptr) done = std::fclose(file) == 0 && done;
+      return done;
+    }
+    // The file that a symbolic link names is replaced, not the link.
+    target = realpath(path, nullptr);
+    if (target == nullptr) return false;
+  }
+#endif
+  const char* const destination = target == nullptr ? path : target;
+  const std::size_t length = std::strlen(destination);
   auto* const beside = static_cast<char*>(std::malloc(length + 6));
-  if (beside == nullptr) return false;
-  std::memcpy(beside, path, length);
-  std::memcpy(beside + length, ".part", 6);
-  std::FILE* const file = std::fopen(beside, "wb");
-  bool done = file != nullptr;
+  bool done = beside != nullptr;
   if (done) {
-    done = length > 4 && std::strcmp(path + length - 4, ".npz") == 0 ? write_npz(file) : write_safetensors(file);
-    done = std::fclose(file) == 0 && done;
-    done = done && std::rename(beside, path) == 0;
-    if (!done) std::remove(beside);
+    std::memcpy(beside, destination, length);
+    std::memcpy(beside + length, ".part", 6);
+    std::FILE* const file = std::fopen(beside, "wb");
+    done = file != nullptr;
+    if (done) {
+      done = write_content(file, path);
+      done = std::fclose(file) == 0 && done;
+      done = done && std::rename(beside, destination) == 0;
+      if (!done) std::remove(beside);
+    }
   }
   std::free(beside);
+  std::free(target);
   return done;
 }

@@ -2,6 +2,7 @@
 #include "nnr/level_kernel.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -174,12 +175,26 @@ constexpr Kernels kBmi2 = {{{{decode_run_bmi2<false, false, false>, decode_run_b
                              {decode_run_bmi2<true, true, false>, decode_run_bmi2<true, true, true>}}}};
 #endif
 
+#if NNR_X86_KERNELS
+// CPUID is slow, above all in a virtual machine, so its answer is kept. A static variable with an initialiser would need the C++
+// run-time library.
+const Kernels& kernels_of_processor() {
+  static std::atomic<const Kernels*> known;
+  const Kernels* kernels = known.load(std::memory_order_relaxed);
+  if (kernels == nullptr) {
+    kernels = has_bmi2() ? &kBmi2 : &kPortable;
+    known.store(kernels, std::memory_order_relaxed);
+  }
+  return *kernels;
+}
+#endif
+
 }  // namespace
 
 Outcome decode_levels(const LevelRun& run, const Segment& segment, std::int32_t* levels) {
   assert(run.coding.codebook_size != 1 && segment.begin + segment.length <= run.coding.size());
 #if NNR_X86_KERNELS
-  static const Kernels& kernels = has_bmi2() ? kBmi2 : kPortable;
+  const Kernels& kernels = kernels_of_processor();
 #else
   constexpr const Kernels& kernels = kPortable;
 #endif

@@ -9,7 +9,7 @@
 #include "fault.hpp"
 #include "generated/elements.hpp"
 #include "generated/units.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 #include "values.hpp"
 
 namespace nnr::syntax {

@@ -8,7 +8,7 @@
 
 #include "fault.hpp"
 #include "generated/elements.hpp"
-#include "memory.hpp"
+#include "nnr/memory.hpp"
 #include "values.hpp"
 
 namespace nnr::syntax {

@@ -52,7 +52,7 @@ Sample make_sample(std::uint64_t rows, std::uint64_t width, int scan_order, bool
 // Decodes the pieces from the last to the first. Returns whether all were verified.
 bool decode(const Sample& sample, const std::vector<nnr::BlockRowStart>& points, std::vector<std::int32_t>& levels,
             std::uint64_t piece_levels = 100) {
-  nnr::BlockRows rows(sample.payload, sample.coding, points, piece_levels);
+  nnr::BlockRows rows(sample.payload, sample.coding, points, nnr::kHeap, piece_levels);
   for (std::size_t row = rows.count(); row-- > 0;) rows.decode(row, levels.data());
   return rows.all_verified();
 }

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
+from operator import index
 from typing import Any
 
 
@@ -47,6 +49,13 @@ class Limits:
         Updates of a parameter kept as parents of later updates; protects memory, as each update keeps its levels.
     max_seconds : float or None
         Wall time of one call; protects the latency of a service. No bound by default.
+
+    Raises
+    ------
+    TypeError
+        A bound is no integer, or ``max_seconds`` no number.
+    ValueError
+        A bound is negative or NaN.
     """
 
     max_stream_bytes: int | None = 1 << 40
@@ -64,6 +73,20 @@ class Limits:
     max_nesting: int | None = 8
     max_updates_kept: int | None = 8
     max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            bound = getattr(self, field.name)
+            if bound is None:
+                continue
+            # A bound of another type would bound nothing in native code.
+            try:
+                number = math.fabs(bound) if field.name == "max_seconds" else index(bound)
+            except TypeError:
+                kind = "a number" if field.name == "max_seconds" else "an integer"
+                raise TypeError(f"{field.name} must be {kind} or None, not {type(bound).__name__}") from None
+            if bound < 0 or number != number:
+                raise ValueError(f"{field.name} must be 0 or more, not {bound}")
 
     @classmethod
     def none(cls) -> Limits:

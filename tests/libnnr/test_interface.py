@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ctypes
+import re
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,15 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnr_codec import Encoder, Limits, decode
-from nnr_codec.errors import BitstreamError
-from nnr_codec.model import DataUnit, DataUnitHeader, PayloadType, StartUnit
+from nnr_codec import Decoder, Encoder, EncoderConfig, Limits, decode
+from nnr_codec.errors import BitstreamError, LimitExceeded
+from nnr_codec.inspect.read.reference_reader import ReferenceReader
+from nnr_codec.model import CompressedParameterTypes, DataUnit, DataUnitHeader, PayloadType, StartUnit
 from nnr_codec.model import Limits as ModelLimits
 from nnr_codec.syntax import SyntaxState, build_unit, iter_units
 from tools import libnnr
 from tools.damage import native
 from tools.damage.__main__ import vectors
-from tools.damage.libnnr import ALLOCATE, LIMIT_NAMES, RELEASE, SHAPE_SOURCE, CError, Library
+from tools.damage.libnnr import ALLOCATE, LIMIT_NAMES, RELEASE, SHAPE_SOURCE, CError, COptions, Library
 
 END, MEMORY, ARGUMENT = 1, 6, 7
 
@@ -108,6 +111,51 @@ def test_misuse_is_reported(library: Library) -> None:
     library.c.nnr_decoder_free(None)
 
 
+def test_objects_that_were_not_made_are_empty(library: Library) -> None:
+    """A decoder or model that is NULL, because memory was short, is refused or has no tensors."""
+    c = library.c
+    assert c.nnr_decoder_open(None, b"abc", 3, None) == ARGUMENT
+    assert c.nnr_decoder_open_for_pushing(None, None) == ARGUMENT
+    c.nnr_decoder_headers_only(None)
+    c.nnr_decoder_finish(None)
+    assert (c.nnr_decoder_size(None), bool(c.nnr_decoder_tensor(None, 0)), c.nnr_decoder_profile(None)) == (
+        0,
+        False,
+        0,
+    )
+    for name in ("nnr_model_size", "nnr_model_tensor", "nnr_model_find"):
+        getattr(c, name).restype = ctypes.c_void_p
+        assert not getattr(c, name)(None, None), name
+
+
+def test_options_that_no_initialiser_made_are_refused(library: Library) -> None:
+    """Zeros in place of the size or the allocator; the model is NULL, so that it may be freed."""
+    stream = bytes(Encoder().encode({"a": np.ones(3, np.float32)}))
+    for n_bytes in (0, ctypes.sizeof(COptions)):
+        options = COptions(struct_bytes=n_bytes)
+        model = ctypes.c_void_p(1)
+        arguments = (len(stream), ctypes.byref(options), ctypes.byref(model), None)
+        assert library.c.nnr_decode(stream, *arguments) == ARGUMENT
+        assert model.value is None
+        assert library.c.nnr_decoder_create(ctypes.byref(options)) is None
+    model = ctypes.c_void_p(1)
+    assert library.c.nnr_decode(None, 3, None, ctypes.byref(model), None) == ARGUMENT
+    assert model.value is None
+
+
+def test_headers_alone_do_not_read_updates(library: Library) -> None:
+    """Without the tensors that it updates, a unit would give wrong values; other units are read."""
+    base = {"a": np.linspace(-1, 1, 40, dtype=np.float32).reshape(5, 8)}
+    for incremental, expected in ((True, ARGUMENT), (False, 0)):
+        stream = bytes(Encoder(EncoderConfig(incremental=incremental)).encode(base))
+        decoder = library.c.nnr_decoder_create(None)
+        assert library.c.nnr_decoder_open(decoder, stream, len(stream), None) == 0
+        library.c.nnr_decoder_headers_only(decoder)
+        assert library.c.nnr_decoder_next(decoder, None) == 0
+        assert library.c.nnr_decoder_read(decoder, 0, None, None) == expected
+        library.c.nnr_decoder_free(decoder)
+
+
 @pytest.mark.parametrize("wanted", ["block", "parts", "reference-list", "deflate", "incremental"])
 def test_every_failed_allocation_is_reported(library: Library, wanted: str) -> None:
     """Whichever allocation fails: NNR_MEMORY, and nothing is leaked."""
@@ -119,6 +167,21 @@ def test_every_failed_allocation_is_reported(library: Library, wanted: str) -> N
         allocator = CountingAllocator(fails_at=index)
         assert run(library, streams, allocator) == MEMORY, index
         assert allocator.n_live == 0, index
+
+
+def test_a_failed_allocation_in_the_description_is_reported(library: Library) -> None:
+    """Types, names, carried tensors and patches: a lack of memory is no damage to the stream."""
+    tensors: dict[str, Any] = {
+        "encoder.0.weight": np.array([[1, np.nan], [2, 3]], np.float32),
+        "encoder.0.half": np.ones((2, 3), np.float16),
+        "count": np.array(1 << 40),
+    }
+    stream = bytes(Encoder(EncoderConfig(short_names=True)).encode(tensors, metadata={"a": 'b\n"é'}))
+    whole = CountingAllocator()
+    assert run(library, [stream], whole) == 0
+    for index in range(whole.n_calls):
+        allocator = CountingAllocator(fails_at=index)
+        assert (run(library, [stream], allocator), allocator.n_live) == (MEMORY, 0), index
 
 
 def test_memory_beyond_the_tensors_is_bounded(library: Library) -> None:
@@ -183,9 +246,30 @@ def test_an_installed_library_is_taken_by_cmake_and_by_pkg_config(build_folder: 
     shown = subprocess.run([build / "user", path], capture_output=True, text=True, check=True)
     assert shown.stdout == "a F32 3\n"
     (package,) = prefix.rglob("nnr.pc")
-    assert "-lnnr" in package.read_text()
-    assert list(prefix.rglob("nnr.h"))
-    assert list(prefix.rglob("nnr.hpp"))
+    # The package is found where it was put, not where it was configured for.
+    variables = {"pcfiledir": str(package.parent)}
+    for line in package.read_text().splitlines():
+        name, separator, value = line.partition("=")
+        if separator and ":" not in name:
+            variables[name] = re.sub(r"\$\{(\w+)\}", lambda match: variables[match[1]], value)
+    assert (Path(variables["includedir"]) / "nnr.h").exists()
+    assert (Path(variables["includedir"]) / "nnr.hpp").exists()
+    assert any(path.name.startswith("libnnr.") for path in Path(variables["libdir"]).iterdir())
+    # The installed program finds the installed library.
+    usage = subprocess.run([prefix / "bin/nnrdec", "--help"], capture_output=True, text=True, check=True)
+    assert usage.stdout.startswith("usage: nnrdec")
+
+
+def test_a_linker_of_c_suffices(build_folder: Path) -> None:
+    """The library uses nothing of the C++ run-time library, so that a static one links in a project without C++."""
+    nm = shutil.which("nm")
+    if nm is None:
+        pytest.skip("nm is not here")
+    library_path = next(build_folder.glob("libnnr.*[!0-9]"))
+    listed = subprocess.run([nm, "-D", "-u", str(library_path)], capture_output=True, text=True, check=True)
+    undefined = {line.split()[-1].partition("@")[0] for line in listed.stdout.splitlines()}
+    assert "inflate" in undefined
+    assert not {name for name in undefined if name.startswith(("_Z", "__cxa_guard", "__gxx"))}
 
 
 def test_shapes_from_the_caller(library: Library) -> None:
@@ -216,6 +300,44 @@ def test_shapes_from_the_caller(library: Library) -> None:
             assert library.c.nnr_decoder_read(decoder, 0, buffers, None) == 0
             np.testing.assert_array_equal(array, values)
         library.c.nnr_decoder_free(decoder)
+
+
+def test_factors_of_a_shape_from_the_caller_are_limited(library: Library) -> None:
+    """The caller knows the weight; the rank is the stream's."""
+    header = DataUnitHeader(
+        ("w_G",),
+        payload_type=PayloadType.NNR_PT_RAW_FLOAT,
+        compressed_parameter_types=CompressedParameterTypes.DC,
+        decomposition_rank=1 << 31,
+        g_number_of_rows=100,
+    )
+    stream = build_unit(StartUnit(1), SyntaxState())
+    stream += build_unit(DataUnit(header, b"1234"), SyntaxState().after(StartUnit(1)))
+    with pytest.raises(LimitExceeded) as caught:
+        Decoder(dimensions={"w_G": (10, 10)}).decode(stream)
+    place = 8 * (len(stream) - 4)
+    assert caught.value.bit_offset == place
+    with pytest.raises(LimitExceeded) as caught:
+        list(ReferenceReader(memoryview(stream), Limits(), {"w_G": (10, 10)}).tensors())
+    assert caught.value.bit_offset == place
+    # Two units of the same name count twice.
+    raw = DataUnitHeader(("w",), payload_type=PayloadType.NNR_PT_RAW_FLOAT)
+    unit = build_unit(DataUnit(raw, bytes(24)), SyntaxState().after(StartUnit(1)))
+    twice = build_unit(StartUnit(1), SyntaxState()) + unit + unit
+    for total, fails in ((12, False), (11, True)):
+        limits = Limits(max_total_elements=total)
+        for read in (
+            Decoder(dimensions={"w": (2, 3)}, limits=limits).decode,
+            lambda stream, limits=limits: list(
+                ReferenceReader(memoryview(stream), limits, {"w": (2, 3)}).tensors()
+            ),
+        ):
+            if not fails:
+                read(twice)
+                continue
+            with pytest.raises(LimitExceeded) as caught:
+                read(twice)
+            assert caught.value.bit_offset == 8 * (len(twice) - 24)
 
 
 def refers_by_index(stream: bytes) -> bool:

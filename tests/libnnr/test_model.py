@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Iterator
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
-from nnr_codec import BitstreamError, decode, encode
+from nnr_codec import BitstreamError, Encoder, EncoderConfig, decode, encode
+from nnr_codec.transform import Block, decompose
 from tools.damage.__main__ import cases_of, vectors
 from tools.damage.cases import damaged
 from tools.damage.libnnr import CError, CTensor, Library
@@ -110,6 +114,53 @@ def test_many_units_on_threads(library: Library) -> None:
         assert Model(library, stream, threads=4).is_as(alone)
 
 
+def in_blocks(**options: Any) -> bytes:
+    """Encode one tensor whose block rows have entry points, in many pieces."""
+    weights = np.random.default_rng(3).laplace(0, 0.1, (1024, 512)).astype(np.float32)
+    return bytes(encode({"w": weights}, qp=-20, effort="fast", scan_order=1, **options))
+
+
+def test_threads_share_the_block_rows_of_a_tensor(library: Library) -> None:
+    """Same values as on one thread; processor time of the calling thread and of the others."""
+    stream = in_blocks()
+    alone = Model(library, stream)
+    shares = []
+    for _ in range(10):
+        of_process, of_thread = time.process_time(), time.thread_time()
+        threaded = Model(library, stream, threads=2)
+        of_process, of_thread = time.process_time() - of_process, time.thread_time() - of_thread
+        shares.append(1 - of_thread / of_process)
+        assert threaded.is_as(alone)
+    # The other thread may start late where the machine is busy.
+    assert max(shares) > 0.2
+
+
+@pytest.mark.parametrize("dependent", [False, True])
+def test_damaged_block_rows_are_judged_as_on_one_thread(library: Library, dependent: bool) -> None:
+    """Damage to entry points, which decoding in order ignores, and to the codeword."""
+    stream = in_blocks(dependent=dependent)
+    n_bits, rejected = 8 * len(stream), 0
+    for bit in [*range(0, 8 * 500, 41), *range(8 * 500, n_bits, n_bits // 40)]:
+        damaged_stream = bytearray(stream)
+        damaged_stream[bit >> 3] ^= 0x80 >> (bit & 7)
+        case = bytes(damaged_stream)
+        alone = Model(library, case)
+        assert Model(library, case, threads=3).is_as(alone), bit
+        rejected += alone.fault is not None
+    assert 0 < rejected < 100
+
+
+def test_a_codebook_and_updates_keep_their_levels(library: Library) -> None:
+    """Levels of a codebook are checked, and those of updates remembered, before they become values."""
+    choices = np.random.default_rng(4).choice([0.0, 0.25, -0.5, 1.0], (1024, 64)).astype(np.float32)
+    book = bytes(encode({"w": choices}, qp=-8, dependent=False, codebook=True, scan_order=1))
+    update = bytes(Encoder(EncoderConfig(incremental=True, qp=-20, scan_order=1)).encode({"w": choices}))
+    for stream in (book, update):
+        alone = Model(library, stream)
+        assert alone.fault is None
+        assert Model(library, stream, threads=2).is_as(alone)
+
+
 def test_recomposed_weights_are_pythons(library: Library) -> None:
     """Low-rank factors and local scalings of the vectors, in Python's order.
 
@@ -132,6 +183,26 @@ def test_recomposed_weights_are_pythons(library: Library) -> None:
         n_recomposed += list(plain) != list(expected)
     assert n_recomposed > 30
     assert n_different <= n_tensors // 100
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
+def test_weights_are_made_from_float32_whatever_the_source(library: Library, dtype: type) -> None:
+    """Factors and scalings are not rounded to the type of the source first; in Python neither."""
+    rng = np.random.default_rng(5)
+    product = (rng.normal(size=(24, 4)) @ rng.normal(size=(4, 30))).astype(np.float32)
+    block = Block(weight=product, scaling=rng.normal(1, 0.1, 24).astype(np.float32))
+    bias = {f"bias.{i}": np.ones(5).astype(dtype) for i in range(9)}
+    stream = bytes(encode({**bias, "w": decompose(product, 4), "v": block}, qp=-30))
+    assert decode(stream)["w_G"].dtype == (np.float32 if dtype is ml_dtypes.bfloat16 else dtype)
+    expected = decode(stream, recompose=True)
+    actual = Model(library, stream, recompose=True).tensors
+    assert list(actual) == list(expected)
+    for name in ("w", "v"):
+        assert expected[name].dtype == actual[name].dtype == np.float32
+        np.testing.assert_allclose(actual[name], expected[name], rtol=2**-23)
+    parts = decode(stream, dequantize=False)
+    exact = parts["w_G"].dequantize().astype(np.float64) @ parts["w_H"].dequantize().astype(np.float64)
+    np.testing.assert_allclose(expected["w"], exact, rtol=2**-23)
 
 
 def test_a_stream_that_takes_long_exceeds_a_limit(library: Library) -> None:

@@ -18,7 +18,15 @@ from nnr_codec.codec.stream.carrier import CarriedKind, carrier_units
 from nnr_codec.codec.stream.source_description import SourceDescription
 from nnr_codec.codec.stream.type_rules import TypeRules
 from nnr_codec.frameworks.safetensors import SafetensorsFile
-from nnr_codec.model import DataUnit, DataUnitHeader, PayloadType, StartUnit
+from nnr_codec.model import (
+    DataUnit,
+    DataUnitHeader,
+    PayloadType,
+    StartUnit,
+    TopologyCompressionFormat,
+    TopologyStorageFormat,
+    TopologyUnit,
+)
 from nnr_codec.model.data_types import DATA_TYPES
 from nnr_codec.syntax import SyntaxState, build_unit
 from tools.damage.cases import damaged, n_cases
@@ -190,6 +198,28 @@ def test_damage_to_carriers_is_judged_as_in_python(library: Library, options: Ma
         assert actual == expected or skips_position, what
         n_tested += 1
     assert n_tested > 2500
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        '"x":"\x01"',
+        '"x":"\\q"',
+        '"x":"\\u12"',
+        '"x":"\\',
+        '"x":"\\u00e9\\n"',
+        '"x":[{"y":"\x1f"}]',
+        '"x":"\x7f"',
+    ],
+    ids=repr,
+)
+def test_texts_that_are_skipped_are_checked(library: Library, member: str) -> None:
+    """Members that later versions may add are JSON as well; a damaged one is malformed as in Python."""
+    state = SyntaxState().after(StartUnit(1))
+    text = f'{{"nnr_codec.source":{{"type":"F16",{member}}}}}'.encode()
+    unit = TopologyUnit(TopologyStorageFormat(0), TopologyCompressionFormat(0), text)
+    stream = build_unit(StartUnit(1), SyntaxState()) + build_unit(unit, state)
+    assert source_verdict(library, stream) == python_verdict(stream)
 
 
 def test_a_carrier_in_the_text_of_another_encoder(library: Library) -> None:

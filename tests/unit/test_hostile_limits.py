@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnr_codec import BitstreamError, LimitExceeded, Limits, decode, describe, encode
+from nnr_codec import BitstreamError, Decoder, LimitExceeded, Limits, decode, describe, encode
 from nnr_codec.cli.app import run
 from nnr_codec.codec.stream.unit_index import UnitIndex
 from nnr_codec.inspect import Severity, Survey, validate
@@ -151,3 +151,41 @@ def test_few_bytes_that_claim_much_are_refused(claim: str) -> None:
     assert mib < MIB
     # Ten times what `python -m tools.attacks` shows on a quiet machine: here tests run side by side.
     assert cpu < 0.5
+
+
+@pytest.mark.parametrize(
+    ("bounds", "kind"),
+    [
+        ({"max_units": 1.5}, TypeError),
+        ({"max_total_elements": 1e9}, TypeError),
+        ({"max_name_bytes": "10"}, TypeError),
+        ({"max_seconds": "1"}, TypeError),
+        ({"max_units": -1}, ValueError),
+        ({"max_seconds": -0.5}, ValueError),
+        ({"max_seconds": float("nan")}, ValueError),
+    ],
+    ids=str,
+)
+def test_a_bound_that_native_code_cannot_compare_is_refused(
+    bounds: dict[str, Any], kind: type[Exception]
+) -> None:
+    """It must not count as no bound at all."""
+    with pytest.raises(kind, match=next(iter(bounds))):
+        Limits(**bounds)
+    assert Limits(max_units=np.int64(7)).max_units == 7
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"), [((-1, 3), ValueError), ("ab", TypeError), ((1.5,), TypeError), (None, TypeError)]
+)
+def test_a_shape_that_is_none_is_refused(shape: Any, kind: type[Exception]) -> None:
+    """With the error of a wrong argument, by decoder and description."""
+    with pytest.raises(kind):
+        Decoder(dimensions={"w": shape})
+    with pytest.raises(kind):
+        describe(TWO, dimensions={"w": shape})
+
+
+def test_a_wanted_name_is_a_text() -> None:
+    with pytest.raises(TypeError, match="str"):
+        Decoder().decode(TWO, names=[3])  # type: ignore[list-item]

@@ -5,7 +5,8 @@
 
 One core is processor time, in which the decoders alternate; two cores are wall time, which needs an idle machine. ``--before``
 is the interpreter of an environment with an earlier build of this package. The stream of resnet56 is NNCodec's, and
-NNCodec decodes it too; the others are encoded with ``effort="fast"``.
+NNCodec decodes it too; the others are encoded with ``effort="fast"``. The lines behind the table give the time in which native
+code alone parses the header of each stream's median data unit.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from conformance.peers.client import Peer
 from nnr_codec._native import UnitBatch
 from nnr_codec.codec.stream.stream_reader import StreamReader
 from nnr_codec.model import Limits
+from tools import libnnr
 from tools.bench import second_core
 from tools.bench.models import MODEL_QP, Model, packaged, resnet56
 from tools.bench.speed import seconds
@@ -138,9 +140,14 @@ def main(arguments: list[str] | None = None) -> int:
         + "---|" * 8
     )
     before = None if options.before is None else Before(options.before)
+    header_bench = libnnr.build("libnnr-bench", quiet=True) / "header_bench"
     with Peer(timeout_seconds=900) as peer, tempfile.TemporaryDirectory() as folder:
+        paths = []
         for model in models(options.cache):
-            print(row(peer, before, model, Path(folder) / "stream.nnr", options.repeat), flush=True)
+            paths.append(Path(folder) / f"{model.name.replace(' ', '-')}.nnr")
+            print(row(peer, before, model, paths[-1], options.repeat), flush=True)
+        print("\nHeaders in native code alone:", flush=True)
+        subprocess.run([header_bench, *(path.name for path in paths)], cwd=folder, check=True)
     if before is not None:
         before.close()
     return 0

@@ -1,25 +1,87 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Damage test of libnnr against the Python decoder: every truncation and every flipped bit of the small conformance vectors.
+"""Damage test of libnnr against the other decoders: every truncation and every flipped bit of the small conformance vectors.
 
-    python -m tools.damage.compare_libnnr                  # all cases, in interleaved samples
-    python -m tools.damage.compare_libnnr --every 11
+    python -m tools.damage.compare_libnnr                                     # all cases, in interleaved samples
+    python -m tools.damage.compare_libnnr --every 11                          # every eleventh
+    python -m tools.damage.compare_libnnr --construct-every 1 --model-every 5 # the slow decoders too, the model on a fifth
 
-The decoders agree if both accept a case with the same names, shapes, levels and values, or both reject it with the same class and
-bit. The exit code is 1 on disagreement.
+The decoders are libnnr, the Python decoder, the reference decoder whose headers construct parses, and the specification's model.
+They agree if all accept a case with the same names, shapes, levels and values, or all reject it with the same class and bit.
+The exit code is 1 on disagreement.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools import libnnr
 from tools.damage import native
-from tools.damage.__main__ import cases_of, vectors
+from tools.damage.__main__ import ROOT, Model, cases_of, vectors
 from tools.damage.cases import damaged
 from tools.damage.libnnr import Library
+
+if TYPE_CHECKING:
+    from tools.damage.cases import Verdict
+
+
+class Comparison:
+    """Verdicts of all decoders, with counts of cases by decoder.
+
+    Parameters
+    ----------
+    library : Library
+    model : Model or None
+        None if the model takes part in no case.
+    construct_every, model_every : int
+        The slow decoders take part in every N-th case; 0 for none.
+    """
+
+    def __init__(
+        self, library: Library, model: Model | None, *, construct_every: int, model_every: int
+    ) -> None:
+        self._library = library
+        self._model = model
+        self._construct_every = construct_every
+        self._model_every = model_every
+        self.verdicts: Counter[str] = Counter()
+        self.n_cases: Counter[str] = Counter()
+        self.n_differing = 0
+
+    def compare(self, name: str, streams: list[bytes], numbers: range, position: int) -> None:
+        """Compare the decoders on cases of a vector, and print the disagreements."""
+        by_model = _every(numbers, self._model_every, position)
+        answers: dict[int, Verdict] = {}
+        if self._model is not None and by_model:
+            answers = dict(zip(by_model, self._model.ask(streams, by_model)(), strict=True))
+        by_construct = set(_every(numbers, self._construct_every, position))
+        for number in numbers:
+            case, what = damaged(streams, number)
+            actual = self._library.verdict(case)
+            expected = {"Python": native.verdict(case)}
+            if number in by_construct:
+                expected["construct"] = native.construct_verdict(case)
+            if number in answers:
+                expected["the model"] = answers[number]
+            self.verdicts[actual[0]] += 1
+            self.n_cases.update(expected.keys())
+            differing = [f"{decoder} {verdict}" for decoder, verdict in expected.items() if verdict != actual]
+            if differing:
+                self.n_differing += 1
+                print(f"{name}: {what}: {actual}, {', '.join(differing)}", flush=True)
+
+    def __str__(self) -> str:
+        compared = ", ".join(f"{count:,} with {decoder}" for decoder, count in self.n_cases.items())
+        return f"{self.verdicts.total():,} cases ({compared}), {self.n_differing} differ"
+
+
+def _every(numbers: range, every: int, position: int) -> range:
+    return numbers[position % every :: every] if every else range(0)
 
 
 def main() -> int:
@@ -28,31 +90,42 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--every", type=int, default=1, help="sample every N-th case")
+    parser.add_argument(
+        "--construct-every", type=int, default=0, metavar="N", help="compare construct on every N-th of them"
+    )
+    parser.add_argument(
+        "--model-every", type=int, default=0, metavar="N", help="compare the model on every N-th of them"
+    )
     parser.add_argument("--seconds", type=float, default=1e12, help="end after this time")
+    parser.add_argument(
+        "--python", default=shutil.which("pypy3") or sys.executable, help="interpreter of the model"
+    )
+    parser.add_argument(
+        "--model-answers",
+        type=Path,
+        default=ROOT / "build" / "damage-model",
+        help="folder of the model's answers",
+    )
     options = parser.parse_args()
-    library = Library(next(libnnr.build("libnnr-tests", quiet=True).glob("libnnr.*[!0-9]")))
+    comparison = Comparison(
+        Library(next(libnnr.build("libnnr-tests", quiet=True).glob("libnnr.*[!0-9]"))),
+        Model(options.python, options.model_answers) if options.model_every else None,
+        construct_every=options.construct_every,
+        model_every=options.model_every,
+    )
     sequences, n_samples = list(vectors()), 16 if options.every == 1 else 1
-    verdicts: Counter[str] = Counter()
-    n_differing, end = 0, time.monotonic() + options.seconds
+    end = time.monotonic() + options.seconds
     for sample in range(n_samples):
         for position, (name, streams) in enumerate(sequences):
-            for number in cases_of(streams, options.every * n_samples, position + sample):
-                case, what = damaged(streams, number)
-                actual, expected = library.verdict(case), native.verdict(case)
-                verdicts[actual[0]] += 1
-                if actual != expected:
-                    n_differing += 1
-                    print(f"{name}: {what}: {actual}, Python {expected}", flush=True)
+            numbers = cases_of(streams, options.every * n_samples, position + sample)
+            comparison.compare(name, streams, numbers, position)
             if time.monotonic() > end:
                 break
-        print(
-            f"sample {sample + 1} of {n_samples}: {verdicts.total():,} cases, {n_differing} differ",
-            flush=True,
-        )
+        print(f"sample {sample + 1} of {n_samples}: {comparison}", flush=True)
         if time.monotonic() > end:
             break
-    print(f"{verdicts.total():,} cases, {n_differing} differ: {dict(verdicts)}")
-    return 1 if n_differing else 0
+    print(f"{comparison}: {dict(comparison.verdicts)}")
+    return 1 if comparison.n_differing else 0
 
 
 if __name__ == "__main__":

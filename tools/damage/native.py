@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts of this codec on damaged sequences, comparable with those of the reference decoder `spec/model`."""
+"""Verdicts of this codec on damaged sequences, comparable with those of `spec/model` and of libnnr."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from nnr_codec import BitstreamError, Decoder, Limits, QuantizedTensor, decode
+from nnr_codec.codec.decode.values import carried_values
+from nnr_codec.codec.stream.carrier_reader import CarriedItem
+from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.errors import LimitExceeded, MalformedBitstream, TruncatedBitstream, UnsupportedBitstream
+from nnr_codec.inspect.read.reference_decoder import decode_in_turn
+from nnr_codec.inspect.read.reference_reader import ReferenceReader
 from tools.damage import cases
 
 _WORDS = {
@@ -32,10 +38,33 @@ LIMITS = Limits(
 
 def verdict(streams: Sequence[bytes], limits: Limits = LIMITS) -> cases.Verdict:
     """Decode a sequence; exceptions outside the error family count as crashes."""
-    decoder, digest = Decoder(limits=limits), hashlib.sha256()
+    decoder = Decoder(limits=limits)
+    return _verdict(streams, lambda stream: decoder.decode(stream, dequantize=False))
+
+
+def construct_verdict(streams: Sequence[bytes], limits: Limits = LIMITS) -> cases.Verdict:
+    """Decode a sequence with the reference decoder, whose headers construct parses."""
+    updates = UpdateTree(limits)
+
+    def decode_stream(stream: bytes) -> dict[str, Any]:
+        reader = ReferenceReader(memoryview(stream), limits, {})
+        tensors: dict[str, Any] = {}
+        for unit in reader.tensors():
+            if isinstance(unit, CarriedItem):
+                tensors[unit.name] = carried_values(unit)
+            else:
+                for tensor in decode_in_turn(unit, reader, updates)[0]:
+                    tensors[unit.names[tensor.planned.name_index]] = tensor.value
+        return tensors
+
+    return _verdict(streams, decode_stream)
+
+
+def _verdict(streams: Sequence[bytes], decode_stream: Callable[[bytes], dict[str, Any]]) -> cases.Verdict:
+    digest = hashlib.sha256()
     try:
         for stream in streams:
-            for name, tensor in sorted(decoder.decode(stream, dequantize=False).items()):
+            for name, tensor in sorted(decode_stream(stream).items()):
                 levels = tensor.levels.tobytes() if isinstance(tensor, QuantizedTensor) else b""
                 with np.errstate(over="ignore", invalid="ignore"):
                     values = np.asarray(

@@ -10,11 +10,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
-#include "nnr/fast_source.hpp"
+#include "nnr/lean_source.hpp"
+#include "nnr/memory.hpp"
 #include "nnr/tensor_coding.hpp"
-#include "nnr/tensor_decoder.hpp"
 
 namespace nnr {
 
@@ -23,15 +22,15 @@ class BlockRows {
   // Target size of a piece; a piece holds at least one block row. Far smaller pieces cost more to start than to decode.
   static constexpr std::uint64_t kPieceLevels = 1U << 13;
 
-  // `payload` holds this one tensor and must outlive the object. `coding` has no base. `entry_points` holds the starts of all
-  // block rows but the first, with positions relative to the start of the first.
+  // `payload` holds this one tensor and must outlive the object, as the allocator must. `coding` has no base. `entry_points`
+  // holds the starts of all block rows but the first, with positions relative to the start of the first.
   BlockRows(std::span<const std::uint8_t> payload, const TensorCoding& coding, std::span<const BlockRowStart> entry_points,
-            std::uint64_t piece_levels = kPieceLevels);
+            const nnr_allocator& allocator, std::uint64_t piece_levels = kPieceLevels);
 
-  // Number of pieces; 0 when entry points are missing or lie outside the payload.
+  // Number of pieces; 0 when entry points are missing or lie outside the payload, or memory is short.
   [[nodiscard]] std::size_t count() const { return verified_.size(); }
   // Side data of the tensor; valid when count() is not 0.
-  [[nodiscard]] const TensorSideData& side() const { return side_; }
+  [[nodiscard]] const LeanSideData& side() const { return side_; }
   // The levels of a piece, as a part of the tensor's `levels`.
   [[nodiscard]] std::span<std::int32_t> levels_of(std::size_t piece, std::int32_t* levels) const;
   // Decodes a piece. Returns whether its rows decode and end as the next entry point, or the end of the codeword, requires. Calls
@@ -46,11 +45,12 @@ class BlockRows {
 
   std::span<const std::uint8_t> payload_;
   TensorCoding coding_;
-  TensorSideData side_;
-  FastSource source_;  // at the start of the first block row, with the contexts that every row starts from
-  std::vector<BlockRowStart> starts_;
+  Buffer<std::uint8_t> row_flags_;
+  LeanSideData side_;
+  LeanSource source_;  // at the start of the first block row, with the contexts that every row starts from
+  Buffer<BlockRowStart> starts_;
   std::size_t rows_of_piece_ = 1;
-  std::vector<std::uint8_t> verified_;  // by piece, 1 when decode() succeeded
+  Buffer<std::uint8_t> verified_;  // by piece, 1 when decode() succeeded
 };
 
 }  // namespace nnr

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nnr_codec._native import UnitBatch, UpdateTree
 from nnr_codec.codec.decode.decode_task import DecodedBatch, DecodeTask, decode_batch, in_units
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
-from nnr_codec.codec.decode.recompose import Recomposer
+from nnr_codec.codec.decode.recompose import Recomposer, weight_parts
 from nnr_codec.codec.decode.values import carried_values, source_tensors
 from nnr_codec.codec.job_pipeline import checked_threads, in_order
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
@@ -22,7 +22,7 @@ from nnr_codec.codec.stream.checksum import verify_checksum
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import StreamSource, opened
 from nnr_codec.codec.stream.source_description import SourceDescription
-from nnr_codec.codec.stream.stream_reader import StreamReader
+from nnr_codec.codec.stream.stream_reader import StreamReader, checked_shapes
 from nnr_codec.codec.stream.topology_reader import in_source_order
 from nnr_codec.codec.stream.unit_index import UnitIndex
 from nnr_codec.entropy import Workers
@@ -71,7 +71,7 @@ class Decoder:
         self._limits = limits or Limits()
         self._threads = checked_threads(threads)
         self._executor = executor
-        self._dimensions = dict(dimensions or {})
+        self._dimensions = checked_shapes(dimensions or {})
         self._require_checksum = require_checksum
         self._updates = UpdateTree(self._limits.max_updates_kept)
         self.description = SourceDescription()
@@ -133,7 +133,7 @@ class Decoder:
         KeyError
             A wanted name that is not in the stream.
         TypeError
-            `names` is one text instead of a collection.
+            `names` is one text instead of a collection, or has something else than texts.
 
         Clause: format 2 to 5
         """
@@ -156,6 +156,8 @@ class Decoder:
         if isinstance(names, str | bytes):
             raise TypeError(f"names is a collection of tensor names, not one {type(names).__name__}")
         wanted = None if names is None else set(names)
+        if wanted and not all(isinstance(name, str) for name in wanted):
+            raise TypeError("names of tensors are str")
         return self._iterate(source, wanted, dequantize, recompose, index)
 
     def _iterate(
@@ -216,7 +218,8 @@ class Decoder:
             for unit, tensors in in_units(content, decoded):
                 if self._limits.max_seconds is not None:
                     reader.check_time(unit)
-                by_name = source_tensors(unit, tensors, topologies, dequantize)
+                parts = weight_parts(unit) if recomposer is not None else ()
+                by_name = source_tensors(unit, tensors, topologies, dequantize, parts)
                 if recomposer is not None:
                     by_name = recomposer.recompose(unit, by_name)
                 for name in list(by_name):

@@ -13,7 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnr_codec._native import DataUnit
+from nnr_codec.model import PayloadType
 from nnr_codec.model.unit_layout import Role
+
+
+def weight_parts(unit: DataUnit) -> set[str]:
+    """Return the names of the tensors that a weight is made from, but for those of integers."""
+    if unit.payload_type == PayloadType.NNR_PT_INT:
+        return set()
+    roles = {Role.G.value, Role.H.value, Role.LOCAL_SCALING.value}
+    if Role.LOCAL_SCALING.value in unit.roles:
+        roles.add(Role.WEIGHT.value)
+    return {name for name, role in zip(unit.names, unit.roles, strict=True) if role in roles}
 
 
 class Recomposer:

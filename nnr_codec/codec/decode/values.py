@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ def source_tensors(
     tensors: list[NDArray[Any] | QuantizedTensor],
     topologies: TopologyReader,
     dequantize: bool,
+    as_coded: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the tensors of a unit by name, as they were in the source.
 
@@ -38,6 +40,8 @@ def source_tensors(
         What the topology units before say about types and values.
     dequantize : bool
         False returns `QuantizedTensor` for quantised tensors, except for patched ones.
+    as_coded : collection of str
+        Tensors that stay float32 whatever the type of the source.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def source_tensors(
             continue
         # Levels cannot represent the elements of a patch.
         values = value.dequantize() if isinstance(value, QuantizedTensor) else value
-        by_name[name] = _source_values(values, unit, dtypes, name)
+        by_name[name] = values if name in as_coded else _source_values(values, unit, dtypes, name)
         if patch is not None:
             by_name[name] = patched_values(by_name[name], patch)
         if dequantize:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -84,7 +85,7 @@ class StreamReader:
         headers_only: bool = False,
     ) -> None:
         names = None if wanted is None else [_encoded(unit) for name in wanted for unit in unit_names(name)]
-        self._walk = _native.StreamWalk(buffer, limits, dict(dimensions), names, not headers_only)
+        self._walk = _native.StreamWalk(buffer, limits, checked_shapes(dimensions), names, not headers_only)
         self._limits = limits
         self._places = places
         self._pages = PagesRead(buffer)
@@ -178,6 +179,23 @@ class StreamReader:
     def parent_signalling(self) -> bool:
         """True for one stream of a series of updates."""
         return self._walk.parent_signalling
+
+
+def checked_shapes(dimensions: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Return shapes by name as native code takes them.
+
+    Raises
+    ------
+    TypeError
+        A dimension is no integer.
+    ValueError
+        A dimension is negative.
+    """
+    shapes = {name: tuple(map(operator.index, shape)) for name, shape in dimensions.items()}
+    for name, shape in shapes.items():
+        if any(dimension < 0 for dimension in shape):
+            raise ValueError(f"a dimension of {name} is negative: {shape}")
+    return shapes
 
 
 def unit_names(name: str) -> tuple[str, ...]:

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.topology_reader import TopologyReader
-from nnr_codec.errors import BitstreamError, LimitExceeded, MalformedBitstream, UnsupportedBitstream
+from nnr_codec.errors import BitstreamError, MalformedBitstream, UnsupportedBitstream
 from nnr_codec.model import (
     AggregateUnit,
     DataUnit,
@@ -32,6 +31,7 @@ from nnr_codec.syntax import (
     iter_units,
     locate,
 )
+from nnr_codec.syntax.data_unit_meaning import tensor_sizes
 
 
 @dataclass(slots=True)
@@ -111,6 +111,8 @@ class ReferenceReader:
         self._deadline = deadline or Deadline(limits)
         self._traced = traced
         self.state = SyntaxState()
+        # Elements of tensors whose dimensions are not in the stream.
+        self._given_elements = 0
         self._span = UnitSpan(0, 0, 0, 0)
         self.topologies = TopologyReader(limits, buffer.nbytes)
 
@@ -161,6 +163,18 @@ class ReferenceReader:
         """Raise LimitExceeded after the deadline, at the position of this unit; the reader may be far ahead."""
         self._deadline.check(unit.path, unit.payload_bit_offset // 8)
 
+    def _check_given_shape(
+        self, header: DataUnitHeader, shape: tuple[int, ...], path: str, payload_bit_offset: int
+    ) -> None:
+        header = replace(header, tensor_dimensions=shape)
+        state = replace(self.state, total_elements=self.state.total_elements + self._given_elements)
+        try:
+            state.check_size(header, self._buffer.nbytes, self._limits)
+        except BitstreamError as error:
+            error.fill_place(path=path, bit_offset=payload_bit_offset)
+            raise
+        self._given_elements += sum(tensor_sizes(header))
+
     @property
     def parent_signalling(self) -> bool:
         """True for one stream of a series of updates."""
@@ -186,11 +200,7 @@ class ReferenceReader:
                     element="tensor_dimensions",
                     clause="format 3",
                 )
-            limit = self._limits.max_tensor_elements
-            if limit is not None and math.prod(shape) > limit:
-                raise LimitExceeded(
-                    f"a tensor of {math.prod(shape)} elements", path=span.path, bit_offset=place
-                )
+            self._check_given_shape(header, tuple(shape), span.path, place)
         return DataUnitInStream(
             span.path,
             span.size_bytes,

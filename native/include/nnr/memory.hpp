@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <new>
 #include <span>
@@ -13,6 +14,10 @@
 #include "nnr.h"
 
 namespace nnr {
+
+// The default allocator.
+inline const nnr_allocator kHeap = {[](void*, std::size_t n_bytes) { return std::malloc(n_bytes); },
+                                    [](void*, void* block) { std::free(block); }, nullptr};
 
 // An owned array of plain values; empty after a failed allocation.
 template <class T>
