@@ -18,6 +18,7 @@ from pathlib import Path
 from nnr_conformance.manifest import Manifest
 from nnr_conformance.suite import Suite
 
+from conformance.generators.campaign_cases import add_recommended_minimum
 from conformance.generators.captured import add_captured, capture, nncodec_cases, own_cases
 from conformance.generators.case import Case, Collection
 from conformance.generators.core_cases import add_shared
@@ -49,6 +50,8 @@ def all_cases(folder: Path = SUITES) -> dict[str, Collection]:
     add_shared(suites["core"])
     add_extended(suites["extended"])
     add_edges(suites)
+    for name, profile in (("core", 0), ("extended", 1)):
+        add_recommended_minimum(suites[name], profile)
     for profile, n_streams, seed in json.loads(CHOSEN.read_text()) if CHOSEN.exists() else ():
         suite = suites["extended" if profile else "core"]
         suite.add(

@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 from conformance.generators import draft as d
+from conformance.generators.campaign_cases import add_campaign_faults
 from conformance.generators.case import Collection, rng_of
 from conformance.generators.codeword import CodewordWriter
 from conformance.generators.damage import PLAIN0, Damager, Parents, events_of, resized
@@ -43,6 +44,7 @@ def add_invalid(suite: Collection, parents: Parents) -> None:
     add_part_faults(damager)
     add_deflate_faults(damager)
     add_state_faults(damager)
+    add_campaign_faults(damager)
 
 
 def _codewords(m: Damager) -> None:

@@ -101,7 +101,7 @@ class ExpectedError:
     classes: tuple[ErrorClass, ...] = json_field(
         "Acceptable error classes, that of the specification first.", min_items=1
     )
-    stage: Stage = json_field("Stage of decoding that fails.")
+    stage: Stage | None = json_field("Stage of decoding that fails; not scored if absent.", default=None)
     stream: int = json_field("Index of the stream at fault.", default=0, minimum=0)
     bits: tuple[int, ...] | None = json_field(
         "[begin, end]: bits of the violation; a reported position from begin to end is right.",
@@ -130,6 +130,11 @@ class Expectation:
     levels: tuple[ExpectedLevels, ...] | None = json_field("Integer levels, in stream order.", default=None)
     values: tuple[ExpectedValues, ...] | None = json_field(
         "Reconstructed tensors, in stream order.", default=None
+    )
+    digests: tuple[str, ...] | None = json_field(
+        "Digest of all reconstructed tensors, per stream; generated suites state it instead of `values`.",
+        default=None,
+        pattern=SHA256,
     )
     topology: tuple[ExpectedTopology, ...] | None = json_field(
         "Topology bytes, in stream order.", default=None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnr_conformance.digests import compare_digests
 from nnr_conformance.divergence import Divergence
 from nnr_conformance.layers import (
     Comparison,
@@ -33,6 +34,7 @@ _LAYERS: tuple[tuple[str, Callable[[Comparison], tuple[Shown, Divergence | None]
     ("levels", compare_levels),
     ("arithmetic", compare_arithmetic),
     ("values", compare_values),
+    ("digests", compare_digests),
     ("reencode", compare_reencode),
 )
 _EXPECTATION_OF = {"trace": "traces"}
@@ -111,7 +113,11 @@ def _judge_rejection(vector: Vector, seen: Observation) -> Judgement:
             lambda x: x in expect.classes,
             " or ".join(expect.classes),
         ),
-        "stage": (rejection and rejection.stage, lambda x: x == expect.stage, expect.stage),
+        "stage": (
+            None if rejection is None or expect.stage is None else rejection.stage,
+            lambda x: x == expect.stage,
+            str(expect.stage),
+        ),
         "stream": (rejection and rejection.stream, lambda x: x == expect.stream, str(expect.stream)),
         "bit": (
             None if rejection is None or expect.bits is None else rejection.bit_offset,

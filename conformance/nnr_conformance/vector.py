@@ -75,6 +75,9 @@ class Vector:
     expect: Expectation = json_field("Expected result, in layers.")
     derived_from: Derivation | None = json_field("Derivation of an invalid vector.", default=None)
     bounds: Bounds | None = json_field("Bounds of time and memory, for resource attacks.", default=None)
+    n_elements: int | None = json_field(
+        "Elements of all tensors, for a vector that measures speed.", default=None, minimum=1
+    )
     comment: str = json_field("Remarks for readers of a failure.", default="")
 
 

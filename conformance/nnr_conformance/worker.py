@@ -109,6 +109,7 @@ def run_vector(
         seconds=round(seen.seconds, 4) if seen else 0.0,
         cpu_seconds=round(seen.cpu_seconds, 4) if seen else 0.0,
         peak_memory_bytes=seen.peak_memory_bytes if seen else 0,
+        n_elements=vector.n_elements or 0,
     )
 
 
