@@ -4,10 +4,20 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from conformance.generators import draft as d
 from conformance.generators.case import Collection
-from conformance.generators.damage import PLAIN0, Damager, events_of, rebuilt, resized, size_field, with_unit, without_unit
+from conformance.generators.damage import (
+    PLAIN0,
+    Damager,
+    events_of,
+    rebuilt,
+    resized,
+    size_field,
+    with_unit,
+    without_unit,
+)
 from conformance.generators.plain import SHAPE, one, ramp
 from conformance.generators.script import TensorScript
 from nnr_codec.syntax import iter_unit_spans
@@ -37,8 +47,11 @@ def add_campaign_faults(m: Damager) -> None:
     """Add invalid streams that seeded faults of a decoder accept, or whose place they report wrongly."""
     _sizes(m)
     _parts(m)
+    _order(m)
     parent = "core/block/factors-with-two-codebooks"
-    stream = rebuilt(m.of(parent), 2, lambda tree: tree["second_codebook"].update(codebook_zero_value=(1 << 31) - 1))
+    stream = rebuilt(
+        m.of(parent), 2, lambda tree: tree["second_codebook"].update(codebook_zero_value=(1 << 31) - 1)
+    )
     m.add("codebook/second-beyond-int32", "A decoder that checks the entries of the first codebook only.", "low-rank codebook", stream,
           "malformed", "header", parent=parent, mutation="second_codebook.codebook_zero_value=2147483647", element="codebook_zero_value",
           clauses=("3.2.3",))  # fmt: skip
@@ -58,6 +71,21 @@ def add_campaign_faults(m: Damager) -> None:
         m.add(f"exp-golomb/cut-{element.replace('_', '-')}", "A decoder that reports the end of a cut element instead of its first bit.",
               "truncation node-ids", resized(stream, 2, less), "truncated", "header", parent=parent,
               mutation=f"unit that ends in {element}", element=element, bits=(event.bit_offset, event.bit_offset), clauses=("7.2",))  # fmt: skip
+
+
+def _order(m: Damager) -> None:
+    """Add two faults in one header, the later one in an element that is sent first."""
+    parent = "core/block/factors-with-two-codebooks"
+
+    def change(tree: dict[str, Any]) -> None:
+        tree["codebook"]["codebook_zero_value"] = (1 << 31) - 1
+        tree["compressed_parameter_types"] = 1
+
+    stream = rebuilt(m.of(parent), 2, change)
+    m.add("order/names-before-entries", "A decoder that checks the entries of a codebook before the number of names.",
+          "low-rank codebook", stream, "malformed", "header", parent=parent,
+          mutation="compressed_parameter_types=1, codebook.codebook_zero_value=2147483647", element="compressed_parameter_types",
+          clauses=("7.4",), comment="Decision 0022.")  # fmt: skip
 
 
 def _sizes(m: Damager) -> None:

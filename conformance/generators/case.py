@@ -100,6 +100,7 @@ class Case:
     seed: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
     comment: str = ""
+    dimensions: dict[str, tuple[int, ...]] | None = None
 
     def all_clauses(self) -> tuple[str, ...]:
         """Clauses of the case and of its features."""

@@ -22,7 +22,10 @@ from conformance.generators.campaign_cases import add_recommended_minimum
 from conformance.generators.captured import add_captured, capture, nncodec_cases, own_cases
 from conformance.generators.case import Case, Collection
 from conformance.generators.core_cases import add_shared
+from conformance.generators.deflate_cases import add_inflation
+from conformance.generators.dimension_cases import add_external_dimensions
 from conformance.generators.edge_cases import add_edges
+from conformance.generators.entry_point_cases import add_entry_points
 from conformance.generators.extended_cases import add_extended
 from conformance.generators.golden import Disagreement, vector_of
 from conformance.generators.invalid_cases import add_invalid
@@ -35,7 +38,7 @@ HERE = Path(__file__).parent
 SUITES = ROOT / "conformance" / "suites"
 CHOSEN = HERE / "chosen.json"
 AGREEMENTS = HERE / "agreements.json"
-VERSION = "2.0.0"
+VERSION = "2.1.0"
 TITLES = {
     "core": "Profile 0: edition 1",
     "extended": "Profile 1: edition 2, with incremental updates",
@@ -52,6 +55,9 @@ def all_cases(folder: Path = SUITES) -> dict[str, Collection]:
     add_edges(suites)
     for name, profile in (("core", 0), ("extended", 1)):
         add_recommended_minimum(suites[name], profile)
+        add_entry_points(suites[name], profile)
+        add_external_dimensions(suites[name], profile)
+    add_inflation(suites["core"], 0)
     for profile, n_streams, seed in json.loads(CHOSEN.read_text()) if CHOSEN.exists() else ():
         suite = suites["extended" if profile else "core"]
         suite.add(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nnr_conformance.adapters import model, native
 from nnr_conformance.answer import Answer, Rejected, Unsupported
@@ -24,6 +24,7 @@ from nnr_conformance.suite import suite_file
 from nnr_conformance.vector import Bounds, Derivation, Recipe, Vector, size_class
 
 from conformance.generators.case import Case
+from spec.model import Field, Session, StreamError
 
 #: Larger arrays are stored as levels only, and still larger ones as hashes. In elements.
 VALUES_UP_TO, LEVELS_UP_TO = 450, 3000
@@ -40,10 +41,10 @@ class Disagreement(Exception):
     """Implementations that differ, or differ from the declaration of the case."""
 
 
-def outcome_of(decode: Any, streams: list[bytes]) -> list[Answer] | Rejected | Unsupported:
+def outcome_of(decode: Any, case: Case) -> list[Answer] | Rejected | Unsupported:
     """Decode, and return a rejection instead of raising it."""
     try:
-        return list(decode(streams))
+        return list(decode(case.streams, dimensions=case.dimensions))
     except (Rejected, Unsupported) as error:
         return error
 
@@ -87,7 +88,7 @@ def vector_of(case: Case, folder: Path, peers: dict[str, list[str]]) -> Vector:
     else:
         # Any outcome is right, but none may be an exception outside the contract.
         for adapter in (model, native):
-            outcome_of(adapter.decode, case.streams)
+            outcome_of(adapter.decode, case)
         expect = Expectation(verdict="either")
     fault = case.fault
     derived = None
@@ -102,8 +103,27 @@ def vector_of(case: Case, folder: Path, peers: dict[str, list[str]]) -> Vector:
         recipe=Recipe(tool=case.tool, version=case.tool_version, seed=case.seed, options=case.options or None),
         agreed_by=tuple(agreed), streams=tuple(files), expect=expect, derived_from=derived,
         bounds=None if case.bounds is None else Bounds(seconds=case.bounds[0], memory_bytes=case.bounds[1]),
-        comment=case.comment,
+        comment=case.comment, dimensions=case.dimensions,
+        entry_points=_truth_of_entry_points(case),
     )  # fmt: skip
+
+
+def _truth_of_entry_points(case: Case) -> Literal["true", "false"] | None:
+    """Decode every block row from its entry point; None for a vector without entry points, or one that is not valid."""
+    if case.verdict != "accept":
+        return None
+    fields: list[Field] = []
+    straight = Session(dimensions=case.dimensions, log=fields)
+    alone = Session(dimensions=case.dimensions, block_rows_alone=True)
+    try:
+        for stream in case.streams:
+            expected = {name: tensor.levels for name, tensor in straight.decode(stream).tensors.items()}
+            actual = {name: tensor.levels for name, tensor in alone.decode(stream).tensors.items()}
+            if actual != expected:
+                return "false"
+    except StreamError:
+        return "false"
+    return "true" if any("cabac_offset_value" in field.path for field in fields) else None
 
 
 def key_of(case: Case) -> str:
@@ -121,8 +141,8 @@ def _written(folder: Path, name: str, content: bytes) -> SuiteFile:
 
 
 def _accepted(case: Case, folder: Path, name: str) -> Expectation:
-    model_outcome = outcome_of(model.decode, case.streams)
-    native_outcome = outcome_of(native.decode, case.streams)
+    model_outcome = outcome_of(model.decode, case)
+    native_outcome = outcome_of(native.decode, case)
     for who, outcome in (("the model", model_outcome), ("the codec", native_outcome)):
         if not isinstance(outcome, list):
             raise Disagreement(f"{case.id}: {who} rejects it: {outcome}")
@@ -208,7 +228,7 @@ def _rejected(case: Case) -> Expectation:
         raise Disagreement(f"{case.id}: no fault is declared")
     bits = []
     for who, adapter in (("the model", model), ("the codec", native)):
-        outcome = outcome_of(adapter.decode, case.streams)
+        outcome = outcome_of(adapter.decode, case)
         if isinstance(outcome, list):
             raise Disagreement(f"{case.id}: {who} accepts it")
         if class_of(outcome) not in fault.classes:

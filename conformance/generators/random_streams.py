@@ -32,10 +32,14 @@ def draw_streams(seed: int, profile: int, n_streams: int = 1) -> list[bytes]:
 class Plan:
     """Random parameters of a model, and the drafts of their units."""
 
-    #: Indices of a reference list that each tensor may use, depths of unknown parents, and the deflate encoder.
+    #: Indices of a reference list that each tensor may use, and depths of units with unknown parents.
     names_per_tensor = 7
-    depths = (0, 1, 9)
-    compress = staticmethod(zlib.compress)
+    depths: tuple[int, ...] = (0, 1, 9)
+
+    @staticmethod
+    def compress(content: bytes) -> bytes:
+        """Write a zlib stream."""
+        return zlib.compress(content)
 
     def __init__(self, rng: random.Random, profile: int, *, incremental: bool) -> None:
         self.rng = rng
@@ -74,7 +78,9 @@ class Plan:
         """Draw the units of one stream."""
         rng, profile = self.rng, self.profile
         units = [d.start(profile), self._parameter_set(1)]
-        names = [f"p{index}.{part}" for index in range(len(self.shapes)) for part in range(self.names_per_tensor)]
+        names = [
+            f"p{index}.{part}" for index in range(len(self.shapes)) for part in range(self.names_per_tensor)
+        ]
         if self.indexed:
             units.append(d.reference_list(names))
         if rng.random() < 0.3:

@@ -53,7 +53,12 @@ def _lint_vector(
         yield f"{total} bytes are {size_class(total)}, not {vector.size_class}"
     if expect.verdict == "accept" and expect.error is not None:
         yield "an accepted vector has no error"
-    if expect.verdict == "accept" and expect.values is None and expect.levels is None and expect.digests is None:
+    if (
+        expect.verdict == "accept"
+        and expect.values is None
+        and expect.levels is None
+        and expect.digests is None
+    ):
         yield "an accepted vector states its values, levels or digests (an empty list when it carries no tensor)"
     if expect.verdict == "reject" and expect.error is None:
         yield "a rejected vector states its error"

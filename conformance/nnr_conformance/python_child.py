@@ -94,7 +94,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _answer(decode: DecodeFunction, request: dict[str, Any]) -> dict[str, Any]:
-    seen = observe_call(decode, [Path(path).read_bytes() for path in request["inputs"]])
+    seen = observe_call(
+        decode, [Path(path).read_bytes() for path in request["inputs"]], request.get("dimensions")
+    )
     if seen.status in (Status.DECODED, Status.REJECTED):
         for answer, path in zip(seen.answers, request["outputs"], strict=False):
             save_answer(answer, Path(path))

@@ -67,7 +67,7 @@ def observe(
             streams.append(folder / f"{number}.nnc")
             streams[-1].write_bytes(suite.read(file))
             outputs.append(folder / f"{number}{extension}")
-        return decoder.decode(streams, outputs, limits.of(vector))
+        return decoder.decode(streams, outputs, limits.of(vector), vector.dimensions)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

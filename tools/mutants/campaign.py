@@ -2,7 +2,8 @@
 """Campaign of hand-seeded faults in the clean-room Rust decoder: ``nice python -m tools.mutants.campaign``.
 
 ``campaign.json`` lists the faults by kind: texts that a fault replaces in ``conformance/rust_decoder/src``. Each fault is
-applied to a copy of the crate, which is built and then decodes the vectors with the requirement ``shall`` until one fails.
+applied to a copy of the crate, which is built and then decodes the vectors with the requirement ``shall``, those of the generated
+suite ``large`` included, until one fails.
 Faults that survive must be in ``campaign_survivors.json`` with a reason. The exit code is 1 for any other survivor.
 """
 
@@ -30,6 +31,8 @@ from nnr_conformance.protocol import EXIT_DECODED, EXIT_REJECTED, EXIT_UNSUPPORT
 from nnr_conformance.suite import Suite, find_suites
 from nnr_conformance.vector import Vector
 from nnr_conformance.verdict import Verdict
+
+from conformance.generators.seeded.suites import write_suite
 
 CRATE = Path(__file__).resolve().parents[2] / "conformance" / "rust_decoder"
 FAULTS = Path(__file__).with_name("campaign.json")
@@ -66,7 +69,9 @@ class CrateFault:
             name = edit["file"]
             text = sources.get(name) or (CRATE / "src" / name).read_text(encoding="utf-8")
             if text.count(edit["before"]) != 1:
-                raise ValueError(f"{self.key}: {name} has {text.count(edit['before'])} times {edit['before']!r}")
+                raise ValueError(
+                    f"{self.key}: {name} has {text.count(edit['before'])} times {edit['before']!r}"
+                )
             sources[name] = text.replace(edit["before"], edit["after"])
         return sources
 
@@ -99,7 +104,11 @@ class Crate:
             if copy.read_text(encoding="utf-8") != text:
                 copy.write_text(text, encoding="utf-8")
         command = ["cargo", "build", "--offline", "--quiet", "--bins"]
-        environment = {"CARGO_PROFILE_DEV_OPT_LEVEL": "1", "CARGO_INCREMENTAL": "1", "RUSTFLAGS": "-Awarnings"}
+        environment = {
+            "CARGO_PROFILE_DEV_OPT_LEVEL": "1",
+            "CARGO_INCREMENTAL": "1",
+            "RUSTFLAGS": "-Awarnings",
+        }
         target = self.folder / "target"
         result = subprocess.run(
             [*command, "--target-dir", str(target)],
@@ -115,11 +124,17 @@ class Crate:
         return target / "debug" / "nnc_decoder"
 
 
-def required_vectors() -> list[tuple[Suite, Vector]]:
-    """Return the vectors that decide conformance, in a fixed random order that mixes the features, large ones last."""
+def required_vectors(generated: Path | None = None) -> list[tuple[Suite, Vector]]:
+    """Return the vectors that decide conformance, in a fixed random order that mixes the features, large ones last.
+
+    Parameters
+    ----------
+    generated : Path, optional
+        Folder with the suite ``large``.
+    """
     vectors = [
         (suite, vector)
-        for suite in find_suites(None)
+        for suite in (*find_suites(None), *(find_suites(generated) if generated else ()))
         for vector in suite.manifest.vectors
         if vector.requirement == "shall"
     ]
@@ -145,7 +160,11 @@ def _observe(program: Path, suite: Suite, vector: Vector, folder: Path) -> Obser
         path.unlink()
     try:
         result = subprocess.run(
-            [program, *inputs, "--to", *outputs], capture_output=True, text=True, timeout=_SECONDS, check=False
+            [program, *inputs, "--to", *outputs],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return Observation(Status.TIMED_OUT)
@@ -191,10 +210,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     faults = [fault for fault in load_faults() if options.only in fault.key][:: options.every]
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    reasons, order = load_reasons(), Order(required_vectors())
+    reasons = load_reasons()
     by_kind: dict[str, list[int]] = {}
     open_faults = 0
     with tempfile.TemporaryDirectory(prefix="nnr_campaign.") as name:
+        write_suite("large", Path(name) / "generated")
+        order = Order(required_vectors(Path(name) / "generated"))
         crate = Crate(Path(name))
         workspace = Path(name) / "work"
         workspace.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def coded_unit(
 def _entry_points(starts: Sequence[BlockRowStart], dq: int) -> list[dict[str, int]]:
     points: list[dict[str, int]] = []
     before = 0
-    for first, second in zip(starts, starts[1:], strict=False):
+    for first, second in pairwise(starts):
         distance = second.position - first.position
         point = {"cabac_offset_value": second.offset} | ({"dq_state": second.state} if dq else {})
         point["bit_offset_delta2" if points else "bit_offset_delta1"] = distance - before
@@ -144,7 +145,11 @@ def _entry_points_65536() -> list[bytes]:
 def _names() -> list[bytes]:
     names = [f"{index:x}" for index in range(1 << 16)]
     unit = coded_unit(65535, (20, 30), drawn_levels("names", 600, 20000))
-    return [write_stream([d.start(1), d.mps(1, mps_topology_indexed_reference_flag=1), d.reference_list(names), unit])]
+    return [
+        write_stream(
+            [d.start(1), d.mps(1, mps_topology_indexed_reference_flag=1), d.reference_list(names), unit]
+        )
+    ]
 
 
 def _inflated() -> list[bytes]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from nnr_conformance.answer import TensorDigest
 from nnr_conformance.digests import stream_digest
+
 from spec.model import Limits, Session, StreamError
 from spec.model.data_unit import ParentNode
 from spec.model.errors import Limit
@@ -34,7 +35,11 @@ class Outcome:
 
     def text(self) -> str:
         """Return the outcome as words."""
-        return f"{self.error_class} {self.bit} {self.stream}" if self.error_class else " ".join(("accept", *self.digests))
+        return (
+            f"{self.error_class} {self.bit} {self.stream}"
+            if self.error_class
+            else " ".join(("accept", *self.digests))
+        )
 
     @classmethod
     def parse(cls, text: str) -> Outcome:

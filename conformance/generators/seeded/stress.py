@@ -36,7 +36,11 @@ class StressPlan(Plan):
 
     names_per_tensor = 8
     depths = (0, 1)
-    compress = staticmethod(stored_zlib)
+
+    @staticmethod
+    def compress(content: bytes) -> bytes:
+        """Write a zlib stream of one stored block."""
+        return stored_zlib(content)
 
 
 @functools.lru_cache(maxsize=4)
@@ -69,7 +73,11 @@ def features_of(units: list[UnitDraft], profile: int) -> set[str]:
             "model-parameter-set": kind == 1,
             "layer-parameter-set": kind == 2,
             "performance-maps": any(name.endswith("performance_map_flag") and tree[name] for name in tree)
-            or any(tree.get(f"{p}_{m}_flag") for p in ("mps", "lps") for m in ("sparsification", "pruning", "unification")),
+            or any(
+                tree.get(f"{p}_{m}_flag")
+                for p in ("mps", "lps")
+                for m in ("sparsification", "pruning", "unification")
+            ),
             "topology": kind == 3,
             "quantization-unit": kind == 4,
             "reserved-units": kind > 6,

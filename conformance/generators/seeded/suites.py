@@ -67,7 +67,9 @@ def stress_case(number: int) -> Generated:
     profile, streams, features = stress_streams(number)
     kind = KINDS[number % len(KINDS)]
     purpose = (
-        "Anything: all choices are random." if kind == "valid" else f"Anything: random streams with damage ({kind})."
+        "Anything: all choices are random."
+        if kind == "valid"
+        else f"Anything: random streams with damage ({kind})."
     )
     return Generated(f"stress/{number:05}", purpose, profile, tuple(sorted(features)), streams, seed=number)
 

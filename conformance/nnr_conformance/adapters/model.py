@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,13 +52,13 @@ class _WatchedTensorData(TensorData):
 vars(model_stream)["TensorData"] = _WatchedTensorData
 
 
-def decode(streams: Sequence[bytes]) -> list[Answer]:
+def decode(streams: Sequence[bytes], dimensions: Mapping[str, tuple[int, ...]] | None = None) -> list[Answer]:
     """Decode the streams of a vector in one session, so that updates find their predecessors."""
     log: list[Field] = []
     bins: list[BinTrace] = []
     # A bin trace is long; only `explain`, which sets the variable, shows it.
     observe = (lambda _, trace: bins.append(trace)) if "NNR_KEEP_GOING" in os.environ else None
-    session = Session(log=log, observe=observe)
+    session = Session(dimensions=dimensions, log=log, observe=observe)
     answers = []
     for number, stream in enumerate(streams):
         log.clear()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,9 +23,9 @@ from nnr_conformance.trace_line import PAYLOADS, trace_line
 CLAIMS = {"name": "nnr_codec", "version": __version__}
 
 
-def decode(streams: Sequence[bytes]) -> list[Answer]:
+def decode(streams: Sequence[bytes], dimensions: Mapping[str, tuple[int, ...]] | None = None) -> list[Answer]:
     """Decode the streams of a vector with one `Decoder`, so that updates find their predecessors."""
-    decoder = Decoder()
+    decoder = Decoder(dimensions=dimensions)
     answers = []
     for number, stream in enumerate(streams):
         try:
