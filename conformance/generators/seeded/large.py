@@ -58,9 +58,9 @@ def with_states(coded: Levels, rows: int, width: int, side: int) -> Levels:
     matrix = coded.reshape(rows, width).tolist()
     state = 0
     for top in range(0, rows, side):
-        for left in range(0, width, side):
+        for first_column in range(0, width, side):
             for row in matrix[top : top + side]:
-                for column in range(left, min(left + side, width)):
+                for column in range(first_column, min(first_column + side, width)):
                     value = row[column]
                     row[column] = 2 * value - ((value > 0) - (value < 0)) * (state & 1)
                     state = NEXT_STATE[state][value & 1]
