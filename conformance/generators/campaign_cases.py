@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from nnr_conformance.expectation import Tolerance
+
 from conformance.generators import draft as d
 from conformance.generators.case import Collection
 from conformance.generators.damage import (
@@ -35,6 +37,10 @@ def add_recommended_minimum(suite: Collection, p: int) -> None:
         shape = (3, *[1] * 30, 4)
         suite.add("limits/dimensions-32", "A decoder that refuses 32 dimensions.", "limits",
                   one(d.data_unit("w", shape, ramp(), profile=p), profile=p), clauses=("7.3",), elements=("count_tensor_dimensions",))  # fmt: skip
+    unit = d.data_unit("w", (4,), TensorScript([1, 0, -1, 0]), profile=p)
+    suite.add("qp/infinite-step-of-zeros", "A decoder that takes level 0 for the value 0 whatever the step.", "uniform qp-density",
+              one(unit, d.mps(p, density=0, qp=4000), profile=p), clauses=("4.2",), comment="Decision 0007.",
+              tolerance=Tolerance(reason="The sign and the payload of a NaN are not fixed (decision 0007)."))  # fmt: skip
     if p == 1:
         entries = range(-(1 << 15), 1 << 15)
         levels = TensorScript([0, 1, -1, (1 << 15) - 1, -(1 << 15), 300], qp_value=3)

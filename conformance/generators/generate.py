@@ -30,6 +30,7 @@ from conformance.generators.extended_cases import add_extended
 from conformance.generators.golden import Disagreement, vector_of
 from conformance.generators.invalid_cases import add_invalid
 from conformance.generators.random_streams import draw_streams
+from conformance.generators.recomposition_cases import add_recompositions
 from conformance.generators.resource_cases import add_resource
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +58,7 @@ def all_cases(folder: Path = SUITES) -> dict[str, Collection]:
         add_recommended_minimum(suites[name], profile)
         add_entry_points(suites[name], profile)
         add_external_dimensions(suites[name], profile)
+        add_recompositions(suites[name], profile)
     add_inflation(suites["core"], 0)
     for profile, n_streams, seed in json.loads(CHOSEN.read_text()) if CHOSEN.exists() else ():
         suite = suites["extended" if profile else "core"]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from nnr_conformance.adapters import model, native
 from nnr_conformance.answer import Answer, Rejected, Unsupported
 from nnr_conformance.arrays import Array, digest, save_arrays
+from nnr_conformance.divergence import differing
 from nnr_conformance.expectation import (
     Expectation,
     ExpectedError,
@@ -24,6 +25,7 @@ from nnr_conformance.suite import suite_file
 from nnr_conformance.vector import Bounds, Derivation, Recipe, Vector, size_class
 
 from conformance.generators.case import Case
+from conformance.generators.recomposition import recomposition_of
 from spec.model import Field, Session, StreamError
 
 #: Larger arrays are stored as levels only, and still larger ones as hashes. In elements.
@@ -173,6 +175,7 @@ def _accepted(case: Case, folder: Path, name: str) -> Expectation:
                     dtype=array.dtype.name,
                     shape=array.shape,
                     sha256=digest(array),
+                    tolerance=case.tolerance,
                 )
             )
             if array.size <= VALUES_UP_TO:
@@ -189,6 +192,10 @@ def _accepted(case: Case, folder: Path, name: str) -> Expectation:
             ExpectedTopology(stream=number, size_bytes=part.size_bytes, sha256=part.sha256)
             for part in report.topology or ()
         ]
+    recomposed = recomposition_of(case)
+    if recomposed is not None:
+        arrays[f"0/recomposition:{recomposed[0].tensor}"] = recomposed[1]
+        _compare_recomposition(case, *recomposed, native_outcome[0])
     stored = None
     if arrays:
         path = folder / f"vectors/{name}.npz"
@@ -198,7 +205,14 @@ def _accepted(case: Case, folder: Path, name: str) -> Expectation:
         verdict="accept", units=tuple(units), traces=tuple(traces) or None, bins=tuple(bins) or None, arithmetic=tuple(states), levels=tuple(levels),
         values=tuple(values), topology=tuple(topology), arrays=stored,
         reencode=tuple(reencode) if all(reencode) else None,
+        recompositions=None if recomposed is None else (recomposed[0],),
     )  # fmt: skip
+
+
+def _compare_recomposition(case: Case, entry: ExpectedValues, weight: Array, answer: Answer) -> None:
+    actual = answer.recompositions.get(entry.tensor)
+    if actual is None or actual.shape != entry.shape or differing(weight, actual, entry.tolerance).any():
+        raise Disagreement(f"{case.id}: the recomposition of {entry.tensor} differs")
 
 
 def _compare(case: Case, answer: Answer, other: Answer) -> None:
@@ -209,7 +223,11 @@ def _compare(case: Case, answer: Answer, other: Answer) -> None:
             raise Disagreement(f"{case.id}: {layer} of {sorted(arrays)} and of {sorted(others)}")
         for name, array in arrays.items():
             same = array.dtype == others[name].dtype and array.shape == others[name].shape
-            if not same or digest(array) != digest(others[name]):
+            if same and layer == "values" and case.tolerance is not None:
+                same = not differing(array, others[name], case.tolerance).any()
+            elif same:
+                same = digest(array) == digest(others[name])
+            if not same:
                 raise Disagreement(f"{case.id}: {layer} of {name} differ")
     if answer.trace != other.trace:
         pairs = zip((answer.trace or "").splitlines(), (other.trace or "").splitlines(), strict=False)

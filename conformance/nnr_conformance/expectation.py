@@ -131,6 +131,10 @@ class Expectation:
     values: tuple[ExpectedValues, ...] | None = json_field(
         "Reconstructed tensors, in stream order.", default=None
     )
+    recompositions: tuple[ExpectedValues, ...] | None = json_field(
+        "Weights with local scaling (4.5) and low-rank factors (4.6) multiplied in, in stream order.",
+        default=None,
+    )
     digests: tuple[str, ...] | None = json_field(
         "Digest of all reconstructed tensors, per stream; generated suites state it instead of `values`.",
         default=None,
@@ -146,6 +150,7 @@ class Expectation:
     )
     arrays: SuiteFile | None = json_field(
         "NPZ of the expected arrays, which locate the first divergence: keys `K/value:NAME`, `K/level:NAME` "
-        "(int32) and `K/bit:NAME` (uint32, bit at which each level begins), with K the index of the stream.",
+        "(int32), `K/recomposition:NAME` and `K/bit:NAME` (uint32, bit at which each level begins), with K the index of "
+        "the stream.",
         default=None,
     )

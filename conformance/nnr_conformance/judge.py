@@ -22,6 +22,7 @@ from nnr_conformance.layers import (
 )
 from nnr_conformance.locate import locate_rejection
 from nnr_conformance.observation import Observation, Status
+from nnr_conformance.recomposition import compare_recompositions
 from nnr_conformance.suite import Suite
 from nnr_conformance.vector import Vector
 from nnr_conformance.verdict import Verdict
@@ -35,6 +36,7 @@ _LAYERS: tuple[tuple[str, Callable[[Comparison], tuple[Shown, Divergence | None]
     ("arithmetic", compare_arithmetic),
     ("values", compare_values),
     ("digests", compare_digests),
+    ("recompositions", compare_recompositions),
     ("reencode", compare_reencode),
 )
 _EXPECTATION_OF = {"trace": "traces"}

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from nnr_conformance.arrays import digest, load_arrays
 from nnr_conformance.errors import SuiteError
+from nnr_conformance.expectation import ExpectedLevels, ExpectedValues
 from nnr_conformance.suite import Suite, files_of
 from nnr_conformance.vector import Vector, size_class
 
@@ -96,7 +97,9 @@ def _lint_files(suite: Suite, vector: Vector) -> Iterator[str]:
         return
     arrays = load_arrays(suite.path(expect.arrays))
     stated: set[str] = set()
-    for kind, entries in (("level", expect.levels or ()), ("value", expect.values or ())):
+    kinds = (("level", expect.levels), ("value", expect.values), ("recomposition", expect.recompositions))
+    for kind, listed in kinds:
+        entries: Sequence[ExpectedLevels | ExpectedValues] = listed or ()
         for entry in entries:
             key = f"{entry.stream}/{kind}:{entry.tensor}"
             stated |= {key, f"{entry.stream}/bit:{entry.tensor}"}

@@ -67,6 +67,7 @@ def save_answer(answer: Answer, path: Path) -> None:
     prefixed = {f"value:{name}": array for name, array in answer.values.items()}
     prefixed |= {f"level:{name}": array for name, array in answer.levels.items()}
     prefixed |= {f"bit:{name}": array for name, array in answer.bits.items()}
+    prefixed |= {f"recomposition:{name}": array for name, array in answer.recompositions.items()}
     save_arrays(path, prefixed)
     if answer.report is not None:
         save_json(answer.report, path.with_name(path.name + ".json"))

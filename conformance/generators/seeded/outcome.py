@@ -7,10 +7,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from nnr_conformance.answer import TensorDigest
 from nnr_conformance.digests import stream_digest
 
-from spec.model import Limits, Session, StreamError
+from spec.model import Limits, Session, StreamError, Tensor
 from spec.model.data_unit import ParentNode
 from spec.model.errors import Limit
 from spec.model.incremental import Predecessor, UpdateTree
@@ -64,6 +65,10 @@ class _StrictTree(UpdateTree):
         return previous
 
 
+def _has_nan(tensor: Tensor) -> bool:
+    return tensor.dtype == "float32" and bool(np.isnan(np.frombuffer(tensor.value_bytes, "<f4")).any())
+
+
 def outcome_of(streams: Sequence[bytes], limits: Limits = SMALL) -> Outcome:
     """Decode a sequence with the model.
 
@@ -82,6 +87,8 @@ def outcome_of(streams: Sequence[bytes], limits: Limits = SMALL) -> Outcome:
             raise LeftOut(error.message) from error
         except StreamError as error:
             return Outcome((), error.verdict, error.bit_offset, number)
+        if any(tensor.levels is not None and _has_nan(tensor) for tensor in decoded.tensors.values()):
+            raise LeftOut("the sign and the payload of a NaN are not fixed (decision 0007)")
         tensors = {
             name: TensorDigest(
                 dtype=tensor.dtype, shape=tensor.shape, sha256=hashlib.sha256(tensor.value_bytes).hexdigest()
