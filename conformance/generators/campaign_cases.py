@@ -92,6 +92,19 @@ def _order(m: Damager) -> None:
           "low-rank codebook", stream, "malformed", "header", parent=parent,
           mutation="compressed_parameter_types=1, codebook.codebook_zero_value=2147483647", element="compressed_parameter_types",
           clauses=("7.4",), comment="Decision 0022.")  # fmt: skip
+    parent = "core/parts/quantization-text-some"
+    first = list(iter_unit_spans(m.of(parent)))[2]
+    begin = 8 * (first.byte_offset + first.size_bytes)
+    for name, compression, element, bits in (
+        ("header-before-missing-counter", 7, "quantization_compression_format", (begin + 32, begin + 40)),
+        ("missing-counter-before-payload", 0, "partial_data_counter_present_flag", (begin + 16, begin + 24)),
+    ):
+        # A whole unit of the type of the open parts; its string has no zero byte.
+        whole = size_field(5) + bytes([4 << 2 | 2, 7, compression]) + b"gr"
+        m.add(f"order/{name}", "A decoder that checks a missing counter elsewhere than between header and payload.",
+              "partial-units quantization-unit", with_unit(m.of(parent), 3, whole), "malformed",
+              "header" if compression else "framing", parent=parent, mutation="a unit without counter behind the first part",
+              element=element, bits=bits, clauses=("7.4",))  # fmt: skip
 
 
 def _sizes(m: Damager) -> None:
