@@ -27,7 +27,7 @@ class SplitMix64(random.Random):
 
     >>> rng = SplitMix64("example")
     >>> rng.randint(1, 6), rng.choice("abc"), rng.getrandbits(70) < 1 << 70, rng.random() < 1
-    (1, 'b', True, True)
+    (1, 'a', True, True)
     """
 
     def __init__(self, name: str) -> None:
