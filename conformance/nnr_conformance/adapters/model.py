@@ -119,7 +119,8 @@ def _decode_stream(session: Session, stream: bytes, log: Sequence[Field]) -> Ans
         if tensor.levels is not None:
             answer.levels[name] = np.array(tensor.levels, np.int32).reshape(tensor.shape)
     states = {}
-    for seen in _WatchedTensorData.finished:
+    # A later tensor of the same name replaces an earlier one, whatever its shape (3.2.1).
+    for seen in {seen["name"]: seen for seen in _WatchedTensorData.finished}.values():
         name, starts = seen.pop("name"), seen.pop("starts")
         if name in answer.levels:
             answer.bits[name] = starts.reshape(answer.levels[name].shape)
