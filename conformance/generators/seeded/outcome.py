@@ -12,7 +12,7 @@ from nnr_conformance.answer import TensorDigest
 from nnr_conformance.digests import stream_digest
 
 from spec.model import Limits, Session, StreamError, Tensor
-from spec.model.data_unit import ParentNode
+from spec.model.data_unit import NodeId, ParentNode
 from spec.model.errors import Limit
 from spec.model.incremental import Predecessor, UpdateTree
 
@@ -56,13 +56,13 @@ class Outcome:
 class _StrictTree(UpdateTree):
     """Remembered units; a parent that a decoder may call missing (5.6.1, rule 3) leaves the streams out."""
 
-    def predecessor(self, parent: ParentNode | None, path: str) -> Predecessor | None:
-        previous = super().predecessor(parent, path)
-        if previous is None and parent is not None and parent.digest is None:
-            node = parent.node
-            if node is not None and node.put_node_depth > 0:
+    def predecessor(self, unit: NodeId | None, parent: ParentNode | None, path: str) -> Predecessor | None:
+        node = parent.node if parent is not None and parent.digest is None else None
+        if node is not None and node.put_node_depth > 0 and node not in self.by_node:
+            parameters = {(known.device_id, known.parameter_id) for known in self.by_node}
+            if (node.device_id, node.parameter_id) not in parameters:
                 raise LeftOut(path)
-        return previous
+        return super().predecessor(unit, parent, path)
 
 
 def _has_nan(tensor: Tensor) -> bool:
