@@ -42,7 +42,7 @@ _VARYING = (
 
 
 #: Bytes of the header of each unit type that has one of fixed size.
-_HEADER_BYTES = {NnrUnitType.NNR_LPS: 1, NnrUnitType.NNR_TPL: 2, NnrUnitType.NNR_QNT: 2}
+_HEADER_BYTES: dict[int, int] = {NnrUnitType.NNR_LPS: 1, NnrUnitType.NNR_TPL: 2, NnrUnitType.NNR_QNT: 2}
 
 
 def is_part(buffer: Any, span: UnitSpan) -> bool:
