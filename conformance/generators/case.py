@@ -8,6 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnr_conformance.expectation import Tolerance
+
+#: Version of all suites, the generated ones included.
+VERSION = "3.0.0"
+
 #: Clauses and syntax elements that a feature exercises. A case may add to both.
 FEATURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "framing": (("2.1", "2.2"), ("nnr_unit_size_flag", "nnr_unit_size", "nnr_unit_type")),
@@ -103,6 +108,9 @@ class Case:
     seed: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
     comment: str = ""
+    dimensions: dict[str, tuple[int, ...]] | None = None
+    tolerance: Tolerance | None = None
+    weight_shape: tuple[int, ...] | None = None
 
     def all_clauses(self) -> tuple[str, ...]:
         """Clauses of the case and of its features."""

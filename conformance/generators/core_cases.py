@@ -367,13 +367,3 @@ def _shapes(suite: Collection, p: int) -> None:
     column = d.data_unit("w", (20, 1), TensorScript([3, -1] * 10), profile=p, scan=1)
     suite.add("shape/column-with-entry-points", "A decoder that scans a column by blocks, or does not read its meaningless entry points.",
               "block-scan entry-points", one(column, profile=p))  # fmt: skip
-
-    def falsify(points: list[dict[str, int]]) -> None:
-        points[0]["cabac_offset_value"] ^= 0x55
-        points[-1]["distance"] += 3
-
-    levels = drawn_values(rng_of("lies"), 0.6, 4)
-    false = d.data_unit("w", (20, 9), TensorScript(levels), profile=p, scan=1, dq=1, entry_points=falsify)
-    suite.add("entry-points/false", "A decoder that trusts entry points, or rejects a stream because they lie.",
-              "entry-points block-scan dependent-quantization", one(false, profile=p), clauses=("5.5.2", "7.2"),
-              elements=("bit_offset_delta2", "dq_state"))  # fmt: skip

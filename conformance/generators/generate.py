@@ -18,14 +18,19 @@ from pathlib import Path
 from nnr_conformance.manifest import Manifest
 from nnr_conformance.suite import Suite
 
+from conformance.generators.campaign_cases import add_recommended_minimum
 from conformance.generators.captured import add_captured, capture, nncodec_cases, own_cases
-from conformance.generators.case import Case, Collection
+from conformance.generators.case import VERSION, Case, Collection
 from conformance.generators.core_cases import add_shared
+from conformance.generators.deflate_cases import add_inflation
+from conformance.generators.dimension_cases import add_external_dimensions
 from conformance.generators.edge_cases import add_edges
+from conformance.generators.entry_point_cases import add_entry_points
 from conformance.generators.extended_cases import add_extended
 from conformance.generators.golden import Disagreement, vector_of
 from conformance.generators.invalid_cases import add_invalid
 from conformance.generators.random_streams import draw_streams
+from conformance.generators.recomposition_cases import add_recompositions
 from conformance.generators.resource_cases import add_resource
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +39,6 @@ HERE = Path(__file__).parent
 SUITES = ROOT / "conformance" / "suites"
 CHOSEN = HERE / "chosen.json"
 AGREEMENTS = HERE / "agreements.json"
-VERSION = "3.0.0"
 TITLES = {
     "core": "Profile 0: edition 1",
     "extended": "Profile 1: edition 2, with incremental updates",
@@ -49,6 +53,12 @@ def all_cases(folder: Path = SUITES) -> dict[str, Collection]:
     add_shared(suites["core"])
     add_extended(suites["extended"])
     add_edges(suites)
+    for name, profile in (("core", 0), ("extended", 1)):
+        add_recommended_minimum(suites[name], profile)
+        add_entry_points(suites[name], profile)
+        add_external_dimensions(suites[name], profile)
+        add_recompositions(suites[name], profile)
+    add_inflation(suites["core"], 0)
     for profile, n_streams, seed in json.loads(CHOSEN.read_text()) if CHOSEN.exists() else ():
         suite = suites["extended" if profile else "core"]
         suite.add(

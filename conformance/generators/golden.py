@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nnr_conformance.adapters import model, native
 from nnr_conformance.answer import Answer, Rejected, Unsupported
 from nnr_conformance.arrays import Array, digest, save_arrays
+from nnr_conformance.divergence import differing
 from nnr_conformance.expectation import (
     Expectation,
     ExpectedError,
@@ -24,7 +25,9 @@ from nnr_conformance.suite import suite_file
 from nnr_conformance.vector import Bounds, Derivation, Recipe, Vector, size_class
 
 from conformance.generators.case import Case
+from conformance.generators.recomposition import recomposition_of
 from conformance.generators.requirements import requirements_of
+from spec.model import Field, Session, StreamError
 
 #: Larger arrays are stored as levels only, and still larger ones as hashes. In elements.
 VALUES_UP_TO, LEVELS_UP_TO = 450, 3000
@@ -41,10 +44,10 @@ class Disagreement(Exception):
     """Implementations that differ, or differ from the declaration of the case."""
 
 
-def outcome_of(decode: Any, streams: list[bytes]) -> list[Answer] | Rejected | Unsupported:
+def outcome_of(decode: Any, case: Case) -> list[Answer] | Rejected | Unsupported:
     """Decode, and return a rejection instead of raising it."""
     try:
-        return list(decode(streams))
+        return list(decode(case.streams, dimensions=case.dimensions))
     except (Rejected, Unsupported) as error:
         return error
 
@@ -88,7 +91,7 @@ def vector_of(case: Case, folder: Path, peers: dict[str, list[str]]) -> Vector:
     else:
         # Any outcome is right, but none may be an exception outside the contract.
         for adapter in (model, native):
-            outcome_of(adapter.decode, case.streams)
+            outcome_of(adapter.decode, case)
         expect = Expectation(verdict="either")
     fault = case.fault
     derived = None
@@ -101,10 +104,29 @@ def vector_of(case: Case, folder: Path, peers: dict[str, list[str]]) -> Vector:
         requirement=case.requirement,  # type: ignore[arg-type]  # the manifest's schema checks the word
         size_class=size_class(sum(map(len, case.streams))),
         recipe=Recipe(tool=case.tool, version=case.tool_version, seed=case.seed, options=case.options or None),
-        agreed_by=tuple(agreed), streams=tuple(files), requires=requirements_of(case.streams), expect=expect, derived_from=derived,
+        agreed_by=tuple(agreed), streams=tuple(files), requires=requirements_of(case.streams, case.dimensions), expect=expect, derived_from=derived,
         bounds=None if case.bounds is None else Bounds(seconds=case.bounds[0], memory_bytes=case.bounds[1]),
-        comment=case.comment,
+        comment=case.comment, dimensions=case.dimensions,
+        entry_points=_truth_of_entry_points(case),
     )  # fmt: skip
+
+
+def _truth_of_entry_points(case: Case) -> Literal["true", "false"] | None:
+    """Decode every block row from its entry point; None for a vector without entry points, or one that is not valid."""
+    if case.verdict != "accept":
+        return None
+    fields: list[Field] = []
+    straight = Session(dimensions=case.dimensions, log=fields)
+    alone = Session(dimensions=case.dimensions, block_rows_alone=True)
+    try:
+        for stream in case.streams:
+            expected = {name: tensor.levels for name, tensor in straight.decode(stream).tensors.items()}
+            actual = {name: tensor.levels for name, tensor in alone.decode(stream).tensors.items()}
+            if actual != expected:
+                return "false"
+    except StreamError:
+        return "false"
+    return "true" if any("cabac_offset_value" in field.path for field in fields) else None
 
 
 def key_of(case: Case) -> str:
@@ -122,8 +144,8 @@ def _written(folder: Path, name: str, content: bytes) -> SuiteFile:
 
 
 def _accepted(case: Case, folder: Path, name: str) -> Expectation:
-    model_outcome = outcome_of(model.decode, case.streams)
-    native_outcome = outcome_of(native.decode, case.streams)
+    model_outcome = outcome_of(model.decode, case)
+    native_outcome = outcome_of(native.decode, case)
     for who, outcome in (("the model", model_outcome), ("the codec", native_outcome)):
         if not isinstance(outcome, list):
             raise Disagreement(f"{case.id}: {who} rejects it: {outcome}")
@@ -154,6 +176,7 @@ def _accepted(case: Case, folder: Path, name: str) -> Expectation:
                     dtype=array.dtype.name,
                     shape=array.shape,
                     sha256=digest(array),
+                    tolerance=case.tolerance,
                 )
             )
             if array.size <= VALUES_UP_TO:
@@ -170,6 +193,10 @@ def _accepted(case: Case, folder: Path, name: str) -> Expectation:
             ExpectedTopology(stream=number, size_bytes=part.size_bytes, sha256=part.sha256)
             for part in report.topology or ()
         ]
+    recomposed = recomposition_of(case)
+    if recomposed is not None:
+        arrays[f"0/recomposition:{recomposed[0].tensor}"] = recomposed[1]
+        _compare_recomposition(case, *recomposed, native_outcome[0])
     stored = None
     if arrays:
         path = folder / f"vectors/{name}.npz"
@@ -179,7 +206,14 @@ def _accepted(case: Case, folder: Path, name: str) -> Expectation:
         verdict="accept", units=tuple(units), traces=tuple(traces) or None, bins=tuple(bins) or None, arithmetic=tuple(states), levels=tuple(levels),
         values=tuple(values), topology=tuple(topology), arrays=stored,
         reencode=tuple(reencode) if all(reencode) else None,
+        recompositions=None if recomposed is None else (recomposed[0],),
     )  # fmt: skip
+
+
+def _compare_recomposition(case: Case, entry: ExpectedValues, weight: Array, answer: Answer) -> None:
+    actual = answer.recompositions.get(entry.tensor)
+    if actual is None or actual.shape != entry.shape or differing(weight, actual, entry.tolerance).any():
+        raise Disagreement(f"{case.id}: the recomposition of {entry.tensor} differs")
 
 
 def _compare(case: Case, answer: Answer, other: Answer) -> None:
@@ -190,7 +224,11 @@ def _compare(case: Case, answer: Answer, other: Answer) -> None:
             raise Disagreement(f"{case.id}: {layer} of {sorted(arrays)} and of {sorted(others)}")
         for name, array in arrays.items():
             same = array.dtype == others[name].dtype and array.shape == others[name].shape
-            if not same or digest(array) != digest(others[name]):
+            if same and layer == "values" and case.tolerance is not None:
+                same = not differing(array, others[name], case.tolerance).any()
+            elif same:
+                same = digest(array) == digest(others[name])
+            if not same:
                 raise Disagreement(f"{case.id}: {layer} of {name} differ")
     if answer.trace != other.trace:
         pairs = zip((answer.trace or "").splitlines(), (other.trace or "").splitlines(), strict=False)
@@ -209,7 +247,7 @@ def _rejected(case: Case) -> Expectation:
         raise Disagreement(f"{case.id}: no fault is declared")
     bits = []
     for who, adapter in (("the model", model), ("the codec", native)):
-        outcome = outcome_of(adapter.decode, case.streams)
+        outcome = outcome_of(adapter.decode, case)
         if isinstance(outcome, list):
             raise Disagreement(f"{case.id}: {who} accepts it")
         if class_of(outcome) not in fault.classes:

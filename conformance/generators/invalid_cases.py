@@ -8,9 +8,12 @@ from typing import Any
 from unittest import mock
 
 from conformance.generators import draft as d
+from conformance.generators.campaign_cases import add_campaign_faults
 from conformance.generators.case import Collection, rng_of
 from conformance.generators.codeword import CodewordWriter
 from conformance.generators.damage import PLAIN0, Damager, Parents, events_of, resized
+from conformance.generators.deflate_cases import add_inflation_faults
+from conformance.generators.dimension_cases import add_external_faults
 from conformance.generators.extended_cases import Updates
 from conformance.generators.invalid_framing import add_framing
 from conformance.generators.invalid_headers import (
@@ -42,6 +45,9 @@ def add_invalid(suite: Collection, parents: Parents) -> None:
     add_part_faults(damager)
     add_deflate_faults(damager)
     add_state_faults(damager)
+    add_campaign_faults(damager)
+    add_inflation_faults(damager)
+    add_external_faults(damager)
 
 
 def _codewords(m: Damager) -> None:

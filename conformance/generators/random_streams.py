@@ -21,7 +21,7 @@ _ELEMENTS_AT_MOST = 420
 def draw_streams(seed: int, profile: int, n_streams: int = 1) -> list[bytes]:
     """Draw a stream, or a sequence of updates of the same parameters."""
     rng = random.Random(f"{profile}/{n_streams}/{seed}")
-    plan = _Plan(rng, profile, incremental=n_streams > 1)
+    plan = Plan(rng, profile, incremental=n_streams > 1)
     streams: list[bytes] = []
     for number in range(n_streams):
         streams.append(d.write_stream(plan.units(number), streams))
@@ -29,8 +29,17 @@ def draw_streams(seed: int, profile: int, n_streams: int = 1) -> list[bytes]:
     return streams
 
 
-class _Plan:
+class Plan:
     """Random parameters of a model, and the drafts of their units."""
+
+    #: Indices of a reference list that each tensor may use, and depths of units with unknown parents.
+    names_per_tensor = 7
+    depths: tuple[int, ...] = (0, 1, 9)
+
+    @staticmethod
+    def compress(content: bytes) -> bytes:
+        """Write a zlib stream."""
+        return zlib.compress(content)
 
     def __init__(self, rng: random.Random, profile: int, *, incremental: bool) -> None:
         self.rng = rng
@@ -69,7 +78,9 @@ class _Plan:
         """Draw the units of one stream."""
         rng, profile = self.rng, self.profile
         units = [d.start(profile), self._parameter_set(1)]
-        names = [f"p{index}.{part}" for index in range(len(self.shapes)) for part in range(7)]
+        names = [
+            f"p{index}.{part}" for index in range(len(self.shapes)) for part in range(self.names_per_tensor)
+        ]
         if self.indexed:
             units.append(d.reference_list(names))
         if rng.random() < 0.3:
@@ -114,12 +125,12 @@ class _Plan:
             settled["topology_storage_format"] = rng.randrange(6)
             settled["topology_compression_format"] = int(compressed)
             content = rng.randbytes(rng.randint(0, 30))
-            settled["topology_data"] = zlib.compress(content) if compressed else content
+            settled["topology_data"] = self.compress(content) if compressed else content
         if kind == 4:
             compressed = rng.random() < 0.5
             settled["quantization_compression_format"] = int(compressed)
             settled["quantization_data"] = (
-                zlib.compress(b"scale") if compressed else rng.choice(("", "scale"))
+                self.compress(b"scale") if compressed else rng.choice(("", "scale"))
             )
         state = SyntaxState(general_profile_idc=self.profile)
         variables = state.variables()
@@ -142,12 +153,12 @@ class _Plan:
             "nnr_compressed_data_unit_payload_type": kind,
             "nnr_multiple_topology_elements_present_flag": int(n_names > 1 and len(names) > 1),
             "input_parameters_present_flag": 1, "tensor_dimensions_flag": 1, "compressed_parameter_types": types,
-            "topology_elem_id": names[0], "topology_elem_id_index": 7 * index,
+            "topology_elem_id": names[0], "topology_elem_id_index": self.names_per_tensor * index,
             "count_topology_elements_minus2": len(names) - 2, "topology_elem_id_list": names,
-            "topology_elem_id_index_list": [7 * index + part for part in range(len(names))],
+            "topology_elem_id_index_list": [self.names_per_tensor * index + part for part in range(len(names))],
             "node_id_present_flag": int(self.incremental or rng.random() < 0.5),
             "device_id": 0 if self.incremental else None, "parameter_id": index if self.incremental else None,
-            "put_node_depth": number + 1 if self.incremental else rng.choice((0, 1, 9)),
+            "put_node_depth": number + 1 if self.incremental else rng.choice(self.depths),
             "parent_node_id_type": self._parent_type(index), "parent_device_id": 0 if self.incremental else None,
             "codebook_size": rng.choice((1, 2, 3, 3, 4, 5, 9, 40)),
             "codebook_present_flag": int(rng.random() < 0.3), "codebook_zero_value": rng.randint(-50, 50),

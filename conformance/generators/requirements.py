@@ -11,7 +11,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nnr_conformance.levels import Capabilities
 
@@ -22,12 +22,14 @@ _VECTORS = {2: 1, 4: 4, 8: 1}
 _BLOCK = 3
 _REFERENCE_LIST = 6
 
+Shapes = Mapping[str, tuple[int, ...]]
 
-def requirements_of(streams: Sequence[bytes]) -> Capabilities:
-    """Count what the streams of a vector need."""
+
+def requirements_of(streams: Sequence[bytes], dimensions: Shapes | None = None) -> Capabilities:
+    """Count what the streams of a vector need, and the shapes that the application supplies for them."""
     needs: Counter[str] = Counter()
     log: list[Field] = []
-    session = Session(log=log)
+    session = Session(dimensions=dimensions, log=log)
     with contextlib.suppress(StreamError):
         for stream in streams:
             log.clear()
@@ -35,11 +37,11 @@ def requirements_of(streams: Sequence[bytes]) -> Capabilities:
                 session.decode(stream)
             finally:
                 # Also of the stream at fault.
-                needs |= _count(log)
+                needs |= _count(log, dimensions or {})
     return Capabilities(streams=len(streams), **needs)
 
 
-def _count(log: Iterable[Field]) -> Counter[str]:
+def _count(log: Iterable[Field], external: Shapes) -> Counter[str]:
     """Count what one stream needs."""
     needs: Counter[str] = Counter()
     for unit in _units(log):
@@ -48,8 +50,9 @@ def _count(log: Iterable[Field]) -> Counter[str]:
         announces_list = _largest(unit, "nnr_multiple_topology_elements_present_flag") or (
             _largest(unit, "topology_storage_format") == _REFERENCE_LIST
         )
+        shape = _shape(unit, external)
         needs |= Counter(
-            dimensions=_largest(unit, "count_tensor_dimensions"),
+            dimensions=max(_largest(unit, "count_tensor_dimensions"), len(shape or ())),
             names=max(listed, default=2 if announces_list else 1),
             string_bytes=max((len(f.value.encode()) for f in unit if isinstance(f.value, str)), default=0),
             codebook_entries=max(_largest(unit, "codebook_size"), _largest(unit, "codebook_present_flag")),
@@ -59,7 +62,7 @@ def _count(log: Iterable[Field]) -> Counter[str]:
             parts=_largest(unit, "partial_data_counter") + 1,
             inflated_bytes=_inflated_bytes(unit),
         )
-        elements = _elements(unit)
+        elements = _elements(unit, shape)
         needs |= Counter(tensor_elements=max(elements, default=0))
         if not _largest(unit, "partial_data_counter"):
             # Every part of a unit repeats the header; the last one counts.
@@ -77,14 +80,26 @@ def _units(log: Iterable[Field]) -> Iterator[list[Field]]:
     yield unit
 
 
-def _elements(unit: Sequence[Field]) -> list[int]:
-    """Elements of each tensor of a data unit.
+def _shape(unit: Sequence[Field], external: Shapes) -> Sequence[int] | None:
+    """Shape that a data unit sends, or that the application supplies under one of its names; None without either.
+
+    Clause: 3.3
+    """
+    if _largest(unit, "tensor_dimensions_flag"):
+        return _values(unit, "tensor_dimensions")
+    return next(
+        (external[field.value] for field in unit if isinstance(field.value, str) and field.value in external),
+        None,
+    )
+
+
+def _elements(unit: Sequence[Field], dimensions: Sequence[int] | None) -> list[int]:
+    """Elements of each tensor of a data unit of a shape.
 
     Clause: 3.4
     """
-    if not _largest(unit, "tensor_dimensions_flag"):
+    if dimensions is None:
         return []
-    dimensions = _values(unit, "tensor_dimensions")
     total, rank, rows = (
         math.prod(dimensions),
         _largest(unit, "decomposition_rank"),

@@ -62,6 +62,8 @@ class Answer:
         Integer levels.
     bits : dict of str to uint32 array
         Bit of the stream at which each level begins; shown by ``explain`` only.
+    recompositions : dict of str to float32 array
+        Weights with local scaling and factors multiplied in, by the name of the weight or of G without its ending ``_G``.
     report : Report, optional
         Layers that are not arrays.
     trace : str, optional
@@ -73,6 +75,7 @@ class Answer:
     values: dict[str, Array] = field(default_factory=dict)
     levels: dict[str, Array] = field(default_factory=dict)
     bits: dict[str, Array] = field(default_factory=dict)
+    recompositions: dict[str, Array] = field(default_factory=dict)
     report: Report | None = None
     trace: str | None = None
     bins: str | None = None

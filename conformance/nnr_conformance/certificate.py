@@ -25,7 +25,7 @@ from nnr_conformance.verdict import NOT_JUDGED, Verdict
 
 LAYERS = (
     "verdict", "error.class", "error.stage", "error.stream", "error.bit", "units", "trace", "topology", "levels",
-    "arithmetic", "values", "reencode",
+    "arithmetic", "values", "digests", "recompositions", "reencode",
 )  # fmt: skip
 """Layers in the order of a certificate."""
 
@@ -61,6 +61,7 @@ class CertifiedResult:
     seconds: float = json_field("Wall-clock seconds.", default=0.0)
     cpu_seconds: float = json_field("CPU seconds.", default=0.0)
     peak_memory_bytes: int = json_field("Peak resident memory in bytes.", default=0)
+    n_elements: int = json_field("Elements of all tensors, for a vector that measures speed.", default=0)
 
     @property
     def label(self) -> str:
@@ -141,6 +142,7 @@ def _certified(result: Result) -> CertifiedResult:
         seconds=result.seconds,
         cpu_seconds=result.cpu_seconds,
         peak_memory_bytes=result.peak_memory_bytes,
+        n_elements=result.n_elements,
     )
 
 

@@ -101,7 +101,7 @@ class ExpectedError:
     classes: tuple[ErrorClass, ...] = json_field(
         "Acceptable error classes, that of the specification first.", min_items=1
     )
-    stage: Stage = json_field("Stage of decoding that fails.")
+    stage: Stage | None = json_field("Stage of decoding that fails; not scored if absent.", default=None)
     limit_stage: Stage | None = json_field(
         "Stage of a rejection of class `limit`, where a limit is checked earlier than the fault shows.",
         default=None,
@@ -135,6 +135,15 @@ class Expectation:
     values: tuple[ExpectedValues, ...] | None = json_field(
         "Reconstructed tensors, in stream order.", default=None
     )
+    recompositions: tuple[ExpectedValues, ...] | None = json_field(
+        "Weights with local scaling (4.5) and low-rank factors (4.6) multiplied in, in stream order.",
+        default=None,
+    )
+    digests: tuple[str, ...] | None = json_field(
+        "Digest of all reconstructed tensors, per stream; generated suites state it instead of `values`.",
+        default=None,
+        pattern=SHA256,
+    )
     topology: tuple[ExpectedTopology, ...] | None = json_field(
         "Topology bytes, in stream order.", default=None
     )
@@ -145,6 +154,7 @@ class Expectation:
     )
     arrays: SuiteFile | None = json_field(
         "NPZ of the expected arrays, which locate the first divergence: keys `K/value:NAME`, `K/level:NAME` "
-        "(int32) and `K/bit:NAME` (uint32, bit at which each level begins), with K the index of the stream.",
+        "(int32), `K/recomposition:NAME` and `K/bit:NAME` (uint32, bit at which each level begins), with K the index of "
+        "the stream.",
         default=None,
     )

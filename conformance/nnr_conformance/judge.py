@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnr_conformance.digests import compare_digests
 from nnr_conformance.divergence import Divergence
 from nnr_conformance.expectation import Expectation
 from nnr_conformance.layers import (
@@ -22,6 +23,7 @@ from nnr_conformance.layers import (
 )
 from nnr_conformance.locate import locate_rejection
 from nnr_conformance.observation import Observation, Status
+from nnr_conformance.recomposition import compare_recompositions
 from nnr_conformance.suite import Suite
 from nnr_conformance.vector import Vector
 from nnr_conformance.verdict import Verdict
@@ -34,6 +36,8 @@ _LAYERS: tuple[tuple[str, Callable[[Comparison], tuple[Shown, Divergence | None]
     ("levels", compare_levels),
     ("arithmetic", compare_arithmetic),
     ("values", compare_values),
+    ("digests", compare_digests),
+    ("recompositions", compare_recompositions),
     ("reencode", compare_reencode),
 )
 _EXPECTATION_OF = {"trace": "traces"}
@@ -128,7 +132,11 @@ def _judge_rejection(vector: Vector, seen: Observation) -> Judgement:
             lambda x: x in expect.classes,
             " or ".join(expect.classes),
         ),
-        "stage": (rejection and rejection.stage, lambda x: x == stage, stage),
+        "stage": (
+            None if rejection is None or stage is None else rejection.stage,
+            lambda x: x == stage,
+            str(stage),
+        ),
         "stream": (rejection and rejection.stream, lambda x: x == expect.stream, str(expect.stream)),
         "bit": (
             None if rejection is None or expect.bits is None else rejection.bit_offset,

@@ -188,7 +188,7 @@ def _compare_tensors(
     answered = [tensors_of(answer) for answer in comparison.answers]
     for entry in expected:
         hashed, arrays = answered[entry.stream]
-        divergence = _compare_tensor(
+        divergence = compare_tensor(
             comparison, kind, entry, hashed.get(entry.tensor), arrays.get(entry.tensor)
         )
         if divergence is not None:
@@ -202,13 +202,14 @@ def _compare_tensors(
     return None
 
 
-def _compare_tensor(
+def compare_tensor(
     comparison: Comparison,
     kind: str,
     entry: ExpectedLevels | ExpectedValues,
     actual: TensorDigest | None,
     array: Array | None,
 ) -> Divergence | None:
+    """Compare one tensor of a layer, ``level``, ``value`` or ``recomposition``; None if it is right."""
     layer = f"{kind}s"
     place: dict[str, Any] = {"stream": entry.stream, "unit": entry.unit, "tensor": entry.tensor}
     if actual is None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from nnr_conformance.arrays import digest, load_arrays
 from nnr_conformance.errors import SuiteError
+from nnr_conformance.expectation import ExpectedLevels, ExpectedValues
 from nnr_conformance.suite import Suite, files_of
 from nnr_conformance.vector import Vector, size_class
 
@@ -53,8 +54,13 @@ def _lint_vector(
         yield f"{total} bytes are {size_class(total)}, not {vector.size_class}"
     if expect.verdict == "accept" and expect.error is not None:
         yield "an accepted vector has no error"
-    if expect.verdict == "accept" and expect.values is None and expect.levels is None:
-        yield "an accepted vector states its values or its levels (an empty list when it carries no tensor)"
+    if (
+        expect.verdict == "accept"
+        and expect.values is None
+        and expect.levels is None
+        and expect.digests is None
+    ):
+        yield "an accepted vector states its values, levels or digests (an empty list when it carries no tensor)"
     if expect.verdict == "reject" and expect.error is None:
         yield "a rejected vector states its error"
     if vector.derived_from is not None:
@@ -71,6 +77,7 @@ def _lint_vector(
         ("units", expect.units),
         ("traces", expect.traces),
         ("bins", expect.bins),
+        ("digests", expect.digests),
         ("reencode", expect.reencode),
     ):
         if per_stream is not None and len(per_stream) != len(vector.streams):
@@ -90,7 +97,9 @@ def _lint_files(suite: Suite, vector: Vector) -> Iterator[str]:
         return
     arrays = load_arrays(suite.path(expect.arrays))
     stated: set[str] = set()
-    for kind, entries in (("level", expect.levels or ()), ("value", expect.values or ())):
+    kinds = (("level", expect.levels), ("value", expect.values), ("recomposition", expect.recompositions))
+    for kind, listed in kinds:
+        entries: Sequence[ExpectedLevels | ExpectedValues] = listed or ()
         for entry in entries:
             key = f"{entry.stream}/{kind}:{entry.tensor}"
             stated |= {key, f"{entry.stream}/bit:{entry.tensor}"}

@@ -79,7 +79,12 @@ def _read_main(path: Path) -> Answer:
 def sort_arrays(arrays: dict[str, Array]) -> Answer:
     """Sort arrays into values, levels and bit positions by the prefix of their names."""
     answer = Answer()
-    kinds = {"value": answer.values, "level": answer.levels, "bit": answer.bits}
+    kinds = {
+        "value": answer.values,
+        "level": answer.levels,
+        "bit": answer.bits,
+        "recomposition": answer.recompositions,
+    }
     for key, array in arrays.items():
         prefix, colon, name = key.partition(":")
         if colon and prefix in kinds:

@@ -67,6 +67,7 @@ def save_answer(answer: Answer, path: Path) -> None:
     prefixed = {f"value:{name}": array for name, array in answer.values.items()}
     prefixed |= {f"level:{name}": array for name, array in answer.levels.items()}
     prefixed |= {f"bit:{name}": array for name, array in answer.bits.items()}
+    prefixed |= {f"recomposition:{name}": array for name, array in answer.recompositions.items()}
     save_arrays(path, prefixed)
     if answer.report is not None:
         save_json(answer.report, path.with_name(path.name + ".json"))
@@ -94,7 +95,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _answer(decode: DecodeFunction, request: dict[str, Any]) -> dict[str, Any]:
-    seen = observe_call(decode, [Path(path).read_bytes() for path in request["inputs"]])
+    seen = observe_call(
+        decode, [Path(path).read_bytes() for path in request["inputs"]], request.get("dimensions")
+    )
     if seen.status in (Status.DECODED, Status.REJECTED):
         for answer, path in zip(seen.answers, request["outputs"], strict=False):
             save_answer(answer, Path(path))

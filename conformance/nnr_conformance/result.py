@@ -66,6 +66,7 @@ class Result:
     seconds: float = json_field("Wall-clock time in seconds.", default=0.0)
     cpu_seconds: float = json_field("CPU time in seconds.", default=0.0)
     peak_memory_bytes: int = json_field("Peak resident memory in bytes.", default=0)
+    n_elements: int = json_field("Elements of all tensors, for a vector that measures speed.", default=0)
 
     @property
     def label(self) -> str:

@@ -80,6 +80,16 @@ class Vector:
     expect: Expectation = json_field("Expected result, in layers.")
     derived_from: Derivation | None = json_field("Derivation of an invalid vector.", default=None)
     bounds: Bounds | None = json_field("Bounds of time and memory, for resource attacks.", default=None)
+    dimensions: dict[str, tuple[int, ...]] | None = json_field(
+        "Shapes that the application supplies (clause 3.3), by the first name of the unit.", default=None
+    )
+    entry_points: Literal["true", "false"] | None = json_field(
+        "Whether block rows decoded from their entry points give the expected levels; absent without entry points.",
+        default=None,
+    )
+    n_elements: int | None = json_field(
+        "Elements of all tensors, for a vector that measures speed.", default=None, minimum=1
+    )
     comment: str = json_field("Remarks for readers of a failure.", default="")
 
 

@@ -69,7 +69,7 @@ def observe(
             streams.append(folder / f"{number}.nnc")
             streams[-1].write_bytes(suite.read(file))
             outputs.append(folder / f"{number}{extension}")
-        return decoder.decode(streams, outputs, limits.of(vector))
+        return decoder.decode(streams, outputs, limits.of(vector), vector.dimensions)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -115,6 +115,7 @@ def run_vector(
         seconds=round(seen.seconds, 4) if seen else 0.0,
         cpu_seconds=round(seen.cpu_seconds, 4) if seen else 0.0,
         peak_memory_bytes=seen.peak_memory_bytes if seen else 0,
+        n_elements=vector.n_elements or 0,
     )
 
 

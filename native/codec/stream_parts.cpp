@@ -10,6 +10,18 @@ namespace nnr {
 
 using namespace syntax;
 
+namespace {
+
+/** Bytes of the header of a unit's type; 0 for one without, and for a data unit, whose header has no fixed size. */
+[[nodiscard]] std::uint64_t header_bytes(unsigned type) {
+  if (type == NNR_LPS) return 1;
+  return type == NNR_TPL || type == NNR_QNT ? 2 : 0;
+}
+
+[[nodiscard]] bool has_header(unsigned type) { return type == NNR_NDU || header_bytes(type) > 0; }
+
+}  // namespace
+
 Fault StreamWalk::take_part(const Span& span, Arena& arena, bool& is_last) {
   if (const Fault fault = check_order(span); fault.status != NNR_OK) return fault;
   const auto broken = [&](const char* text) {
@@ -22,8 +34,12 @@ Fault StreamWalk::take_part(const Span& span, Arena& arena, bool& is_last) {
   }
   const bool starts = span.type == NNR_STR && span.is_part() && span.end > span.header + 1;
   if (starts && span.data[span.header + 1] != 0) return broken("a start unit does not come in parts");
-  if (span.is_part() || span.type == NNR_NDU) {
-    if (const Fault fault = parse(span, arena); fault.status != NNR_OK) return fault;
+  if (span.is_part() || has_header(span.type)) {
+    // The header of a unit without counter is checked before the missing counter, its payload is not (format 7.4).
+    const Fault fault = parse(span, arena);
+    const std::uint64_t payload_bit = 8 * (span.header + 1 + header_bytes(span.type));
+    const bool in_header = span.is_part() || span.type == NNR_NDU || fault.bit_offset < payload_bit;
+    if (fault.status != NNR_OK && in_header) return fault;
     if (span.type == NNR_NDU) {
       DataUnit data;
       const Problem problem = read_header(unit_.nnr_compressed_data_unit_header, limits_, arena, data);

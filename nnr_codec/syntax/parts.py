@@ -41,6 +41,10 @@ _VARYING = (
 )
 
 
+#: Bytes of the header of each unit type that has one of fixed size.
+_HEADER_BYTES: dict[int, int] = {NnrUnitType.NNR_LPS: 1, NnrUnitType.NNR_TPL: 2, NnrUnitType.NNR_QNT: 2}
+
+
 def is_part(buffer: Any, span: UnitSpan) -> bool:
     """Return True if a unit is a part, from the first byte after its size field."""
     return bool(buffer[span.byte_offset + span.header_offset] & _PART_FLAG)
@@ -94,6 +98,22 @@ class PartJoiner:
             self._require_counter(span)
             raise self._bad_part(span, "a unit of another type interrupts the parts of a unit")
 
+    def _check_header_of_whole_unit(self, span: UnitSpan, state: SyntaxState) -> None:
+        """Check a header, which precedes the missing counter in the order of faults; the payload is not checked.
+
+        Clause: format 7.4
+        """
+        n_bytes = _HEADER_BYTES.get(span.nnr_unit_type)
+        is_data = span.nnr_unit_type == NnrUnitType.NNR_NDU
+        if n_bytes is None and not is_data:
+            return
+        try:
+            check_header(self._buffer, span, state, self._limits)
+        except BitstreamError as error:
+            payload_bit = 8 * (span.byte_offset + span.header_offset + 1 + (n_bytes or 0))
+            if is_data or error.bit_offset is None or error.bit_offset < payload_bit:
+                raise
+
     def add(self, span: UnitSpan, state: SyntaxState, trace: Trace | None = None) -> bool:
         """Take a part; tells whether it is the last.
 
@@ -107,8 +127,7 @@ class PartJoiner:
             The joined unit is larger than max_unit_bytes.
         """
         if not is_part(self._buffer, span):
-            if span.nnr_unit_type == NnrUnitType.NNR_NDU:
-                check_header(self._buffer, span, state, self._limits)
+            self._check_header_of_whole_unit(span, state)
             raise self._bad_part(span, "a whole unit interrupts the parts of a unit")
         place = span.header_offset + 1
         starts = span.nnr_unit_type == NnrUnitType.NNR_STR and span.size_bytes > place

@@ -35,7 +35,7 @@ def streams_of(name: str) -> list[bytes]:
         ("core/mps/topology-carriage-without-topology", "topology_carriage_flag", "2.5"),
         ("core/integers/dq-flag-scan-0", "dq_flag", "5.4"),
         ("core/shape/column-with-entry-points", "scan_order", "5.5"),
-        ("extended/entry-points/false", "cabac_offset_value", "5.5.2"),
+        ("extended/entry-points/false-offset", "cabac_offset_value", "5.5.2"),
         ("extended/shape/dimension-shift-3", "first_tensor_dimension_shift", "3.2"),
         ("extended/incremental/temporal-without-predecessor", "temporal_context_modeling_flag", "5.6.2"),
     ],
@@ -69,7 +69,11 @@ def test_an_error_ends_the_check(tmp_path: object, capsys: pytest.CaptureFixture
 def test_every_fault_of_the_suites_is_reported_with_clause_and_bit() -> None:
     severity = dict.fromkeys(("truncated", "malformed"), Severity.ERROR)
     severity |= dict.fromkeys(("unsupported", "limit"), Severity.UNCHECKED)
-    rejected = [vector for vector in SUITES["invalid"].manifest.vectors if vector.expect.verdict == "reject"]
+    rejected = [
+        vector
+        for vector in SUITES["invalid"].manifest.vectors
+        if vector.expect.verdict == "reject" and vector.dimensions is None
+    ]
     assert len(rejected) > 300
     for vector in rejected:
         error = vector.expect.error
@@ -84,6 +88,8 @@ def test_every_fault_of_the_suites_is_reported_with_clause_and_bit() -> None:
 @pytest.mark.parametrize("suite", ["core", "extended"])
 def test_a_valid_stream_has_no_errors(suite: str) -> None:
     for vector in SUITES[suite].manifest.vectors:
+        if vector.dimensions is not None:
+            continue  # `validate` has no shapes from outside
         findings = validate(streams_of(vector.id))
         assert all(
             f.severity is Severity.WARNING and f.clause and f.bit_offset is not None for f in findings

@@ -90,7 +90,9 @@ def test_an_unknown_level_is_a_usage_error() -> None:
         ),
         ("core/framing/parts-256", {"parts": 256}),
         ("extended/incremental/temporal", {"streams": 4}),
-        ("core/entry-points/false", {"scan_order": 1, "entry_points": 2, "tensor_elements": 180}),
+        ("core/entry-points/false-offset", {"scan_order": 1, "entry_points": 3, "tensor_elements": 252}),
+        ("core/external-dimensions/rank-5", {"dimensions": 5, "tensor_elements": 24, "stream_elements": 24}),
+        ("core/external-dimensions/block", {"dimensions": 2, "tensor_elements": 60}),
         ("core/block/types-15-scan-1", {"names": 8}),
         ("resource/dimensions/2-60-raw", {"tensor_elements": 1 << 60}),
         ("resource/counts/codebook", {"codebook_entries": 1 << 31}),
@@ -99,7 +101,7 @@ def test_an_unknown_level_is_a_usage_error() -> None:
 )
 def test_requirements_are_counted(identity: str, expected: dict[str, int]) -> None:
     suite, vector = find_vector(identity, SUITES)
-    counted = requirements_of([suite.read(file) for file in vector.streams])
+    counted = requirements_of([suite.read(file) for file in vector.streams], vector.dimensions)
     assert counted == vector.requires
     assert {name: getattr(counted, name) for name in expected} == expected
 

@@ -41,7 +41,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_rust_decoder_conforms(program: Path) -> None:
     command = [sys.executable, "-m", "nnr_conformance", "run", "-q", "-j", "2", "--time-scale", "5"]
     result = subprocess.run(
-        [*command, "--decoder", f"cmd:{program} {{inputs}} --to {{outputs}} --trace"],
+        [*command, "--decoder", f"cmd:{program} {{inputs}} --to {{outputs}} --trace --shape={{shape}}"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "conformance"), str(ROOT)])},
         cwd=ROOT,
         capture_output=True,

@@ -90,6 +90,7 @@ class Case:
     classes: tuple[str, ...] = ()
     bits: tuple[int, int] | None = None
     alone: bool = False
+    dimensions: dict[str, tuple[int, ...]] | None = None
     expected: Any = None
     statements: frozenset[int] = frozenset()
     seconds: float = 0.0
@@ -126,7 +127,7 @@ def run(model: ModuleType, case: Case) -> Outcome:
     log: list[Any] = []
     states: list[Any] = []
     _watch(model, states)
-    session = model.Session(log=log)
+    session = model.Session(dimensions=case.dimensions, log=log)
     try:
         for stream in case.streams:
             log.clear()
@@ -148,7 +149,7 @@ def run(model: ModuleType, case: Case) -> Outcome:
                 )
             )
         if case.alone:
-            alone = model.Session(block_rows_alone=True)
+            alone = model.Session(dimensions=case.dimensions, block_rows_alone=True)
             outcome.others.append(
                 [{n: t.levels for n, t in alone.decode(s).tensors.items()} for s in case.streams]
             )

@@ -46,7 +46,6 @@ def load_cases(suites: Path | None = None) -> list[Case]:
                 continue
             error = vector.expect.error
             bits = None if error is None or error.bits is None else (error.bits[0], error.bits[1])
-            true_points = "entry-points" in vector.features and vector.expect.verdict == "accept"
             cases.append(
                 Case(
                     vector.id,
@@ -54,7 +53,8 @@ def load_cases(suites: Path | None = None) -> list[Case]:
                     vector.expect.verdict,
                     error.classes if error else (),
                     bits,
-                    alone=true_points,
+                    alone=vector.entry_points == "true",
+                    dimensions=vector.dimensions,
                 )
             )
     return cases

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,13 +52,13 @@ class _WatchedTensorData(TensorData):
 vars(model_stream)["TensorData"] = _WatchedTensorData
 
 
-def decode(streams: Sequence[bytes]) -> list[Answer]:
+def decode(streams: Sequence[bytes], dimensions: Mapping[str, tuple[int, ...]] | None = None) -> list[Answer]:
     """Decode the streams of a vector in one session, so that updates find their predecessors."""
     log: list[Field] = []
     bins: list[BinTrace] = []
     # A bin trace is long; only `explain`, which sets the variable, shows it.
     observe = (lambda _, trace: bins.append(trace)) if "NNR_KEEP_GOING" in os.environ else None
-    session = Session(log=log, observe=observe)
+    session = Session(dimensions=dimensions, log=log, observe=observe)
     answers = []
     for number, stream in enumerate(streams):
         log.clear()
@@ -119,7 +119,8 @@ def _decode_stream(session: Session, stream: bytes, log: Sequence[Field]) -> Ans
         if tensor.levels is not None:
             answer.levels[name] = np.array(tensor.levels, np.int32).reshape(tensor.shape)
     states = {}
-    for seen in _WatchedTensorData.finished:
+    # A later tensor of the same name replaces an earlier one, whatever its shape (3.2.1).
+    for seen in {seen["name"]: seen for seen in _WatchedTensorData.finished}.values():
         name, starts = seen.pop("name"), seen.pop("starts")
         if name in answer.levels:
             answer.bits[name] = starts.reshape(answer.levels[name].shape)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,13 +23,15 @@ from nnr_conformance.trace_line import PAYLOADS, trace_line
 CLAIMS = {"name": "nnr_codec", "version": __version__}
 
 
-def decode(streams: Sequence[bytes]) -> list[Answer]:
+def decode(streams: Sequence[bytes], dimensions: Mapping[str, tuple[int, ...]] | None = None) -> list[Answer]:
     """Decode the streams of a vector with one `Decoder`, so that updates find their predecessors."""
-    decoder = Decoder()
+    decoder = Decoder(dimensions=dimensions)
     answers = []
     for number, stream in enumerate(streams):
         try:
             answers.append(_decode_stream(decoder, stream))
+            if len(streams) == 1 and len(answers[-1].values) > 1:
+                answers[-1].recompositions = _recompositions(stream, dimensions)
         except errors.TruncatedBitstream as error:
             raise Rejected(
                 str(error), error_class="truncated", bit_offset=error.bit_offset, stream=number
@@ -58,6 +60,15 @@ def _decode_stream(decoder: Decoder, stream: bytes) -> Answer:
             values[name] = np.asarray(tensor)
     report, trace = _walk(stream)
     return Answer(values=values, levels=levels, report=report, trace=trace)
+
+
+def _recompositions(stream: bytes, dimensions: Mapping[str, tuple[int, ...]] | None) -> dict[str, Array]:
+    """Recompose weights; nothing for a stream whose values do not fit the data types of its source."""
+    try:
+        tensors = Decoder(dimensions=dimensions).decode(stream, recompose=True)
+    except errors.NnrError:
+        return {}
+    return {name: np.asarray(array) for name, array in tensors.items()}
 
 
 def _walk(stream: bytes) -> tuple[Report, str]:

@@ -23,7 +23,7 @@ from nnr_conformance.process import Process
 from nnr_conformance.protocol import EXIT_DECODED, EXIT_REJECTED, EXIT_UNSUPPORTED
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
-_KNOWN = {"input", "output", "inputs", "outputs", "output_dir"}
+_KNOWN = {"input", "output", "inputs", "outputs", "output_dir", "shape"}
 
 
 @dataclass
@@ -65,15 +65,23 @@ class CommandDecoder:
     def start(self, workspace: Path, limits: Limits) -> None:
         """Do nothing: every vector starts its own process."""
 
-    def decode(self, streams: Sequence[Path], outputs: Sequence[Path], limits: Limits) -> Observation:
+    def decode(
+        self,
+        streams: Sequence[Path],
+        outputs: Sequence[Path],
+        limits: Limits,
+        dimensions: Mapping[str, Sequence[int]] | None = None,
+    ) -> Observation:
         """Run the command on one vector."""
+        if dimensions and not any("{shape}" in part for part in self.template):
+            return Observation(Status.UNSUPPORTED, detail="the command takes no shapes ({shape} takes them)")
         if len(streams) > 1 and not self.takes_sequences:
             return Observation(
                 Status.UNSUPPORTED, detail="the command takes one stream ({inputs} takes several)"
             )
         start_time = time.monotonic()
         process = Process(
-            self.expand(streams, outputs),
+            self.expand(streams, outputs, dimensions),
             cwd=outputs[0].parent,
             limits=limits,
             environment=self.environment,
@@ -99,8 +107,14 @@ class CommandDecoder:
         seen.peak_memory_bytes, seen.n_orphans = process.peak_memory_bytes, n_orphans
         return seen
 
-    def expand(self, streams: Sequence[Path], outputs: Sequence[Path]) -> list[str]:
-        """Fill in the placeholders of the template."""
+    def expand(
+        self,
+        streams: Sequence[Path],
+        outputs: Sequence[Path],
+        dimensions: Mapping[str, Sequence[int]] | None = None,
+    ) -> list[str]:
+        """Fill in the placeholders of the template; a part with ``{shape}`` is repeated for every shape."""
+        shapes = [f"{name}={'x'.join(map(str, shape))}" for name, shape in (dimensions or {}).items()]
         single = {"input": str(streams[0]), "output": str(outputs[0]), "output_dir": str(outputs[0].parent)}
         argv: list[str] = []
         for part in self.template:
@@ -108,6 +122,8 @@ class CommandDecoder:
                 argv += map(str, streams)
             elif part == "{outputs}":
                 argv += map(str, outputs)
+            elif "{shape}" in part:
+                argv += [part.replace("{shape}", shape) for shape in shapes]
             else:
                 argv.append(_PLACEHOLDER.sub(lambda match: single[match[1]], part))
         return argv

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,8 +45,14 @@ class Decoder(Protocol):
         """Start the decoder and read its claims where a handshake reports them; raises `StartError`."""
         ...
 
-    def decode(self, streams: Sequence[Path], outputs: Sequence[Path], limits: Limits) -> Observation:
-        """Decode one vector; returns within the limits whatever the decoder does."""
+    def decode(
+        self,
+        streams: Sequence[Path],
+        outputs: Sequence[Path],
+        limits: Limits,
+        dimensions: Mapping[str, Sequence[int]] | None = None,
+    ) -> Observation:
+        """Decode one vector, with shapes from outside the streams; returns within the limits whatever the decoder does."""
         ...
 
     def close(self) -> None:

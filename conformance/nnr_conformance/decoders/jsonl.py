@@ -100,7 +100,13 @@ class JsonlDecoder:
             without=tuple(sorted({*self.claims.without, *hello.without})),
         )
 
-    def decode(self, streams: Sequence[Path], outputs: Sequence[Path], limits: Limits) -> Observation:
+    def decode(
+        self,
+        streams: Sequence[Path],
+        outputs: Sequence[Path],
+        limits: Limits,
+        dimensions: Mapping[str, Sequence[int]] | None = None,
+    ) -> Observation:
         """Request the decoding of one vector."""
         if self._process is None:
             if self._workspace is None:
@@ -115,7 +121,7 @@ class JsonlDecoder:
         try:
             self._send(
                 {"type": "decode", "id": self._n_requests, "inputs": [str(path) for path in streams],
-                 "outputs": [str(path) for path in outputs]}
+                 "outputs": [str(path) for path in outputs]} | ({"dimensions": dimensions} if dimensions else {})
             )  # fmt: skip
             line = self._receive(limits, start_time + limits.seconds)
             seen = line if isinstance(line, Observation) else self._observe(line, outputs)

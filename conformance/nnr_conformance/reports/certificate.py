@@ -10,6 +10,7 @@ from html import escape
 from nnr_conformance.certificate import Certificate, certificate_of
 from nnr_conformance.errors import SchemaError
 from nnr_conformance.json_schema import from_json, to_json
+from nnr_conformance.reports.speed import speed_lines
 from nnr_conformance.reports.terminal import clean
 from nnr_conformance.result import Log
 
@@ -96,6 +97,7 @@ def _lines(certificate: Certificate) -> Iterator[str]:
             f"{timing.seconds:.1f} s, {timing.cpu_seconds:.1f} s of CPU; slowest: {timing.slowest or 'none'}; "
             f"memory: {timing.peak_memory_bytes >> 20} MiB",
         ),
+        *(("Speed", line) for line in speed_lines(certificate.results)),
         ("SHA-256 of the results", certificate.results_sha256),
         ("SHA-256 of the certificate", certificate.sha256),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nnr_conformance.reports.speed import speed_lines
 from nnr_conformance.result import Log
 from nnr_conformance.tally import by_feature, count_line, reproduce, tally
 from nnr_conformance.verdict import NOT_JUDGED, Verdict
@@ -39,6 +40,7 @@ def _render(log: Log) -> str:
     name = f"{log.run.claims.name} {log.run.claims.version}".strip()
     suites = ", ".join(f"{suite.name} {suite.version}" for suite in log.run.suites)
     lines.append(f"{name} on {suites}: {count_line(log)}")
+    lines += [f"Speed: {line}" for line in speed_lines(log.results)]
     if log.end is not None and log.end.baseline:
         lines += ["Departures from the baseline:", *(f"  {clean(sentence)}" for sentence in log.end.baseline)]
     if log.end is None:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The command-line contract: `nnc_decoder INPUT... --to OUTPUT... [--trace] [--shape NAME=2x3]...`.
+//! The command-line contract: `nnc_decoder INPUT... --to OUTPUT... [--trace] [--shape=NAME=2x3]...`.
 #![forbid(unsafe_code)]
 
 use nnc_decoder::fault::Fault;
@@ -32,8 +32,8 @@ impl Arguments {
                 behind_to = true;
             } else if argument == "--trace" {
                 parsed.trace = true;
-            } else if argument == "--shape" {
-                let (name, shape) = parse_shape(arguments.next()?.to_str()?)?;
+            } else if let Some(shape) = argument.to_str().and_then(|text| text.strip_prefix("--shape=")) {
+                let (name, shape) = parse_shape(shape)?;
                 parsed.shapes.insert(name, shape);
             } else if behind_to {
                 parsed.outputs.push(argument);
@@ -93,7 +93,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 
 fn main() -> ExitCode {
     let Some(arguments) = Arguments::parse(std::env::args_os().skip(1)) else {
-        eprintln!("usage: nnc_decoder INPUT... --to OUTPUT... [--trace] [--shape NAME=2x3]...");
+        eprintln!("usage: nnc_decoder INPUT... --to OUTPUT... [--trace] [--shape=NAME=2x3]...");
         return ExitCode::from(USAGE);
     };
     match run(arguments) {
