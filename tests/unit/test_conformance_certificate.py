@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,14 @@ def test_a_certificate_states_run_decoder_suites_layers_and_time(
     assert certificate.timing.slowest in [result.vector for result in certificate.results]
     assert [file.name for file in certificate.identity.files] == ["broken.py"]
     assert [result.vector for result in certificate.results if result.beyond] == ["toy/update"]
+
+
+def test_a_certificate_has_a_line_of_performance(certificate: Certificate) -> None:
+    assert "<th>Speed" not in page_of(certificate)
+    timed, *rest = certificate.results
+    timed = replace(timed, seconds=2.0, n_elements=5_000_000)
+    page = page_of(replace(certificate, results=(timed, *rest)))
+    assert f"<th>Speed<td>{timed.vector}, 5,000,000 elements in 2.00 s, 2.5 million a second" in page
 
 
 @pytest.mark.parametrize("name", ["c.json", "c.html"])

@@ -92,7 +92,7 @@ def test_an_unknown_level_is_a_usage_error() -> None:
         ("extended/incremental/temporal", {"streams": 4}),
         ("core/entry-points/false-offset", {"scan_order": 1, "entry_points": 3, "tensor_elements": 252}),
         ("core/external-dimensions/rank-5", {"dimensions": 5, "tensor_elements": 24, "stream_elements": 24}),
-        ("core/external-dimensions/block", {"dimensions": 2, "tensor_elements": 60}),
+        ("core/external-dimensions/block", {"dimensions": 2, "tensor_elements": 45, "stream_elements": 63}),
         ("core/block/types-15-scan-1", {"names": 8}),
         ("resource/dimensions/2-60-raw", {"tensor_elements": 1 << 60}),
         ("resource/counts/codebook", {"codebook_entries": 1 << 31}),
