@@ -22,7 +22,8 @@ _OPEN_BATCH, _OPEN_EXTENT = 4, 64
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 # Limit of integer inputs without a known one, such as bytes.
 _LARGEST_INTEGER = 256
-_SEED = 15938
+#: Default seed of made inputs.
+SEED = 15938
 
 
 def read_inputs(path: str | os.PathLike[str], inputs: Sequence[GraphInput], batch: int) -> list[Batch]:
@@ -57,7 +58,7 @@ def read_inputs(path: str | os.PathLike[str], inputs: Sequence[GraphInput], batc
 
 
 def made_inputs(
-    inputs: Sequence[GraphInput], n_samples: int, limits: Mapping[str, int] | None = None, seed: int = _SEED
+    inputs: Sequence[GraphInput], n_samples: int, limits: Mapping[str, int] | None = None, seed: int = SEED
 ) -> list[Batch]:
     """Make samples from declared types and shapes.
 
