@@ -12,6 +12,7 @@ import argparse
 import functools
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tools.research.quality.calibrated import CalibratedCodec
+from tools.research.quality.calibrated import CalibratedCodec, measured_once
 from tools.research.quality.codecs import Codec, NnrCodec, PeerCodec
 from tools.research.quality.curve import Curve
 from tools.research.quality.subject import Subject
@@ -42,6 +43,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     for name in options.model:
         subject = SUBJECTS[name](options.cache)
+        if subject.calibration is not None:
+            subject = replace(subject, calibration=measured_once(subject.calibration))
         print(f"## {name}: {subject.n_weights} weights, {subject.measure}\n")
         print("| codec | " + " | ".join(f"{point:g}" for point in subject.points) + " | mean | seconds |")
         print("|---" * (len(subject.points) + 3) + "|")

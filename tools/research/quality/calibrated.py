@@ -6,16 +6,18 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import nnr_codec
 from nnr_codec.codec.encode.config import EncoderConfig
-from nnr_codec.files.compressing import calibrate
+from nnr_codec.files.compressing import RunnableModel, calibrate
+from nnr_codec.rate_control.calibrated import Moments
 from nnr_codec.rate_control.divergence_search import measure_ratios, step_groups
 from nnr_codec.rate_control.search_report import Journal, Settings
 from nnr_codec.rate_control.settings_coder import SettingsCoder
+from nnr_codec.transform import ScaleMove
 from tools.research.quality.codecs import Coded
 from tools.research.quality.subject import Calibration, Tensors
 
@@ -71,3 +73,41 @@ class CalibratedCodec:
         settings = Settings(_MEASURED_SCALE)
         ratios, _ = measure_ratios(coder, calibration.model.divergence, settings, Journal(None, ""))
         return coder, replace(settings, ratios=ratios)
+
+
+class MeasuredOnce:
+    """Model whose moments are measured once for all codecs.
+
+    Parameters
+    ----------
+    model : RunnableModel
+    names : collection of str
+        Tensors to encode; moments of others are dropped.
+    """
+
+    def __init__(self, model: RunnableModel, names: Collection[str]) -> None:
+        self._model, self._names = model, names
+        self.divergence, self.replace = model.divergence, model.replace
+
+    @functools.cached_property
+    def _moments(self) -> list[tuple[str, Moments]]:
+        return [(name, value) for name, value in self._model.moments() if name in self._names]
+
+    def moments(self) -> Iterator[tuple[str, Moments]]:
+        """Return the moments."""
+        yield from self._moments
+
+    def moves(self) -> list[ScaleMove]:
+        """Return the moves of the model."""
+        return self._model.moves()
+
+
+def measured_once(calibration: Callable[[bool, int], Calibration]) -> Callable[[bool, int], Calibration]:
+    """Return a function that makes each calibration once."""
+
+    @functools.cache
+    def cached(made: bool, seed: int) -> Calibration:
+        result = calibration(made, seed)
+        return replace(result, model=MeasuredOnce(result.model, result.tensors.keys()))
+
+    return cached

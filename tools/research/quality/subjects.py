@@ -25,5 +25,6 @@ SUBJECTS: dict[str, Callable[[Path], Subject]] = {
     "rapidocr": rapidocr,
     "sentences": sentences,
     "smollm2": smollm2,
+    "smollm2-part": functools.partial(smollm2, part=True),
     "smollm2-9": functools.partial(smollm2, windows_a_text=3),
 }
