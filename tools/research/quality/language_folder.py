@@ -59,14 +59,14 @@ def in_halves(name: str, array: NDArray[Any]) -> NDArray[Any]:
     """Return queries and keys with the rows of each head in two halves, as transformers rotates them; others as they are."""
     if not _is_rotated(name):
         return array
-    return array.reshape(-1, _HEAD // 2, 2, array.shape[1]).swapaxes(1, 2).reshape(array.shape)
+    return np.asarray(array.reshape(-1, _HEAD // 2, 2, array.shape[1]).swapaxes(1, 2).reshape(array.shape))
 
 
 def in_pairs(name: str, array: NDArray[Any]) -> NDArray[Any]:
     """Return queries and keys with the rows of each head in pairs: the inverse of `in_halves`."""
     if not _is_rotated(name):
         return array
-    return array.reshape(-1, 2, _HEAD // 2, array.shape[1]).swapaxes(1, 2).reshape(array.shape)
+    return np.asarray(array.reshape(-1, 2, _HEAD // 2, array.shape[1]).swapaxes(1, 2).reshape(array.shape))
 
 
 def write_folder(folder: Path, tensors: Tensors, tokenizer: Any) -> None:
