@@ -76,7 +76,7 @@ def smollm2(cache: Path, windows_a_text: int = 1, part: bool = False) -> Subject
 
 
 def _is_chosen(name: str) -> bool:
-    return name.startswith(tuple(f"blk.{layer}." for layer in _CHOSEN_LAYERS)) and "norm" not in name
+    return name.startswith(tuple(f"blk.{layer}." for layer in _CHOSEN_LAYERS))
 
 
 def _calibration_text(seed: int) -> str:

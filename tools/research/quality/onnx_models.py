@@ -42,13 +42,13 @@ def magika(cache: Path) -> Subject:
     )
     files = [path for path in files if path.is_file() and path.stat().st_size > 64]
     chosen = np.linspace(0, len(files) - 1, _N_FILES).astype(int)
-    inputs: list[NDArray[np.generic]] = [np.stack([_ends(files[i].read_bytes()) for i in chosen])]
+    inputs: list[NDArray[np.generic]] = [np.stack([file_ends(files[i].read_bytes()) for i in chosen])]
     (reference,) = network.run(network.tensors, inputs)
 
     def samples(seed: int) -> NDArray[np.generic]:
         others = np.setdiff1d(np.arange(len(files)), chosen)
         picked = np.random.default_rng(seed).choice(others, _N_CALIBRATION_FILES, replace=False)
-        return np.stack([_ends(files[i].read_bytes()) for i in picked])
+        return np.stack([file_ends(files[i].read_bytes()) for i in picked])
 
     return Subject(
         "magika", "mean KL", network.tensors,
@@ -70,7 +70,8 @@ def _calibration(
     return Calibration(model, network.tensors)
 
 
-def _ends(content: bytes) -> NDArray[np.int32]:
+def file_ends(content: bytes) -> NDArray[np.int32]:
+    """Return the input of Magika for a file: its beginning and its end."""
     start = np.frombuffer(content[: 4 * _MAGIKA_HALF].lstrip()[:_MAGIKA_HALF], np.uint8)
     end = np.frombuffer(content[-4 * _MAGIKA_HALF :].rstrip()[-_MAGIKA_HALF:], np.uint8)
     features = np.full(2 * _MAGIKA_HALF, _MAGIKA_PADDING, np.int32)
