@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.research.quality.int8", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="folder of packages")
     parser.add_argument("--files", type=int, default=20, help="largest number of test files of a type")
-    parser.add_argument("--divergences", nargs="+", type=float, default=[0.003, 0.01])
+    parser.add_argument("--divergences", nargs="+", type=float, default=[0.0003, 0.001])
     parser.add_argument("--seed", type=int, default=1, help="seed of the choice of files")
     options = parser.parse_args()
     (path,) = unpacked("magika==1.0.3", options.cache).glob("magika/models/*/model.onnx")

