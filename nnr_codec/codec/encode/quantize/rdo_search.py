@@ -46,8 +46,6 @@ _LEAST_SHRINKING = 0.07
 _PIECE = 1 << 16
 # Largest correction: at the lowest rates the weights that stay would grow too much.
 _LEAST_GAIN = 0.7
-# Relative tolerance of the target error: less than one QP at density 6, which is 1.1 %.
-_TOLERANCE = 0.009
 _MAX_SETTLING_ROUNDS = 6
 _MAX_CORRECTIONS = 3
 # Finest step, relative to the largest weight.
@@ -278,7 +276,7 @@ class RdoSearch:
         importance = self._sample_importance if weights is self._sample else self._importance
         error = _error(weights, levels, self._decoded_step(weights, levels, step), importance)
         ratio = self._target.error / max(error, sys.float_info.min)
-        if abs(math.log(ratio)) <= _TOLERANCE:
+        if abs(math.log(ratio)) <= self._effort.tolerance:
             return qp
         # A few weights may lie on levels by chance; their error then says little about the step.
         most = 4.0 if weights.size > _FEW else 1.0
