@@ -28,7 +28,6 @@ _SMALLEST = 2.0**-6
 # In a model with one dominant matrix, the typical size is nearly its own. Only a mixture of very unequal ones exceeds this.
 _LARGEST = 4.0
 
-
 _ATTENTION_NAME = r"(^|[._/])(attn_|w)?({})(_proj|_lin)?([._/](weight|kernel))?$"
 # Roles by name, and the octaves by which their errors differ from those of other layers of their size.
 _ROLE_OCTAVES = (
@@ -41,7 +40,7 @@ _ROLE_OCTAVES = (
 _LARGEST_TIED = 2.0**-0.5
 _LARGEST_OUTPUT = 2.0**-1.0
 _OUTPUT_NAME = re.compile(
-    r"(^|[._/])(lm_head|embed_out|classifier|logits|head)([._/](weight|kernel))?$|^output.weight$",
+    r"(^|[._/])(lm_head|embed_out|classifier|logits|head)([._/](weight|kernel))?$|^output\.weight$",
     re.IGNORECASE,
 )
 # Last matrices of language models, and the rest of those that share the embedding's weights.
