@@ -82,6 +82,8 @@ def test_other_layers_of_such_names_are_no_last_matrices(name):
         ("layers.0.self_attn.v_proj.weight", "layers.0.self_attn.k_proj.weight"),
         ("layer.0.attention.self.value.weight", "layer.0.attention.self.query.weight"),
         ("h/attention/value/kernel", "h/attention/key/kernel"),
+        ("blk.0.attn_v.weight", "blk.0.attn_output.weight"),
+        ("layers.0.self_attn.v_proj.weight", "layers.0.self_attn.o_proj.weight"),
         ("blk.0.ffn_down.weight", "blk.0.ffn_gate.weight"),
         ("layers.0.mlp.down_proj.weight", "layers.0.mlp.gate_proj.weight"),
     ],

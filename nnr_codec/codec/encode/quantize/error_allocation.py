@@ -7,9 +7,9 @@ few bits. With squared disturbances that add up, s e^2 for a layer with relative
 weights when e doubles, the fewest bits have e proportional to sqrt(n / s), which is sqrt(n) for equal s.
 
 Roles within a transformer shift that by half an octave, as measured on a language model and a sentence encoder: softmax damps the
-errors of queries and keys, values and down projections go straight into the residual stream. No layer follows the last matrix
-and damps its errors, so it has half the error at most. A language model may use its embedding as its last matrix too, unless
-the file shows another last matrix, or an encoder, which has none.
+errors of queries and keys, and values and down projections are the most sensitive. No layer follows the last matrix and damps
+its errors, so it has half the error at most. A language model may use its embedding as its last matrix too, unless the file
+shows another last matrix, or an encoder, which has none.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _ATTENTION_NAME = r"(^|[._/])(attn_|w)?({})(_proj|_lin)?([._/](weight|kernel))?$
 _ROLE_OCTAVES = (
     (re.compile(_ATTENTION_NAME.format("q|k|query|key"), re.IGNORECASE), 0.5),
     (re.compile(_ATTENTION_NAME.format("v|value"), re.IGNORECASE), -0.5),
+    (re.compile(r"(^|[._/])(attn_output|o_proj|wo)([._/](weight|kernel))?$", re.IGNORECASE), 0.5),
     (re.compile(r"ffn_gate|gate_proj", re.IGNORECASE), 0.5),
     (re.compile(r"ffn_down|down_proj", re.IGNORECASE), -0.5),
 )
