@@ -37,13 +37,14 @@ _ROLE_OCTAVES = (
     (re.compile(r"ffn_gate|gate_proj", re.IGNORECASE), 0.5),
     (re.compile(r"ffn_down|down_proj", re.IGNORECASE), -0.5),
 )
-# Largest errors of last matrices.
-_LARGEST_TIED = 2.0**-0.5
-_LARGEST_OUTPUT = 2.0**-1.0
+# Last matrices: an octave less, and the largest factors.
 _OUTPUT_NAME = re.compile(
     r"(^|[._/])(lm_head|embed_out|classifier|logits|head)([._/](weight|kernel))?$|^output\.weight$",
     re.IGNORECASE,
 )
+_OUTPUT_OCTAVES = -1.0
+_LARGEST_OUTPUT = 0.5
+_LARGEST_TIED = 2.0**-0.5
 # Last matrices of language models, and the rest of those that share the embedding's weights.
 _HEAD_NAME = re.compile(
     r"lm_head|embed_out|(^|[._])(output|decoder)[._]weight$|(^|[._])predictions[._]", re.IGNORECASE
@@ -72,11 +73,13 @@ def error_factors(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, float]:
     typical = float(np.average([octaves[name] for name in layers], weights=weights)) if layers else 0.0
     factors = {name: min(max(2.0 ** (octaves[name] - typical), _SMALLEST), _LARGEST) for name in sizes}
     if len(sizes) > 1:
-        factors |= {name: min(factors[name] * bound, bound) for name, bound in last.items()}
+        factors |= {name: min(factors[name], bound) for name, bound in last.items()}
     return factors
 
 
 def _role_octaves(name: str) -> float:
+    if _OUTPUT_NAME.search(name):
+        return _OUTPUT_OCTAVES
     return next((octaves for pattern, octaves in _ROLE_OCTAVES if pattern.search(name)), 0.0)
 
 
