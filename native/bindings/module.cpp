@@ -20,12 +20,12 @@
 #include "nnr/rate_estimate.hpp"
 #include "nnr/rate_tables.hpp"
 #include "nnr/rdo.hpp"
+#include "observer.hpp"
 #include "probe.hpp"
 #include "syntax.hpp"
 #include "tasks.hpp"
 #include "unit_batch.hpp"
 #include "unit_walk.hpp"
-#include "watch.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -303,7 +303,7 @@ NB_MODULE(_native, m) {
   register_probe(m);
   register_syntax(m);
   register_tasks(m);
-  register_watch(m);
+  register_observer(m);
   register_units(m);
   register_walk(m);
   register_decode_task(m);

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <vector>
 
+#include "nnr/observer.hpp"
 #include "nnr/scan.hpp"
 #include "nnr/trellis.hpp"
-#include "nnr/watch.hpp"
 
 namespace nnr {
 
@@ -22,7 +22,7 @@ std::size_t find_out_of_range(std::span<const float> weights, double step, doubl
 
 std::size_t quantize_uniform(std::span<const float> weights, double step, std::int32_t* levels) {
   if (const std::size_t position = find_out_of_range(weights, step); position != weights.size()) return position;
-  in_watched_pieces(weights.size(), [&](std::uint64_t begin, std::uint64_t end) {
+  in_observed_pieces(weights.size(), [&](std::uint64_t begin, std::uint64_t end) {
     for (std::uint64_t i = begin; i < end; ++i)
       levels[i] = static_cast<std::int32_t>(std::nearbyint(static_cast<double>(weights[i]) / step));
   });
@@ -38,7 +38,7 @@ std::size_t quantize_dependent(std::span<const float> weights, double step, cons
   std::vector<std::uint8_t> decisions(weights.size());
   std::size_t n = 0;
   for_each_segment_of_tensor(coding, [&](const Segment& segment) {
-    in_watched_pieces(segment.length, [&](std::uint64_t begin, std::uint64_t end) {
+    in_observed_pieces(segment.length, [&](std::uint64_t begin, std::uint64_t end) {
       trellis.run(&weights[segment.begin + begin], end - begin, inverse, &decisions[n + begin]);
     });
     n += segment.length;

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "nnr/dependent_quantization.hpp"
+#include "nnr/observer.hpp"
 #include "nnr/quantizer.hpp"
 #include "nnr/rdo_trellis.hpp"
 #include "nnr/scan.hpp"
 #include "nnr/shared_search.hpp"
-#include "nnr/watch.hpp"
 
 namespace nnr {
 

@@ -15,7 +15,7 @@ namespace nnr {
 
 namespace {
 
-constexpr std::chrono::milliseconds kWatchInterval{100};
+constexpr std::chrono::milliseconds kReportInterval{100};
 
 long process_id() {
 #ifdef _WIN32
@@ -69,7 +69,7 @@ void WorkQueue::wait(Job& job) {
   std::unique_lock lock(sync_->mutex);
   while (job.n_done < job.count) {
     if (run_next(lock, &job)) continue;
-    if (sync_->finished.wait_for(lock, kWatchInterval, [&] { return job.n_done == job.count || !waiting_.empty(); })) continue;
+    if (sync_->finished.wait_for(lock, kReportInterval, [&] { return job.n_done == job.count || !waiting_.empty(); })) continue;
     lock.unlock();
     try {
       advance(0);
@@ -106,7 +106,7 @@ bool WorkQueue::run_next(std::unique_lock<std::mutex>& lock, Job* preferred) {
   lock.unlock();
   std::exception_ptr fault;
   try {
-    const WatchedScope watched(job.watch);
+    const ObservedScope observed(job.observer);
     job.piece(i);
   } catch (...) {
     fault = std::current_exception();

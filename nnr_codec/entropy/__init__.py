@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python interface of the native entropy coder, one call per payload or batch of payloads."""
 
-from nnr_codec._native import Outcome, TensorCoding, Watch, Workers
+from nnr_codec._native import Observer, Outcome, TensorCoding, Workers
 from nnr_codec.entropy import rate
 from nnr_codec.entropy.payload import (
     BlockRowStart,
@@ -19,11 +19,11 @@ __all__ = [
     "DecodedTensor",
     "EncodeTask",
     "EncodedPayload",
+    "Observer",
     "Outcome",
     "TensorCoding",
     "TensorToDecode",
     "TensorToEncode",
-    "Watch",
     "Workers",
     "decode_payload",
     "encode_payload",

@@ -167,19 +167,7 @@ def compress_file(
             size_bytes = model_bytes / ratio
         tensors: Mapping[str, NDArray[Any]] = UntiedModel(opened)
         runnable = runnable_model(opened, inputs)
-        moments: dict[str, Moments] = {}
-        for name, value in runnable.moments():
-            if name in tensors:
-                moments[name] = value
-                if on_moments is not None:
-                    on_moments(name)
-        if reparametrise:
-            tensors, moments = _reparametrised(tensors, runnable, moments)
-        importance: dict[str, Importance] = {}
-        for name, value in moments.items():
-            scaled = normalised(value, tensors[name])
-            if scaled is not None:
-                importance[name] = scaled
+        tensors, importance = calibrate(tensors, runnable, reparametrise=reparametrise, on_moments=on_moments)
         encoded, search = compress_to_divergence(
             tensors,
             runnable.divergence,
@@ -202,6 +190,52 @@ def compress_file(
             target_path, opened.kind, model_bytes, len(encoded), reached, len(importance), search,
             time.perf_counter() - started,
         )  # fmt: skip
+
+
+def calibrate(
+    tensors: Mapping[str, NDArray[Any]],
+    runnable: RunnableModel,
+    *,
+    reparametrise: bool = False,
+    on_moments: OnMoments | None = None,
+) -> tuple[Mapping[str, NDArray[Any]], dict[str, Importance]]:
+    """Measure the inputs of the weights of a model, and move scales of channels where asked for.
+
+    Parameters
+    ----------
+    tensors : mapping of str to array
+        Tensors of the model.
+    runnable : RunnableModel
+        The same model.
+    reparametrise, on_moments
+        As in `compress_file`.
+
+    Returns
+    -------
+    tensors : mapping of str to array
+        Tensors to encode.
+    importance : dict of str to Curvature or array
+        Importance of the measured weights, for `compress_to_divergence`.
+
+    Raises
+    ------
+    NotEncodable
+        Scales are to be moved in a model without known moves.
+    """
+    moments: dict[str, Moments] = {}
+    for name, value in runnable.moments():
+        if name in tensors:
+            moments[name] = value
+            if on_moments is not None:
+                on_moments(name)
+    if reparametrise:
+        tensors, moments = _reparametrised(tensors, runnable, moments)
+    importance: dict[str, Importance] = {}
+    for name, value in moments.items():
+        scaled = normalised(value, tensors[name])
+        if scaled is not None:
+            importance[name] = scaled
+    return tensors, importance
 
 
 def _reparametrised(

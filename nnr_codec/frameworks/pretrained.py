@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.model_file import ModelFile
 from nnr_codec.frameworks.torch_importance import layer_curvatures
-from nnr_codec.rate_control.calibrated import Moments
+from nnr_codec.rate_control.calibrated import GIVEN_DAMPING, MADE_DAMPING, Moments
 from nnr_codec.rate_control.divergence import Divergence
 from nnr_codec.transform import ScaleMove, transformer_moves
 
@@ -40,6 +40,8 @@ class RunnableTransformer:
     inputs : path-like, optional
         Text file. By default a causal language model writes its own text, after random tokens, and other models read random
         tokens.
+    seed : int
+        Seed of random tokens.
 
     Raises
     ------
@@ -47,7 +49,7 @@ class RunnableTransformer:
         transformers or torch is missing, or the folder has no tokenizer for the text.
     """
 
-    def __init__(self, model: ModelFile, folder: str, inputs: Any = None) -> None:
+    def __init__(self, model: ModelFile, folder: str, inputs: Any = None, *, seed: int = _SEED) -> None:
         try:
             import torch
             import transformers
@@ -66,8 +68,9 @@ class RunnableTransformer:
         self._model = model_class.from_pretrained(folder, config=config, dtype=torch.float32).eval()
         self._parameters = dict(self._model.named_parameters(remove_duplicate=False))
         self._names = {name: self._parameter_name(name) for name in model.names()}
+        self._damping = MADE_DAMPING if inputs is None else GIVEN_DAMPING
         self._is_causal = any("CausalLM" in name or "LMHead" in name for name in architectures)
-        windows = self._windows(folder, inputs)
+        windows = self._windows(folder, inputs, seed)
         # Windows for the divergence come last, so that the text of both differs.
         self._for_moments, self._for_divergence = windows[:_MOMENT_WINDOWS], windows[-_DIVERGENCE_WINDOWS:]
         self._reference: Divergence | None = None
@@ -93,7 +96,10 @@ class RunnableTransformer:
     def moments(self) -> Iterator[tuple[str, Moments]]:
         """Measure curvatures of the outputs by the inputs and gradients of the layers."""
         curvatures = layer_curvatures(
-            self._model, self._for_moments, lambda _, batch: self._amplitudes(batch)
+            self._model,
+            self._for_moments,
+            lambda _, batch: self._amplitudes(batch),
+            damping=self._damping,
         )
         by_parameter = {self._parameters[name]: value for name, value in curvatures.items()}
         for name in self._weights.names():
@@ -145,7 +151,7 @@ class RunnableTransformer:
         with torch.no_grad():
             return [[self._run(window).numpy()] for window in self._for_divergence]
 
-    def _windows(self, folder: str, inputs: Any) -> list[Any]:
+    def _windows(self, folder: str, inputs: Any, seed: int) -> list[Any]:
         import torch
 
         n_windows = _MOMENT_WINDOWS + _DIVERGENCE_WINDOWS
@@ -154,11 +160,11 @@ class RunnableTransformer:
             length = min(_WINDOW, len(tokens) // 2)
             n_windows = min(n_windows, len(tokens) // length)
             return list(torch.tensor(tokens[: n_windows * length]).reshape(n_windows, 1, length))
-        generator = torch.Generator().manual_seed(_SEED)
+        generator = torch.Generator().manual_seed(seed)
         vocabulary = int(self._model.config.get_text_config().vocab_size)
         if not self._is_causal:
             return list(torch.randint(0, vocabulary, (n_windows, 1, _WINDOW), generator=generator))
-        torch.manual_seed(_SEED)
+        torch.manual_seed(seed)
         prefixes = torch.randint(0, vocabulary, (n_windows, _PREFIX), generator=generator)
         written = self._model.generate(
             prefixes, attention_mask=torch.ones_like(prefixes), do_sample=True, top_k=0, temperature=1.0,

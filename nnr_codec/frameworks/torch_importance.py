@@ -226,8 +226,14 @@ def layer_curvatures(
     generator = torch.Generator().manual_seed(seed)
     n_samples = 0
     hooks = []
+    # Only the gradients of layer outputs are needed: those of the weights would take half as long again.
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
         for collector, module in collectors.values():
+            if by_output:
+                hooks.append(module.register_forward_hook(_with_gradient))
             hooks.append(module.register_forward_hook(collector.on_forward))
         with _evaluating(model), torch.set_grad_enabled(by_output):
             for batch in batches:
@@ -235,14 +241,21 @@ def layer_curvatures(
                 n_samples += len(outputs)
                 if by_output:
                     (outputs * torch.randn(outputs.shape, generator=generator)).sum().backward()
-                    model.zero_grad(set_to_none=True)
     finally:
         for hook in hooks:
             hook.remove()
+        for parameter in trained:
+            parameter.requires_grad_(True)
     results = {
         name: collector.result(max(n_samples, 1), damping) for name, (collector, _) in collectors.items()
     }
     return {name: value for name, value in results.items() if value is not None}
+
+
+def _with_gradient(module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+    """Return an output that has a gradient; a copy, because the next operation may be in place."""
+    del module, inputs
+    return None if output.requires_grad else output.detach().requires_grad_(True).clone()
 
 
 class _LayerCollector:
@@ -260,21 +273,21 @@ class _LayerCollector:
             # Weight inputs by the gradient of their outputs: a large input without influence must not count.
             output.register_hook(lambda gradient: self._on_gradient(rows, gradient))
         else:
-            self._add(rows, rows, float(len(rows)))
+            self._add(rows, rows.new_ones(len(rows)))
 
     def _on_gradient(self, rows: Any, gradient: Any) -> None:
         squares = self._outputs_of(gradient.detach()).square()
-        weights = squares.sum(1)
-        self._add(rows * weights[:, None], rows, float(weights.sum()))
+        self._add(rows, squares.sum(1))
         by_output = squares.double().sum(0)
         self._squares = by_output if self._squares is None else self._squares + by_output
 
-    def _add(self, weighted_rows: Any, rows: Any, weight: float) -> None:
+    def _add(self, rows: Any, weights: Any) -> None:
+        weighted_rows = rows * weights[:, None]
         if self._products is None:
             self._products = weighted_rows.T @ rows
         else:
             self._products.addmm_(weighted_rows.T, rows)
-        self._weight += weight
+        self._weight += float(weights.sum())
 
     def result(self, n_samples: int, damping: float) -> Curvature | None:
         if self._products is None or not self._weight > 0:
@@ -282,8 +295,9 @@ class _LayerCollector:
         matrix = (self._products / self._weight).numpy()
         rows = None if self._squares is None else (self._squares / n_samples).numpy()
         if rows is not None and rows.max() > 0:
-            # Outputs without a gradient in these samples still get a small weight.
-            rows = np.maximum(rows, 1e-3 * rows.mean())
+            # Outputs without a gradient in these samples still get a weight: a row that loses everything costs more than its
+            # gradient says.
+            rows = rows + damping * rows.mean()
         else:
             rows = None
         return Curvature(matrix, rows, damping)

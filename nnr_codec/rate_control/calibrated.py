@@ -14,6 +14,8 @@ from nnr_codec.codec.encode.importance import Importance
 from nnr_codec.quant import Curvature
 from nnr_codec.transform import ScaleMove, channel_scales
 
+#: Damping of curvatures from given inputs, and from made ones, whose correlations are not those of real inputs.
+GIVEN_DAMPING, MADE_DAMPING = 0.1, 0.3
 #: Second moments of the inputs of a weight: a matrix, or an array that broadcasts to the weight.
 Moments: TypeAlias = Curvature | NDArray[np.float32]
 

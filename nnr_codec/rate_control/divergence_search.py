@@ -120,19 +120,15 @@ class _Search:
 
     def run(self, kind: str, target: float, max_groups: int) -> tuple[bytes, SearchReport]:
         """Search the scale, the ratios and the scale again, and encode."""
-        tensors = self._coder.tensors
-        names = list(self._coder.base_steps)
-        matrices = [(name, tensors[name].size) for name in names if not is_vector(tensors[name].shape)]
-        vectors = tuple(name for name in names if is_vector(tensors[name].shape))
-        groups = groups_by_size(matrices, max_groups)
-        self._coder.groups = groups + ([vectors] if vectors else [])
+        self._coder.groups = step_groups(self._coder, max_groups)
         limit = target if kind == "divergence" else math.inf
         self._report = SearchReport(0.0, limit, higher_is_better=False, groups=self._coder.groups)
         if kind == "size":
             target = max(target - self._overhead(), 1.0)
         settings = self._scaled(Settings(0.0), kind, target, "step")
         if len(self._coder.groups) > 1:
-            ratios = self._ratios(settings)
+            ratios, divergences = measure_ratios(self._coder, self._diverge, settings, self._journal)
+            self._report.sensitivities.extend(divergences)
             settings = self._scaled(replace(settings, ratios=ratios), kind, target, "allocation")
         chosen = self._chosen(kind, target)
         stream = self._coder.encode(chosen.settings)
@@ -195,33 +191,6 @@ class _Search:
             scale = proposal
         return replace(start, scale=nearest[1])
 
-    def _ratios(self, settings: Settings) -> tuple[float, ...]:
-        """Measure the divergence that each group causes alone, and return the ratios of steps with equal slopes.
-
-        With the divergence ``sum of c[g] * s[g]**2`` over the groups' relative steps s and the rate ``-sum of n[g] *
-        log2(s[g])``, the divergence at a rate is least if ``s[g]**2`` is proportional to ``n[g] / c[g]``.
-        """
-        decoded: Mapping[str, NDArray[Any]] | None = None
-        groups = self._coder.groups
-        divergences = []
-        for index, group in enumerate(groups):
-            key = f"{settings.key()} {index}"
-            entry = self._journal.find(key)
-            if entry is None:
-                decoded = decoded or self._coder.decoded(settings)[1]
-                alone = self._diverge({name: decoded[name] for name in group})
-                self._journal.note(key, divergence=float(alone))
-                entry = self._journal.find(key) or {}
-            divergences.append(float(entry["divergence"]))
-        self._report.sensitivities.extend(divergences)
-        tensors = self._coder.tensors
-        sizes = np.array([sum(tensors[name].size for name in group) for group in groups], np.float64)
-        floor = max(sum(d for d in divergences if math.isfinite(d)), 1e-30) * 1e-4 * sizes / sizes.sum()
-        per_weight = np.maximum(np.nan_to_num(np.array(divergences), posinf=1e30), floor) / sizes
-        shifts = -0.5 * np.log2(per_weight)
-        shifts -= float(np.average(shifts, weights=sizes))
-        return tuple(round(float(s), 3) for s in np.clip(shifts, -_MAX_SHIFT, _MAX_SHIFT))
-
     def _try(self, settings: Settings, purpose: str) -> Point:
         for point in self._report.points:
             if point.settings.key() == settings.key():
@@ -238,3 +207,64 @@ class _Search:
         if self._on_point is not None:
             self._on_point(point, self._report)
         return point
+
+
+def step_groups(coder: SettingsCoder, max_groups: int) -> list[tuple[str, ...]]:
+    """Return the groups of tensors that share a ratio of steps: matrices in order, by size, and all vectors.
+
+    Parameters
+    ----------
+    coder : SettingsCoder
+    max_groups : int
+        Largest number of groups of matrices.
+    """
+    tensors = coder.tensors
+    names = list(coder.base_steps)
+    matrices = [(name, tensors[name].size) for name in names if not is_vector(tensors[name].shape)]
+    vectors = tuple(name for name in names if is_vector(tensors[name].shape))
+    return groups_by_size(matrices, max_groups) + ([vectors] if vectors else [])
+
+
+def measure_ratios(
+    coder: SettingsCoder, diverge: Diverge, settings: Settings, journal: Journal
+) -> tuple[tuple[float, ...], list[float]]:
+    """Measure the divergence that each group causes alone, and return the ratios of steps with equal slopes.
+
+    With the divergence ``sum of c[g] * s[g]**2`` over the relative steps s of groups, and the rate ``-sum of n[g] * log2(s[g])``,
+    the divergence at a rate is least if ``s[g]**2`` is proportional to ``n[g] / c[g]``.
+
+    Parameters
+    ----------
+    coder : SettingsCoder
+        With groups.
+    diverge : callable
+        As in `compress_to_divergence`.
+    settings : Settings
+        Settings at which the divergences are measured.
+    journal : Journal
+        Measured divergences.
+
+    Returns
+    -------
+    ratios : tuple of float
+        For `Settings.ratios`.
+    divergences : list of float
+    """
+    decoded: Mapping[str, NDArray[Any]] | None = None
+    divergences = []
+    for index, group in enumerate(coder.groups):
+        key = f"{settings.key()} {index}"
+        entry = journal.find(key)
+        if entry is None:
+            decoded = decoded or coder.decoded(settings)[1]
+            alone = diverge({name: decoded[name] for name in group})
+            journal.note(key, divergence=float(alone))
+            entry = journal.find(key) or {}
+        divergences.append(float(entry["divergence"]))
+    tensors = coder.tensors
+    sizes = np.array([sum(tensors[name].size for name in group) for group in coder.groups], np.float64)
+    floor = max(sum(d for d in divergences if math.isfinite(d)), 1e-30) * 1e-4 * sizes / sizes.sum()
+    per_weight = np.maximum(np.nan_to_num(np.array(divergences), posinf=1e30), floor) / sizes
+    shifts = -0.5 * np.log2(per_weight)
+    shifts -= float(np.average(shifts, weights=sizes))
+    return tuple(round(float(s), 3) for s in np.clip(shifts, -_MAX_SHIFT, _MAX_SHIFT)), divergences

@@ -27,6 +27,26 @@ MODEL = {
 }
 
 
+def write_classifier(folder: Path) -> None:
+    """Write an ONNX model of one layer, and samples of its input."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gemm", ["x", "head.weight", "head.bias"], ["logits"], transB=1),
+            helper.make_node("Softmax", ["logits"], ["classes"], axis=-1),
+        ],
+        "classifier",
+        [helper.make_tensor_value_info("x", kind, ["n", 96])],
+        [helper.make_tensor_value_info("classes", kind, ["n", 10])],
+        [onnx.numpy_helper.from_array(MODEL[name], name) for name in ("head.weight", "head.bias")],
+    )
+    opset = helper.make_opsetid("", 13)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), folder / "model.onnx")
+    np.savez(folder / "samples.npz", x=RNG.standard_normal((64, 96)))
+
+
 def fenced(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
@@ -37,6 +57,8 @@ def test_the_commands_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None
     text = page.read_text(encoding="utf-8")
     save_model(tmp_path / "model.safetensors", MODEL)
     (tmp_path / "parts").mkdir()
+    if "model.onnx" in "".join(fenced(text, "console")):
+        write_classifier(tmp_path)
     for script in fenced(text, "python"):
         match = re.match(r"# (\w+\.py)\n", script)
         if match:

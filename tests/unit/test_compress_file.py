@@ -10,7 +10,7 @@ import pytest
 from nnr_codec import NotEncodable, compress_file, decode, decode_file
 from nnr_codec.cli import main
 from nnr_codec.frameworks import open_model
-from nnr_codec.frameworks.onnx.calibration.graph import Graph, with_outputs
+from nnr_codec.frameworks.onnx.calibration.graph import Graph, GraphInput, with_outputs
 from nnr_codec.frameworks.onnx.calibration.model import RunnableOnnx
 from nnr_codec.frameworks.onnx.calibration.sample_inputs import made_inputs
 from nnr_codec.quant import Curvature
@@ -188,6 +188,17 @@ def test_made_inputs_have_declared_types_and_shapes(tmp_path: Path) -> None:
     assert all(batch["tokens"].dtype == np.int64 and batch["tokens"].shape[1:] == (40,) for batch in batches)
     for batch, again in zip(batches, made_inputs(graph.inputs, 10), strict=True):
         np.testing.assert_array_equal(batch["tokens"], again["tokens"])
+
+
+def test_half_of_made_signals_are_tones() -> None:
+    batches = made_inputs([GraphInput("clips", onnx.TensorProto.FLOAT, (4, 1, 4096))], 64)
+    clips = np.concatenate([batch["clips"] for batch in batches])[:, 0]
+    spectra = np.abs(np.fft.rfft(clips))
+    # A tone has most of its amplitude in few frequencies.
+    flatness = np.exp(np.log(spectra + 1e-9).mean(1)) / spectra.mean(1)
+    assert 0.25 < (flatness < 0.5).mean() < 0.75
+    (short,) = made_inputs([GraphInput("x", onnx.TensorProto.FLOAT, (4, 64))], 4)
+    assert short["x"].shape == (4, 64)
 
 
 def test_divergence_is_that_of_distributions_or_relative() -> None:

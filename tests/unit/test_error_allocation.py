@@ -27,10 +27,10 @@ def test_the_mean_logarithm_over_all_weights_is_zero():
 
 
 @pytest.mark.parametrize("name", ["token_embd.weight", "transformer.wte.weight", "model.embed_tokens.weight"])
-def test_embeddings_that_may_be_heads_get_no_larger_error_and_do_not_move_the_layers(name):
+def test_embeddings_that_may_be_heads_get_a_smaller_error_and_do_not_move_the_layers(name):
     layers = {"a": (64, 64), "b": (256, 64)}
     factors = error_factors(layers | {name: (50000, 64)})
-    assert factors.pop(name) == 1.0
+    assert factors.pop(name) == 2.0**-0.5
     assert factors == error_factors(layers)
 
 
@@ -48,14 +48,50 @@ def test_embeddings_that_are_no_heads_are_layers(others):
 
 
 @pytest.mark.parametrize("head", ["cls.predictions.bias", "lm_head.bias", "lm_head.dense.weight"])
-def test_encoders_with_a_head_of_shared_weights_keep_the_error_of_the_embedding(head):
+def test_embeddings_of_encoders_with_a_head_of_shared_weights_get_a_smaller_error(head):
     shapes = {
         "a": (64, 64),
         "embeddings.word_embeddings.weight": (50000, 64),
         "token_type_embeddings": (2, 64),
     }
     shapes[head] = (64, 64) if head.endswith("weight") else (50000,)
-    assert error_factors(shapes)["embeddings.word_embeddings.weight"] == 1.0
+    assert error_factors(shapes)["embeddings.word_embeddings.weight"] == 2.0**-0.5
+
+
+@pytest.mark.parametrize(
+    "name", ["lm_head.weight", "classifier.weight", "model/head/kernel", "output.weight"]
+)
+def test_last_matrices_get_at_most_half_the_error(name):
+    layers = {"a": (64, 64), "b": (256, 64)}
+    factors = error_factors(layers | {name: (50000, 64)})
+    assert factors.pop(name) == 0.5
+    assert factors == error_factors(layers)
+    assert error_factors(layers | {name: (10, 64)})[name] < 0.3
+
+
+@pytest.mark.parametrize("name", ["classifier.0.weight", "attention.output.dense.weight", "heads.1.conv"])
+def test_other_layers_of_such_names_are_no_last_matrices(name):
+    shapes = {"a": (64, 64), name: (64, 64)}
+    assert error_factors(shapes) == {"a": pytest.approx(1.0), name: pytest.approx(1.0)}
+
+
+@pytest.mark.parametrize(
+    ("finer", "coarser"),
+    [
+        ("blk.0.attn_v.weight", "blk.0.attn_q.weight"),
+        ("layers.0.self_attn.v_proj.weight", "layers.0.self_attn.k_proj.weight"),
+        ("layer.0.attention.self.value.weight", "layer.0.attention.self.query.weight"),
+        ("h/attention/value/kernel", "h/attention/key/kernel"),
+        ("blk.0.attn_v.weight", "blk.0.attn_output.weight"),
+        ("layers.0.self_attn.v_proj.weight", "layers.0.self_attn.o_proj.weight"),
+        ("blk.0.ffn_down.weight", "blk.0.ffn_gate.weight"),
+        ("layers.0.mlp.down_proj.weight", "layers.0.mlp.gate_proj.weight"),
+    ],
+)
+def test_roles_of_transformers_differ_by_an_octave(finer, coarser):
+    factors = error_factors({finer: (64, 64), coarser: (64, 64)})
+    assert factors[coarser] == pytest.approx(2**0.5)
+    assert factors[finer] == pytest.approx(2**-0.5)
 
 
 def test_vectors_and_empty_tensors_have_no_factor():

@@ -164,7 +164,7 @@ def test_the_estimate_is_within_half_a_percent(
 
 
 @pytest.mark.parametrize("effort", ["medium", "slow"])
-@pytest.mark.parametrize("relative_error", [0.01, 0.1, 0.4])
+@pytest.mark.parametrize("relative_error", [0.01, 0.1])
 def test_the_error_asked_for_is_met_with_fewer_bits(effort: str, relative_error: float) -> None:
     w = np.random.default_rng(6).laplace(0, 1, (300, 200)).astype(np.float32)
 
@@ -178,6 +178,24 @@ def test_the_error_asked_for_is_met_with_fewer_bits(effort: str, relative_error:
     plain, plain_error = measured(relative_error=relative_error, effort="fast", qp_density=5)
     # What the plain quantiser would need at the same error, by 6 dB a bit.
     assert size < plain + w.size / 8 * np.log2(plain_error / error)
+
+
+@pytest.mark.parametrize("effort", ["medium", "slow"])
+@pytest.mark.parametrize("relative_error", [0.1, 0.2, 0.4])
+def test_weights_do_not_shrink(effort: str, relative_error: float) -> None:
+    w = np.random.default_rng(6).laplace(0, 1, (300, 200)).astype(np.float32)
+    decoded = decode(encode({"w": w}, relative_error=relative_error, effort=effort))["w"]
+    error = np.linalg.norm(decoded - w) / np.linalg.norm(w)
+    assert error == pytest.approx(relative_error, rel=0.02)
+    # The least squared error at a rate would shrink them by the square of the relative error.
+    assert np.vdot(w, decoded) / np.vdot(w, w) == pytest.approx(1, abs=0.006)
+
+
+def test_explicit_steps_are_kept() -> None:
+    w = np.random.default_rng(6).laplace(0, 1, (300, 200)).astype(np.float32)
+    decoded = decode(encode({"w": w}, qp=0))["w"]
+    assert np.array_equal(decoded, np.rint(decoded))
+    assert np.vdot(w, decoded) / np.vdot(w, w) < 0.97
 
 
 @pytest.mark.parametrize("effort", ["medium", "best"])
@@ -212,4 +230,4 @@ def test_sign_contexts_that_stay_just_above_even_save_bits(monkeypatch: pytest.M
     w = np.random.default_rng(1).laplace(0, 1, (300, 400)).astype(np.float32)
     steady = bits_at_equal_error(w, "medium", 0.07)
     monkeypatch.setattr("nnr_codec.codec.encode.quantize.rdo_search._SLOW_STARTS", ())
-    assert steady < bits_at_equal_error(w, "medium", 0.07) - 0.001
+    assert steady < bits_at_equal_error(w, "medium", 0.07) - 0.0005

@@ -94,6 +94,26 @@ def test_a_curvature_foretells_how_a_layers_output_changes(kind: str, by_output:
         assert curvature.loss(error.numpy()) * shape[0] == pytest.approx(change, rel=0.5)
 
 
+def test_outputs_without_effect_keep_a_weight_and_parameters_their_gradients() -> None:
+    class First(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 3)
+            self.frozen = torch.nn.Parameter(torch.ones(1), requires_grad=False)
+
+        def forward(self, x: Any) -> Any:
+            return self.layer(x)[:, :1].relu_() * self.frozen
+
+    model = First()
+    computed = torch_importance.layer_curvatures(model, [torch.ones(8, 4)], damping=0.25)["layer.weight"]
+    assert isinstance(computed, Curvature)
+    rows = computed.row_weights
+    assert rows is not None
+    np.testing.assert_allclose(rows[1:] / (rows[0] - rows[1]), 0.25 / 3, rtol=1e-5)
+    assert [parameter.requires_grad for parameter in model.parameters()] == [False, True, True]
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 def test_inputs_without_effect_do_not_shape_a_curvature() -> None:
     class Gated(torch.nn.Module):
         def __init__(self) -> None:

@@ -69,7 +69,7 @@ class Before:
 
 
 def models(cache: Path) -> Iterator[Model]:
-    """Load resnet56 if it is here, the networks of packages, and 10,000 tensors of 64 weights."""
+    """Load resnet56 if it is here, the networks of packages, and 10,000 matrices of 64 weights."""
     small = resnet56()
     if small is not None:
         yield small
@@ -77,7 +77,7 @@ def models(cache: Path) -> Iterator[Model]:
     random = np.random.default_rng(0)
     names = [f"layer{i}.weight" for i in range(10_000)]
     yield Model(
-        "10,000 x 64", {name: random.laplace(0, 1, 64).astype(np.float32) for name in names}, MODEL_QP
+        "10,000 x 64", {name: random.laplace(0, 1, (8, 8)).astype(np.float32) for name in names}, MODEL_QP
     )
 
 

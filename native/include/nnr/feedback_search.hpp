@@ -17,7 +17,7 @@
 #include "nnr/dependent_quantization.hpp"
 #include "nnr/feedback.hpp"
 #include "nnr/rate_tables.hpp"
-#include "nnr/watch.hpp"
+#include "nnr/observer.hpp"
 
 namespace nnr {
 

@@ -16,10 +16,10 @@
 #include <vector>
 
 #include "nnr/dependent_quantization.hpp"
+#include "nnr/observer.hpp"
 #include "nnr/rdo.hpp"
 #include "nnr/shared_search.hpp"
 #include "nnr/survivor_contexts.hpp"
-#include "nnr/watch.hpp"
 
 namespace nnr {
 
@@ -60,7 +60,7 @@ class RdoTrellis {
         row_end += row_width_;
       }
       if (n % kRebaseInterval == 0) rebase();
-      if (n % kWatchInterval == 0) nnr::advance(kWatchInterval);
+      if (n % kReportInterval == 0) nnr::advance(kReportInterval);
     }
     trace_back(size, values);
   }
@@ -74,7 +74,7 @@ class RdoTrellis {
   // of the row.
   static constexpr std::size_t kRowSlot = 2 * kNodes;
   static constexpr std::uint64_t kRebaseInterval = 64;
-  static constexpr std::uint64_t kWatchInterval = 1 << 12;
+  static constexpr std::uint64_t kReportInterval = 1 << 12;
   // Distance between neighbouring levels of a quantiser, in steps.
   static constexpr double kSpacing = kDependent ? 2.0 : 1.0;
   // Shift of the candidates towards zero, per cost of a bit. Of two values of one parity at equal distance from a weight, the

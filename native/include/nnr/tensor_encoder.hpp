@@ -21,7 +21,7 @@
 #include "nnr/scan.hpp"
 #include "nnr/status.hpp"
 #include "nnr/tensor_coding.hpp"
-#include "nnr/watch.hpp"
+#include "nnr/observer.hpp"
 
 namespace nnr {
 

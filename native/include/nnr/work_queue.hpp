@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "nnr/watch.hpp"
+#include "nnr/observer.hpp"
 
 namespace nnr {
 
@@ -24,8 +24,8 @@ class WorkQueue {
   struct Job {
     std::function<void(std::size_t)> piece;
     std::size_t count = 0;
-    std::size_t size = 0;            // duration of a piece relative to those of other jobs: the longest start first
-    Watch* watch = watch_of_thread;  // of the thread that made the job, for all its pieces
+    std::size_t size = 0;                     // duration of a piece relative to those of other jobs: the longest start first
+    Observer* observer = observer_of_thread;  // of the thread that made the job, for all its pieces
     std::size_t n_started = 0;
     std::size_t n_done = 0;
     std::exception_ptr fault;  // the first exception of a piece
@@ -41,8 +41,8 @@ class WorkQueue {
   // Queues a job. Threads take the longest piece available, so that no long piece starts last and runs alone.
   void start(Job& job);
   // Returns when every piece is done, and rethrows the first exception of one. The calling thread runs pieces too: those of `job`
-  // first, then the longest of other jobs while the last pieces of `job` run elsewhere. While there are none, its watch is told
-  // every tenth of a second that it waits. Throws in a forked process.
+  // first, then the longest of other jobs while the last pieces of `job` run elsewhere. While there are none, its observer is
+  // told every tenth of a second that it waits. Throws in a forked process.
   void wait(Job& job);
   // Returns when no piece is running; pieces not started are dropped. In a forked process no piece is running.
   void cancel(Job& job);

@@ -84,7 +84,8 @@ class EncoderConfig:
         ``fast``: the least squared error for the step. ``medium``, ``slow``, ``best``: rate-distortion optimised quantisation
         with increasing search (see `nnr_codec.codec.encode.effort`).
     lambda_scale : float
-        Lagrangian multiplier, relative to the slope of the rate-distortion bound of a memoryless source.
+        Lagrangian multiplier, relative to the usual one: the slope of the rate-distortion bound of a memoryless source, and 0.4
+        of it for relative errors without importance.
     row_skip : bool
         Skip rows of zeros (profile 1).
     search_initialisations : bool

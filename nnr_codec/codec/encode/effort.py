@@ -31,6 +31,8 @@ class Effort:
         Weights over which all paths of a pass share the same rates; 0 if each path adapts its own contexts.
     search_sample : int
         Levels of a tensor that decide the initialisations in its stream; 0 for all.
+    tolerance : float
+        Relative deviation from the target error that is accepted. The default is less than one QP at density 6, which is 1.1 %.
     slopes : tuple of float
         Multiples of the usual lambda, with one search for each; the result with the fewest bits at equal error is kept.
     """
@@ -44,13 +46,21 @@ class Effort:
     beam: float = 4.0
     interval: int = 0
     search_sample: int = 0
+    tolerance: float = 0.009
     slopes: tuple[float, ...] = (1.0,)
 
 
 EFFORTS = {
     "fast": Effort(0, 3, search_sample=1 << 17),
     "medium": Effort(
-        1, 3, sample=1 << 16, sample_share=0.125, beam=2.25, interval=512, search_sample=1 << 17
+        1,
+        3,
+        sample=1 << 16,
+        sample_share=0.125,
+        beam=2.25,
+        interval=512,
+        search_sample=1 << 17,
+        tolerance=0.03,
     ),
     "slow": Effort(2, 9, small=4096),
     "best": Effort(

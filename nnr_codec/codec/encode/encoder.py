@@ -135,10 +135,10 @@ class Encoder:
         carriage = Carriage(tensors, described, self.config)
         self._write_opening(writer, carriage, kind, metadata or {}, topology, attachments or {})
         jobs = self._jobs(carriage, pending, importance)
-        with EncodingProgress(progress, self.config.preset.native_passes) as watched:
-            for ticket, encoded in self._encoded(jobs, watched):
+        with EncodingProgress(progress, self.config.preset.native_passes) as observed:
+            for ticket, encoded in self._encoded(jobs, observed):
                 self._write(writer, carriage, pending, ticket, encoded)
-                watched.finished(writer.n_bytes)
+                observed.finished(writer.n_bytes)
         writer.close()
         if pending is not None:
             pending.commit()
@@ -260,10 +260,10 @@ class Encoder:
         )
 
     def _encoded(
-        self, jobs: Iterator[TensorJob | CarriedTensor], watched: EncodingProgress
+        self, jobs: Iterator[TensorJob | CarriedTensor], observed: EncodingProgress
     ) -> Iterator[tuple[_Ticket, EncodedTensor | CarriedTensor]]:
         """Encode tensors in this thread, in threads or by the executor; pass carried tensors through, in order."""
-        ticketed = _ticketed(jobs, watched)
+        ticketed = _ticketed(jobs, observed)
         if self._executor is not None:
             executor = self._executor
             yield from in_order(
@@ -272,9 +272,9 @@ class Encoder:
                 self._threads,
             )
         elif self._threads > 1:
-            with EncodingThreads(self._threads, watched.watch) as threads:
+            with EncodingThreads(self._threads, observed.observer) as threads:
                 yield from in_order(
-                    _unless_carried(threads.submit), ticketed, self._threads, abandon=watched.watch.stop
+                    _unless_carried(threads.submit), ticketed, self._threads, abandon=observed.observer.stop
                 )
         else:
             for ticket, _, job in ticketed:
@@ -316,10 +316,10 @@ def _unless_carried(
 
 
 def _ticketed(
-    jobs: Iterator[TensorJob | CarriedTensor], watched: EncodingProgress
+    jobs: Iterator[TensorJob | CarriedTensor], observed: EncodingProgress
 ) -> Iterator[tuple[_Ticket, int, TensorJob | CarriedTensor]]:
     for job in jobs:
-        watched.begun(job.name, job.array.size)
+        observed.begun(job.name, job.array.size)
         yield _Ticket.of(job), job.array.size, job
         # Release the tensor before the next one is read.
         del job

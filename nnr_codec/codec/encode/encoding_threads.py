@@ -15,20 +15,20 @@ from nnr_codec.codec.encode.tensor_encoder import (
 )
 from nnr_codec.codec.encode.tensor_job import EncodedTensor, TensorJob
 from nnr_codec.codec.job_pipeline import Task
-from nnr_codec.entropy import Watch, Workers
+from nnr_codec.entropy import Observer, Workers
 
-_WATCH_SECONDS = 0.05
+_REPORT_SECONDS = 0.05
 
 
-class _WatchedTask:
+class _ObservedTask:
     """Job of the pool of Python threads; the thread that waits for it reports progress."""
 
-    def __init__(self, future: Future[EncodedTensor], watch: Watch) -> None:
-        self._future, self._watch = future, watch
+    def __init__(self, future: Future[EncodedTensor], observer: Observer) -> None:
+        self._future, self._observer = future, observer
 
     def result(self) -> EncodedTensor:
-        while not wait([self._future], _WATCH_SECONDS).done:
-            self._watch.advance()
+        while not wait([self._future], _REPORT_SECONDS).done:
+            self._observer.advance()
         return self._future.result()
 
     def cancel(self) -> None:
@@ -43,13 +43,15 @@ class EncodingThreads:
     threads : int
         Native threads, including the calling thread, which also takes jobs. Tensors that need much Python run in a pool of
         the same number of Python threads, and share the native ones for their longest calls.
-    watch : Watch
+    observer : Observer
         Ends the work of all threads early.
     """
 
-    def __init__(self, threads: int, watch: Watch) -> None:
-        self._threads, self._watch = threads, watch
-        self._pool = ThreadPoolExecutor(threads, initializer=watch.attach_worker)  # starts threads on demand
+    def __init__(self, threads: int, observer: Observer) -> None:
+        self._threads, self._observer = threads, observer
+        self._pool = ThreadPoolExecutor(
+            threads, initializer=observer.attach_worker
+        )  # starts threads on demand
 
     def __enter__(self) -> EncodingThreads:
         return self
@@ -66,7 +68,7 @@ class EncodingThreads:
     def submit(self, job: TensorJob) -> Task[EncodedTensor]:
         """Start the encoding of a tensor; the task returns its result or raises its error."""
         if not needs_little_python(job):
-            return _WatchedTask(self._pool.submit(encode_without_levels, job, self._workers), self._watch)
+            return _ObservedTask(self._pool.submit(encode_without_levels, job, self._workers), self._observer)
         known: Future[EncodedTensor] = Future()
         try:
             begun = begin_tensor(job, self._workers, keep_levels=job.config.incremental)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
-from nnr_codec.entropy import Watch
+from nnr_codec.entropy import Observer
 
 #: ``(name, n_elements, n_stream_bytes)``: elements done since the last call, and stream bytes written so far.
 Progress = Callable[[str, int, int], None]
@@ -35,16 +35,16 @@ class EncodingProgress:
         self._n_native = 0  # weights that passed a native stage before the first of them began
         self._n_native_now = 0
         self._n_stream_bytes = 0
-        self.watch = Watch()
+        self.observer = Observer()
 
     def __enter__(self) -> EncodingProgress:
-        self.watch.attach(None if self._report is None else self._advanced)
+        self.observer.attach(None if self._report is None else self._advanced)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.watch.detach()
+        self.observer.detach()
 
     def begun(self, name: str, n_elements: int) -> None:
         """Note that a tensor is read. Tensors finish in the order in which they are read."""

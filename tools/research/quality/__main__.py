@@ -2,21 +2,28 @@
 """Table of one model: bytes of every codec at three divergences, and relative to the first codec.
 
 A codec is ``nncodec``, ``now`` or ``base`` (the interpreter of --baseline), the latter two with options of EncoderConfig, as in
-``now:effort=fast,lambda_scale=0.7``. NNCodec and the baseline are measured once and cached.
+``now:effort=fast,lambda_scale=0.7``; or the search of ``nnr compress`` with real inputs (``inputs``) or made ones (``made``), for
+each of --seeds, with ``reparametrise=true`` among the options. NNCodec and the baseline are measured once and cached.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from tools.research.quality.calibrated import CalibratedCodec, measured_once
 from tools.research.quality.codecs import Codec, NnrCodec, PeerCodec
 from tools.research.quality.curve import Curve
+from tools.research.quality.subject import Subject
 from tools.research.quality.subjects import SUBJECTS
 
 _DEFAULT_CODECS = ("nncodec", "base:effort=fast", "base:effort=medium", "now:effort=fast", "now:")
@@ -29,36 +36,68 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder of packages and cached results")
     parser.add_argument("--baseline", type=Path, help="interpreter of another build of nnr_codec")
     parser.add_argument("--codecs", nargs="+", default=_DEFAULT_CODECS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="seeds of calibration inputs")
     parser.add_argument("--threads", type=int, default=1, help="threads of evaluation")
     parser.add_argument("--points", action="store_true", help="print every point of every curve")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     for name in options.model:
         subject = SUBJECTS[name](options.cache)
+        if subject.calibration is not None:
+            subject = replace(subject, calibration=measured_once(subject.calibration))
         print(f"## {name}: {subject.n_weights} weights, {subject.measure}\n")
         print("| codec | " + " | ".join(f"{point:g}" for point in subject.points) + " | mean | seconds |")
         print("|---" * (len(subject.points) + 3) + "|")
-        reference: list[float] = []
+        reference: NDArray[np.float64] | None = None
         for text in options.codecs:
-            codec = _codec(text, options.baseline)
-            fixed = not text.startswith("now")
-            curve = Curve(
-                subject, codec, options.cache / "results" / name / f"{text}.json" if fixed else None
-            )
-            sizes = [curve.size_at(point) for point in subject.points]
-            reference = reference or sizes
-            changes = [100 * (size / other - 1) for size, other in zip(sizes, reference, strict=True)]
-            cells = [f"{size:.0f} ({change:+.1f} %)" for size, change in zip(sizes, changes, strict=True)]
-            print(
-                f"| {text} | {' | '.join(cells)} | {sum(changes) / 3:+.1f} % | {curve.seconds():.2f} |",
-                flush=True,
-            )
+            cache = options.cache / "results" / name / f"{text}.json"
+            fixed = text.startswith(("nncodec", "base"))
+            curves = [
+                Curve(subject, codec, cache if fixed else None)
+                for codec in _codecs(text, subject, options.baseline, options.seeds)
+            ]
+            sizes = np.array([[curve.size_at(point) for point in subject.points] for curve in curves])
+            reference = sizes.mean(0) if reference is None else reference
+            print(f"| {text} | {_cells(sizes, reference)} | {curves[0].seconds():.2f} |", flush=True)
             if options.points:
-                for step, point in sorted(curve.points.items()):
-                    print(
-                        f"    {step:4d} {point.size_bytes:10d} {point.divergence:.6g} {point.seconds:.2f} s"
-                    )
+                _print_points(curves)
         print(flush=True)
+
+
+def _cells(sizes: NDArray[np.float64], reference: NDArray[np.float64]) -> str:
+    """Return the columns of sizes: means over seeds, with half of their range."""
+    changes = 100 * (sizes / reference - 1)
+    cells = []
+    for size, change in zip(sizes.T, changes.T, strict=True):
+        spread = f" ± {np.ptp(change) / 2:.1f}" if len(change) > 1 else ""
+        cells.append(f"{size.mean():.0f} ({change.mean():+.1f}{spread} %)")
+    return f"{' | '.join(cells)} | {changes.mean():+.1f} %"
+
+
+def _print_points(curves: list[Curve]) -> None:
+    for curve in curves:
+        for step, point in sorted(curve.points.items()):
+            print(f"    {step:4d} {point.size_bytes:10d} {point.divergence:.6g} {point.seconds:.2f} s")
+
+
+def _codecs(text: str, subject: Subject, baseline: Path | None, seeds: list[int]) -> list[Codec]:
+    kind, _, listed = text.partition(":")
+    if kind not in ("inputs", "made"):
+        return [_codec(text, baseline)]
+    calibration = subject.calibration
+    if calibration is None:
+        raise SystemExit(f"{subject.name} has no calibration")
+    options = dict(_option(item) for item in listed.split(",") if item)
+    reparametrise = bool(options.pop("reparametrise", False))
+    return [
+        CalibratedCodec(
+            text,
+            functools.partial(calibration, kind == "made", seed),
+            reparametrise=reparametrise,
+            options=options,
+        )
+        for seed in seeds
+    ]
 
 
 def _codec(text: str, baseline: Path | None) -> Codec:

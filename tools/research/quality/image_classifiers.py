@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tools.research.quality.subject import Subject, Tensors, mean_divergence
+from tools.research.quality.module import RunnableModule, made_batches
+from tools.research.quality.subject import Calibration, Subject, Tensors, mean_divergence
 from tools.research.reproduce.datasets import load_dataset
 
 _SEED = 15938
 _BATCH = 100
 _N_TEST = 2000
+_N_CALIBRATION, _CALIBRATION_BATCH = 768, 64
 
 
 def lenet300(cache: Path) -> Subject:
@@ -51,9 +54,21 @@ def _trained(name: str, network: nn.Module, cache: Path, epochs: int) -> Subject
             return np.asarray(torch.softmax(network(inputs).double(), -1))
 
     reference = probabilities(tensors)
+
+    def calibration(made: bool, seed: int) -> Calibration:
+        if made:
+            batches = made_batches((_CALIBRATION_BATCH, 1, 28, 28), _N_CALIBRATION, seed)
+        else:
+            chosen = np.random.default_rng(seed).permutation(len(images.train_images))[:_N_CALIBRATION]
+            batches = list(_pixels(images.train_images[chosen]).split(_CALIBRATION_BATCH))
+        probabilities(tensors)
+        module = nn.Sequential(copy.deepcopy(network), nn.Softmax(-1))
+        model = RunnableModule(module, batches, list(tensors), "0.{}".format, made=made)
+        return Calibration(model, tensors)
+
     return Subject(
         name, "mean KL", tensors, lambda decoded: mean_divergence(reference, probabilities(decoded)),
-        (1e-4, 1e-3, 1e-2), per_octave=6,
+        (1e-4, 1e-3, 1e-2), per_octave=6, calibration=calibration,
     )  # fmt: skip
 
 

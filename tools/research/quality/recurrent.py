@@ -8,19 +8,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.numpy import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from tools.packages import unpacked
-from tools.research.quality.subject import Subject, Tensors, mean_divergence
+from tools.research.quality.module import RunnableModule, made_batches
+from tools.research.quality.subject import Calibration, Subject, Tensors, mean_divergence
 from tools.research.quality.texts import licence_words
-from tools.research.reproduce.silero import VoiceDetector
-from tools.research.reproduce.speech import evaluation_clips
+from tools.research.reproduce.silero import VoiceDetector, network_name
+from tools.research.reproduce.speech import calibration_clips, evaluation_clips
 
 _N_CLIPS = 8
+_N_CALIBRATION_CLIPS, _N_CALIBRATION_WORDS = 16, 120
 _N_WORDS = 150
 _LONGEST = 20
 _END_OF_WORD, _FIRST_LETTER = 2, 3
 _START, _END = 2, 3
+_EMBEDDINGS = ("enc_emb", "dec_emb")
+_MATRICES = ("enc_w_ih", "enc_w_hh", "dec_w_ih", "dec_w_hh", "fc_w")
 
 
 def voice(cache: Path) -> Subject:
@@ -36,11 +40,38 @@ def voice(cache: Path) -> Subject:
             return np.asarray(network(clips))
 
     reference = probabilities(tensors)
+
+    def calibration(made: bool, seed: int) -> Calibration:
+        if made:
+            batches = made_batches((4, clips.shape[1]), _N_CALIBRATION_CLIPS, seed)
+        else:
+            recorded = torch.from_numpy(calibration_clips(cache, 2 * _N_CALIBRATION_CLIPS))
+            order = torch.randperm(len(recorded), generator=torch.Generator().manual_seed(seed))
+            batches = list(recorded[order[:_N_CALIBRATION_CLIPS]].split(4))
+        detector = VoiceDetector()
+        detector.load(tensors)
+        model = RunnableModule(
+            _Voice(detector), batches, list(tensors), lambda name: f"network.{network_name(name)}", made=made
+        )
+        return Calibration(model, tensors)
+
     return Subject(
         "voice", "mean change of probability", tensors,
         lambda decoded: float(np.abs(probabilities(decoded) - reference).mean()), (1e-3, 4e-3, 1.5e-2),
-        per_octave=6,
+        per_octave=6, calibration=calibration,
     )  # fmt: skip
+
+
+class _Voice(nn.Module):
+    """Voice detector whose outputs are the distributions of silence and speech."""
+
+    def __init__(self, network: VoiceDetector) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, clips: Tensor) -> Tensor:
+        speech = self.network(clips)
+        return torch.stack([1 - speech, speech], -1)
 
 
 def g2p(cache: Path) -> Subject:
@@ -50,17 +81,73 @@ def g2p(cache: Path) -> Subject:
     network = _PhonemeNetwork(licence_words()[:_N_WORDS])
     phonemes = network.predict(tensors)
     reference = network.distributions(tensors, phonemes)
+
+    def calibration(made: bool, seed: int) -> Calibration:
+        generator = np.random.default_rng(seed)
+        if made:
+            letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+            words = ["".join(generator.choice(letters, 4 + i % 8)) for i in range(_N_CALIBRATION_WORDS)]
+        else:
+            others = sorted(set(licence_words("MPL-2.0")) - set(licence_words()))
+            words = list(generator.choice(others, _N_CALIBRATION_WORDS, replace=False))
+        network = _PhonemeNetwork(words)
+        batches = [
+            (torch.tensor(word), sequence)
+            for word, sequence in zip(network.words, network.predict(tensors), strict=True)
+        ]
+        model = RunnableModule(_Phonemes(tensors), batches, list(tensors), _phonemes_name, made=made)
+        return Calibration(model, tensors)
+
     return Subject(
         "g2p", "mean KL", tensors,
         lambda decoded: mean_divergence(reference, network.distributions(decoded, phonemes)), (1e-4, 1e-3, 1e-2),
+        calibration=calibration,
     )  # fmt: skip
+
+
+class _Phonemes(nn.Module):
+    """Network of g2p-en with a linear layer for each matrix, one word at a time, after its own most probable phonemes."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        super().__init__()
+        for name in _EMBEDDINGS:
+            self.add_module(name, nn.Embedding(*tensors[name].shape))
+        for weight in _MATRICES:
+            self.add_module(weight, nn.Linear(*tensors[weight].shape[::-1]))
+        self.load_state_dict(
+            {_phonemes_name(name): torch.from_numpy(np.array(value)) for name, value in tensors.items()}
+        )
+
+    def forward(self, batch: tuple[Tensor, list[int]]) -> Tensor:
+        word, phonemes = batch
+        h = torch.zeros(256)
+        for letter in word:
+            h = self._step(self.get_submodule("enc_emb")(letter), h, "enc")
+        outputs = []
+        for phoneme in phonemes[:-1]:
+            h = self._step(self.get_submodule("dec_emb")(torch.tensor(phoneme)), h, "dec")
+            outputs.append(torch.softmax(self.get_submodule("fc_w")(h), -1))
+        return torch.stack(outputs)
+
+    def _step(self, x: Tensor, h: Tensor, side: str) -> Tensor:
+        from_input, from_state = (
+            self.get_submodule(f"{side}_w_{part}")(v) for part, v in (("ih", x), ("hh", h))
+        )
+        return _gated(from_input, from_state, h)
+
+
+def _phonemes_name(name: str) -> str:
+    """Return the name of a tensor in `_Phonemes`."""
+    if name in _EMBEDDINGS or name in _MATRICES:
+        return f"{name}.weight"
+    return f"{name.replace('_b', '_w')}.bias"
 
 
 class _PhonemeNetwork:
     """Encoder and decoder, one GRU each, for one word at a time."""
 
     def __init__(self, words: list[str]) -> None:
-        self._words = [
+        self.words = [
             [ord(letter) - ord("a") + _FIRST_LETTER for letter in word] + [_END_OF_WORD] for word in words
         ]
 
@@ -68,7 +155,7 @@ class _PhonemeNetwork:
         """Return the most probable phonemes of every word, from the start symbol to the end symbol."""
         t = _as_torch(tensors)
         result = []
-        for word in self._words:
+        for word in self.words:
             h, phonemes = self._encoded(t, word), [_START]
             while (len(phonemes) <= _LONGEST and phonemes[-1] != _END) or len(phonemes) == 1:
                 h = _gru(t["dec_emb"][phonemes[-1]], h, t, "dec")
@@ -80,7 +167,7 @@ class _PhonemeNetwork:
         """Return the decoder's distributions: float64[phonemes, 74]."""
         t = _as_torch(tensors)
         outputs = []
-        for word, sequence in zip(self._words, phonemes, strict=True):
+        for word, sequence in zip(self.words, phonemes, strict=True):
             h = self._encoded(t, word)
             for phoneme in sequence[:-1]:
                 h = _gru(t["dec_emb"][phoneme], h, t, "dec")
@@ -99,8 +186,13 @@ def _as_torch(tensors: Tensors) -> dict[str, Tensor]:
 
 
 def _gru(x: Tensor, h: Tensor, t: dict[str, Tensor], side: str) -> Tensor:
-    from_input = (t[f"{side}_w_ih"] @ x + t[f"{side}_b_ih"]).chunk(3)
-    from_state = (t[f"{side}_w_hh"] @ h + t[f"{side}_b_hh"]).chunk(3)
+    from_input = t[f"{side}_w_ih"] @ x + t[f"{side}_b_ih"]
+    from_state = t[f"{side}_w_hh"] @ h + t[f"{side}_b_hh"]
+    return _gated(from_input, from_state, h)
+
+
+def _gated(by_input: Tensor, by_state: Tensor, h: Tensor) -> Tensor:
+    from_input, from_state = by_input.chunk(3), by_state.chunk(3)
     r = torch.sigmoid(from_input[0] + from_state[0])
     z = torch.sigmoid(from_input[1] + from_state[1])
     n = torch.tanh(from_input[2] + r * from_state[2])

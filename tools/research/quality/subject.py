@@ -10,8 +10,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnr_codec.files.compressing import RunnableModel
+
 Tensors = Mapping[str, NDArray[Any]]
 _SMALLEST = 1e-30
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Model that runs on calibration inputs.
+
+    Attributes
+    ----------
+    model : RunnableModel
+    tensors : mapping of str to array
+        Tensors as the model names and orders them.
+    restored : callable
+        Function from these tensors to those of the subject.
+    """
+
+    model: RunnableModel
+    tensors: Tensors
+    restored: Callable[[Tensors], Tensors] = dict
 
 
 @dataclass(frozen=True)
@@ -31,6 +51,8 @@ class Subject:
         Divergences at which sizes are compared: barely measurable, small, harmful. They were fixed before any tuning.
     per_octave : int
         Points of a sweep per doubling of the step size. Small models take more, because their divergence is noisy.
+    calibration : callable of (bool, int), optional
+        Returns a calibration with made inputs (True) or with real ones, none of which the divergence sees, by a seed.
     """
 
     name: str
@@ -39,6 +61,7 @@ class Subject:
     divergence: Callable[[Tensors], float]
     points: tuple[float, float, float]
     per_octave: int = 4
+    calibration: Callable[[bool, int], Calibration] | None = None
 
     @property
     def n_weights(self) -> int:

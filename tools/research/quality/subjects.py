@@ -25,5 +25,7 @@ SUBJECTS: dict[str, Callable[[Path], Subject]] = {
     "rapidocr": rapidocr,
     "sentences": sentences,
     "smollm2": smollm2,
+    "smollm2-layer": functools.partial(smollm2, layers=(15,)),
+    "smollm2-part": functools.partial(smollm2, layers=(0, 10, 20, 29)),
     "smollm2-9": functools.partial(smollm2, windows_a_text=3),
 }

@@ -14,6 +14,6 @@ def licence(name: str) -> str:
     return (_FOLDER / name).read_text()
 
 
-def licence_words() -> list[str]:
-    """Return the distinct words of the GPL from five letters, in order of first use."""
-    return list(dict.fromkeys(re.findall(r"[a-z]{5,}", licence("GPL-3").lower())))
+def licence_words(name: str = "GPL-3") -> list[str]:
+    """Return the distinct words of a licence from five letters, in order of first use."""
+    return list(dict.fromkeys(re.findall(r"[a-z]{5,}", licence(name).lower())))

@@ -13,10 +13,10 @@ from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.model_file import ModelFile
 from nnr_codec.frameworks.onnx.calibration.graph import Graph, with_outputs
 from nnr_codec.frameworks.onnx.calibration.moments import MomentCollector
-from nnr_codec.frameworks.onnx.calibration.sample_inputs import Batch, made_inputs, read_inputs
+from nnr_codec.frameworks.onnx.calibration.sample_inputs import SEED, Batch, made_inputs, read_inputs
 from nnr_codec.frameworks.onnx.calibration.weight_uses import weight_uses
 from nnr_codec.frameworks.onnx.session import session_from_tensors
-from nnr_codec.rate_control.calibrated import Moments
+from nnr_codec.rate_control.calibrated import GIVEN_DAMPING, MADE_DAMPING, Moments
 from nnr_codec.rate_control.divergence import Divergence
 from nnr_codec.transform import ScaleMove
 
@@ -24,7 +24,6 @@ from nnr_codec.transform import ScaleMove
 _PASS_BYTES = 1 << 29
 _BATCH = 16
 _MADE_SAMPLES = 64
-_DAMPING = 0.01
 
 
 class RunnableOnnx:
@@ -36,6 +35,8 @@ class RunnableOnnx:
         Open ONNX model.
     inputs : path-like, optional
         Samples, as in `read_inputs`; by default they are made.
+    seed : int
+        Seed of made inputs.
 
     Raises
     ------
@@ -43,12 +44,13 @@ class RunnableOnnx:
         The inputs do not fit, or the model does not run on them; or onnxruntime is not installed.
     """
 
-    def __init__(self, model: ModelFile, inputs: Any = None) -> None:
+    def __init__(self, model: ModelFile, inputs: Any = None, *, seed: int = SEED) -> None:
         self._model = model
         self._topology = model.topology() or b""
         self._graph = Graph.of(self._topology)
+        self._damping = MADE_DAMPING if inputs is None else GIVEN_DAMPING
         if inputs is None:
-            batches = made_inputs(self._graph.inputs, _MADE_SAMPLES, self._rows_looked_up())
+            batches = made_inputs(self._graph.inputs, _MADE_SAMPLES, self._rows_looked_up(), seed)
         else:
             batches = read_inputs(inputs, self._graph.inputs, _BATCH)
         if not batches:
@@ -123,7 +125,7 @@ class RunnableOnnx:
             if use.tensor in used:
                 continue
             used.add(use.tensor)
-            collector = MomentCollector(use, shapes[use.tensor], _DAMPING)
+            collector = MomentCollector(use, shapes[use.tensor], self._damping)
             if collectors and n_bytes + collector.n_bytes > _PASS_BYTES:
                 yield collectors
                 collectors, n_bytes = [], 0

@@ -19,10 +19,13 @@ Batch = dict[str, NDArray[Any]]
 
 #: Extents that a made input takes where the model leaves them open: the first is the batch.
 _OPEN_BATCH, _OPEN_EXTENT = 4, 64
+# Fewest elements of a signal in one dimension that can hold tones.
+_SHORTEST_SIGNAL = 512
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 # Limit of integer inputs without a known one, such as bytes.
 _LARGEST_INTEGER = 256
-_SEED = 15938
+#: Default seed of made inputs.
+SEED = 15938
 
 
 def read_inputs(path: str | os.PathLike[str], inputs: Sequence[GraphInput], batch: int) -> list[Batch]:
@@ -57,12 +60,13 @@ def read_inputs(path: str | os.PathLike[str], inputs: Sequence[GraphInput], batc
 
 
 def made_inputs(
-    inputs: Sequence[GraphInput], n_samples: int, limits: Mapping[str, int] | None = None, seed: int = _SEED
+    inputs: Sequence[GraphInput], n_samples: int, limits: Mapping[str, int] | None = None, seed: int = SEED
 ) -> list[Batch]:
     """Make samples from declared types and shapes.
 
     Floating-point inputs are noise with the spectrum of natural signals: each sample is smoothed along its last dimensions to
-    a random extent, and has its own amplitude. Integers are uniform from 0 to below 256, or to their limit; flags are random;
+    a random extent, and has its own amplitude. Half of the samples of a long signal in one dimension are harmonic tones, as
+    speech and music are. Integers are uniform from 0 to below 256, or to their limit; flags are random;
     scalars are 1, and 16000 if the name is that of a sampling rate.
 
     Parameters
@@ -104,9 +108,34 @@ def _made(value: GraphInput, generator: np.random.Generator, limit: int) -> NDAr
         return generator.integers(0, limit, shape).astype(dtype)
     noise = generator.standard_normal(shape)
     if len(shape) > 1:
+        is_signal = max(shape[1:]) == noise[0].size >= _SHORTEST_SIGNAL
         for sample in noise:
-            _smooth(sample, generator)
+            if is_signal and generator.random() < 0.5:
+                sample[...] = _tones(sample.size, generator).reshape(sample.shape)
+            else:
+                _smooth(sample, generator)
     return noise.astype(dtype)
+
+
+def _tones(length: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Make a signal of gliding harmonic tones and pauses, with a little noise: float64[length]."""
+    signal = 2 ** generator.uniform(-10, -4) * generator.standard_normal(length)
+    start = 0
+    while start < length:
+        n = min(int(2 ** generator.uniform(10, 14)), length - start)
+        if generator.random() < 0.7:
+            share = np.arange(n) / n
+            frequency = 2 ** generator.uniform(-9, -5) * (1 + generator.uniform(-0.3, 0.3) * share)
+            phase = 2 * np.pi * np.cumsum(frequency)
+            tone = sum(
+                generator.random()
+                / k ** generator.uniform(0, 1.5)
+                * np.sin(k * phase + 2 * np.pi * generator.random())
+                for k in range(1, 16)
+            )
+            signal[start : start + n] += 2 ** generator.uniform(-5, -1) * np.sin(np.pi * share) * tone
+        start += n
+    return signal
 
 
 def _smooth(sample: NDArray[np.float64], generator: np.random.Generator) -> None:
