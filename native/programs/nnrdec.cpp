@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // nnrdec: NNC streams to safetensors or NPZ files, over nnr.h alone.
 //
-//   nnrdec INPUT... --to OUTPUT...      several inputs are a sequence of updates, decoded in order
+//   nnrdec [--shape=NAME=2x3]... INPUT... --to OUTPUT...      several inputs are a sequence of updates, decoded in order
 //   nnrdec --info INPUT...
 //
 // Exit codes: 0 decoded, 1 rejected, 2 usage, 69 not supported, 74 a file cannot be read or written. On exit 1 and 69 the last
 // line on stderr is `nnr-error: CLASS bit=N stage=STAGE stream=K TEXT`.
 #include <nnr.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,14 +24,15 @@ constexpr int kFileError = 74;
 
 void print_usage(std::FILE* file) {
   std::fputs(
-      "usage: nnrdec [--levels] INPUT... --to OUTPUT...\n"
+      "usage: nnrdec [--levels] [--shape=NAME=2x3]... INPUT... --to OUTPUT...\n"
       "       nnrdec --info INPUT...\n"
       "       nnrdec --version | --help\n"
       "\n"
       "Decodes NNC streams (ISO/IEC 15938-17). An output that ends in .npz is an NPZ file, any other a safetensors file.\n"
       "Several inputs are a sequence of incremental updates. With --levels the tensors are those that the units code: "
       "value:NAME\n"
-      "has float32 or int32 values and level:NAME the levels.\n",
+      "has float32 or int32 values and level:NAME the levels. --shape is the shape of a tensor whose dimensions are not in the\n"
+      "stream; NAME= is that of a scalar.\n",
       file);
 }
 
@@ -80,6 +82,57 @@ unsigned char* read_file(const char* path, std::size_t& size) {
   return content;
 }
 
+constexpr char kShape[] = "--shape=";
+
+// The options of the command line, among them those of shapes.
+struct Arguments {
+  char** options;
+  int count;
+};
+
+// The next size of `2x3`; false at another text.
+bool read_size(const char*& text, std::uint64_t& size) {
+  if (*text < '0' || *text > '9') return false;
+  size = 0;
+  for (; *text >= '0' && *text <= '9'; ++text) {
+    const auto digit = static_cast<std::uint64_t>(*text - '0');
+    if (size > (UINT64_MAX - digit) / 10) return false;
+    size = 10 * size + digit;
+  }
+  if (*text == 'x') return *++text != 0;
+  return *text == 0;
+}
+
+// Reads `NAME=2x3`: the number of dimensions, of which at most `capacity` are written; negative for another text.
+int read_shape(const char* text, std::uint64_t* shape, std::size_t capacity) {
+  const char* sizes = std::strrchr(text, '=');
+  if (sizes == nullptr) return -1;
+  int count = 0;
+  for (++sizes; *sizes != 0; ++count) {
+    std::uint64_t size = 0;
+    if (!read_size(sizes, size)) return -1;
+    if (static_cast<std::size_t>(count) < capacity) shape[count] = size;
+  }
+  return count;
+}
+
+bool is_shape(const char* argument) {
+  return std::strncmp(argument, kShape, sizeof kShape - 1) == 0 && read_shape(argument + sizeof kShape - 1, nullptr, 0) >= 0;
+}
+
+// Shape of a tensor in the options of the command line.
+int find_shape(void* opaque, const char* name, std::uint64_t* shape, std::size_t capacity) {
+  const auto* const arguments = static_cast<const Arguments*>(opaque);
+  const std::size_t size = std::strlen(name);
+  for (int i = 0; i < arguments->count; ++i) {
+    if (!is_shape(arguments->options[i])) continue;
+    const char* const text = arguments->options[i] + sizeof kShape - 1;
+    const bool is_named = static_cast<std::size_t>(std::strrchr(text, '=') - text) == size && std::memcmp(text, name, size) == 0;
+    if (is_named) return read_shape(text, shape, capacity);
+  }
+  return -1;
+}
+
 // The tensors of one stream, to be written when the stream is decoded.
 nnr_status collect(nnr_decoder* decoder, bool with_levels, TensorFile& file, nnr_error* error) {
   nnr_status status = nnr_decoder_next(decoder, error);
@@ -103,8 +156,10 @@ nnr_status collect(nnr_decoder* decoder, bool with_levels, TensorFile& file, nnr
   return status;
 }
 
-int decode(char** inputs, char** outputs, int count, bool with_levels) {
+int decode(char** inputs, char** outputs, int count, bool with_levels, Arguments& arguments) {
   nnr_options options = nnr_default_options();
+  options.shape_source = find_shape;
+  options.shape_source_opaque = &arguments;
   options.view = with_levels ? NNR_CODED : NNR_SOURCE;
   nnr_decoder* const decoder = nnr_decoder_create(&options);
   if (decoder == nullptr) {
@@ -201,7 +256,7 @@ int main(int argc, char** argv) {
       info = true;
     else if (std::strcmp(argv[first], "--levels") == 0)
       levels = true;
-    else
+    else if (!is_shape(argv[first]))
       return usage();
   }
   if (info) return first < argc ? show_info(argv + first, argc - first) : usage();
@@ -209,5 +264,6 @@ int main(int argc, char** argv) {
   while (to < argc && std::strcmp(argv[to], "--to") != 0) ++to;
   const int count = to - first;
   if (to == argc || count == 0 || argc - to - 1 != count) return usage();
-  return decode(argv + first, argv + to + 1, count, levels);
+  Arguments arguments = {argv + 1, first - 1};
+  return decode(argv + first, argv + to + 1, count, levels, arguments);
 }

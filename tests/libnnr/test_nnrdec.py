@@ -27,6 +27,28 @@ def raw_stream(names: list[str]) -> bytes:
     return b"".join(units)
 
 
+@pytest.mark.parametrize(("option", "code"), [
+    ("--shape=w=2x3", 0), ("--shape=w=", 1), ("--shape=v=2x3", 1), ("--shape=w", 2), ("--shape=w=2x", 2), ("--shape=w=2y3", 2),
+    ("--shape=w=99999999999999999999", 2),
+])  # fmt: skip
+def test_shapes_come_from_the_command_line(
+    build_folder: Path, tmp_path: Path, option: str, code: int
+) -> None:
+    """A unit without dimensions has the shape of its name; another shape does not fit its bytes."""
+    header = DataUnitHeader(("w",), payload_type=PayloadType.NNR_PT_RAW_FLOAT)
+    values = np.arange(6, dtype=np.float32)
+    unit = build_unit(DataUnit(header, values.tobytes()), SyntaxState().after(StartUnit(1)))
+    path, output = tmp_path / "w.nnc", tmp_path / "w.npz"
+    path.write_bytes(build_unit(StartUnit(1), SyntaxState()) + unit)
+    result = subprocess.run(
+        [build_folder / "nnrdec", option, path, "--to", output], capture_output=True, check=False
+    )
+    assert result.returncode == code, result.stderr
+    if code == 0:
+        with np.load(output) as arrays:
+            assert np.array_equal(arrays["w"], values.reshape(2, 3))
+
+
 @pytest.fixture
 def stream(tmp_path: Path) -> Path:
     path = tmp_path / "model.nnc"

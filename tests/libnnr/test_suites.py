@@ -33,7 +33,7 @@ def verdicts(program: Path, folder: Path) -> Counter[str]:
                 "format": "nnr-conformance-adapter/1",
                 "name": "nnrdec",
                 "kind": "command",
-                "command": [str(program), "--levels", "{inputs}", "--to", "{outputs}"],
+                "command": [str(program), "--levels", "--shape={shape}", "{inputs}", "--to", "{outputs}"],
                 "output": "npz" if "amalgamation" in program.parts else "safetensors",
             }
         )
