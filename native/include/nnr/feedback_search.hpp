@@ -16,8 +16,8 @@
 #include "nnr/correction.hpp"
 #include "nnr/dependent_quantization.hpp"
 #include "nnr/feedback.hpp"
-#include "nnr/rate_tables.hpp"
 #include "nnr/observer.hpp"
+#include "nnr/rate_tables.hpp"
 
 namespace nnr {
 

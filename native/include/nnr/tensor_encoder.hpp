@@ -18,10 +18,10 @@
 
 #include "nnr/bin_run.hpp"
 #include "nnr/dependent_quantization.hpp"
+#include "nnr/observer.hpp"
 #include "nnr/scan.hpp"
 #include "nnr/status.hpp"
 #include "nnr/tensor_coding.hpp"
-#include "nnr/observer.hpp"
 
 namespace nnr {
 
