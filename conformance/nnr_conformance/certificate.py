@@ -2,7 +2,7 @@
 """Certificate: statement of one run as data, complete enough to be verified by others.
 
 Its hashes make accidental changes visible and tie it to suites and decoder. They are no signature of a person: who edits
-a certificate can also compute its hashes anew, so that only a second run proves the verdicts.
+a certificate can also compute its hashes anew, so that only a second run shows that the decoder gives these answers.
 """
 
 from __future__ import annotations
@@ -104,13 +104,15 @@ def certificate_of(logs: Sequence[Log]) -> Certificate:
     Raises
     ------
     UsageError
-        If there are several runs, or the log is incomplete or of an older checker.
+        If there are several runs, or the log is incomplete, has a baseline, or is of an older checker.
     """
     if len(logs) != 1:
         raise UsageError("a certificate is about one run: pass one decoder, or one log of one run")
     run, results = logs[0].run, logs[0].results
     if run.identity is None or logs[0].end is None:
         raise UsageError("a certificate needs a complete log of this version of the checker")
+    if any(result.known for result in results):
+        raise UsageError("a certificate is about a run without a baseline")
     certified = tuple(map(_certified, results))
     return sealed(
         Certificate(

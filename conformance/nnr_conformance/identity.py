@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnr_conformance.adapter import Adapter
+from nnr_conformance.errors import UsageError
 from nnr_conformance.json_schema import json_field
 
 _SHA256 = r"^[0-9a-f]{64}$"
@@ -38,14 +39,23 @@ class Identity:
 
 
 def identify(adapter: Adapter) -> Identity:
-    """Hash the files of a decoder. Words of its command that name no file are arguments."""
+    """Hash the files of a decoder. Words of its command that name no file are arguments.
+
+    Raises
+    ------
+    UsageError
+        If a file that the adapter lists is missing.
+    """
     words = adapter.command or (adapter.callable, *adapter.arguments)
     paths: dict[Path, None] = {}
     for index, word in enumerate(words):
         path = _callable_file(word) if adapter.kind == "python" and index == 0 else _program(word, index == 0)
         if path is not None:
             paths[path] = None
-    paths |= {Path(name): None for name in adapter.files if Path(name).exists()}
+    for name in adapter.files:
+        if not Path(name).exists():
+            raise UsageError(f"{name}, a file of the decoder, is not here")
+        paths[Path(name)] = None
     return Identity(
         kind=adapter.kind,
         command=tuple(_without_folder(word) for word in words),
@@ -81,7 +91,7 @@ def _callable_file(word: str) -> Path | None:
         return Path(place)
     try:
         module = importlib.util.find_spec(place)
-    except (ImportError, ValueError):
+    except Exception:
         return None
     return Path(module.origin) if module is not None and module.origin is not None else None
 

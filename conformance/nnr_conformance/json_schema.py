@@ -126,6 +126,8 @@ def _read_scalar(hint: Any, value: Any, path: str, bounds: dict[str, Any]) -> An
     accepted = (int, float) if hint is float else hint
     if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
         raise SchemaError(path, f"expected {_SCALARS[hint]}, found {type(value).__name__}")
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise SchemaError(path, "text with half of a surrogate pair")
     if "pattern" in bounds and re.search(bounds["pattern"], str(value)) is None:
         raise SchemaError(path, f"{value!r} does not match {bounds['pattern']}")
     if "enum" in bounds and value not in bounds["enum"]:

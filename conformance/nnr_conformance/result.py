@@ -14,7 +14,7 @@ from nnr_conformance.divergence import Divergence
 from nnr_conformance.errors import SchemaError
 from nnr_conformance.identity import Identity
 from nnr_conformance.json_schema import from_json, json_field, to_json
-from nnr_conformance.verdict import Verdict, denies
+from nnr_conformance.verdict import Verdict, denies, meets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +98,11 @@ class Log:
 
     @property
     def conforms(self) -> bool:
-        """True if the run is complete and no result denies conformance."""
-        return self.end is not None and not self.against
+        """True if the run is complete, met a requirement unless it is partial, and no result denies conformance."""
+        met = bool(self.run.selection) or any(
+            meets(Verdict(result.verdict), result.requirement) for result in self.results
+        )
+        return self.end is not None and met and not self.against
 
     @property
     def against(self) -> list[Result]:

@@ -30,6 +30,7 @@ from nnr_conformance.python_child import launch
 from nnr_conformance.result import EndEvent, Log, Result, RunEvent, SuiteName
 from nnr_conformance.suite import Suite
 from nnr_conformance.vector import Vector
+from nnr_conformance.verdict import Verdict, meets
 from nnr_conformance.version import __version__
 from nnr_conformance.worker import WorkerTask
 
@@ -93,7 +94,10 @@ def run(plan: Plan, on_result: Callable[[Result], None] | None = None) -> Log:
         code = EXIT_DIFFERS if departures else EXIT_CONFORMING
     else:
         against = any(result.counts_against(plan.level is not None) for result in results)
-        code = EXIT_NOT_CONFORMING if against else EXIT_CONFORMING
+        met = bool(plan.selection) or any(
+            meets(Verdict(result.verdict), result.requirement) for result in results
+        )
+        code = EXIT_CONFORMING if met and not against else EXIT_NOT_CONFORMING
     opening = RunEvent(
         event="run",
         checker=__version__,

@@ -51,6 +51,11 @@ def denies(verdict: Verdict, requirement: str, at_level: bool, beyond: bool) -> 
     return counts_against(verdict, requirement)
 
 
+def meets(verdict: Verdict, requirement: str) -> bool:
+    """True if the verdict meets a requirement. Nothing conforms that met none."""
+    return requirement == "shall" and verdict in (Verdict.PASS, Verdict.XPASS)
+
+
 def counts_against(verdict: Verdict, requirement: str) -> bool:
     """True if the verdict denies conformance.
 

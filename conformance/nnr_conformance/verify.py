@@ -14,7 +14,7 @@ from nnr_conformance.levels import Level, find_level
 from nnr_conformance.result import Log
 from nnr_conformance.suite import Suite, files_of
 from nnr_conformance.vector import Vector
-from nnr_conformance.verdict import NOT_JUDGED, Verdict, denies
+from nnr_conformance.verdict import NOT_JUDGED, Verdict, denies, meets
 
 
 def verify(certificate: Certificate, suites: Sequence[Suite]) -> list[str]:
@@ -34,10 +34,14 @@ def _hash_faults(certificate: Certificate) -> Iterator[str]:
 
 def _suite_faults(certificate: Certificate, suites: Sequence[Suite]) -> Iterator[str]:
     present = {suite.name: suite for suite in suites}
+    if len({stated.name for stated in certificate.suites}) != len(certificate.suites):
+        yield "it names a suite twice"
     for stated in certificate.suites:
         suite = present.get(stated.name)
         if suite is None:
             yield f"there is no suite {stated.name} here"
+        elif (stated.version, stated.n_vectors) != (suite.manifest.version, len(suite.manifest.vectors)):
+            yield f"suite {stated.name} is {suite.manifest.version} of {len(suite.manifest.vectors)} vectors here"
         elif suite.manifest_sha256() != stated.sha256:
             yield f"suite {stated.name} is {suite.manifest.version} here, with another manifest than {stated.version} of the run"
         else:
@@ -76,6 +80,9 @@ def _result_faults(certificate: Certificate, suites: Sequence[Suite]) -> Iterato
             for fault in _faults_of(result, vectors[result.vector], certificate, level)
         )
     conforms = is_complete and not certificate.selection
+    conforms = conforms and any(
+        meets(Verdict(result.verdict), vectors[result.vector].requirement) for result in certificate.results
+    )
     for result in certificate.results:
         requirement = vectors[result.vector].requirement
         at_level = bool(certificate.level)
@@ -125,16 +132,13 @@ def differences(certificate: Certificate, log: Log) -> list[str]:
 
 def decoder_faults(certificate: Certificate, adapter: Adapter) -> list[str]:
     """Compare the files of a decoder with those of the certificate."""
-    present = identify(adapter)
-    hashes = {file.name: file.sha256 for file in present.files}
-    faults = (
-        []
-        if present.command == certificate.identity.command
-        else ["the command of the decoder is another one"]
-    )
-    faults += [
-        f"{file.name} is {'another file' if file.name in hashes else 'missing'}"
-        for file in certificate.identity.files
-        if hashes.get(file.name) != file.sha256
-    ]
+    present, stated = identify(adapter), certificate.identity
+    faults = []
+    if (present.kind, present.command) != (stated.kind, stated.command):
+        faults.append("the command of the decoder is another one")
+    if [file.name for file in present.files] != [file.name for file in stated.files]:
+        faults.append("the decoder has other files")
+    else:
+        pairs = zip(present.files, stated.files, strict=True)
+        faults += [f"{now.name} is another file" for now, then in pairs if now.sha256 != then.sha256]
     return faults

@@ -16,13 +16,13 @@ from nnr_conformance.adapter import Adapter
 from nnr_conformance.certificate import Certificate, certificate_of, sealed
 from nnr_conformance.cli import main
 from nnr_conformance.errors import SchemaError, UsageError
-from nnr_conformance.identity import hash_path, identify
+from nnr_conformance.identity import FileHash, hash_path, identify
 from nnr_conformance.json_schema import from_json, to_json
 from nnr_conformance.reports.certificate import page_of, parse_certificate
 from nnr_conformance.result import load_log
 from nnr_conformance.suite import Suite
 from nnr_conformance.toy_suite import write_toy_suite
-from nnr_conformance.verify import verify
+from nnr_conformance.verify import decoder_faults, verify
 
 Edit = Callable[[dict[str, Any]], object]
 DECODER = "broken:none@toy"
@@ -236,3 +236,51 @@ def test_a_decoder_is_identified_by_its_files(tmp_path: Path) -> None:
     before = hash_path(library)
     (library / "a.txt").rename(library / "b.txt")
     assert hash_path(library) != before
+
+
+def test_a_run_that_met_no_requirement_does_not_conform(folder: Path, tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter.json"
+    contract = {"format": "nnr-conformance-adapter/1", "name": "nothing", "kind": "command"}
+    command = [sys.executable, "-c", "1", "{inputs}", "{outputs}"]
+    adapter.write_text(json.dumps({**contract, "command": command, "profiles": [5]}))
+    report = tmp_path / "c.json"
+    options = ["--suites", str(folder / "suites"), f"--report=certificate={report}"]
+    assert main(["run", "-q", "-d", str(adapter), *options]) == 1
+    certificate = parse_certificate(report.read_text(), "c.json")
+    assert not certificate.conforms
+    forged = sealed(replace(certificate, conforms=True))
+    assert "its results make it not conform, it says otherwise" in verify(forged, toy(folder))
+
+
+def test_the_decoder_has_all_files_of_its_certificate_and_no_others(
+    certificate: Certificate, tmp_path: Path
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for name in ("a/lib.so", "b/lib.so"):
+        (tmp_path / name).write_text(name)
+    files = (str(tmp_path / "a/lib.so"), str(tmp_path / "b/lib.so"))
+    adapter = Adapter(
+        format="nnr-conformance-adapter/1", name="d", kind="command", command=(sys.executable,), files=files
+    )
+    honest = replace(certificate, identity=identify(adapter))
+    assert decoder_faults(honest, adapter) == []
+    without = replace(honest, identity=replace(honest.identity, files=()))
+    assert decoder_faults(without, adapter) == ["the decoder has other files"]
+    (tmp_path / "b/lib.so").write_text("another")
+    assert decoder_faults(honest, adapter) == ["lib.so is another file"]
+    (tmp_path / "b/lib.so").unlink()
+    with pytest.raises(UsageError, match="is not here"):
+        decoder_faults(honest, adapter)
+
+
+def test_versions_of_suites_are_verified_and_escaped(certificate: Certificate, folder: Path) -> None:
+    suites = tuple(replace(suite, version="<script>alert(1)</script>") for suite in certificate.suites)
+    forged = sealed(replace(certificate, suites=suites))
+    assert "<script>alert" not in page_of(forged)
+    assert verify(forged, toy(folder)) != []
+
+
+def test_half_of_a_surrogate_pair_is_no_text() -> None:
+    with pytest.raises(SchemaError, match="surrogate"):
+        from_json(FileHash, {"name": "x\ud800", "sha256": "0" * 64})

@@ -179,7 +179,7 @@ class JsonlDecoder:
     def _observe(self, line: bytes, outputs: Sequence[Path]) -> Observation:
         try:
             reply = from_json(Reply, json.loads(line), "reply")
-        except (SchemaError, ValueError) as error:
+        except (SchemaError, ValueError, RecursionError) as error:
             shown = line[:80].decode("utf-8", "replace")
             return Observation(Status.BROKE_CONTRACT, at="protocol", detail=f"{error} in {shown!r}")
         if reply.id != self._n_requests:

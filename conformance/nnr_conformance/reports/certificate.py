@@ -50,7 +50,7 @@ def parse_certificate(text: str, path: str) -> Certificate:
         content = text
     try:
         certificate = from_json(Certificate, json.loads(content), path)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SchemaError(path, f"no certificate: {error}") from error
     if is_page and page_of(certificate) != text:
         raise SchemaError(path, "the page differs from the certificate that it carries")
@@ -104,7 +104,8 @@ def _lines(certificate: Certificate) -> Iterator[str]:
     yield "<table>" + "".join(f"<tr><th>{_text(key)}<td>{_text(value)}" for key, value in rows) + "</table>"
     yield "<h2>Suites</h2><table><tr><th>suite<th>version<th>vectors<th>SHA-256 of the manifest"
     for suite in certificate.suites:
-        yield f"<tr><td>{_text(suite.name)}<td>{suite.version}<td>{suite.n_vectors}<td><code>{suite.sha256}</code>"
+        yield f"<tr><td>{_text(suite.name)}<td>{_text(suite.version)}<td>{suite.n_vectors}"
+        yield f"<td><code>{_text(suite.sha256)}</code>"
     yield "</table><h2>Layers</h2><table><tr><th>layer<th>agrees<th>differs<th>not shown"
     for layer, count in certificate.layers.items():
         yield f"<tr><td>{_text(layer)}<td>{count.passed}<td>{count.failed}<td>{count.not_shown}"

@@ -58,6 +58,8 @@ def conclusion(log: Log) -> str:
     if log.conforms:
         return f"Conforming: all {shall.passed} requirements{scope} are met."
     missed = len(log.against)
+    if log.end is not None and not missed:
+        return f"Not conforming: no requirement{scope} was met."
     required = shall.passed + shall.failed + (shall.skipped if log.run.level else 0)
     # Wrong answers beyond the level, and crashes on recommendations, count too.
     further = sum(result not in within or result.requirement != "shall" for result in log.against)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What encoding tells of its progress while it runs, and how it is ended early.
+// Progress of an encoding while it runs, and its early end.
 #pragma once
 
 #include <cstdint>
