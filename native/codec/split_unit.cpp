@@ -35,7 +35,7 @@ SplitUnit::SplitUnit(const CodedUnit& unit, const nnr_allocator& allocator) : un
 }
 
 void SplitUnit::decode(std::size_t piece, std::int32_t* levels, bool dequantizes) {
-  if (!rows_->decode(piece, levels)) return;
+  if (!rows_ || !rows_->decode(piece, levels)) return;
   if (dequantizes && !unit_.is_integer() && !has_codebook()) dequantize_levels(unit_, 0, qp(), rows_->levels_of(piece, levels));
 }
 
@@ -48,7 +48,7 @@ Fault SplitUnit::finish(std::int32_t* levels, bool dequantizes) const {
 }
 
 std::int32_t SplitUnit::qp() const {
-  return unit_.is_integer() ? 0 : rows_->side().qp_value + unit_.quantisation.quantization_parameter;
+  return unit_.is_integer() || !rows_ ? 0 : rows_->side().qp_value + unit_.quantisation.quantization_parameter;
 }
 
 }  // namespace nnr

@@ -23,7 +23,7 @@ class SplitUnit {
   // float32 values.
   void decode(std::size_t piece, std::int32_t* levels, bool dequantizes);
   // After all pieces: false if the entry points were wrong, so that the unit has to be decoded in order.
-  [[nodiscard]] bool is_verified() const { return rows_->all_verified(); }
+  [[nodiscard]] bool is_verified() const { return rows_ && rows_->all_verified(); }
   // Completes the levels or values of a verified unit.
   [[nodiscard]] Fault finish(std::int32_t* levels, bool dequantizes) const;
   // Quantisation parameter; 0 for integers.

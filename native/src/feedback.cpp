@@ -154,7 +154,7 @@ template <bool kDependent>
 void quantize(std::span<const float> weights, double step, const TensorCoding& coding, const FeedbackSettings& settings,
               std::int32_t* values) {
   FeedbackQuantizer<kDependent>(weights, step, coding, settings).run(values);
-  if constexpr (kDependent) values_to_levels({values, coding.size()});
+  if constexpr (kDependent) values_to_levels({values, static_cast<std::size_t>(coding.size())});
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ template <bool kDependent>
 void quantize(const OrderedTensor& tensor, double step, const TensorCoding& coding, const RdoSettings& settings,
               std::int32_t* values) {
   RdoTrellis<kDependent>(tensor, step, coding, settings).run(values);
-  if constexpr (kDependent) values_to_levels({values, coding.size()});
+  if constexpr (kDependent) values_to_levels({values, static_cast<std::size_t>(coding.size())});
 }
 
 void quantize_shared(const OrderedTensor& tensor, double step, const TensorCoding& coding, const RdoSettings& settings,
@@ -66,7 +66,7 @@ void quantize_shared(const OrderedTensor& tensor, double step, const TensorCodin
     search.run(block, *starts[block], block + 1 < blocks ? &*starts[block + 1] : nullptr, values);
     advance(search.begin_of(block + 1) - search.begin_of(block));
   });
-  values_to_levels({values, coding.size()});
+  values_to_levels({values, static_cast<std::size_t>(coding.size())});
 }
 
 }  // namespace
