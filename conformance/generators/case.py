@@ -6,9 +6,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
-from nnr_conformance.expectation import Tolerance
+from nnr_conformance.expectation import ErrorClass, Stage, Tolerance
 
 #: Version of all suites, the generated ones included.
 VERSION = "3.0.0"
@@ -62,6 +62,14 @@ FEATURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
+_CLASSES: dict[str, ErrorClass] = {name: name for name in get_args(ErrorClass)}
+
+
+def error_classes(words: str) -> tuple[ErrorClass, ...]:
+    """Return the error classes that are named, separated by blanks; raises KeyError on another word."""
+    return tuple(_CLASSES[word] for word in words.split())
+
+
 @dataclass
 class Fault:
     """Expected rejection of an invalid vector.
@@ -78,14 +86,14 @@ class Fault:
         Stage of a rejection of class ``limit``, where it differs.
     """
 
-    classes: tuple[str, ...]
-    stage: str
+    classes: tuple[ErrorClass, ...]
+    stage: Stage
     element: str | None = None
     bits: tuple[int, int] | None = None
     parent: str | None = None
     mutation: str = ""
     stream: int = 0
-    limit_stage: str | None = None
+    limit_stage: Stage | None = None
 
 
 @dataclass
@@ -94,12 +102,12 @@ class Case:
 
     id: str
     purpose: str
-    profile: int
+    profile: Literal[0, 1]
     features: tuple[str, ...]
     streams: list[bytes]
     clauses: tuple[str, ...] = ()
     elements: tuple[str, ...] = ()
-    requirement: str = "shall"
+    requirement: Literal["shall", "should"] = "shall"
     verdict: str = "accept"
     fault: Fault | None = None
     bounds: tuple[float, int] | None = None
@@ -130,7 +138,7 @@ class Case:
 class Collection:
     """Cases of a suite, in order of declaration."""
 
-    def __init__(self, suite: str, profile: int) -> None:
+    def __init__(self, suite: str, profile: Literal[0, 1]) -> None:
         self.suite = suite
         self.profile = profile
         self.cases: list[Case] = []

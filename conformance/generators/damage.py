@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from conformance.generators.case import Collection, Fault
+from nnr_conformance.expectation import Stage
+
+from conformance.generators.case import Collection, Fault, error_classes
 from nnr_codec.syntax import Trace, iter_unit_spans, parse_tree, parse_unit
 from nnr_codec.syntax.state import SyntaxState
 
@@ -25,18 +27,18 @@ class Damager:
         [stream] = self.parents[parent].streams
         return bytes(stream)
 
-    def add(self, name: str, purpose: str, features: str, streams: bytes | Sequence[bytes], classes: str, stage: str,
+    def add(self, name: str, purpose: str, features: str, streams: bytes | Sequence[bytes], classes: str, stage: Stage,
             *, parent: str, mutation: str, element: str | None = None, bits: tuple[int, int] | None = None,
             stream: int = 0, **rest: Any) -> None:  # fmt: skip
         """Declare a case that must be rejected."""
-        fault = Fault(tuple(classes.split()), stage, element, bits, parent, mutation, stream)
+        fault = Fault(error_classes(classes), stage, element, bits, parent, mutation, stream)
         rest.setdefault("profile", self.parents[parent].profile)
         if element is not None:
             rest["elements"] = (*rest.get("elements", ()), element)
         self.suite.add(name, purpose, features, streams, verdict="reject", fault=fault, **rest)
 
     def edit(self, name: str, purpose: str, features: str, parent: str, path: str, value: Any, classes: str = "malformed",
-             stage: str = "header", **rest: Any) -> None:  # fmt: skip
+             stage: Stage = "header", **rest: Any) -> None:  # fmt: skip
         """Declare the parent with another value at a path of its syntax."""
         octets, place = written_over(self.of(parent), path, value)
         element = path.rpartition(".")[2].partition("[")[0]

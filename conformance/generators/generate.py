@@ -49,7 +49,7 @@ TITLES = {
 
 def all_cases(folder: Path = SUITES) -> dict[str, Collection]:
     """Declare the cases of all suites; captured streams are read from ``folder``."""
-    suites = {name: Collection(name, int(name == "extended")) for name in TITLES}
+    suites = {name: Collection(name, 1 if name == "extended" else 0) for name in TITLES}
     add_shared(suites["core"])
     add_extended(suites["extended"])
     add_edges(suites)

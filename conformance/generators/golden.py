@@ -99,9 +99,9 @@ def vector_of(case: Case, folder: Path, peers: dict[str, list[str]]) -> Vector:
         derived = Derivation(parent=fault.parent, mutation=fault.mutation)
     return Vector(
         id=case.id, purpose=case.purpose, features=case.features,
-        profile=case.profile,  # type: ignore[arg-type]  # the manifest's schema admits 0 and 1
+        profile=case.profile,
         clauses=case.all_clauses(), elements=case.all_elements(),
-        requirement=case.requirement,  # type: ignore[arg-type]  # the manifest's schema checks the word
+        requirement=case.requirement,
         size_class=size_class(sum(map(len, case.streams))),
         recipe=Recipe(tool=case.tool, version=case.tool_version, seed=case.seed, options=case.options or None),
         agreed_by=tuple(agreed), streams=tuple(files), requires=requirements_of(case.streams, case.dimensions), expect=expect, derived_from=derived,
@@ -261,9 +261,9 @@ def _rejected(case: Case) -> Expectation:
     return Expectation(
         verdict="reject",
         error=ExpectedError(
-            classes=fault.classes,  # type: ignore[arg-type]  # the schema checks the words
-            stage=fault.stage,  # type: ignore[arg-type]  # the schema checks the word
-            limit_stage=fault.limit_stage,  # type: ignore[arg-type]  # the schema checks the word
+            classes=fault.classes,
+            stage=fault.stage,
+            limit_stage=fault.limit_stage,
             stream=fault.stream,
             bits=bits_of_fault,
             element=fault.element,

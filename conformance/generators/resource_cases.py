@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
+from nnr_conformance.expectation import Stage
+
 from conformance.generators import draft as d
-from conformance.generators.case import Collection, Fault
+from conformance.generators.case import Collection, Fault, error_classes
 from conformance.generators.plain import one
 from conformance.generators.script import TensorScript
 
@@ -25,9 +27,9 @@ def add_resource(suite: Collection) -> None:
     _deflate(suite)
 
 
-def _refuse(suite: Collection, name: str, purpose: str, features: str, stream: bytes, classes: str, element: str, stage: str = "header",
-            bounds: tuple[float, int] = BOUNDS, profile: int = 0, bits: tuple[int, int] | None = None, comment: str = "", limit_stage: str | None = None) -> None:  # fmt: skip
-    fault = Fault(tuple(classes.split()), stage, element, bits, limit_stage=limit_stage)
+def _refuse(suite: Collection, name: str, purpose: str, features: str, stream: bytes, classes: str, element: str, stage: Stage = "header",
+            bounds: tuple[float, int] = BOUNDS, profile: Literal[0, 1] = 0, bits: tuple[int, int] | None = None, comment: str = "", limit_stage: Stage | None = None) -> None:  # fmt: skip
+    fault = Fault(error_classes(classes), stage, element, bits, limit_stage=limit_stage)
     suite.add(
         name,
         purpose,

@@ -24,7 +24,7 @@ class Recomposition {
   // A tensor of the same unit with a role.
   [[nodiscard]] std::size_t in_unit(std::size_t place, nnr_role role) const;
   // Sets the other factor of a weight: kAbsent if there is none that fits. False without memory.
-  [[nodiscard]] bool find_partner(std::size_t place, std::size_t& found);
+  [[nodiscard]] bool find_partner(std::size_t place, std::size_t& factor);
   [[nodiscard]] bool take_factor(std::size_t place);
   [[nodiscard]] bool add_product(std::size_t g, std::size_t h, std::size_t scaling);
   void scale(float* weight, std::uint64_t n_elements, std::size_t scaling) const;
@@ -45,28 +45,28 @@ std::size_t Recomposition::in_unit(std::size_t place, nnr_role role) const {
   return kAbsent;
 }
 
-bool Recomposition::find_partner(std::size_t place, std::size_t& found) {
+bool Recomposition::find_partner(std::size_t place, std::size_t& factor) {
   const bool is_g = from_.tensors[place].role == NNR_ROLE_G;
   const nnr_role other = is_g ? NNR_ROLE_H : NNR_ROLE_G;
-  found = in_unit(place, other);
+  factor = in_unit(place, other);
   const std::string_view name = name_of(place);
-  if (found == kAbsent && name.ends_with(is_g ? "_G" : "_H")) {
+  if (factor == kAbsent && name.ends_with(is_g ? "_G" : "_H")) {
     name_.drop(name_.size());
     if (!name_.append(from_.options.allocator, name)) return false;
     name_[name.size() - 1] = is_g ? 'H' : 'G';
-    found = from_.find(name_.data(), name_.size());
+    factor = from_.find(name_.data(), name_.size());
   }
-  if (found == kAbsent) return true;
-  if (from_.tensors[found].role != other || !is_single(found) || !is_single(place)) {
-    found = kAbsent;
+  if (factor == kAbsent) return true;
+  if (from_.tensors[factor].role != other || !is_single(factor) || !is_single(place)) {
+    factor = kAbsent;
     return true;
   }
-  const nnr_tensor &g = from_.tensors[is_g ? place : found], &h = from_.tensors[is_g ? found : place];
+  const nnr_tensor &g = from_.tensors[is_g ? place : factor], &h = from_.tensors[is_g ? factor : place];
   std::uint64_t n_elements = 1;
   for (std::size_t i = 0; i < g.n_weight_dimensions; ++i) n_elements *= g.weight_shape[i];
   const bool fits =
       g.n_dimensions == 2 && h.n_dimensions == 2 && g.shape[1] == h.shape[0] && g.shape[0] * h.shape[1] == n_elements;
-  if (!fits) found = kAbsent;
+  if (!fits) factor = kAbsent;
   return true;
 }
 

@@ -46,7 +46,7 @@ def test_the_same_suites_give_the_same_bytes(folder: Path, tmp_path: Path) -> No
 def test_the_sums_are_those_of_all_other_files(folder: Path) -> None:
     version, files = collect(folder)
     with tarfile.open(fileobj=io.BytesIO(archive_of("stem", files))) as archive:
-        packed = {m.name.removeprefix("stem/"): archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
+        packed = {m.name.removeprefix("stem/"): archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]  # all are files
     sums = dict(reversed(line.split("  ")) for line in packed.pop("SHA256SUMS").decode().splitlines())
     assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in packed.items()}
     assert packed["VERSION"] == f"{version}\n".encode()

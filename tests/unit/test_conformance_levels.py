@@ -38,7 +38,7 @@ def suites() -> list[Suite]:
 
 
 def run_at(level: Level | None, suite: Suite, decoder: str, *ids: str, **claims: object) -> Log:
-    adapter = replace(resolve_adapter(decoder), **claims)  # type: ignore[arg-type]
+    adapter = replace(resolve_adapter(decoder), **claims)  # type: ignore[arg-type]  # claims of any type, by name
     return run(Plan(adapter, [suite], Selection(ids=ids).choose([suite]), level=level))
 
 

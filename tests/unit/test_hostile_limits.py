@@ -188,4 +188,4 @@ def test_a_shape_that_is_none_is_refused(shape: Any, kind: type[Exception]) -> N
 
 def test_a_wanted_name_is_a_text() -> None:
     with pytest.raises(TypeError, match="str"):
-        Decoder().decode(TWO, names=[3])  # type: ignore[list-item]
+        Decoder().decode(TWO, names=[3])  # type: ignore[list-item]  # not a name

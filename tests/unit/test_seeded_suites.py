@@ -16,7 +16,7 @@ from nnr_conformance.adapters import native
 from nnr_conformance.answer import Answer, Rejected, Unsupported
 from nnr_conformance.cli import main as check
 from nnr_conformance.digests import stream_digest
-from nnr_conformance.expectation import Expectation, ExpectedError
+from nnr_conformance.expectation import Expectation, ExpectedError, Stage
 from nnr_conformance.judge import judge
 from nnr_conformance.observation import Observation, Status
 from nnr_conformance.suite import Suite, find_suites
@@ -147,8 +147,9 @@ def test_a_stage_is_scored_only_where_it_is_stated() -> None:
     suite, vector = digest_suite()
     error = ExpectedError(classes=("malformed",), bits=(5, 5))
     vector = replace(vector, expect=Expectation(verdict="reject", error=error))
-    for stage in ("header", "payload"):
-        rejection = Rejected(error_class="malformed", bit_offset=5, stage=stage).rejection  # type: ignore[arg-type]
+    stages: tuple[Stage, ...] = ("header", "payload")
+    for stage in stages:
+        rejection = Rejected(error_class="malformed", bit_offset=5, stage=stage).rejection
         judgement = judge(suite, vector, Observation(Status.REJECTED, rejection=rejection))
         assert (judgement.verdict, judgement.layers["error.stage"]) == (Verdict.PASS, "not shown")
 

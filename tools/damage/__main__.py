@@ -209,13 +209,8 @@ def checksums(every: int) -> int:
     return accepted
 
 
-def main() -> int:
-    """Run the command line and return its exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--log", type=Path, default=ROOT / "build" / "damage.jsonl")
-    parser.add_argument("--every", type=int, default=1, help="sample every N-th case")
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how the model runs and where its answers are kept."""
     parser.add_argument(
         "--python", default=shutil.which("pypy3") or sys.executable, help="interpreter of the model"
     )
@@ -225,6 +220,16 @@ def main() -> int:
         default=ROOT / "build" / "damage-model",
         help="folder of the model's answers",
     )
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--log", type=Path, default=ROOT / "build" / "damage.jsonl")
+    parser.add_argument("--every", type=int, default=1, help="sample every N-th case")
+    add_model_options(parser)
     parser.add_argument("--prepare", action="store_true", help="only collect the model's answers")
     parser.add_argument(
         "--any-code", action="store_true", help="accept entries of other code versions in the log"

@@ -13,16 +13,14 @@ The exit code is 1 on disagreement.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import libnnr
 from tools.damage import native
-from tools.damage.__main__ import ROOT, Model, cases_of, vectors
+from tools.damage.__main__ import Model, add_model_options, cases_of, vectors
 from tools.damage.cases import damaged
 from tools.damage.libnnr import Library
 
@@ -97,15 +95,7 @@ def main() -> int:
         "--model-every", type=int, default=0, metavar="N", help="compare the model on every N-th of them"
     )
     parser.add_argument("--seconds", type=float, default=1e12, help="end after this time")
-    parser.add_argument(
-        "--python", default=shutil.which("pypy3") or sys.executable, help="interpreter of the model"
-    )
-    parser.add_argument(
-        "--model-answers",
-        type=Path,
-        default=ROOT / "build" / "damage-model",
-        help="folder of the model's answers",
-    )
+    add_model_options(parser)
     options = parser.parse_args()
     comparison = Comparison(
         Library(next(libnnr.build("libnnr-tests", quiet=True).glob("libnnr.*[!0-9]"))),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import zlib
+from typing import Literal
 
 from conformance.generators import draft as d
 from conformance.generators.draft import UnitDraft
@@ -44,10 +45,10 @@ class StressPlan(Plan):
 
 
 @functools.lru_cache(maxsize=4)
-def valid_streams(base: int) -> tuple[int, tuple[bytes, ...], frozenset[str]]:
+def valid_streams(base: int) -> tuple[Literal[0, 1], tuple[bytes, ...], frozenset[str]]:
     """Draw valid streams; returns profile, streams and features."""
     rng = SplitMix64(f"nnr stress {base}")
-    profile = base & 1
+    profile: Literal[0, 1] = 1 if base & 1 else 0
     sequence = base % _SEQUENCE_EVERY == _SEQUENCE_EVERY - 1
     n_streams = rng.randint(2, 4) if sequence else 1
     plan = StressPlan(rng, profile, incremental=sequence)
@@ -102,7 +103,7 @@ def features_of(units: list[UnitDraft], profile: int) -> set[str]:
     return features
 
 
-def stress_streams(number: int) -> tuple[int, list[bytes], frozenset[str]]:
+def stress_streams(number: int) -> tuple[Literal[0, 1], list[bytes], frozenset[str]]:
     """Return profile, streams and features of a number; the streams may be damaged."""
     base, kind = divmod(number, len(KINDS))
     profile, streams, features = valid_streams(base)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nnr_conformance.adapters import native
 from nnr_conformance.answer import Rejected, Unsupported
@@ -18,7 +18,7 @@ from nnr_conformance.manifest import Manifest
 from nnr_conformance.suite import Suite
 from nnr_conformance.vector import Recipe, Vector, size_class
 
-from conformance.generators.case import FEATURES, VERSION
+from conformance.generators.case import FEATURES, VERSION, error_classes
 from conformance.generators.seeded.large import CASES
 from conformance.generators.seeded.outcome import SMALL, LeftOut, Outcome, outcome_of
 from conformance.generators.seeded.stress import KINDS, stress_streams
@@ -41,7 +41,7 @@ class Generated:
 
     id: str
     purpose: str
-    profile: int
+    profile: Literal[0, 1]
     features: tuple[str, ...]
     streams: list[bytes]
     seed: int | None = None
@@ -183,7 +183,7 @@ def _vector_of(case: Generated, outcome: Outcome, folder: Path) -> Vector:
         files.append(SuiteFile(file=name, size_bytes=len(stream), sha256=hashlib.sha256(stream).hexdigest()))
     if outcome.error_class:
         error = ExpectedError(
-            classes=(outcome.error_class,),  # type: ignore[arg-type]  # the model's classes are those of the schema
+            classes=error_classes(outcome.error_class),
             stream=outcome.stream, bits=(outcome.bit, outcome.bit),
         )  # fmt: skip
         expect = Expectation(verdict="reject", error=error)
@@ -193,7 +193,7 @@ def _vector_of(case: Generated, outcome: Outcome, folder: Path) -> Vector:
     elements = dict.fromkeys((*case.elements, *(e for name in case.features for e in FEATURES[name][1])))
     return Vector(
         id=case.id, purpose=case.purpose, features=case.features,
-        profile=case.profile,  # type: ignore[arg-type]  # 0 or 1
+        profile=case.profile,
         clauses=tuple(clauses), elements=tuple(elements), requirement="shall",
         size_class=size_class(sum(map(len, case.streams))), recipe=Recipe(tool=TOOL, seed=case.seed),
         agreed_by=("model", "native"), streams=tuple(files), expect=expect,
