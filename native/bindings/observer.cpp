@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <thread>
 #include <utility>
 
@@ -16,27 +17,34 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kInterval{50};
-
-// Counts the weights that pass the stages in all threads. In the thread that made it, it handles signals and calls `report`. The
-// other threads never take the interpreter lock, because a thread that holds the lock may wait for them.
+// Counts the weights that pass the stages in all threads. In the thread that made it, it handles signals and calls `report`, at
+// most once in `interval` seconds. The other threads never take the interpreter lock, because a thread that holds the lock may wait
+// for them.
 class PythonObserver : public nnr::Observer {
  public:
+  explicit PythonObserver(double interval)
+      : interval_(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(interval))) {}
+
   void advance(std::uint64_t weights) override {
     n_weights_.fetch_add(weights, std::memory_order_relaxed);
     if (is_stopped_.load(std::memory_order_relaxed)) throw nnr::Stopped();
     if (std::this_thread::get_id() != owner_) return;
     const Clock::time_point now = Clock::now();
     if (now < next_) return;
-    next_ = now + kInterval;
+    next_ = now + interval_;
     const nb::gil_scoped_acquire lock;
     try {
       if (PyErr_CheckSignals() != 0) throw nb::python_error();
       if (!report_.is_none()) report_(n_weights_.load(std::memory_order_relaxed));
     } catch (...) {
+      cause_ = std::current_exception();
       stop();
       throw;
     }
+  }
+
+  void rethrow_cause() override {
+    if (cause_ && std::this_thread::get_id() == owner_) std::rethrow_exception(cause_);
   }
 
   void stop() { is_stopped_.store(true, std::memory_order_relaxed); }
@@ -49,24 +57,27 @@ class PythonObserver : public nnr::Observer {
   void detach() {
     nnr::observer_of_thread = std::exchange(before_, nullptr);
     report_ = nb::none();
+    cause_ = nullptr;
   }
   // Observes another thread to its end.
   void attach_worker() { nnr::observer_of_thread = this; }
 
  private:
+  const Clock::duration interval_;
   const std::thread::id owner_ = std::this_thread::get_id();
   nb::object report_ = nb::none();
   std::atomic<std::uint64_t> n_weights_ = 0;
   std::atomic<bool> is_stopped_ = false;
   nnr::Observer* before_ = nullptr;
-  Clock::time_point next_ = Clock::now() + kInterval;  // in the owner's thread
+  std::exception_ptr cause_;  // in the owner's thread
+  Clock::time_point next_ = Clock::now() + interval_;  // in the owner's thread
 };
 
 }  // namespace
 
 void register_observer(nb::module_& m) {
   nb::class_<PythonObserver>(m, "Observer")
-      .def(nb::init<>())
+      .def(nb::init<double>(), "interval"_a = 0.05)
       .def("advance", &PythonObserver::advance, "weights"_a = 0)
       .def("stop", &PythonObserver::stop)
       .def("attach", &PythonObserver::attach, "report"_a.none())

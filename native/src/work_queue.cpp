@@ -79,7 +79,14 @@ void WorkQueue::wait(Job& job) {
     }
     lock.lock();
   }
-  if (job.fault) std::rethrow_exception(std::exchange(job.fault, nullptr));
+  if (!job.fault) return;
+  try {
+    std::rethrow_exception(std::exchange(job.fault, nullptr));
+  } catch (const Stopped&) {
+    // The cause may have come from another job that this thread helped with.
+    if (observer_of_thread != nullptr) observer_of_thread->rethrow_cause();
+    throw;
+  }
 }
 
 void WorkQueue::cancel(Job& job) {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +13,22 @@ import pytest
 from numpy.typing import NDArray
 
 import nnr_codec
+from nnr_codec.codec.encode import progress as encode_progress
+from nnr_codec.entropy import Observer
 
-#: Long enough at these efforts that reports come from inside the tensor.
-SIZES = {"fast": 3_000_000, "medium": 1_500_000, "slow": 200_000}
+#: Several pieces each, after which native code may report.
+SIZES = {"fast": 1_000_000, "medium": 500_000, "slow": 200_000}
 
 
 def matrix(n_weights: int) -> NDArray[np.float32]:
     """Generate Laplacian weights."""
     return np.random.default_rng(0).laplace(0, 1, (n_weights // 500, 500)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _every_piece_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Report whenever native code may, whatever the speed of this machine."""
+    monkeypatch.setattr(encode_progress, "Observer", functools.partial(Observer, interval=0.0))
 
 
 class Interrupted(Exception):
@@ -36,7 +45,8 @@ def test_reports_inside_a_tensor_add_up_to_it(effort: str, threads: int) -> None
     )
     for name, tensor in tensors.items():
         assert sum(n for reported, n, _ in reports if reported == name) == tensor.size
-    assert len([name for name, _, _ in reports if name == "large"]) > 2
+    if threads == 1:  # with more, this thread may wait until a tensor is finished
+        assert len([name for name, _, _ in reports if name == "large"]) > 2
     assert [n for _, n, _ in reports if n < 0] == []
     stream_bytes = [n for _, _, n in reports]
     assert stream_bytes == sorted(stream_bytes)
@@ -58,7 +68,7 @@ def test_an_exception_of_the_report_ends_a_tensor_early(effort: str, threads: in
     tensors = {"large": matrix(SIZES[effort]), "next": matrix(1000)}
     with pytest.raises(Interrupted):
         nnr_codec.encode(tensors, effort=effort, threads=threads, progress=report)
-    assert 0 < done < tensors["large"].size
+    assert 0 < done <= tensors["large"].size - (threads == 1)
     # Nothing of the ended encoding is left behind.
     assert nnr_codec.decode(nnr_codec.encode({"next": tensors["next"]})).keys() == {"next"}
 

@@ -23,6 +23,9 @@ class Observer {
   // Called by each stage after every few thousand weights, with their number, and with 0 by a thread that waits. An exception
   // ends the encoding.
   virtual void advance(std::uint64_t weights) = 0;
+
+  // Throws again, in the thread that it came from, the exception that ended the encoding. Other stages end with Stopped.
+  virtual void rethrow_cause() = 0;
 };
 
 // The observer of a thread's work. Every function of the encoder may be called without one.
