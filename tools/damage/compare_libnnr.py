@@ -2,6 +2,7 @@
 """Damage test of libnnr against the other decoders: every truncation and every flipped bit of the small conformance vectors.
 
     python -m tools.damage.compare_libnnr                                     # all cases, in interleaved samples
+    python -m tools.damage.compare_libnnr --from-sample 9                     # the second half of them
     python -m tools.damage.compare_libnnr --every 11                          # every eleventh
     python -m tools.damage.compare_libnnr --construct-every 1 --model-every 5 # the slow decoders too, the model on a fifth
 
@@ -94,6 +95,7 @@ def main() -> int:
     parser.add_argument(
         "--model-every", type=int, default=0, metavar="N", help="compare the model on every N-th of them"
     )
+    parser.add_argument("--from-sample", type=int, default=1, metavar="N", help="continue at this sample")
     parser.add_argument("--seconds", type=float, default=1e12, help="end after this time")
     add_model_options(parser)
     options = parser.parse_args()
@@ -105,7 +107,7 @@ def main() -> int:
     )
     sequences, n_samples = list(vectors()), 16 if options.every == 1 else 1
     end = time.monotonic() + options.seconds
-    for sample in range(n_samples):
+    for sample in range(options.from_sample - 1, n_samples):
         for position, (name, streams) in enumerate(sequences):
             numbers = cases_of(streams, options.every * n_samples, position + sample)
             comparison.compare(name, streams, numbers, position)
