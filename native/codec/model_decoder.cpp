@@ -3,6 +3,7 @@
 
 #include <atomic>
 
+#include "deadline.hpp"
 #include "faults.hpp"
 #include "stream_decoder.hpp"
 #include "team.hpp"
@@ -17,6 +18,7 @@ constexpr std::uint32_t kMaxThreads = 256;
 // What the threads of one call share.
 struct Shared {
   std::span<const std::uint8_t> stream;
+  Deadline deadline;
   std::atomic<std::uint64_t> n_claimed = 0;             // data units that a thread has claimed, in order
   std::atomic<std::uint64_t> first_fault = UINT64_MAX;  // the least order of a fault so far
   Team team;
@@ -107,6 +109,7 @@ void Worker::run() {
 void Worker::walk() {
   if (!is_first) decoder.skip_carried();
   Fault fault = decoder.open(shared->stream);
+  decoder.share_deadline(shared->deadline);
   if (!is_alone) claim = shared->n_claimed.fetch_add(1);
   while (fault.status == NNR_OK && shared->first_fault.load(std::memory_order_relaxed) >= 2 * n_units) {
     fault = decoder.next();
@@ -137,6 +140,7 @@ bool merge(std::span<Worker* const> workers, nnr_model& model) {
 LocatedFault decode_threaded(std::span<const std::uint8_t> stream, nnr_model& model) {
   Shared shared;
   shared.stream = stream;
+  shared.deadline.start(model.options.max_seconds);
   Worker* workers[kMaxThreads] = {};
   const std::size_t wanted = std::clamp<std::size_t>(model.options.threads, 1, kMaxThreads);
   std::size_t n_workers = 0;

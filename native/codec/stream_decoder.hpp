@@ -31,6 +31,8 @@ class StreamDecoder {
   void skip_carried() { skips_carried_ = true; }
   // Lets other threads decode pieces of a unit that has entry points.
   void share_pieces(Team& team) { team_ = &team; }
+  // Ends the open stream when the call ends of which this decoder is one of several.
+  void share_deadline(const Deadline& deadline) { deadline_ = deadline; }
 
   // Of the current unit, in the order of its names.
   [[nodiscard]] std::span<const nnr_tensor> tensors() const { return tensors_; }
