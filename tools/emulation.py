@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conformance of libnnr on other machines: nnrdec cross-compiled by Zig and run under QEMU's user mode.
+"""Conformance of libnnr on other machines: nnrdec cross-compiled by Zig, and run under QEMU's user mode or Wine.
 
     python -m tools.emulation                      # every machine, suites core and extended
     python -m tools.emulation s390x --suite core
 
 Then a model of many data types is decoded there and here, and the files are compared, and the C++ tests run, which compare the
-levels and codewords of every search with those of all other machines.
+levels and codewords of every search with those of all other machines. For ``windows`` the programs are those of 64-bit Windows.
 
 Each vector is compared bit for bit: levels, values, and the class, stage and bit of a rejection. The programs are linked
-statically with musl, so that QEMU needs no system of the other machine. The compiler is the PyPI package ``ziglang``; zlib's
-inflate is compiled from the sources in the source distribution of ``pyminizip``. Both are unpacked into ``--cache`` and not
-installed. QEMU comes from the system (Debian: ``qemu-user``). The exit code is 1 if a machine does not conform.
+statically, with musl where the machine runs Linux, so that QEMU needs no system of the other machine. The compiler is the PyPI
+package ``ziglang``; zlib's inflate is compiled from the sources in the source distribution of ``pyminizip``. Both are unpacked
+into ``--cache`` and not installed. QEMU and Wine come from the system (Debian: ``qemu-user``; ``wine`` and ``wine64``). The exit
+code is 1 if a machine does not conform.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,22 @@ from tools.codegen.amalgamation import write
 from tools.packages import unpacked, unpacked_source
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Zig's target and QEMU's program by machine.
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Zig's target, the program that runs the target's programs, and Debian's package of it."""
+
+    target: str
+    emulator: str
+    package: str = "qemu-user"
+
+
 MACHINES = {
-    "aarch64": ("aarch64-linux-musl", "qemu-aarch64"),
-    "arm": ("arm-linux-musleabihf", "qemu-arm"),
-    "s390x": ("s390x-linux-musl", "qemu-s390x"),
+    "aarch64": Machine("aarch64-linux-musl", "qemu-aarch64"),
+    "arm": Machine("arm-linux-musleabihf", "qemu-arm"),
+    "s390x": Machine("s390x-linux-musl", "qemu-s390x"),
+    "windows": Machine("x86_64-windows-gnu", "wine", "wine wine64"),
 }
 SUITES = ("core", "extended")
 _ZIG = "ziglang==0.17.1"
@@ -74,52 +87,29 @@ def cross_compile(machine: str, folder: Path, cache: Path) -> Path:
     zig = str(compiler)
     (zlib,) = unpacked_source(_ZLIB, cache).glob("zlib-*")
     write(folder)
-    target, _ = MACHINES[machine]
+    target = MACHINES[machine].target
     program, objects = folder / f"nnrdec-{machine}", []
     for name in _INFLATE:
         objects.append(str(folder / f"{name}-{machine}.o"))
         # zlib's definitions are in the style of K&R, which later versions of C lack.
-        command = [
-            zig,
-            "cc",
-            "-target",
-            target,
-            "-std=gnu11",
-            "-w",
-            "-O2",
-            "-c",
-            str(zlib / f"{name}.c"),
-            "-o",
-            objects[-1],
-        ]
-        subprocess.run(command, check=True)
+        command = [zig, "cc", "-target", target, "-std=gnu11", "-w", "-O2", "-c"]
+        subprocess.run([*command, str(zlib / f"{name}.c"), "-o", objects[-1]], check=True)
     sources = [folder / "nnr.cpp", *sorted((ROOT / "native/programs").glob("*.cpp"))]
-    command = [
-        zig,
-        "c++",
-        "-target",
-        target,
-        *_CXX,
-        f"-I{folder}",
-        f"-I{zlib}",
-        *map(str, sources),
-        *objects,
-        "-static",
-    ]
-    subprocess.run([*command, "-o", str(program)], check=True)
+    command = [zig, "c++", "-target", target, *_CXX, f"-I{folder}", f"-I{zlib}", *map(str, sources), *objects]
+    subprocess.run([*command, "-static", "-o", str(program)], check=True)
     return program
 
 
 def encodes_alike(machine: str, folder: Path, cache: Path) -> bool:
     """Compile and run the C++ tests of the core for a machine; True if all pass."""
-    zig, (target, emulator) = str(unpacked(_ZIG, cache) / "ziglang/zig"), MACHINES[machine]
+    zig, target = str(unpacked(_ZIG, cache) / "ziglang/zig"), MACHINES[machine].target
     core = sorted((ROOT / "native/src").glob("*.cpp"))
     for test in sorted((ROOT / "native/tests").glob("*_test.cpp")):
         program = folder / f"{test.stem}-{machine}"
         command = [zig, "c++", "-target", target, "-std=c++20", "-O2", "-ffp-contract=off", "-static"]
         command += [f"-I{ROOT / 'native/include'}", *map(str, core), str(test), "-o", str(program)]
         subprocess.run(command, check=True)
-        if subprocess.run([emulator, str(program)], check=False).returncode != 0:
+        if subprocess.run([MACHINES[machine].emulator, str(program)], check=False).returncode != 0:
             return False
     return True
 
@@ -127,25 +117,21 @@ def encodes_alike(machine: str, folder: Path, cache: Path) -> bool:
 def conforms(machine: str, program: Path, suites: tuple[str, ...], jobs: int) -> bool:
     """Run suites through an emulated program, with a table on the terminal; True if every vector passes."""
     adapter = program.with_suffix(".json")
-    command = [MACHINES[machine][1], str(program), "--levels", "{inputs}", "--to", "{outputs}"]
+    command = [
+        MACHINES[machine].emulator,
+        str(program),
+        "--levels",
+        "--shape={shape}",
+        "{inputs}",
+        "--to",
+        "{outputs}",
+    ]
     contract = {"format": "nnr-conformance-adapter/1", "name": f"nnrdec on {machine}", "kind": "command"}
     adapter.write_text(json.dumps({**contract, "command": command, "output": "safetensors"}))
     options = [word for suite in suites for word in ("--suite", suite)]
+    run = [sys.executable, "-m", "nnr_conformance", "run", "-q", "-j", str(jobs), "--time-scale", _TIME_SCALE]
     result = subprocess.run(
-        [
-            *(
-                sys.executable,
-                "-m",
-                "nnr_conformance",
-                "run",
-                "-q",
-                "-j",
-                str(jobs),
-                "--time-scale",
-                _TIME_SCALE,
-            ),
-            *("--decoder", str(adapter), *options),
-        ],
+        [*run, "--decoder", str(adapter), *options],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "conformance"), str(ROOT)])},
         check=False,
     )
@@ -171,13 +157,10 @@ def restores_types(machine: str, program: Path, native: Path) -> bool:
         "exact": np.array([1e300]),
         "empty": np.zeros((0, 3), np.float16),
     }
-    stream, outputs = (
-        program.with_suffix(".nnc"),
-        [program.with_suffix(".there"), program.with_suffix(".here")],
-    )
+    stream, *outputs = (program.with_suffix(suffix) for suffix in (".nnc", ".there", ".here"))
     types = {"brain": "BF16", "tiny": "F8_E4M3", "tinier": "F8_E5M2"}
     stream.write_bytes(bytes(encode(tensors, dtypes=types, raw_when_smaller=True)))
-    commands = [MACHINES[machine][1], str(program)], [str(native)]
+    commands = [MACHINES[machine].emulator, str(program)], [str(native)]
     for command, output in zip(commands, outputs, strict=True):
         subprocess.run([*command, str(stream), "--to", str(output)], check=True)
     return outputs[0].read_bytes() == outputs[1].read_bytes()
@@ -197,10 +180,9 @@ def main() -> int:
     machines = options.machines or list(MACHINES)
     if unknown := set(machines) - set(MACHINES):
         parser.error(f"unknown machine {', '.join(sorted(unknown))}")
-    if missing := {
-        MACHINES[machine][1] for machine in machines if shutil.which(MACHINES[machine][1]) is None
-    }:
-        parser.error(f"{', '.join(sorted(missing))} is not here (Debian: qemu-user)")
+    for machine in (MACHINES[name] for name in machines):
+        if shutil.which(machine.emulator) is None:
+            parser.error(f"{machine.emulator} is not here (Debian: {machine.package})")
     failed = []
     for machine in machines:
         program = cross_compile(machine, options.folder.resolve(), options.cache.resolve())

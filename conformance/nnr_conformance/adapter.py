@@ -151,7 +151,7 @@ def resolve_adapter(spec: str) -> Adapter:
     if head == "jsonl" and colon:
         return Adapter(name=_program(rest), kind="jsonl", command=tuple(shlex.split(rest)))
     if head == "python" and colon:
-        return Adapter(name=rest, kind="python", callable=_absolute(rest, Path.cwd()))
+        return Adapter(name=Path(rest).name, kind="python", callable=_absolute(rest, Path.cwd()))
     path = Path(spec)
     if path.is_file():
         return load_adapter(path)

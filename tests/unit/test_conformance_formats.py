@@ -74,6 +74,7 @@ def test_a_callable_of_a_file_imports_its_neighbours(suite: Suite, tmp_path: Pat
     (tmp_path / "neighbour.py").write_text("from nnr_conformance.adapters.toy import decode\n")
     (tmp_path / "mine.py").write_text("from neighbour import decode\n")
     adapter = resolve_adapter(f"python:{tmp_path / 'mine.py'}:decode")
+    assert adapter.name == "mine.py:decode"  # no path of this machine in certificates
     [vector] = [vector for vector in suite.manifest.vectors if vector.id == "toy/dense"]
     assert run(Plan(adapter, [suite], [(suite, vector)])).conforms
 
