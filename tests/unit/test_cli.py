@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -317,17 +316,14 @@ def test_signals_leave_no_file(tmp_path: Path, number: int, code: int) -> None:
     assert os.listdir(tmp_path) == ["m.safetensors"]
 
 
-def test_help_is_fast_and_loads_no_framework() -> None:
+def test_help_loads_no_framework() -> None:
     code = (
         "import sys; from nnr_codec.cli import main; main(['--help']);"
         "heavy = ('torch', 'onnx', 'rich', 'safetensors');"
         "print([m for m in heavy if m in sys.modules], file=sys.stderr)"
     )
-    started = time.perf_counter()
-    process = run(code)
-    _, error = process.communicate()
+    _, error = run(code).communicate()
     assert error == "[]\n"
-    assert time.perf_counter() - started < 5
 
 
 @pytest.mark.usefixtures("folder")

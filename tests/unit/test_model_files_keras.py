@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -138,10 +137,8 @@ def test_a_child_that_fails_is_an_error_of_ours(tmp_path: Path, monkeypatch: pyt
         assert caught.value.path == str(tmp_path / "a.h5")
     monkeypatch.setattr(hdf5_process, "_SECONDS", 0.0)
     monkeypatch.setattr(hdf5_process, "_BYTES_PER_SECOND", 1e15)
-    started = time.monotonic()
     with pytest.raises(NotEncodable, match="takes too long"):
         open_model(tmp_path / "a.h5")
-    assert time.monotonic() - started < 5
 
 
 def test_a_child_that_computes_for_ever_is_ended_soon(
