@@ -208,7 +208,7 @@ def libnnr(rest: list[str]) -> None:
 
 
 def emulate(rest: list[str]) -> None:
-    """Run the conformance suites through libnnr for aarch64, ARM and s390x under QEMU (Debian: qemu-user)."""
+    """Run the conformance suites through libnnr for aarch64, ARM and s390x under QEMU, and for Windows under Wine."""
     make_environment("dev")
     run(PYTHON, "-m", "tools.emulation", *rest)
 
