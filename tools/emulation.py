@@ -22,6 +22,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,6 +116,21 @@ def encodes_alike(machine: str, folder: Path, cache: Path) -> bool:
     return True
 
 
+@contextmanager
+def session(machine: str) -> Iterator[None]:
+    """Hold the services of Wine, which would start and end with each program and count as its processes."""
+    if MACHINES[machine].emulator != "wine":
+        yield
+        return
+    with subprocess.Popen(
+        ["wine", "cmd"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+    ) as shell:
+        try:
+            yield
+        finally:
+            shell.terminate()
+
+
 def conforms(machine: str, program: Path, suites: tuple[str, ...], jobs: int) -> bool:
     """Run suites through an emulated program, with a table on the terminal; True if every vector passes."""
     adapter = program.with_suffix(".json")
@@ -166,6 +183,20 @@ def restores_types(machine: str, program: Path, native: Path) -> bool:
     return outputs[0].read_bytes() == outputs[1].read_bytes()
 
 
+def _fault(machine: str, options: argparse.Namespace) -> str:
+    """Return what a machine does otherwise than this one, or nothing."""
+    folder, cache = options.folder.resolve(), options.cache.resolve()
+    program = cross_compile(machine, folder, cache)
+    native = libnnr.build(quiet=True) / "nnrdec"
+    if not restores_types(machine, program, native):
+        return "the types of a model come back otherwise than here"
+    if not encodes_alike(machine, folder, cache):
+        return "the C++ tests fail"
+    if not conforms(machine, program, tuple(options.suite or SUITES), options.jobs):
+        return "vectors fail"
+    return ""
+
+
 def main() -> int:
     """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(
@@ -184,17 +215,11 @@ def main() -> int:
         if shutil.which(machine.emulator) is None:
             parser.error(f"{machine.emulator} is not here (Debian: {machine.package})")
     failed = []
-    for machine in machines:
-        program = cross_compile(machine, options.folder.resolve(), options.cache.resolve())
-        native = libnnr.build(quiet=True) / "nnrdec"
-        if not restores_types(machine, program, native):
-            print(f"{machine}: the types of a model come back otherwise than here")
-            failed.append(machine)
-        elif not encodes_alike(machine, options.folder.resolve(), options.cache.resolve()):
-            print(f"{machine}: the C++ tests fail")
-            failed.append(machine)
-        elif not conforms(machine, program, tuple(options.suite or SUITES), options.jobs):
-            failed.append(machine)
+    for name in machines:
+        with session(name):
+            if fault := _fault(name, options):
+                print(f"{name}: {fault}")
+                failed.append(name)
     print(f"conforming: {', '.join(name for name in machines if name not in failed) or 'none'}")
     return 1 if failed else 0
 
