@@ -18,8 +18,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Counts the weights that pass the stages in all threads. In the thread that made it, it handles signals and calls `report`, at
-// most once in `interval` seconds. The other threads never take the interpreter lock, because a thread that holds the lock may wait
-// for them.
+// most once in `interval` seconds. The other threads never take the interpreter lock, because a thread that holds the lock may
+// wait for them.
 class PythonObserver : public nnr::Observer {
  public:
   explicit PythonObserver(double interval)
@@ -69,7 +69,7 @@ class PythonObserver : public nnr::Observer {
   std::atomic<std::uint64_t> n_weights_ = 0;
   std::atomic<bool> is_stopped_ = false;
   nnr::Observer* before_ = nullptr;
-  std::exception_ptr cause_;  // in the owner's thread
+  std::exception_ptr cause_;                           // in the owner's thread
   Clock::time_point next_ = Clock::now() + interval_;  // in the owner's thread
 };
 

@@ -5,7 +5,11 @@
 #include <cstdlib>
 #include <cstring>
 
-#if !defined(_WIN32)
+#if defined(_WIN32)
+#define NOMINMAX
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#else
 #include <sys/stat.h>
 #endif
 
@@ -68,6 +72,16 @@ std::uint32_t crc32_of(std::uint32_t crc, const unsigned char* bytes, std::size_
   return crc;
 }
 
+// Gives a file another's name, and ends the other.
+bool replace_file(const char* from, const char* to) {
+#if defined(_WIN32)
+  return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING) != 0;
+#else
+  return std::rename(from, to) == 0;
+#endif
+}
+
+#if !defined(_WIN32)
 // Copies a file from its first byte on.
 bool copy_file(std::FILE* from, std::FILE* to) {
   if (std::fseek(from, 0, SEEK_SET) != 0) return false;
@@ -77,6 +91,7 @@ bool copy_file(std::FILE* from, std::FILE* to) {
     if (std::fwrite(window, 1, n_bytes, to) != n_bytes) return false;
   return std::ferror(from) == 0;
 }
+#endif
 
 // A JSON string's content.
 bool write_escaped(std::FILE* file, const char* text, std::size_t size) {
@@ -231,9 +246,16 @@ bool TensorFile::begin_npy(const Entry& entry, char* header, std::size_t& n_byte
 // Stored entries with 64-bit sizes where they need them. Source: APPNOTE.TXT 6.3.
 bool TensorFile::write_npz(std::FILE* file) const {
   constexpr unsigned long long kMost = 0xFFFFFFFFU;
-  std::FILE* const directory = std::tmpfile();
+  std::size_t directory_room = 1;
+  for (std::size_t i = 0; i < count_; ++i) directory_room += 78 + entries_[i].key_bytes;
+  auto* const directory = static_cast<unsigned char*>(std::malloc(directory_room));
   if (directory == nullptr) return false;
-  unsigned long long offset = 0, directory_bytes = 0;
+  unsigned long long offset = 0;
+  std::size_t directory_bytes = 0;
+  const auto put = [&](const void* octets, std::size_t n_bytes) {
+    std::memcpy(directory + directory_bytes, octets, n_bytes);
+    directory_bytes += n_bytes;
+  };
   bool done = true;
   for (std::size_t i = 0; i < count_ && done; ++i) {
     const Entry& entry = entries_[i];
@@ -275,14 +297,14 @@ bool TensorFile::write_npz(std::FILE* file) const {
     done = done && std::fwrite(".npy", 1, 4, file) == 4 && std::fwrite(local + 30, 1, 20, file) == 20;
     done = done && std::fwrite(npy, 1, npy_bytes, file) == npy_bytes &&
            write_elements(file, entry.content, entry.n_bytes, entry.element_bytes);
-    done = done && std::fwrite(central, 1, 46, directory) == 46;
-    done = done && std::fwrite(entry.key, 1, entry.key_bytes, directory) == entry.key_bytes;
-    done = done && std::fwrite(".npy", 1, 4, directory) == 4 && std::fwrite(central + 46, 1, 28, directory) == 28;
+    put(central, 46);
+    put(entry.key, entry.key_bytes);
+    put(".npy", 4);
+    put(central + 46, 28);
     offset += 50 + name_bytes + size;
-    directory_bytes += 74 + name_bytes;
   }
-  done = done && copy_file(directory, file);
-  std::fclose(directory);
+  done = done && std::fwrite(directory, 1, directory_bytes, file) == directory_bytes;
+  std::free(directory);
   if (count_ == 0) {
     static constexpr unsigned char kEmpty[22] = {'P', 'K', 5, 6};
     return done && std::fwrite(kEmpty, 1, sizeof kEmpty, file) == sizeof kEmpty;
@@ -352,7 +374,7 @@ bool TensorFile::write(const char* path) const {
     if (done) {
       done = write_content(file, path);
       done = std::fclose(file) == 0 && done;
-      done = done && std::rename(beside, destination) == 0;
+      done = done && replace_file(beside, destination);
       if (!done) std::remove(beside);
     }
   }
