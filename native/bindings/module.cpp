@@ -22,6 +22,7 @@
 #include "nnr/rdo.hpp"
 #include "observer.hpp"
 #include "probe.hpp"
+#include "source.hpp"
 #include "syntax.hpp"
 #include "tasks.hpp"
 #include "unit_batch.hpp"
@@ -306,6 +307,7 @@ NB_MODULE(_native, m) {
   register_observer(m);
   register_units(m);
   register_walk(m);
+  register_source(m);
   register_decode_task(m);
   m.def("quantize_rdo", &quantize_rdo, "weights"_a, "step"_a, "tensor"_a, "levels"_a, nb::kw_only(), "lambda_"_a,
         "importance"_a = nb::none(), "initialisations"_a = nb::none(), "history_enabled"_a = false, "row_skip"_a = false,

@@ -3,6 +3,7 @@
 
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
@@ -138,7 +139,7 @@ void register_units(nb::module_& m) {
                    })
       .def_prop_ro("element", [](const UnitFault& self) { return self.fault.element; })
       .def_prop_ro("clause", [](const UnitFault& self) { return self.fault.clause; })
-      .def_prop_ro("text", [](const UnitFault& self) { return self.fault.text; });
+      .def_prop_ro("text", [](const UnitFault& self) { return self.fault.text + self.detail; });
 
   nb::class_<BatchUnit>(m, "DataUnit")
       .def_prop_ro("index", [](const BatchUnit& self) { return self.walked().index; })

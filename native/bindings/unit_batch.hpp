@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "buffer.hpp"
@@ -21,6 +22,7 @@ struct UnitFault {
 
   nnr::Fault fault;
   std::uint64_t unit = 0;
+  std::string detail = {};  // behind the text
 };
 
 // Consecutive data units, and the memory of what they refer to. Destroyed with the GIL held.

@@ -40,7 +40,7 @@ struct StreamUnit {
   std::uint32_t type;
   std::uint32_t storage_format;
   std::uint32_t compression_format;
-  nb::object content;  // of a topology unit, as it is stored
+  nb::object content;  // of a topology unit, inflated
 };
 
 class StreamWalk {
@@ -136,7 +136,8 @@ class StreamWalk {
   nnr::StreamWalk& walk() { return walk_; }
 
  private:
-  static constexpr std::uint64_t kLongWay = 1 << 24;  // bytes
+  static constexpr std::uint64_t kLongWay = 1 << 24;   // bytes
+  static constexpr std::size_t kPieceBytes = 1 << 20;  // of the largest carrier unit
 
   [[nodiscard]] bool is_wanted(Bytes name) const { return !wanted_ || wanted_->contains(std::string(view_of(name))); }
 
@@ -196,10 +197,16 @@ class StreamWalk {
     batch.scope.NumReferences = static_cast<std::int64_t>(walk_.reference_list().size());
   }
 
-  // The pending unit, which is `walked`.
+  // The pending unit, which is `walked`, or its fault.
   nb::object other_unit(const nnr::WalkedUnit& walked) {
     nb::object content = nb::none();
-    if (walked.has_topology) content = nb::bytes(walked.topology.data(), walked.topology.size());
+    if (walked.has_topology) {
+      Bytes octets;
+      note(walk_.inflate_topology(walked, &inflated_, octets));
+      if (fault_) return nb::cast(*fault_);
+      content = nb::bytes(octets.data(), octets.size());
+      if (inflated_.size() > kPieceBytes) inflated_.clear();
+    }
     const nb::object unit = nb::cast(StreamUnit{walked.index, walked.begin, walked.size_bytes, walked.type, walked.storage_format,
                                                 walked.compression_format, content});
     pending_.reset();
@@ -217,6 +224,7 @@ class StreamWalk {
   std::optional<UnitBatch::Unit> pending_;  // taken, and not returned
   std::shared_ptr<nnr::Arena> pending_arena_;
   std::optional<UnitFault> fault_;
+  nnr::Buffer<std::uint8_t> inflated_;  // its memory serves the next piece
   bool at_end_ = false;
   std::uint64_t position_ = 0;  // first byte of the unit taken last
 };

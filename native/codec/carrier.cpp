@@ -72,6 +72,13 @@ bool read_header(Bytes octets, CarrierPiece& piece) {
   return strides <= kMaxStrides;
 }
 
+template <std::size_t kWidth>
+void unshuffle_elements(Bytes shuffled, std::uint8_t* to) {
+  const std::size_t n_elements = shuffled.size() / kWidth;
+  for (std::size_t i = 0; i < n_elements; ++i)
+    for (std::size_t plane = 0; plane < kWidth; ++plane) to[i * kWidth + plane] = shuffled[plane * n_elements + i];
+}
+
 }  // namespace
 
 std::uint64_t little_endian(Bytes octets) {
@@ -108,9 +115,19 @@ CarrierResult read_piece(Bytes topology_data, std::uint64_t max_topology_bytes, 
 }
 
 void unshuffle(const CarrierPiece& piece, std::uint8_t* to) {
-  const std::size_t width = piece.shuffle_width, n_elements = piece.shuffled.size() / width;
-  for (std::size_t plane = 0; plane < width; ++plane)
-    for (std::size_t i = 0; i < n_elements; ++i) to[i * width + plane] = piece.shuffled[plane * n_elements + i];
+  switch (piece.shuffle_width) {
+    case 1:
+      std::copy(piece.shuffled.begin(), piece.shuffled.end(), to);
+      return;
+    case 2:
+      return unshuffle_elements<2>(piece.shuffled, to);
+    case 4:
+      return unshuffle_elements<4>(piece.shuffled, to);
+    case 8:
+      return unshuffle_elements<8>(piece.shuffled, to);
+    default:
+      return unshuffle_elements<16>(piece.shuffled, to);
+  }
 }
 
 }  // namespace nnr

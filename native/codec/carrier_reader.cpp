@@ -2,6 +2,7 @@
 #include "carrier_reader.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "data_unit.hpp"
 #include "element_types.hpp"
@@ -32,23 +33,21 @@ void CarrierReader::clear() {
   is_open_ = false;
 }
 
-Fault CarrierReader::add(syntax::Bytes topology_data, std::uint64_t bit_offset, std::uint64_t total_elements,
-                         std::uint64_t stream_bytes, Keeps keeps, const CarriedItem*& item) {
+Fault CarrierReader::add(syntax::Bytes topology_data, UnitPlace place, std::uint64_t total_elements, std::uint64_t stream_bytes,
+                         Keeps keeps, const CarriedItem*& item) {
   item = nullptr;
   CarrierPiece piece;
   CarrierResult result = read_piece(topology_data, limits_.max_topology_bytes, allocator_, characters_, text_, piece);
   if (result.status == NNR_OK && !is_open_) {
     result = begin(piece, total_elements, stream_bytes);
     if (result.status == NNR_OK) {
-      const bool keeps_content = piece.kind == CarriedKind::kDescription || piece.kind == CarriedKind::kNames ||
-                                 (piece.kind == CarriedKind::kTensor && keeps.tensors) ||
-                                 (piece.kind == CarriedKind::kPatch && keeps.patches);
-      if (!keep_first(piece, keeps_content)) return carrier_fault({NNR_MEMORY, "out of memory"}, 0);
-      item_.bit_offset = bit_offset;
+      if (!keep_first(piece, keeps.is_kept(keeps.opaque, piece.kind, piece.name)))
+        return carrier_fault({NNR_MEMORY, "out of memory"}, 0);
+      item_.place = place;
     }
   }
   if (result.status == NNR_OK) result = check_follows(piece);
-  if (result.status != NNR_OK) return carrier_fault(result, bit_offset);
+  if (result.status != NNR_OK) return carrier_fault(result, place.bit_offset);
   if (is_kept_) unshuffle(piece, content_.data() + received_);
   received_ += piece.shuffled.size();
   if (received_ < piece.total) return {};
@@ -58,7 +57,7 @@ Fault CarrierReader::add(syntax::Bytes topology_data, std::uint64_t bit_offset, 
 }
 
 Fault CarrierReader::finish() const {
-  return is_open_ ? carrier_fault(malformed("a carried item ends early: a piece is missing"), item_.bit_offset) : Fault{};
+  return is_open_ ? carrier_fault(malformed("a carried item ends early: a piece is missing"), item_.place.bit_offset) : Fault{};
 }
 
 CarrierResult CarrierReader::begin(const CarrierPiece& piece, std::uint64_t total_elements, std::uint64_t stream_bytes) {
@@ -111,12 +110,15 @@ CarrierResult CarrierReader::check_limits(const CarrierPiece& piece, std::uint64
 }
 
 CarrierResult CarrierReader::check_follows(const CarrierPiece& piece) const {
-  if (piece.kind != item_.kind || !std::equal(piece.name.begin(), piece.name.end(), item_.name.begin(), item_.name.end()))
+  const bool same_name = piece.name.size() == item_.name.size() &&
+                         (piece.name.empty() || std::memcmp(piece.name.data(), item_.name.data(), piece.name.size()) == 0);
+  if (piece.kind != item_.kind || !same_name)
     return malformed("another item follows a carried one that is not complete: a piece is missing");
-  if (piece.total != item_.n_bytes) return malformed("the pieces of a carried item differ in its size");
-  if (piece.offset != received_) return malformed("a piece of a carried item is missing or repeated");
+  if (piece.total != item_.n_bytes) return malformed("the pieces of a carried item differ in the total");
+  if (piece.offset > received_) return malformed("a piece of a carried item is missing");
+  if (piece.offset < received_) return malformed("a piece of a carried item is repeated");
   if (saturating_sum(received_, piece.shuffled.size()) > piece.total || (piece.shuffled.empty() && piece.total != 0))
-    return malformed("a piece does not fit the size of its item");
+    return malformed("a piece does not fit the total of its item");
   return {};
 }
 
@@ -126,7 +128,7 @@ bool CarrierReader::keep_first(const CarrierPiece& piece, bool keeps_content) {
   for (std::size_t i = 0; i < shape_.size(); ++i) shape_[i] = little_endian(piece.shape.subspan(8 * i, 8));
   if (!content_.allocate(allocator_, keeps_content ? piece.total : 0)) return false;
   item_ = {piece.kind,
-           0,
+           {},
            piece.total,
            {name_.data(), name_.size() - 1},
            {tag_.data(), tag_.size() - 1},

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "carrier.hpp"
 #include "fault.hpp"
@@ -13,10 +14,16 @@
 
 namespace nnr {
 
+// A unit of the stream. Items span units, so their places are those of the whole stream.
+struct UnitPlace {
+  std::uint64_t index = 0;
+  std::uint64_t bit_offset = 0;
+};
+
 // A complete item. It lives until the next piece.
 struct CarriedItem {
   CarriedKind kind = CarriedKind::kPadding;
-  std::uint64_t bit_offset = 0;  // of the unit of its first piece
+  UnitPlace place;  // of its first piece
   std::uint64_t n_bytes = 0;
   std::span<const char> name;  // a zero byte follows
   std::span<const char> tag;   // likewise
@@ -24,10 +31,10 @@ struct CarriedItem {
   std::span<std::uint8_t> content;  // empty where it is not kept
 };
 
-// Contents that are kept, beside those of descriptions and names.
+// Tells whether the content of an item is kept.
 struct Keeps {
-  bool tensors;
-  bool patches;
+  bool (*is_kept)(const void* opaque, CarriedKind kind, syntax::Bytes name);
+  const void* opaque;
 };
 
 class CarrierReader {
@@ -37,13 +44,18 @@ class CarrierReader {
   void clear();
   // Adds the next piece, and sets `item` if it is the last one of an item, else to null.
   //
-  // bit_offset: of the piece's unit in the stream; faults are there.
+  // place: of the piece's unit; faults are there.
   // total_elements, stream_bytes: of the stream so far, for the limits.
-  // keeps: which contents are wanted.
-  [[nodiscard]] Fault add(syntax::Bytes topology_data, std::uint64_t bit_offset, std::uint64_t total_elements,
-                          std::uint64_t stream_bytes, Keeps keeps, const CarriedItem*& item);
+  [[nodiscard]] Fault add(syntax::Bytes topology_data, UnitPlace place, std::uint64_t total_elements, std::uint64_t stream_bytes,
+                          Keeps keeps, const CarriedItem*& item);
   // Checks that no item is incomplete at the end of the stream.
   [[nodiscard]] Fault finish() const;
+  // The item at work, of which more pieces follow, or null.
+  [[nodiscard]] const CarriedItem* open_item() const { return is_open_ ? &item_ : nullptr; }
+  // Place of the item at work, or of the last one.
+  [[nodiscard]] UnitPlace item_place() const { return item_.place; }
+  // Hands over the content of the item that was completed last, at its address.
+  [[nodiscard]] Buffer<std::uint8_t> take_content() { return std::move(content_); }
 
  private:
   struct Seen {

@@ -3,6 +3,7 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <limits>
 
 namespace nnr {
@@ -30,10 +31,11 @@ InflateResult inflate_content(std::span<const std::uint8_t> octets, std::uint64_
   stream.opaque = const_cast<nnr_allocator*>(&allocator);
   if (inflateInit2(&stream, wrapped ? MAX_WBITS : -MAX_WBITS) != Z_OK) return {NNR_MEMORY, "out of memory"};
   std::uint8_t window[2048];
+  constexpr std::uint64_t kLongestStep = 1 << 18;
   std::uint64_t n_inflated = 0;
   std::size_t n_taken = 0;
   int code = Z_OK;
-  if (content != nullptr) content->drop(content->size());
+  if (content != nullptr) content->shrink(0);
   while (code == Z_OK) {
     if (stream.avail_in == 0) {
       const std::size_t rest = octets.size() - n_taken;
@@ -44,12 +46,21 @@ InflateResult inflate_content(std::span<const std::uint8_t> octets, std::uint64_
     }
     // One byte beyond the limit shows that there is one.
     const std::uint64_t room = max_bytes - n_inflated;
-    const unsigned size = room < sizeof window ? static_cast<unsigned>(room) + 1 : sizeof window;
+    std::uint64_t size = sizeof window;
+    if (content != nullptr) size = std::clamp<std::uint64_t>(n_inflated, size, kLongestStep);
+    if (room < size) size = room + 1;
     stream.next_out = window;
-    stream.avail_out = size;
+    if (content != nullptr) {
+      if (!content->extend(allocator, static_cast<std::size_t>(size))) {
+        code = Z_MEM_ERROR;
+        break;
+      }
+      stream.next_out = content->data() + n_inflated;
+    }
+    stream.avail_out = static_cast<unsigned>(size);
     code = inflate(&stream, Z_NO_FLUSH);
     n_inflated += size - stream.avail_out;
-    if (content != nullptr && !content->append(allocator, {window, size - stream.avail_out})) code = Z_MEM_ERROR;
+    if (content != nullptr) content->shrink(static_cast<std::size_t>(n_inflated));
     if (n_inflated > max_bytes) break;
   }
   const std::size_t n_behind = octets.size() - n_taken + stream.avail_in;

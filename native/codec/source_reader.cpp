@@ -25,40 +25,24 @@ void SourceReader::clear() {
   drop_patches(true);
 }
 
-Fault SourceReader::add(Bytes topology_data, std::uint64_t bit_offset, std::uint64_t total_elements, std::uint64_t stream_bytes,
-                        Keeps keeps, const CarriedItem*& tensor) {
-  tensor = nullptr;
+Fault SourceReader::add(Bytes topology_data, UnitPlace place, std::uint64_t total_elements, std::uint64_t stream_bytes,
+                        Keeps keeps, const CarriedItem*& item) {
+  item = nullptr;
   if (!is_carrier(topology_data)) {
     if (is_described_ || !TypeRules::is_description(topology_data)) return {};
-    return carrier_fault(take_description(topology_data), bit_offset);
+    return carrier_fault(take_description(topology_data), place.bit_offset);
   }
-  const CarriedItem* item = nullptr;
-  const Fault fault = carriers_.add(topology_data, bit_offset, total_elements, stream_bytes, keeps, item);
+  const Fault fault = carriers_.add(topology_data, place, total_elements, stream_bytes, keeps, item);
   if (fault.status != NNR_OK || item == nullptr) return fault;
-  if (item->kind == CarriedKind::kTensor) {
-    tensor = item;
-    return {};
-  }
-  if (item->kind == CarriedKind::kPatch && !keeps.patches) return {};
-  return carrier_fault(take(*item), item->bit_offset);
-}
-
-CarrierResult SourceReader::take(const CarriedItem& item) {
-  switch (item.kind) {
-    case CarriedKind::kDescription:
-      return is_described_ ? CarrierResult{} : take_description(item.content);
-    case CarriedKind::kNames:
-      return take_names(item.content);
-    case CarriedKind::kPatch:
-      return take_patch(item);
-    default:
-      return {};
-  }
+  CarrierResult result;
+  if (item->kind == CarriedKind::kNames) result = take_names(item->content);
+  if (item->kind == CarriedKind::kDescription && !is_described_) result = take_description(item->content);
+  return carrier_fault(result, item->place.bit_offset);
 }
 
 CarrierResult SourceReader::take_description(Bytes text) {
   is_described_ = true;
-  const nnr_status status = types_.read(text);
+  const nnr_status status = types_.read(text, listener_);
   if (status == NNR_MEMORY) return kOutOfMemory;
   return status == NNR_OK ? CarrierResult{} : CarrierResult{status, "the source description cannot be read"};
 }
@@ -87,15 +71,14 @@ CarrierResult SourceReader::take_names(std::span<const std::uint8_t> text) {
   return longest > limits_.max_name_bytes ? CarrierResult{NNR_LIMIT, "a full name is beyond max_name_bytes"} : CarrierResult{};
 }
 
-CarrierResult SourceReader::take_patch(const CarriedItem& item) {
+bool SourceReader::keep_patch(const CarriedItem& item) {
   void* const memory = allocator_.allocate(allocator_.opaque, sizeof(PendingPatch));
-  if (memory == nullptr) return kOutOfMemory;
+  if (memory == nullptr) return false;
   auto* const patch = new (memory) PendingPatch;
   patch->next = patches_;
   patches_ = patch;
-  patch->bit_offset = item.bit_offset;
-  if (!patch->name.append(allocator_, item.name) || !patch->content.append(allocator_, item.content)) return kOutOfMemory;
-  return {};
+  patch->bit_offset = item.place.bit_offset;
+  return patch->name.append(allocator_, item.name) && patch->content.append(allocator_, item.content);
 }
 
 PendingPatch* SourceReader::claim_patch(std::span<const char> name) {

@@ -6,7 +6,6 @@
 
 #include "element_types.hpp"
 #include "faults.hpp"
-#include "inflate.hpp"
 #include "stream_decoder.hpp"
 #include "tensor_patch.hpp"
 
@@ -16,27 +15,28 @@ using namespace syntax;
 
 Fault StreamDecoder::take_topology(bool& is_tensor) {
   const bool is_read = options_.view == NNR_SOURCE && unit_.storage_format == 0;
-  Bytes content = unit_.topology;
   Buffer<std::uint8_t> inflated;
-  if (unit_.compression_format == 1) {
-    const InflateResult result =
-        inflate_content(content, options_.limits.max_topology_bytes, options_.allocator, is_read ? &inflated : nullptr);
-    if (result.status != NNR_OK)
-      return walk_.fault_here({result.status, {ElementId::topology_data, 0}, "", "format 2", result.text}, NNR_STAGE_HEADER);
-    content = {inflated.data(), inflated.size()};
-  } else if (!content.empty() && content.back() == 0) {
-    // Some encoders write text that ends with a zero byte, others bytes.
-    content = content.first(content.size() - 1);
-  }
+  Bytes content;
+  if (const Fault fault = walk_.inflate_topology(unit_, is_read ? &inflated : nullptr, content); fault.status != NNR_OK)
+    return fault;
   if (!is_read) return {};
-  const CarriedItem* tensor = nullptr;
-  const Keeps keeps = {!headers_only_ && !skips_carried_, !headers_only_};
-  // Items span units, so their places are those of the whole stream.
-  const Fault fault = source_.add(content, 8 * unit_.begin, walk_.state().total_elements, walk_.stream_bytes(), keeps, tensor);
+  const CarriedItem* item = nullptr;
+  const UnitPlace place = {unit_.index, 8 * unit_.begin};
+  const Fault fault =
+      source_.add(content, place, walk_.state().total_elements, walk_.stream_bytes(), {keeps_content, this}, item);
   if (fault.status != NNR_OK) return fault;
   walk_.set_full_names(source_.full_names());
-  is_tensor = tensor != nullptr;
-  return !is_tensor || describe_carried(*tensor) ? Fault{} : out_of_memory();
+  is_tensor = item != nullptr && item->kind == CarriedKind::kTensor;
+  if (is_tensor) return describe_carried(*item) ? Fault{} : out_of_memory();
+  const bool is_patch = item != nullptr && item->kind == CarriedKind::kPatch && !headers_only_;
+  return !is_patch || source_.keep_patch(*item) ? Fault{} : out_of_memory();
+}
+
+bool StreamDecoder::keeps_content(const void* self, CarriedKind kind, Bytes) {
+  const auto& decoder = *static_cast<const StreamDecoder*>(self);
+  if (kind == CarriedKind::kDescription || kind == CarriedKind::kNames) return true;
+  if (decoder.headers_only_) return false;
+  return kind == CarriedKind::kPatch || (kind == CarriedKind::kTensor && !decoder.skips_carried_);
 }
 
 bool StreamDecoder::describe_carried(const CarriedItem& item) {
@@ -76,12 +76,12 @@ Fault StreamDecoder::use_source_types() {
     n_bits_[i] = 0;
     TypeLabel label;
     if (options_.view == NNR_SOURCE) {
-      if (!source_.types().label({tensor.name, tensor.name_bytes}, label)) return out_of_memory();
-      if (!label.is_known)
+      if (!types_.label({tensor.name, tensor.name_bytes}, label)) return out_of_memory();
+      if (!label.is_known())
         return unit_.coded.fault({NNR_MALFORMED, {}, "topology_data", "format 2", "the source description names an unknown type"},
                                  NNR_STAGE_RECONSTRUCTION);
       if (label.is_scalar && tensor.n_elements == 1) tensor.n_dimensions = 0;
-      if (label.is_typed) {
+      if (!label.tag.empty()) {
         tensor.type = label.type;
       } else if (unit_.coded.data.header->has_nnr_decompressed_data_format) {
         const OutputFormat format = output_format(unit_.coded.data.header->nnr_decompressed_data_format);

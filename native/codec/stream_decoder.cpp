@@ -14,7 +14,8 @@ StreamDecoder::StreamDecoder(const nnr_options& options)
       arena_(options.allocator),
       walk_(options),
       updates_(options.allocator, options.limits.max_updates_kept),
-      source_(options.limits, options.allocator) {
+      types_(options.allocator),
+      source_(options.limits, options.allocator, types_) {
   walk_.leave_topologies();
 }
 

@@ -49,6 +49,7 @@ class StreamDecoder {
   [[nodiscard]] Fault take_data_unit();
   // Reads a topology unit; `is_tensor` becomes true where it completes a carried tensor.
   [[nodiscard]] Fault take_topology(bool& is_tensor);
+  [[nodiscard]] static bool keeps_content(const void* self, CarriedKind kind, syntax::Bytes name);
   [[nodiscard]] bool describe_carried(const CarriedItem& item);
   // True for a tensor that a weight is made from.
   [[nodiscard]] bool is_recomposed(const nnr_tensor& tensor) const;
@@ -73,6 +74,7 @@ class StreamDecoder {
   Arena arena_;  // of the current unit
   StreamWalk walk_;
   UpdateTree updates_;
+  TypeRules types_;
   SourceReader source_;
   Deadline deadline_;
   bool headers_only_ = false;

@@ -308,6 +308,20 @@ Fault StreamWalk::take_topology(const Span& span, WalkedUnit& unit) {
   return check_deflate_of(span, payload.topology_data, ElementId::topology_data);
 }
 
+Fault StreamWalk::inflate_topology(const WalkedUnit& unit, Buffer<std::uint8_t>* inflated, Bytes& content) {
+  content = unit.topology;
+  if (unit.compression_format == 1) {
+    const InflateResult result = inflate_content(content, limits_.max_topology_bytes, options_.allocator, inflated);
+    if (result.status != NNR_OK)
+      return fault_here({result.status, {ElementId::topology_data, 0}, "", "format 2", result.text}, NNR_STAGE_HEADER);
+    if (inflated != nullptr) content = {inflated->data(), inflated->size()};
+  } else if (!content.empty() && content.back() == 0) {
+    // Some encoders write text that ends with a zero byte, others bytes.
+    content = content.first(content.size() - 1);
+  }
+  return {};
+}
+
 Fault StreamWalk::check_deflate_of(const Span& span, Bytes octets, ElementId element) {
   const InflateResult result = inflate_content(octets, limits_.max_topology_bytes, options_.allocator, nullptr);
   if (result.status == NNR_OK) return {};

@@ -86,8 +86,11 @@ class StreamWalk {
   // First byte of the stream that is still in memory.
   [[nodiscard]] std::uint64_t base() const { return base_; }
 
-  // For callers that inflate topologies themselves: faults of their content are not looked for.
+  // For callers of inflate_topology(): faults of the content of topologies are not looked for before.
   void leave_topologies() { checks_topology_ = false; }
+  // Sets `content` to the content of a topology unit as its encoder saw it, in the unit or in `inflated`; a null pointer checks
+  // it only. The unit is the one at work.
+  [[nodiscard]] Fault inflate_topology(const WalkedUnit& unit, Buffer<std::uint8_t>* inflated, syntax::Bytes& content);
 
   // For callers that need no shapes: units without dimensions have names only, and cannot be decoded.
   void leave_shapes() { needs_shapes_ = false; }

@@ -16,14 +16,16 @@ constexpr int kMaxComponents = 3;
 
 TypeLabel label_of(std::string_view text) {
   TypeLabel label;
-  if (text.ends_with(kScalar)) {
-    label.is_scalar = true;
-    text.remove_suffix(kScalar.size());
-  }
-  label.is_typed = !text.empty();
+  label.text = text;
+  label.is_scalar = text.ends_with(kScalar);
+  if (label.is_scalar) text.remove_suffix(kScalar.size());
+  label.tag = text;
   label.type = type_of_tag(text);
-  label.is_known = !label.is_typed || label.type != NNR_OPAQUE;
   return label;
+}
+
+void tell(const DescriptionListener& listener, DescriptionListener::Member member, std::string_view text) {
+  if (listener.take != nullptr) listener.take(listener.opaque, member, text);
 }
 
 }  // namespace
@@ -41,40 +43,41 @@ bool TypeRules::is_description(std::span<const std::uint8_t> octets) {
   return octets.size() >= kStart.size() && std::equal(kStart.begin(), kStart.end(), octets.begin());
 }
 
-nnr_status TypeRules::read(std::span<const std::uint8_t> octets) {
+nnr_status TypeRules::read(std::span<const std::uint8_t> octets, const DescriptionListener& listener) {
   if (!syntax::is_utf8(octets)) return NNR_MALFORMED;
   JsonReader json(octets);
-  if (read_description(json)) return NNR_OK;
+  if (read_description(json, listener)) return NNR_OK;
   return json.ok() ? NNR_MALFORMED : json.status();
 }
 
-bool TypeRules::read_description(JsonReader& json) {
+bool TypeRules::read_description(JsonReader& json, const DescriptionListener& listener) {
   bool is_read = false;
   for (bool more = json.enter('{'); more; more = json.next('}')) {
     std::string_view key;
     if (!read_text(json, key) || !json.colon()) return false;
     if (key == "nnr_codec.source")
-      is_read = read_members(json);
+      is_read = read_members(json, listener);
     else
       json.skip();
   }
   return is_read && json.at_end();
 }
 
-bool TypeRules::read_members(JsonReader& json) {
+bool TypeRules::read_members(JsonReader& json, const DescriptionListener& listener) {
   clear();
   for (bool more = json.enter('{'); more; more = json.next('}')) {
     std::string_view key, text;
     bool is_read = read_text(json, key) && json.colon();
     if (key == "type") {
       is_read = is_read && read_text(json, text);
-      default_ = label_of(text);
+      if (is_read && !keep(text, default_)) return json.fail(NNR_MEMORY);
     } else if (key == "kind") {
       is_read = is_read && read_text(json, text);
+      if (is_read) tell(listener, DescriptionListener::Member::kKind, text);
     } else if (key == "suffixes" || key == "names") {
       is_read = is_read && read_rules(json, key == "names" ? names_ : suffixes_);
     } else if (key == "metadata") {
-      is_read = is_read && read_metadata(json);
+      is_read = is_read && read_metadata(json, listener);
     } else {
       is_read = is_read && json.skip();
     }
@@ -83,34 +86,30 @@ bool TypeRules::read_members(JsonReader& json) {
   return json.ok();
 }
 
-bool TypeRules::read_metadata(JsonReader& json) {
+bool TypeRules::read_metadata(JsonReader& json, const DescriptionListener& listener) {
   for (bool more = json.enter('{'); more; more = json.next('}')) {
     std::string_view text;
     if (!read_text(json, text) || !json.colon()) return false;
-    // The values that are null are in carriers.
-    if (!json.take_null() && !read_text(json, text)) return false;
+    tell(listener, DescriptionListener::Member::kKey, text);
+    const bool is_carried = json.take_null();
+    if (!is_carried && !read_text(json, text)) return false;
+    tell(listener, is_carried ? DescriptionListener::Member::kCarriedValue : DescriptionListener::Member::kValue, text);
   }
   return json.ok();
 }
 
 bool TypeRules::read_rules(JsonReader& json, RuleSet& set) {
+  // A later member of the same key replaces an earlier one.
+  set.rules.clear();
+  set.index.clear();
   for (bool more = json.enter('{'); more; more = json.next('}')) {
     std::string_view text;
     if (!read_text(json, text) || !json.colon()) return false;
-    const TypeLabel label = label_of(text);
+    Text label;
+    if (!keep(text, label)) return json.fail(NNR_MEMORY);
     for (bool another = json.enter('['); another; another = json.next(']')) {
       if (!read_text(json, text)) return false;
-      const std::size_t begin = texts_.size();
-      if (!texts_.append(allocator_, text) || !set.rules.append(allocator_, {begin, text.size(), label}))
-        return json.fail(NNR_MEMORY);
-      // A later rule of the same text replaces an earlier one.
-      const std::string_view kept{texts_.data() + begin, text.size()};
-      const auto same = [&](std::size_t place) {
-        const Rule& rule = set.rules[place];
-        return kept == std::string_view{texts_.data() + rule.begin, rule.size};
-      };
-      const std::uint64_t hash = set.index.hash(kept.data(), kept.size());
-      if (!set.index.set(allocator_, hash, set.rules.size() - 1, same)) return json.fail(NNR_MEMORY);
+      if (!add(set, text, label)) return json.fail(NNR_MEMORY);
     }
     if (!json.ok()) return false;
   }
@@ -124,18 +123,34 @@ bool TypeRules::read_text(JsonReader& json, std::string_view& text) {
   return true;
 }
 
+bool TypeRules::keep(std::string_view text, Text& kept) {
+  kept = {texts_.size(), text.size()};
+  return texts_.append(allocator_, text);
+}
+
+bool TypeRules::add(RuleSet& set, std::string_view text, Text label) {
+  Text kept;
+  if (!keep(text, kept) || !set.rules.append(allocator_, {kept, label})) return false;
+  const auto same = [&](std::size_t place) { return view_of(set.rules[place].text) == view_of(kept); };
+  return set.index.set(allocator_, set.index.hash(texts_.data() + kept.begin, kept.size), set.rules.size() - 1, same);
+}
+
+bool TypeRules::add(Scope scope, std::string_view text, std::string_view label) {
+  if (scope == Scope::kAll) return keep(label, default_);
+  Text kept;
+  return keep(label, kept) && add(scope == Scope::kName ? names_ : suffixes_, text, kept);
+}
+
 const TypeRules::Rule* TypeRules::find(const RuleSet& set, std::string_view text) const {
-  const std::size_t place = set.index.find(set.index.hash(text.data(), text.size()), [&](std::size_t i) {
-    const Rule& rule = set.rules[i];
-    return rule.size == text.size() && std::equal(text.begin(), text.end(), texts_.data() + rule.begin);
-  });
+  const std::size_t place =
+      set.index.find(set.index.hash(text.data(), text.size()), [&](std::size_t i) { return view_of(set.rules[i].text) == text; });
   return place == HashIndex::kAbsent ? nullptr : &set.rules[place];
 }
 
 bool TypeRules::label(std::string_view name, TypeLabel& label) {
-  label = default_;
+  label = label_of(view_of(default_));
   if (const Rule* const rule = find(names_, name); rule != nullptr) {
-    label = rule->label;
+    label = label_of(view_of(rule->label));
     return true;
   }
   if (suffixes_.rules.size() == 0) return true;
@@ -148,7 +163,7 @@ bool TypeRules::label(std::string_view name, TypeLabel& label) {
   for (int n_components = 1; n_components <= kMaxComponents; ++n_components) {
     while (begin > 0 && dotted[begin - 1] != '.') --begin;
     if (const Rule* const rule = find(suffixes_, {dotted.data() + begin, dotted.size() - begin}); rule != nullptr)
-      label = rule->label;
+      label = label_of(view_of(rule->label));
     if (begin == 0) break;
     --begin;
   }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import struct
 import subprocess
 from collections.abc import Mapping
@@ -15,8 +16,7 @@ import pytest
 
 from nnr_codec import BitstreamError, decode, decode_file, encode
 from nnr_codec.codec.stream.carrier import CarriedKind, carrier_units
-from nnr_codec.codec.stream.source_description import SourceDescription
-from nnr_codec.codec.stream.type_rules import TypeRules
+from nnr_codec.codec.stream.tensor_patch import TensorPatch
 from nnr_codec.frameworks.safetensors import SafetensorsFile
 from nnr_codec.model import (
     DataUnit,
@@ -59,6 +59,7 @@ def model() -> tuple[dict[str, Any], dict[str, str]]:
         "precise": np.array([1e300, 1e-300]),
         "ids": np.arange(12, dtype=np.int64).reshape(3, 4),
         "large": np.array([2**62, -(2**62)]),
+        "größe \U0001f980": np.array([2**62 + 1, 5]),
         "unsigned": np.array([2**64 - 1], np.uint64),
         "bytes": np.arange(200, dtype=np.uint8),
         "signed": np.arange(-20, 20, dtype=np.int8),
@@ -120,13 +121,14 @@ def test_every_tensor_comes_back_as_in_python(
     assert assert_same_files(build_folder / "nnrdec", stream, tmp_path) == len(tensors)
 
 
-def raw_stream(tag: str, values: np.ndarray) -> bytes:
-    """Return a stream with one raw float tensor that a description says to be of a type."""
+def raw_stream(tag: str, values: np.ndarray, *units: TopologyUnit) -> bytes:
+    """Return a stream with one raw float tensor that a description says to be of a type, and topology units before it."""
     state = SyntaxState()
     stream = build_unit(StartUnit(1), state)
     state = state.after(StartUnit(1))
-    for unit in SourceDescription(dtypes=TypeRules(names={"w": tag})).to_units():
-        stream += build_unit(unit, state)
+    text = json.dumps({"nnr_codec.source": {"names": {tag: ["w"]}}}, separators=(",", ":"))
+    description = TopologyUnit(TopologyStorageFormat(0), topology_data=text.encode())
+    stream += b"".join(build_unit(unit, state) for unit in (description, *units))
     header = DataUnitHeader(("w",), payload_type=PayloadType.NNR_PT_RAW_FLOAT, tensor_dimensions=values.shape)
     return stream + build_unit(DataUnit(header, values.astype("<f4").tobytes()), state)
 
@@ -153,6 +155,22 @@ def test_a_type_that_cannot_hold_the_values_is_malformed(library: Library, tag: 
     with pytest.raises(BitstreamError) as caught:
         decode(stream)
     assert source_verdict(library, stream) == ("malformed", caught.value.bit_offset)
+
+
+@pytest.mark.parametrize("tag", ["F16", "BF16", "F64", "I8"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
+def test_a_patch_is_applied_before_the_conversion(
+    build_folder: Path, library: Library, tmp_path: Path, tag: str, value: float
+) -> None:
+    """Its values saturate as others do, and an integer type holds none of them."""
+    patch = TensorPatch(np.array([1]), np.array([value], np.float32))
+    (unit,) = carrier_units(CarriedKind.PATCH, "w", patch.to_bytes())
+    stream = raw_stream(tag, np.zeros(3, np.float32), unit)
+    if tag == "I8":
+        assert source_verdict(library, stream) == python_verdict(stream)
+        assert python_verdict(stream)[0] == "malformed"
+    else:
+        assert assert_same_files(build_folder / "nnrdec", stream, tmp_path) == 1
 
 
 def source_verdict(library: Library, stream: bytes) -> tuple[str, int]:

@@ -3,7 +3,6 @@
 
 import io
 import struct
-from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
@@ -22,8 +21,9 @@ from nnr_codec import (
     describe,
     encode,
 )
-from nnr_codec.codec.stream.carrier import PIECE_BYTES, CarriedKind, carrier_units, is_carrier, piece_of
-from nnr_codec.codec.stream.carrier_reader import CarrierReader
+from nnr_codec._native import CarriedItem, Fault, SourceReader
+from nnr_codec.codec.stream.carrier import PIECE_BYTES, CarriedKind, carrier_units
+from nnr_codec.codec.stream.topology_reader import TopologyReader
 from nnr_codec.codec.stream.unit_index import UnitIndex
 from nnr_codec.errors import BitstreamError
 from nnr_codec.model import StartUnit, TopologyStorageFormat, TopologyUnit
@@ -117,16 +117,18 @@ def test_any_number_of_bytes_comes_back(n_bytes: int, as_text: bool, fill: int |
     units = list(carrier_units(CarriedKind.ATTACHMENT, "\u00e9", content, as_text=as_text))
     state = SyntaxState(general_profile_idc=1)
     stream = b"".join(build_unit(unit, state) for unit in units)
-    pieces = []
+    reader = TopologyReader(Limits(), len(stream))
     for span in iter_unit_spans(stream):
+        assert not reader.attachments
         unit = parse_unit(stream, span, state)
         assert isinstance(unit, TopologyUnit)
         if as_text:
             unit.topology_data.decode()
             assert b"\0" not in unit.topology_data
-        pieces.append(piece_of(unit, Limits()))
-    assert b"".join(piece.content for piece in pieces) == content
-    assert all(piece.name == "\u00e9" and piece.total == n_bytes for piece in pieces)
+        place = (span.index, span.byte_offset)
+        assert reader.add(unit.topology_data, unit.storage_format, place, 0) is None
+    reader.finish()
+    assert reader.attachments == {"\u00e9": content}
 
 
 def test_small_items_travel_as_text() -> None:
@@ -234,6 +236,18 @@ def test_an_impossible_item_is_malformed(unit: Any, message: str) -> None:
     assert caught.value.bit_offset is not None
 
 
+def test_padding_is_passed_over() -> None:
+    [*units] = carrier_units(CarriedKind.PADDING, "w", b"0000")
+    [*others] = carrier_units(CarriedKind.TENSOR, "w", b"12", tag="U8", shape=(2,))
+    assert decode(unit_stream(*units, *others))["w"].tolist() == [49, 50]
+
+
+def test_carried_arrays_belong_to_the_caller() -> None:
+    array = decode(encode({"ids": IDS}))["ids"]
+    array += 1
+    assert np.array_equal(array, IDS + 1)
+
+
 def test_missing_announced_metadata_is_malformed() -> None:
     units = carried(encode({"w": np.ones((4, 4), np.float32)}, metadata={"key": "x" * 5000}))
     with pytest.raises(MalformedBitstream, match="'key' is missing"):
@@ -246,13 +260,14 @@ def test_every_cut_and_flip_of_a_header_is_one_of_our_errors() -> None:
     for at in range(len(unit.topology_data)):
         head, octet, tail = unit.topology_data[:at], unit.topology_data[at], unit.topology_data[at + 1 :]
         for octets in (head, head + bytes([octet ^ 0xFF]) + tail):
-            damaged = replace(unit, topology_data=octets)
-            try:
-                reader = CarrierReader(Limits(), 1000)
-                if is_carrier(damaged) and reader.add(damaged, "nnr_unit[1]", 32) is None:
-                    reader.finish()
-            except (MalformedBitstream, LimitExceeded):
+            reader = SourceReader(Limits(), 1000)
+            outcome = reader.add(octets, 1, 4, 0) or reader.finish()
+            if isinstance(outcome, Fault):
+                assert outcome.status in ("malformed", "limit")
+                assert (outcome.unit, outcome.bit_offset) == (1, 32)
                 n_refused += 1
+            else:
+                assert outcome is None or isinstance(outcome, CarriedItem)
     # What remains are other names, types and contents.
     assert n_refused > len(unit.topology_data)
 
@@ -270,8 +285,8 @@ def test_every_cut_and_flip_of_a_header_is_one_of_our_errors() -> None:
 def test_limits_hold_before_allocation(limits: Limits) -> None:
     [unit, *_] = carrier_units(CarriedKind.TENSOR, "name", bytes(1 << 23), tag="U8", shape=(1 << 13, 1 << 10))
     with pytest.raises(LimitExceeded) as caught:
-        CarrierReader(limits, 100).add(unit, "nnr_unit[1]", 32)
-    assert caught.value.path == "nnr_unit[1].topology_data"
+        TopologyReader(limits, 100).add(unit.topology_data, unit.storage_format, (1, 4), 0)
+    assert (caught.value.path, caught.value.bit_offset) == ("nnr_unit[1].topology_data", 32)
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Source description: small for any model, in carrier units if long, refused if damaged."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -16,8 +18,9 @@ from nnr_codec import (
     describe,
     encode,
 )
-from nnr_codec.codec.stream.carrier import CarriedKind, is_carrier, piece_of
-from nnr_codec.codec.stream.source_description import SourceDescription
+from nnr_codec._native import CarriedItem, SourceReader
+from nnr_codec.codec.stream.carrier import CarriedKind
+from nnr_codec.codec.stream.topology_reader import TopologyReader
 from nnr_codec.codec.stream.type_rules import TypeRules
 from nnr_codec.model import TopologyStorageFormat, TopologyUnit
 from nnr_codec.syntax import iter_units
@@ -32,6 +35,13 @@ def described(content: object) -> TopologyUnit:
 
 def topology_units(stream: bytes) -> list[TopologyUnit]:
     return [unit for _, unit, _ in iter_units(stream) if isinstance(unit, TopologyUnit)]
+
+
+def read(unit: TopologyUnit) -> TopologyReader:
+    """Read the unit as the third of a stream, at byte 12."""
+    reader = TopologyReader(Limits(), 1000)
+    reader.add(unit.topology_data, unit.storage_format, (2, 12), 0)
+    return reader
 
 
 def test_names_that_end_alike_share_a_rule() -> None:
@@ -72,7 +82,8 @@ def test_rules_give_every_name_its_type(seed: int) -> None:
         str(name): (str(rng.choice(["F32", "I32", "BF16", "I64"])), ((), (2,))[rng.integers(2)])
         for name in names
     }
-    rules = TypeRules.from_json(json.loads(json.dumps(TypeRules.of(tensors).to_json())))
+    reader = read(described(TypeRules.of(tensors).to_json()))
+    rules = reader.description.dtypes
     for name, (tag, shape) in tensors.items():
         assert rules.get(name) == (None if tag in ("F32", "I32") else tag)
         assert rules.is_scalar(name) == (shape == ())
@@ -104,11 +115,22 @@ def test_long_metadata_are_carried_and_come_back() -> None:
     assert len(stream) < len(tags) / 4
 
 
+def test_a_description_can_be_copied_and_pickled() -> None:
+    decoder = Decoder()
+    decoder.decode(encode({"a.b": np.ones(4, np.float16), "c": np.int64(2)}, metadata={"k": "v"}))
+    for other in (copy.deepcopy(decoder.description), pickle.loads(pickle.dumps(decoder.description))):
+        assert (other.metadata, dict(other.dtypes)) == ({"k": "v"}, {"a.b": "F16", "c": "I64"})
+        assert other.dtypes.to_json() == decoder.description.dtypes.to_json()
+        assert other.dtypes.is_scalar("c")
+
+
 def test_a_long_description_is_carried() -> None:
     metadata = {f"key {i}": str(i) for i in range(20_000)}
     stream = encode({"w": np.ones((4, 4), np.float32)}, kind="npz", metadata=metadata)
-    pieces = [piece_of(unit, Limits()) for unit in topology_units(stream) if is_carrier(unit)]
-    assert {piece.kind for piece in pieces} == {CarriedKind.DESCRIPTION}
+    [unit] = topology_units(stream)
+    item = SourceReader(Limits(), len(stream)).add(unit.topology_data, 2, 12, 0)
+    assert isinstance(item, CarriedItem)
+    assert item.kind == CarriedKind.DESCRIPTION
     decoder = Decoder()
     decoder.decode(stream)
     assert (decoder.description.kind, decoder.description.metadata) == ("npz", metadata)
@@ -127,7 +149,7 @@ def test_a_description_beyond_the_default_limits_is_refused() -> None:
 )
 def test_a_damaged_description_is_malformed(content: object) -> None:
     with pytest.raises(MalformedBitstream) as caught:
-        SourceDescription.from_unit(described(content), path="nnr_unit[2]", bit_offset=96)
+        read(described(content))
     assert (caught.value.path, caught.value.bit_offset) == ("nnr_unit[2].topology_data", 96)
 
 

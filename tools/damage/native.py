@@ -11,7 +11,7 @@ import numpy as np
 
 from nnr_codec import BitstreamError, Decoder, Limits, QuantizedTensor, decode
 from nnr_codec.codec.decode.values import carried_values
-from nnr_codec.codec.stream.carrier_reader import CarriedItem
+from nnr_codec.codec.stream.topology_reader import CarriedItem
 from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.errors import LimitExceeded, MalformedBitstream, TruncatedBitstream, UnsupportedBitstream
 from nnr_codec.inspect.read.reference_decoder import decode_in_turn

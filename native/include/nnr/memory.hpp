@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <new>
 #include <span>
@@ -45,19 +46,28 @@ class Buffer {
   // Appends a value, doubling the room when it is used up. False when there is no memory.
   [[nodiscard]] bool append(const nnr_allocator& allocator, const T& value) { return append(allocator, std::span(&value, 1)); }
   [[nodiscard]] bool append(const nnr_allocator& allocator, std::span<const T> values) {
-    if (values.size() > capacity_ - size_) {
+    const std::size_t begin = size_;
+    if (!extend(allocator, values.size())) return false;
+    copy(values.data(), values.size(), data_ + begin);
+    return true;
+  }
+  // Appends `count` values that are not initialised, likewise.
+  [[nodiscard]] bool extend(const nnr_allocator& allocator, std::size_t count) {
+    if (count > capacity_ - size_) {
       Buffer grown;
       grown.allocator_ = &allocator;
       const std::uint64_t doubled = capacity_ == 0 ? 16 : std::uint64_t{2} * capacity_;
-      const std::uint64_t needed = std::uint64_t{size_} + values.size();
+      const std::uint64_t needed = std::uint64_t{size_} + count;
       if (!grown.reserve(doubled > needed ? doubled : needed)) return false;
-      for (std::size_t i = 0; i < size_; ++i) grown.data_[i] = data_[i];
+      copy(data_, size_, grown.data_);
       grown.size_ = size_;
       swap(grown);
     }
-    for (const T& value : values) data_[size_++] = value;
+    size_ += count;
     return true;
   }
+  // Keeps the first `size` values only; the memory stays.
+  void shrink(std::size_t size) { size_ = size; }
 
   // Removes the first `count` values.
   void drop(std::size_t count) {
@@ -81,6 +91,9 @@ class Buffer {
   [[nodiscard]] const T* end() const { return data_ + size_; }
 
  private:
+  static void copy(const T* from, std::size_t count, T* to) {
+    if (count != 0) std::memcpy(to, from, count * sizeof(T));
+  }
   [[nodiscard]] bool reserve(std::uint64_t size) {
     if (size > std::numeric_limits<std::size_t>::max() / sizeof(T) / 2) return false;
     const auto n_bytes = static_cast<std::size_t>(size) * sizeof(T);

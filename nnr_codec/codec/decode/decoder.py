@@ -11,13 +11,12 @@ from typing import Any, Literal, overload
 
 from numpy.typing import NDArray
 
-from nnr_codec._native import UnitBatch, UpdateTree
+from nnr_codec._native import CarriedItem, UnitBatch, UpdateTree
 from nnr_codec.codec.decode.decode_task import DecodedBatch, DecodeTask, decode_batch, in_units
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
 from nnr_codec.codec.decode.recompose import Recomposer, weight_parts
 from nnr_codec.codec.decode.values import carried_values, source_tensors
 from nnr_codec.codec.job_pipeline import checked_threads, in_order
-from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.checksum import verify_checksum
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import StreamSource, opened
@@ -207,7 +206,7 @@ class Decoder:
                 reader.topologies.description.dtypes.note(content.name, content.tag)
                 yield content.name, carried_values(content)
                 # The pieces of the item lie behind this offset; the next call releases them.
-                reader.passed(content.payload_bit_offset // 8)
+                reader.passed(content.bit_offset // 8)
                 continue
             topologies = reader.topologies
             if plain and not decoded.errors and content.has_plain_formats and topologies.is_plain:
@@ -298,7 +297,7 @@ def _jobs(
         if isinstance(step, UnitBatch):
             yield step, step.n_elements, step
         elif step.item is not None and (wanted is None or step.item.name in wanted):
-            yield step.item, step.item.n_elements, None
+            yield step.item, -(-step.item.n_bytes // 4), None
         del step
 
 

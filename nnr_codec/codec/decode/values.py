@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnr_codec._native import DataUnit
+from nnr_codec._native import CarriedItem, DataUnit, apply_patch, convert_elements
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
 from nnr_codec.codec.element_storage import STORAGE, numpy_type, widen
-from nnr_codec.codec.stream.carrier_reader import CarriedItem
-from nnr_codec.codec.stream.tensor_patch import TensorPatch
-from nnr_codec.codec.stream.topology_reader import TopologyReader
+from nnr_codec.codec.stream.topology_reader import TopologyReader, fault_in
 from nnr_codec.codec.stream.type_rules import TypeRules
 from nnr_codec.errors import MalformedBitstream
 from nnr_codec.model import DecompressedDataFormat
@@ -60,20 +58,22 @@ def source_tensors(
             continue
         # Levels cannot represent the elements of a patch.
         values = value.dequantize() if isinstance(value, QuantizedTensor) else value
-        by_name[name] = values if name in as_coded else _source_values(values, unit, dtypes, name)
         if patch is not None:
-            by_name[name] = patched_values(by_name[name], patch)
-        if dequantize:
-            dtypes.note(name)
+            _patch_values(values, patch)
+        tag = dtypes.get(name)
+        by_name[name] = values if name in as_coded else _source_values(values, unit, dtypes, name, tag)
+        if dequantize and tag is not None:
+            dtypes.note(name, tag)
     return by_name
 
 
-def _source_values(values: NDArray[Any], unit: DataUnit, dtypes: TypeRules, name: str) -> NDArray[Any]:
+def _source_values(
+    values: NDArray[Any], unit: DataUnit, dtypes: TypeRules, name: str, tag: str | None
+) -> NDArray[Any]:
     """Return values in the data type of the source, or in that of the unit's format field."""
     try:
         if values.size == 1 and dtypes.is_scalar(name):
             values = values.reshape(())
-        tag = dtypes.get(name)
         if tag is not None:
             return restored(values, tag, name)
         declared = unit.output_format
@@ -104,28 +104,16 @@ def carried_values(item: CarriedItem) -> NDArray[Any]:
     if dtype is None or dtype.itemsize == 0:
         return stored
     if item.n_bytes != dtype.itemsize * math.prod(item.shape):
-        raise MalformedBitstream(
-            f"{item.name} has {item.n_bytes} bytes for shape {item.shape} of {item.tag[:32]}",
-            path=item.path,
-            bit_offset=item.payload_bit_offset,
-            element="topology_data",
+        raise fault_in(
+            item, f"{item.name[:64]!r} has {item.n_bytes} bytes for shape {item.shape} of {item.tag[:32]}"
         )
     return widen(stored.view(dtype).reshape(item.shape), item.tag)
 
 
-def patched_values(values: NDArray[Any], item: CarriedItem) -> NDArray[Any]:
-    """Apply the patch of a tensor to its values.
-
-    Raises
-    ------
-    MalformedBitstream
-        The patch is damaged or does not fit the tensor.
-    """
-    try:
-        return TensorPatch.from_bytes(item.content, values.size).apply(values)
-    except MalformedBitstream as error:
-        error.path, error.bit_offset = item.path, item.payload_bit_offset
-        raise
+def _patch_values(values: NDArray[Any], patch: CarriedItem) -> None:
+    """Put the elements of a patch into the values of its tensor, float32."""
+    if values.dtype != np.float32 or not apply_patch(patch.content, values.reshape(-1)):
+        raise fault_in(patch, "the patch is damaged or does not fit its tensor")
 
 
 def restored(values: NDArray[Any], tag: str, name: str, bits: int = 0) -> NDArray[Any]:
@@ -147,19 +135,18 @@ def restored(values: NDArray[Any], tag: str, name: str, bits: int = 0) -> NDArra
         raise MalformedBitstream(
             f"{name} is said to be of an unknown type {tag[:32]!r}", element="topology_data"
         )
-    wanted = np.dtype(DATA_TYPES[tag].array_type)
-    if wanted.kind in "iu":
-        rounded = values if values.dtype.kind == "i" else np.rint(values.astype(np.float64))
-        low, high = np.iinfo(wanted).min, np.iinfo(wanted).max
-        if bits and bits < 8:
-            low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-        # The comparison is False for NaN.
-        if values.size and not (float(rounded.min()) >= low and float(rounded.max()) <= high):
-            raise MalformedBitstream(
-                f"{name} has values that {tag} cannot hold", element="nnr_decompressed_data_format"
-            )
-        return rounded.astype(wanted)
     largest = DATA_TYPES[tag].largest
-    if largest is not None and values.size and float(np.abs(values).max()) > largest:
-        values = np.where(np.isfinite(values), np.clip(values, -largest, largest), values)
-    return values.astype(wanted, copy=False)
+    if largest is not None and DATA_TYPES[tag].is_widened:
+        # The comparison is False for NaN, which a patch may bring.
+        if values.size and not float(np.abs(values).max()) <= largest:
+            values = np.where(np.isfinite(values), np.clip(values, -largest, largest), values)
+        return values.astype(np.float32, copy=False)
+    wanted = np.dtype(DATA_TYPES[tag].array_type)
+    if wanted == values.dtype:
+        return values
+    elements = np.empty(values.shape, wanted)
+    if not convert_elements(values, tag, bits, elements):
+        raise MalformedBitstream(
+            f"{name} has values that {tag} cannot hold", element="nnr_decompressed_data_format"
+        )
+    return elements

@@ -12,23 +12,19 @@ byte, so it skips the text form, and fails at the binary form wherever it stands
 
 from __future__ import annotations
 
-import math
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 
-from nnr_codec.errors import MalformedBitstream, NotEncodable
-from nnr_codec.model import Limits, TopologyCompressionFormat, TopologyStorageFormat, TopologyUnit
-from nnr_codec.syntax import inflate
+from nnr_codec.errors import NotEncodable
+from nnr_codec.model import TopologyCompressionFormat, TopologyStorageFormat, TopologyUnit
 
 _MAGIC = b"NNRC"
 #: Prefixes of the text form: a piece as it is, and a deflated one.
 _TEXT, _DEFLATED_TEXT = b"NNRC7:", b"NNRC7Z:"
 #: Magic, kind, shuffle width, bytes of the tag, dimensions, bytes of the name, offset, total; little-endian.
 _HEADER = struct.Struct("<4sBBBBHQQ")
-_DIMENSION = struct.Struct("<Q")
 #: Size of a piece: a multiple of every element size, and with the largest header less than 1 MiB.
 PIECE_BYTES = (1 << 20) - (1 << 14)
 #: Tensor pieces up to this size take the text form, which costs them 80 bytes at most.
@@ -36,10 +32,7 @@ _SMALL_PIECE_BYTES = 512
 _SAMPLE_BYTES = 1 << 16
 #: Pieces whose sample deflates to more than this fraction of its size are stored raw, to save time.
 _DEFLATE_GAIN = 0.98
-#: Largest product of the nonzero dimensions, because NumPy computes strides even for arrays without elements.
-_MAX_STRIDES = 1 << 48
 _SHUFFLE_WIDTHS = (2, 4, 8, 16)
-_SEPTET_BITS = [f"{septet:07b}" for septet in range(128)]
 _ZERO = "\u0080".encode()
 
 
@@ -55,32 +48,6 @@ class CarriedKind(IntEnum):
     PADDING = 7
     NAMES = 8  # full names of the tensors that units call "0", "1", ...; zero bytes between them
     PATCH = 9  # elements of the named tensor; its unit follows and has zeros in their positions
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A piece of an item.
-
-    Attributes
-    ----------
-    kind : CarriedKind
-    name : str
-    offset, total : int
-        Offset of the piece in the item, and size of the item, in bytes.
-    content : bytes
-    tag : str
-        Data type of a tensor, in the first piece only.
-    shape : tuple of int
-        Dimensions of a tensor, in the first piece only.
-    """
-
-    kind: CarriedKind
-    name: str
-    offset: int
-    total: int
-    content: bytes
-    tag: str = ""
-    shape: tuple[int, ...] = ()
 
 
 def carrier_units(
@@ -120,54 +87,6 @@ def carrier_units(
         label = (tag, shape) if offset == 0 else ("", ())
         head = _header(kind, width, name, offset, len(content), *label)
         yield _unit(head + _shuffled(part, width), kind, as_text)
-
-
-def is_carrier(unit: TopologyUnit) -> bool:
-    """Return True for a topology unit that carries a piece."""
-    return unit.storage_format == TopologyStorageFormat.NNR_TPL_UNREC and unit.topology_data.startswith(
-        (_MAGIC, _TEXT, _DEFLATED_TEXT)
-    )
-
-
-def piece_of(unit: TopologyUnit, limits: Limits) -> Piece:
-    """Read the piece in a unit.
-
-    Raises
-    ------
-    MalformedBitstream
-        The header or the text is damaged. The caller adds path and bit offset.
-    LimitExceeded
-        A deflated text inflates to more than ``max_topology_bytes``.
-    """
-    octets = bytes(unit.topology_data)
-    if octets.startswith(_DEFLATED_TEXT):
-        octets = inflate(_from_text(octets[len(_DEFLATED_TEXT) :]), limits, "topology_data")
-    elif octets.startswith(_TEXT):
-        octets = _from_text(octets[len(_TEXT) :])
-    try:
-        magic, kind, width, tag_bytes, n_dimensions, name_bytes, offset, total = _HEADER.unpack_from(octets)
-        at = _HEADER.size
-        name = octets[at : at + name_bytes].decode()
-        at += name_bytes
-        tag = octets[at : at + tag_bytes].decode()
-        at += tag_bytes
-        shape = struct.unpack_from(f"<{n_dimensions}Q", octets, at)
-        at += n_dimensions * _DIMENSION.size
-        part = octets[at:]
-        if magic != _MAGIC or at > len(octets):
-            raise ValueError("the header is cut")
-        if width not in (1, *_SHUFFLE_WIDTHS) or len(part) % width:
-            raise ValueError(f"{len(part)} bytes shuffled by {width}")
-        if math.prod(extent or 1 for extent in shape) > _MAX_STRIDES:
-            raise ValueError("the shape is too large")
-        return Piece(CarriedKind(kind), name, offset, total, _unshuffled(part, width), tag, shape)
-    except (ValueError, struct.error) as error:
-        raise malformed(f"a carrier unit cannot be read: {error}") from error
-
-
-def malformed(message: str) -> MalformedBitstream:
-    """Return an error about a carrier, without path and bit offset."""
-    return MalformedBitstream(message, element="topology_data", clause="format 2")
 
 
 def _header(
@@ -220,16 +139,6 @@ def _shuffled(part: bytes, width: int) -> bytes:
     return part if width == 1 else b"".join(part[index::width] for index in range(width))
 
 
-def _unshuffled(part: bytes, width: int) -> bytes:
-    if width == 1:
-        return part
-    plane = len(part) // width
-    elements = bytearray(len(part))
-    for index in range(width):
-        elements[index::width] = part[index * plane : (index + 1) * plane]
-    return bytes(elements)
-
-
 def _to_text(octets: bytes) -> bytes:
     """Write bytes as 7-bit characters, most significant bits first. U+0080 replaces zero, which would end the text."""
     # Imported here, so that reading headers does not import NumPy.
@@ -239,13 +148,3 @@ def _to_text(octets: bytes) -> bytes:
     septets = np.pad(bits, (0, -bits.size % 7)).reshape(-1, 7)
     characters: bytes = (np.packbits(septets, axis=1) >> 1).tobytes()
     return characters.replace(b"\0", _ZERO)
-
-
-def _from_text(text: bytes) -> bytes:
-    # int() parses binary digits in linear time.
-    characters = text.replace(_ZERO, b"\0")
-    if not characters.isascii():
-        raise malformed("the text of a carrier unit has characters beyond 7 bits")
-    n_bytes = 7 * len(characters) // 8
-    bits = "".join(map(_SEPTET_BITS.__getitem__, characters))[: 8 * n_bytes]
-    return int(bits, 2).to_bytes(n_bytes, "big") if n_bytes else b""

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 
 from nnr_codec._native import DataUnit
 from nnr_codec.codec.stream.carrier import CarriedKind, carrier_units
-from nnr_codec.codec.stream.type_rules import TypeRules, as_text
+from nnr_codec.codec.stream.type_rules import TypeRules
 from nnr_codec.errors import MalformedBitstream, NotEncodable
 from nnr_codec.model import DecompressedDataFormat, Limits, PayloadType, TopologyStorageFormat, TopologyUnit
 from nnr_codec.model.data_types import OUTPUT_FORMATS
 
 _KEY = "nnr_codec.source"
-_START = f'{{"{_KEY}":'.encode()
 #: Longer metadata values, in characters, go into carrier units.
 _LONG_VALUE = 1 << 12
 #: Longer descriptions, in bytes, go deflated into carrier units.
@@ -70,7 +69,7 @@ class SourceDescription:
         if len(text) > _MAX_BYTES:
             raise NotEncodable(
                 f"the description of the source has {len(text)} bytes, and a decoder reads {_MAX_BYTES} at its default limits: "
-                f"{len(short)} metadata entries, {len(self.dtypes.names)} tensors of exceptional types",
+                f"{len(short)} metadata entries, {self.dtypes.n_names} tensors of exceptional types",
                 path="metadata" if len(json.dumps(short)) > len(text) // 2 else "dtypes",
             )
         if len(text) > _LONG_DESCRIPTION:
@@ -83,75 +82,20 @@ class SourceDescription:
                 yield from carrier_units(CarriedKind.METADATA, key, octets, as_text=text_form)
 
     @classmethod
-    def from_unit(
-        cls, unit: TopologyUnit, *, path: str | None = None, bit_offset: int | None = None
-    ) -> SourceDescription | None:
-        """Return the description in a topology unit, or None when it holds something else.
-
-        Raises
-        ------
-        MalformedBitstream
-            The unit starts like a description but cannot be read.
-        """
-        if unit.storage_format != TopologyStorageFormat.NNR_TPL_UNREC or not unit.topology_data.startswith(
-            _START
-        ):
-            return None
-        return cls.from_text(
-            bytes(unit.topology_data),
-            path=None if path is None else f"{path}.topology_data",
-            bit_offset=bit_offset,
-        )
-
-    @classmethod
-    def from_text(
-        cls, text: bytes, *, path: str | None = None, bit_offset: int | None = None
+    def announcing(
+        cls, kind: str, metadata: Mapping[str, str | None], dtypes: TypeRules
     ) -> SourceDescription:
-        """Return the description in JSON text.
+        """Return the description that a stream has; metadata whose value is None follow in carrier units."""
+        awaited = {key for key, value in metadata.items() if value is None}
+        return cls(kind, {key: value or "" for key, value in metadata.items()}, dtypes, awaited)
 
-        Raises
-        ------
-        MalformedBitstream
-            The text is no description.
-        """
-        try:
-            content = json.loads(text)[_KEY]
-            if not isinstance(content, dict):
-                raise TypeError(f"a {type(content).__name__} is no object")
-            metadata = content.get("metadata", {})
-            awaited = {as_text(key) for key, value in metadata.items() if value is None}
-            return cls(
-                kind=as_text(content.get("kind", "")),
-                metadata={
-                    as_text(key): "" if value is None else as_text(value) for key, value in metadata.items()
-                },
-                dtypes=TypeRules.from_json(content),
-                _awaited=awaited,
-            )
-        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-            raise MalformedBitstream(
-                f"the source description cannot be read: {error}",
-                path=path,
-                bit_offset=bit_offset,
-                element="topology_data",
-                clause="format 2",
-            ) from error
-
-    def add_metadata(self, key: str, value: str) -> None:
-        """Set the value of an entry that is in a carrier unit.
-
-        Raises
-        ------
-        MalformedBitstream
-            The description does not announce this entry.
-        """
+    def add_metadata(self, key: str, value: str) -> bool:
+        """Set the value of an entry that is in a carrier unit. False if the description does not announce this entry."""
         if key not in self._awaited:
-            raise MalformedBitstream(
-                f"the source description announces no carried metadata {key[:64]!r}",
-                element="topology_data",
-            )
+            return False
         self._awaited.remove(key)
         self.metadata[key] = value
+        return True
 
     def check_complete(self, path: str, bit_offset: int) -> None:
         """Check that no announced metadata is missing.

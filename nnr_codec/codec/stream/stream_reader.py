@@ -8,21 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from nnr_codec import _native
-from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.faults import error_of
 from nnr_codec.codec.stream.input import PagesRead
 from nnr_codec.codec.stream.topology_reader import TopologyReader
-from nnr_codec.errors import BitstreamError
-from nnr_codec.model import (
-    Limits,
-    NnrUnitType,
-    TopologyCompressionFormat,
-    TopologyStorageFormat,
-    TopologyUnit,
-)
-from nnr_codec.syntax import UnitSpan, inflate
-from nnr_codec.syntax.topology_unit import without_terminator
+from nnr_codec.model import Limits
 
 #: Largest number of elements in a batch of several units: some milliseconds of work, half a megabyte. Smaller batches switch
 #: more often between Python and native code, which evict each other's caches.
@@ -44,7 +34,7 @@ class OtherUnit(NamedTuple):
     """
 
     unit: _native.StreamUnit
-    item: CarriedItem | None
+    item: _native.CarriedItem | None
     piece: str | None
 
 
@@ -86,14 +76,10 @@ class StreamReader:
     ) -> None:
         names = None if wanted is None else [_encoded(unit) for name in wanted for unit in unit_names(name)]
         self._walk = _native.StreamWalk(buffer, limits, checked_shapes(dimensions), names, not headers_only)
-        self._limits = limits
         self._places = places
         self._pages = PagesRead(buffer)
         self._deadline = deadline or Deadline(limits)
-        keeps = (
-            frozenset[str]().__contains__ if headers_only else None if wanted is None else wanted.__contains__
-        )
-        self.topologies = TopologyReader(limits, buffer.nbytes, keeps)
+        self.topologies = TopologyReader(limits, buffer.nbytes, () if headers_only else wanted)
 
     def __iter__(self) -> Iterator[_native.UnitBatch | OtherUnit]:
         """Yield the data units in batches, and the other units between them.
@@ -131,36 +117,15 @@ class StreamReader:
             del step
 
     def _other(self, unit: _native.StreamUnit) -> OtherUnit:
-        if unit.type != NnrUnitType.NNR_TPL:
+        if unit.content is None:
             return OtherUnit(unit, None, None)
         topologies = self.topologies
         n_names = len(topologies.names)
-        span = UnitSpan(unit.index, unit.byte_offset, unit.size_bytes, unit.type)
-        item = topologies.add(self._topology(unit), span, self._walk.total_elements)
+        place = (unit.index, unit.byte_offset)
+        item = topologies.add(unit.content, unit.storage_format, place, self._walk.total_elements)
         if len(topologies.names) != n_names:
             self._walk.set_full_names([_encoded(name) for name in topologies.names.values()])
         return OtherUnit(unit, item, item.name if item is not None else topologies.open_tensor)
-
-    def _topology(self, unit: _native.StreamUnit) -> TopologyUnit:
-        storage = TopologyStorageFormat(unit.storage_format)
-        compression = TopologyCompressionFormat(unit.compression_format)
-        if unit.content is None:
-            return TopologyUnit(storage_format=storage, compression_format=compression)
-        try:
-            content = (
-                inflate(unit.content, self._limits, "topology_data")
-                if compression is TopologyCompressionFormat.NNR_DFL
-                else without_terminator(unit.content)
-            )
-        except BitstreamError as error:
-            start = 8 * (len(self._walk.unit_bytes()) - len(unit.content))
-            error.fill_place(
-                path=f"nnr_unit[{unit.index}].topology_data",
-                bit_offset=self._walk.place_of(start),
-                clause="format 2",
-            )
-            raise
-        return TopologyUnit(storage, compression, content)
 
     def passed(self, byte_offset: int) -> None:
         """Release the memory of the stream before a position, whose units are decoded."""

@@ -7,8 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nnr_codec._native import DataUnit
-from nnr_codec.codec.stream.carrier_reader import CarriedItem
+from nnr_codec._native import CarriedItem, DataUnit
 from nnr_codec.codec.stream.input import StreamSource, opened
 from nnr_codec.codec.stream.source_description import SourceDescription, dtype_tag
 from nnr_codec.codec.stream.stream_reader import OtherUnit, StreamReader
@@ -145,7 +144,7 @@ def describe_stream(
         if isinstance(content, DataUnit):
             tensors = _tensors(content, end - byte_offset, topologies.description)
         elif content is not None:
-            start = content.payload_bit_offset // 8
+            start = content.bit_offset // 8
             tensors = (_carried(content, index, start, end - start),)
         units.append(UnitSummary(index, byte_offset, end - byte_offset, kind, tensors))
     return StreamSummary(

@@ -7,12 +7,9 @@ The tensor is quantised with zeros in these positions, and the decoder restores 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from nnr_codec.errors import MalformedBitstream
 
 _GAPS, _BITMAP = 0, 1
 
@@ -57,51 +54,6 @@ class TensorPatch:
             forms.append(bytes([_BITMAP]) + head + _leb128(np.array([bitmap.size])) + _packed(bitmap) + tail)
         return min(forms, key=len)
 
-    @classmethod
-    def from_bytes(cls, octets: bytes | bytearray | memoryview, n_elements: int) -> TensorPatch:
-        """Read the patch of a tensor of `n_elements`.
-
-        Raises
-        ------
-        MalformedBitstream
-            The patch is truncated, or has positions beyond the tensor.
-        """
-        content = np.frombuffer(octets, np.uint8)
-        if content.size < 2 or content[0] > _BITMAP or content[1] > 1:
-            raise _malformed("starts like none")
-        (count,), at = _read_leb128(content, 2, 1)
-        if count > n_elements:
-            raise _malformed(f"has {count} elements for a tensor of {n_elements}")
-        if content[0] == _GAPS:
-            gaps, at = _read_leb128(content, at, int(count))
-            if (gaps >= n_elements).any():
-                raise _malformed("reaches beyond the tensor")
-            positions = np.cumsum(gaps + 1) - 1
-        else:
-            (length,), at = _read_leb128(content, at, 1)
-            if length > n_elements or content.size < at + (int(length) + 7) // 8:
-                raise _malformed("reaches beyond the tensor or is cut short")
-            bitmap = np.unpackbits(content[at : at + (int(length) + 7) // 8], count=int(length))
-            positions, at = np.flatnonzero(bitmap), at + (int(length) + 7) // 8
-        stored = np.frombuffer(content[at:].tobytes()[: (content.size - at) // 4 * 4], "<f4")
-        if positions.size != count or stored.size != (min(count, 1) if content[1] else count):
-            raise _malformed("is cut short or too long")
-        if positions.size and positions[-1] >= n_elements:
-            raise _malformed("reaches beyond the tensor")
-        values = np.broadcast_to(stored, (int(count),)) if content[1] else stored
-        return cls(positions.astype(np.int64), values.astype(np.float32, copy=False))
-
-    def apply(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return a copy of a tensor, in its data type, with the elements of the patch."""
-        patched: NDArray[Any] = values.copy()
-        with np.errstate(invalid="ignore"):
-            patched.reshape(-1)[self.positions] = self.values.astype(values.dtype)
-        return patched
-
-
-def _malformed(fault: str) -> MalformedBitstream:
-    return MalformedBitstream(f"the patch {fault}", element="topology_data")
-
 
 def _packed(bitmap: NDArray[np.bool_]) -> bytes:
     return np.packbits(bitmap).tobytes()
@@ -122,22 +74,3 @@ def _leb128(numbers: NDArray[np.int64]) -> bytes:
         return b""
     octets: bytes = np.stack(columns, 1)[np.stack(used, 1)].tobytes()
     return octets
-
-
-def _read_leb128(content: NDArray[np.uint8], at: int, count: int) -> tuple[NDArray[np.int64], int]:
-    """Read `count` LEB128 numbers from offset `at`; return them and the offset behind them."""
-    if count == 0:
-        return np.zeros(0, np.int64), at
-    part = content[at : at + 8 * count]
-    ends = np.flatnonzero(part < 128)[:count]
-    if ends.size < count:
-        raise _malformed("is cut short")
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts + 1
-    if lengths.max() > 8:
-        raise _malformed("has a number of more than 56 bits")
-    numbers = np.zeros(count, np.int64)
-    for place in range(int(lengths.max())):
-        used = lengths > place
-        numbers[used] |= (part[starts[used] + place].astype(np.int64) & 127) << (7 * place)
-    return numbers, at + int(ends[-1]) + 1

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reader of topology units: source description, graph, attachments and carried tensors."""
+"""Reader of topology units: source description, graph, attachments and carried tensors, as native code assembles them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from nnr_codec.codec.stream.carrier import CarriedKind, is_carrier, malformed
-from nnr_codec.codec.stream.carrier_reader import CarriedItem, CarrierReader, limit, located
+from nnr_codec import _native
+from nnr_codec.codec.stream.carrier import CarriedKind
+from nnr_codec.codec.stream.faults import error_of
 from nnr_codec.codec.stream.source_description import SourceDescription
-from nnr_codec.errors import LimitExceeded, MalformedBitstream
-from nnr_codec.model import Limits, TopologyStorageFormat, TopologyUnit
-from nnr_codec.syntax import UnitSpan
+from nnr_codec.codec.stream.type_rules import TypeRules
+from nnr_codec.errors import MalformedBitstream
+from nnr_codec.model import Limits, TopologyStorageFormat
+
+#: A complete carried item. Its ``content`` is writable memory that the item owns; it is empty if nobody wants it.
+CarriedItem = _native.CarriedItem
 
 
 class TopologyReader:
@@ -22,8 +26,8 @@ class TopologyReader:
     limits : Limits
     stream_bytes : int
         Size of the whole stream.
-    keeps : callable, optional
-        Predicate of a tensor's name: True if its bytes are needed; by default always.
+    wanted : collection of str, optional
+        Tensors whose bytes are needed; by default all.
 
     Attributes
     ----------
@@ -40,31 +44,34 @@ class TopologyReader:
         Patches by name of the tensor, whose unit follows.
     """
 
-    def __init__(self, limits: Limits, stream_bytes: int, keeps: Callable[[str], bool] | None = None) -> None:
+    def __init__(self, limits: Limits, stream_bytes: int, wanted: Collection[str] | None = None) -> None:
+        names = None if wanted is None else [name.encode("utf-8", "surrogatepass") for name in wanted]
+        self._source = _native.SourceReader(limits, stream_bytes, names)
+        self._stream_bytes = stream_bytes
+        self._is_described = False
         self.description = SourceDescription()
         self.topology: bytes | None = None
         self.attachments: dict[str, bytes] = {}
         self.names: dict[str, str] = {}
         self.followers: dict[str, str] = {}
         self.patches: dict[str, CarriedItem] = {}
-        self._is_described = False
 
-        def keeps_item(kind: CarriedKind, name: str) -> bool:
-            if kind in (CarriedKind.TENSOR, CarriedKind.PATCH):
-                return keeps is None or keeps(name)
-            return kind != CarriedKind.PADDING
-
-        self._carriers = CarrierReader(limits, stream_bytes, keeps_item)
-        self._stream_bytes = stream_bytes
-        self._limits = limits
-
-    def add(self, unit: TopologyUnit, span: UnitSpan, total_elements: int) -> CarriedItem | None:
+    def add(
+        self,
+        content: bytes | memoryview,
+        storage_format: int,
+        place: tuple[int, int],
+        total_elements: int,
+    ) -> CarriedItem | None:
         """Add the next unit. Return the carried tensor that it completes, or None.
 
         Parameters
         ----------
-        unit : TopologyUnit
-        span : UnitSpan
+        content : bytes-like
+            Inflated.
+        storage_format : int
+        place : (int, int)
+            Number and byte offset of the unit.
         total_elements : int
             Elements of the data units so far.
 
@@ -72,19 +79,19 @@ class TopologyReader:
         ------
         MalformedBitstream, LimitExceeded
         """
-        path, bit_offset = span.path, 8 * span.byte_offset
-        if is_carrier(unit):
-            item = self._carriers.add(unit, path, bit_offset, total_elements)
-            if item is None or item.kind == CarriedKind.TENSOR:
-                return item
-            self._take(item)
-        elif unit.storage_format == TopologyStorageFormat.NNR_TPL_ONNX:
-            if self.topology is None:
-                self.topology = bytes(unit.topology_data)
-        elif not self._is_described:
-            description = SourceDescription.from_unit(unit, path=path, bit_offset=bit_offset)
-            if description is not None:
-                self.description, self._is_described = description, True
+        if storage_format == TopologyStorageFormat.NNR_TPL_ONNX and self.topology is None:
+            self.topology = bytes(content)
+        if storage_format != TopologyStorageFormat.NNR_TPL_UNREC:
+            return None
+        step = self._source.add(content, *place, total_elements)
+        if isinstance(step, _native.Fault):
+            raise error_of(step)
+        if not self._is_described and (described := self._source.description) is not None:
+            self.description = SourceDescription.announcing(*described, TypeRules(self._source.types))
+            self._is_described = True
+        if step is None or step.kind == CarriedKind.TENSOR:
+            return step
+        self._take(step)
         return None
 
     @property
@@ -95,7 +102,7 @@ class TopologyReader:
     @property
     def open_tensor(self) -> str | None:
         """Name of the carried tensor of which more pieces follow."""
-        return self._carriers.open_tensor
+        return self._source.open_tensor
 
     def finish(self) -> None:
         """Check that nothing is missing at the end of the stream.
@@ -104,7 +111,9 @@ class TopologyReader:
         ------
         MalformedBitstream
         """
-        self._carriers.finish()
+        fault = self._source.finish()
+        if fault is not None:
+            raise error_of(fault)
         self.description.check_complete("nnr_bitstream", 8 * self._stream_bytes)
 
     def check_followers(self, names: set[str]) -> None:
@@ -124,38 +133,41 @@ class TopologyReader:
                 )
 
     def _take(self, item: CarriedItem) -> None:
-        try:
-            if item.kind == CarriedKind.DESCRIPTION and not self._is_described:
-                self.description = SourceDescription.from_text(bytes(item.content))
-                self._is_described = True
-            elif item.kind == CarriedKind.METADATA:
-                self.description.add_metadata(item.name, item.text)
-            elif item.kind == CarriedKind.ATTACHMENT:
-                self.attachments[item.name] = bytes(item.content)
-            elif item.kind == CarriedKind.TOPOLOGY and self.topology is None:
-                self.topology = bytes(item.content)
-            elif item.kind == CarriedKind.NAMES:
-                self.names = self._checked_names(item.text)
-            elif item.kind == CarriedKind.POSITION:
-                if item.text == item.name:
-                    raise malformed(f"{item.name[:64]!r} is placed before itself")
-                self.followers[item.name] = item.text
-            elif item.kind == CarriedKind.PATCH:
-                self.patches[item.name] = item
-        except (MalformedBitstream, LimitExceeded) as error:
-            raise located(error, item.path, item.payload_bit_offset) from error.__cause__
+        if item.kind == CarriedKind.METADATA:
+            if not self.description.add_metadata(item.name, _text(item)):
+                raise fault_in(
+                    item, f"the source description announces no carried metadata {item.name[:64]!r}"
+                )
+        elif item.kind == CarriedKind.ATTACHMENT:
+            self.attachments[item.name] = bytes(item.content)
+        elif item.kind == CarriedKind.TOPOLOGY and self.topology is None:
+            self.topology = bytes(item.content)
+        elif item.kind == CarriedKind.POSITION:
+            if _text(item) == item.name:
+                raise fault_in(item, f"{item.name[:64]!r} is placed before itself")
+            self.followers[item.name] = _text(item)
+        elif item.kind == CarriedKind.NAMES:
+            self.names = {str(index): name for index, name in enumerate(self._source.full_names)}
+        elif item.kind == CarriedKind.PATCH:
+            self.patches[item.name] = item
 
-    def _checked_names(self, text: str) -> dict[str, str]:
-        limits = self._limits
-        if limits.max_names is not None and text.count("\0") >= limits.max_names:
-            raise limit(f"a list of {text.count(chr(0)) + 1} names, and max_names is {limits.max_names}")
-        names = text.split("\0")
-        if len(set(names)) < len(names):
-            raise malformed("the list of full names has a name twice")
-        longest = max(len(name.encode("utf-8", "surrogatepass")) for name in names)
-        if limits.max_name_bytes is not None and longest > limits.max_name_bytes:
-            raise limit(f"a full name of {longest} bytes, and max_name_bytes is {limits.max_name_bytes}")
-        return {str(index): name for index, name in enumerate(names)}
+
+def fault_in(item: CarriedItem, message: str) -> MalformedBitstream:
+    """Return an error about a carried item, with the place of its first piece."""
+    return MalformedBitstream(
+        message,
+        path=f"nnr_unit[{item.unit}].topology_data",
+        bit_offset=item.bit_offset,
+        element="topology_data",
+        clause="format 2",
+    )
+
+
+def _text(item: CarriedItem) -> str:
+    try:
+        return bytes(item.content).decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise fault_in(item, f"a carried text is not UTF-8: {error}") from error
 
 
 def in_source_order(tensors: dict[str, Any], followers: Mapping[str, str]) -> dict[str, Any]:

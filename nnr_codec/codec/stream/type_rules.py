@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from nnr_codec import _native
 
 _PLAIN = {"F32", "I32"}
 _SCALAR = "()"
@@ -19,39 +20,34 @@ _SCALAR = "()"
 _MAX_COMPONENTS = 3
 
 
-@dataclass
 class TypeRules(Mapping[str, str]):
     """Mapping of tensor name to data type, for names whose type is neither F32 nor I32.
 
     Lookup works for any name. Iteration yields the names recorded by `note`, which a decoder calls for each tensor.
 
-    Attributes
+    Parameters
     ----------
-    default : str
-        Label of names without a rule.
-    suffixes : dict of str to str
-        Label by the last one to three components of a name, joined by dots; the longest match applies.
-    names : dict of str to str
-        Label by whole name; takes precedence over suffixes.
+    rules : native TypeRules, optional
+        A default label, labels by the last one to three components of a name, of which the longest match applies, and labels
+        by whole name, which take precedence. By default there are none.
     """
 
-    default: str = ""
-    suffixes: dict[str, str] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    _noted: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    def __init__(self, rules: _native.TypeRules | None = None) -> None:
+        self._rules = _native.TypeRules() if rules is None else rules
+        self._noted: dict[str, str] = {}
 
     @classmethod
     def of(cls, tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> TypeRules:
         """Return the rules for tensors given as name to (data type, shape)."""
         labels = {name: _label(dtype, shape) for name, (dtype, shape) in tensors.items()}
-        rules = cls()
         if not labels:
-            return rules
-        rules.default = _majority(labels.values())
-        wrong = {name: label for name, label in labels.items() if label != rules.default}
+            return cls()
+        rules = _native.TypeRules()
+        rules.set_default(_majority(labels.values()))
+        wrong = _wrong(rules, labels)
         for n_components in range(1, _MAX_COMPONENTS + 1):
             if not wrong:
-                return rules
+                break
             groups: dict[str, list[str]] = {}
             touched = {_suffix(name, n_components) for name in wrong}
             for name in labels:
@@ -61,44 +57,38 @@ class TypeRules(Mapping[str, str]):
             for suffix, members in groups.items():
                 label = _majority(labels[name] for name in members)
                 if any(rules.label(name) != label for name in members):
-                    rules.suffixes[suffix] = label
-            wrong = {name: labels[name] for name in labels if rules.label(name) != labels[name]}
-        rules.names = wrong
-        return rules
+                    rules.add_suffix(suffix, label)
+            wrong = _wrong(rules, labels)
+        for name, label in wrong.items():
+            rules.add_name(name, label)
+        return cls(rules)
 
-    def label(self, name: str) -> str:
-        """Return the label of a name."""
-        if name in self.names:
-            return self.names[name]
-        if self.suffixes:
-            for n_components in range(_MAX_COMPONENTS, 0, -1):
-                label = self.suffixes.get(_suffix(name, n_components))
-                if label is not None:
-                    return label
-        return self.default
+    @property
+    def n_names(self) -> int:
+        """Number of rules on whole names."""
+        return len(self._rules.names)
 
     def is_scalar(self, name: str) -> bool:
         """Return True for a tensor without dimensions."""
-        return self.label(name).endswith(_SCALAR)
+        return self._rules.label(name).endswith(_SCALAR)
 
     def is_trivial(self) -> bool:
         """Return True when every tensor is a float32 or int32 array."""
-        return not (self.default or self.suffixes or self.names)
+        return self._rules.is_empty
 
-    def note(self, name: str, tag: str | None = None) -> None:
-        """Record a name of the stream, with the data type of its unit if that has one."""
-        tag = self.get(name) if tag is None else tag
-        if tag is not None and tag not in _PLAIN:
+    def note(self, name: str, tag: str) -> None:
+        """Record a name of the stream, with its data type."""
+        if tag not in _PLAIN:
             self._noted[name] = tag
 
     def __getitem__(self, name: str) -> str:
-        tag = self._noted.get(name) or self.label(name).removesuffix(_SCALAR)
+        tag = self._noted.get(name) or self._rules.tag(name)
         if not tag:
             raise KeyError(name)
         return tag
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(self._noted.get(name) or self.label(name).removesuffix(_SCALAR))
+        return isinstance(name, str) and bool(self._noted.get(name) or self._rules.tag(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._noted)
@@ -108,55 +98,20 @@ class TypeRules(Mapping[str, str]):
 
     def to_json(self) -> dict[str, object]:
         """Return the rules for the source description, without empty members."""
-        content: dict[str, object] = {}
-        if self.default:
-            content["type"] = self.default
-        for key, rules in (("suffixes", self.suffixes), ("names", self.names)):
+        rules = self._rules
+        content: dict[str, object] = {"type": rules.default} if rules.default else {}
+        for key, labels in (("suffixes", rules.suffixes), ("names", rules.names)):
             by_label: dict[str, list[str]] = {}
-            for text, label in rules.items():
+            for text, label in labels.items():
                 by_label.setdefault(label, []).append(text)
             if by_label:
                 content[key] = by_label
         return content
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, object]) -> TypeRules:
-        """Return the rules in a source description.
 
-        Raises
-        ------
-        TypeError
-            The content has another form.
-        """
-        return cls(
-            as_text(content.get("type", "")),
-            _by_text(content.get("suffixes", {})),
-            _by_text(content.get("names", {})),
-        )
-
-
-def as_text(value: object) -> str:
-    """Check that a JSON value is a string, and return it.
-
-    Raises
-    ------
-    TypeError
-        The value is not a string.
-    """
-    if not isinstance(value, str):
-        raise TypeError(f"a {type(value).__name__} is not a text")
-    return value
-
-
-def _by_text(by_label: object) -> dict[str, str]:
-    if not isinstance(by_label, dict):
-        raise TypeError(f"a {type(by_label).__name__} is no object")
-    rules = {}
-    for label, texts in by_label.items():
-        if not isinstance(texts, list):
-            raise TypeError(f"a {type(texts).__name__} is no list")
-        rules.update({as_text(text): as_text(label) for text in texts})
-    return rules
+def _wrong(rules: _native.TypeRules, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that the rules do not give."""
+    return {name: label for name, label in labels.items() if rules.label(name) != label}
 
 
 def _label(dtype: str, shape: tuple[int, ...]) -> str:

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.deadline import Deadline
-from nnr_codec.codec.stream.topology_reader import TopologyReader
+from nnr_codec.codec.stream.topology_reader import CarriedItem, TopologyReader
 from nnr_codec.errors import BitstreamError, MalformedBitstream, UnsupportedBitstream
 from nnr_codec.model import (
     AggregateUnit,
@@ -148,7 +147,10 @@ class ReferenceReader:
                     clause="format 2",
                 )
             if isinstance(unit, TopologyUnit):
-                item = self.topologies.add(unit, span, state.total_elements)
+                place = (span.index, span.byte_offset)
+                item = self.topologies.add(
+                    unit.topology_data, unit.storage_format, place, state.total_elements
+                )
                 if item is not None:
                     yield item
                     del item
@@ -159,7 +161,7 @@ class ReferenceReader:
         """Add path and bit offset to an error about an element of the last unit."""
         locate(error, self._buffer, self._span, self.state, self._limits)
 
-    def check_time(self, unit: DataUnitInStream | CarriedItem) -> None:
+    def check_time(self, unit: DataUnitInStream) -> None:
         """Raise LimitExceeded after the deadline, at the position of this unit; the reader may be far ahead."""
         self._deadline.check(unit.path, unit.payload_bit_offset // 8)
 

@@ -9,10 +9,10 @@ from enum import Enum
 from typing import Any
 
 from nnr_codec.codec.decode.values import carried_values
-from nnr_codec.codec.stream.carrier_reader import CarriedItem
 from nnr_codec.codec.stream.checksum import verify_checksum
 from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import StreamSource, opened
+from nnr_codec.codec.stream.topology_reader import CarriedItem
 from nnr_codec.codec.stream.update_tree import UpdateTree
 from nnr_codec.errors import BitstreamError, LimitExceeded, UnsupportedBitstream
 from nnr_codec.inspect.read.oddities import (
