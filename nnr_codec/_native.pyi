@@ -216,9 +216,6 @@ class StreamUnit:
     def storage_format(self) -> int: ...
 
     @property
-    def compression_format(self) -> int: ...
-
-    @property
     def content(self) -> bytes | None: ...
 
 class StreamWalk:

@@ -184,7 +184,7 @@ def restores_types(machine: str, program: Path, native: Path) -> bool:
 
 
 def _fault(machine: str, options: argparse.Namespace) -> str:
-    """Return what a machine does otherwise than this one, or nothing."""
+    """Return how a machine differs from this one; empty if it does not."""
     folder, cache = options.folder.resolve(), options.cache.resolve()
     program = cross_compile(machine, folder, cache)
     native = libnnr.build(quiet=True) / "nnrdec"

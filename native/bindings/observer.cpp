@@ -4,7 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <exception>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -36,15 +36,20 @@ class PythonObserver : public nnr::Observer {
     try {
       if (PyErr_CheckSignals() != 0) throw nb::python_error();
       if (!report_.is_none()) report_(n_weights_.load(std::memory_order_relaxed));
+    } catch (const nb::python_error& error) {
+      cause_.emplace(error);
+      stop();
+      throw;
     } catch (...) {
-      cause_ = std::current_exception();
       stop();
       throw;
     }
   }
 
   void rethrow_cause() override {
-    if (cause_ && std::this_thread::get_id() == owner_) std::rethrow_exception(cause_);
+    if (std::this_thread::get_id() != owner_ || !cause_) return;
+    const nb::gil_scoped_acquire lock;
+    throw nb::python_error(*cause_);  // a copy, since nanobind empties what it catches
   }
 
   void stop() { is_stopped_.store(true, std::memory_order_relaxed); }
@@ -57,7 +62,7 @@ class PythonObserver : public nnr::Observer {
   void detach() {
     nnr::observer_of_thread = std::exchange(before_, nullptr);
     report_ = nb::none();
-    cause_ = nullptr;
+    cause_.reset();
   }
   // Observes another thread to its end.
   void attach_worker() { nnr::observer_of_thread = this; }
@@ -69,7 +74,7 @@ class PythonObserver : public nnr::Observer {
   std::atomic<std::uint64_t> n_weights_ = 0;
   std::atomic<bool> is_stopped_ = false;
   nnr::Observer* before_ = nullptr;
-  std::exception_ptr cause_;                           // in the owner's thread
+  std::optional<nb::python_error> cause_;              // in the owner's thread
   Clock::time_point next_ = Clock::now() + interval_;  // in the owner's thread
 };
 

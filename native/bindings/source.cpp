@@ -71,6 +71,10 @@ struct CarriedItem {
 };
 
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  if (!nb::inst_ready(self)) {
+    PyErr_SetString(PyExc_BufferError, "the item is empty");
+    return -1;
+  }
   auto& content = nb::inst_ptr<CarriedItem>(self)->content;
   static std::uint8_t nothing[1];
   void* const octets = content.size() == 0 ? nothing : content.data();
@@ -111,6 +115,7 @@ class TypeRules {
     return nb::make_tuple(default_label(), rules_of(Scope::kSuffix), rules_of(Scope::kName));
   }
   void restore(const nb::tuple& state) {
+    if (state.size() != 3) throw nb::value_error("the state of type rules has three parts");
     add(Scope::kAll, nb::str(""), state[0]);
     for (const auto& [text, label] : nb::cast<nb::dict>(state[1])) add(Scope::kSuffix, text, label);
     for (const auto& [text, label] : nb::cast<nb::dict>(state[2])) add(Scope::kName, text, label);
@@ -186,6 +191,7 @@ class SourceReader {
   static void take(void* opaque, Text member, std::string_view text) {
     auto& self = *static_cast<SourceReader*>(opaque);
     if (member == Text::kKind) self.kind_ = text;
+    if (member == Text::kMetadata) self.metadata_.clear();
     if (member == Text::kKey) self.metadata_.emplace_back(text, std::nullopt);
     if (member == Text::kValue) self.metadata_.back().second = text;
   }

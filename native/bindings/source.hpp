@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What topology units say about a stream's source, for Python: carried items, types of tensors, patches, conversions.
+// Contents of topology units, for Python: carried items, types of tensors, patches, conversions.
 #pragma once
 
 #include <nanobind/nanobind.h>

@@ -39,7 +39,6 @@ struct StreamUnit {
   std::uint64_t size_bytes;
   std::uint32_t type;
   std::uint32_t storage_format;
-  std::uint32_t compression_format;
   nb::object content;  // of a topology unit, inflated
 };
 
@@ -116,7 +115,7 @@ class StreamWalk {
     nnr::WalkedUnit unit;
     if (!fault_) note(walk_.skim(unit));
     if (fault_) return nb::cast(*fault_);
-    return nb::cast(StreamUnit{unit.index, unit.begin, unit.size_bytes, unit.type, 0, 0, nb::none()});
+    return nb::cast(StreamUnit{unit.index, unit.begin, unit.size_bytes, unit.type, 0, nb::none()});
   }
 
   // The unit at work, joined from its parts, and the place in the stream of a bit of it.
@@ -207,8 +206,8 @@ class StreamWalk {
       content = nb::bytes(octets.data(), octets.size());
       if (inflated_.size() > kPieceBytes) inflated_.clear();
     }
-    const nb::object unit = nb::cast(StreamUnit{walked.index, walked.begin, walked.size_bytes, walked.type, walked.storage_format,
-                                                walked.compression_format, content});
+    const nb::object unit =
+        nb::cast(StreamUnit{walked.index, walked.begin, walked.size_bytes, walked.type, walked.storage_format, content});
     pending_.reset();
     pending_arena_.reset();
     return unit;
@@ -238,7 +237,6 @@ void register_walk(nb::module_& m) {
       .def_ro("size_bytes", &StreamUnit::size_bytes)
       .def_ro("type", &StreamUnit::type)
       .def_ro("storage_format", &StreamUnit::storage_format)
-      .def_ro("compression_format", &StreamUnit::compression_format)
       .def_prop_ro("content", [](const StreamUnit& self) { return self.content; }, nb::sig("def content(self) -> bytes | None"));
 
   nb::class_<StreamWalk>(m, "StreamWalk")

@@ -41,17 +41,21 @@ Fault CarrierReader::add(syntax::Bytes topology_data, UnitPlace place, std::uint
   if (result.status == NNR_OK && !is_open_) {
     result = begin(piece, total_elements, stream_bytes);
     if (result.status == NNR_OK) {
-      if (!keep_first(piece, keeps.is_kept(keeps.opaque, piece.kind, piece.name)))
+      if (!keep_first(piece, keeps.is_kept(keeps.opaque, piece.kind, piece.name), stream_bytes))
         return carrier_fault({NNR_MEMORY, "out of memory"}, 0);
       item_.place = place;
     }
   }
   if (result.status == NNR_OK) result = check_follows(piece);
   if (result.status != NNR_OK) return carrier_fault(result, place.bit_offset);
-  if (is_kept_) unshuffle(piece, content_.data() + received_);
+  if (is_kept_) {
+    if (!content_.extend(allocator_, piece.shuffled.size())) return carrier_fault({NNR_MEMORY, "out of memory"}, 0);
+    unshuffle(piece, content_.data() + received_);
+  }
   received_ += piece.shuffled.size();
   if (received_ < piece.total) return {};
   is_open_ = false;
+  item_.content = {content_.data(), content_.size()};
   item = &item_;
   return {};
 }
@@ -122,18 +126,25 @@ CarrierResult CarrierReader::check_follows(const CarrierPiece& piece) const {
   return {};
 }
 
-bool CarrierReader::keep_first(const CarrierPiece& piece, bool keeps_content) {
+bool CarrierReader::keep_first(const CarrierPiece& piece, bool keeps_content, std::uint64_t stream_bytes) {
   if (!copy_text(allocator_, piece.name, name_) || !copy_text(allocator_, piece.tag, tag_)) return false;
   if (!shape_.allocate(allocator_, piece.shape.size() / 8)) return false;
   for (std::size_t i = 0; i < shape_.size(); ++i) shape_[i] = little_endian(piece.shape.subspan(8 * i, 8));
-  if (!content_.allocate(allocator_, keeps_content ? piece.total : 0)) return false;
+  content_.clear();
+  if (keeps_content) {
+    // Room for all of it, but not for more than a stream of this size can hold; pushed streams may still grow.
+    constexpr std::uint64_t kMostInflation = 1032;
+    const std::uint64_t most = saturating_product(kMostInflation, stream_bytes);
+    if (!content_.allocate(allocator_, std::min(piece.total, most))) return false;
+    content_.shrink(0);
+  }
   item_ = {piece.kind,
            {},
            piece.total,
            {name_.data(), name_.size() - 1},
            {tag_.data(), tag_.size() - 1},
            {shape_.data(), shape_.size()},
-           {content_.data(), content_.size()}};
+           {}};
   is_open_ = true;
   is_kept_ = keeps_content;
   received_ = 0;

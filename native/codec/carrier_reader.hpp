@@ -68,7 +68,7 @@ class CarrierReader {
   [[nodiscard]] CarrierResult check_limits(const CarrierPiece& piece, std::uint64_t total_elements,
                                            std::uint64_t stream_bytes) const;
   [[nodiscard]] CarrierResult check_follows(const CarrierPiece& piece) const;
-  [[nodiscard]] bool keep_first(const CarrierPiece& piece, bool keeps_content);
+  [[nodiscard]] bool keep_first(const CarrierPiece& piece, bool keeps_content, std::uint64_t stream_bytes);
 
   const nnr_limits& limits_;
   const nnr_allocator& allocator_;

@@ -63,7 +63,7 @@ struct Conversion {
   std::uint8_t* elements;
 };
 
-// Sets each element to what `convert` makes of the bits of a value. False where it does so.
+// Sets each element to what `convert` makes of the bits of a value. Returns false at a value that `convert` refuses.
 template <class Element, class Convert>
 bool convert_each(const Conversion& conversion, Convert convert) {
   for (std::uint64_t i = 0; i < conversion.n_elements; ++i) {

@@ -24,7 +24,7 @@ TypeLabel label_of(std::string_view text) {
   return label;
 }
 
-void tell(const DescriptionListener& listener, DescriptionListener::Member member, std::string_view text) {
+void emit(const DescriptionListener& listener, DescriptionListener::Member member, std::string_view text) {
   if (listener.take != nullptr) listener.take(listener.opaque, member, text);
 }
 
@@ -65,6 +65,8 @@ bool TypeRules::read_description(JsonReader& json, const DescriptionListener& li
 
 bool TypeRules::read_members(JsonReader& json, const DescriptionListener& listener) {
   clear();
+  emit(listener, DescriptionListener::Member::kKind, "");
+  emit(listener, DescriptionListener::Member::kMetadata, "");
   for (bool more = json.enter('{'); more; more = json.next('}')) {
     std::string_view key, text;
     bool is_read = read_text(json, key) && json.colon();
@@ -73,7 +75,7 @@ bool TypeRules::read_members(JsonReader& json, const DescriptionListener& listen
       if (is_read && !keep(text, default_)) return json.fail(NNR_MEMORY);
     } else if (key == "kind") {
       is_read = is_read && read_text(json, text);
-      if (is_read) tell(listener, DescriptionListener::Member::kKind, text);
+      if (is_read) emit(listener, DescriptionListener::Member::kKind, text);
     } else if (key == "suffixes" || key == "names") {
       is_read = is_read && read_rules(json, key == "names" ? names_ : suffixes_);
     } else if (key == "metadata") {
@@ -87,13 +89,14 @@ bool TypeRules::read_members(JsonReader& json, const DescriptionListener& listen
 }
 
 bool TypeRules::read_metadata(JsonReader& json, const DescriptionListener& listener) {
+  emit(listener, DescriptionListener::Member::kMetadata, "");
   for (bool more = json.enter('{'); more; more = json.next('}')) {
     std::string_view text;
     if (!read_text(json, text) || !json.colon()) return false;
-    tell(listener, DescriptionListener::Member::kKey, text);
+    emit(listener, DescriptionListener::Member::kKey, text);
     const bool is_carried = json.take_null();
     if (!is_carried && !read_text(json, text)) return false;
-    tell(listener, is_carried ? DescriptionListener::Member::kCarriedValue : DescriptionListener::Member::kValue, text);
+    emit(listener, is_carried ? DescriptionListener::Member::kCarriedValue : DescriptionListener::Member::kValue, text);
   }
   return json.ok();
 }

@@ -24,9 +24,10 @@ struct TypeLabel {
   [[nodiscard]] bool is_known() const { return tag.empty() || type != NNR_OPAQUE; }
 };
 
-// Takes the members of a description that give no types, in order. A value follows its key.
+// Takes the members of a description that give no types, in order. A value follows its key. kMetadata begins the metadata: a
+// later member of the same key replaces an earlier one.
 struct DescriptionListener {
-  enum class Member : std::uint8_t { kKind, kKey, kValue, kCarriedValue };
+  enum class Member : std::uint8_t { kKind, kMetadata, kKey, kValue, kCarriedValue };
   void (*take)(void* opaque, Member member, std::string_view text) = nullptr;
   void* opaque = nullptr;
 };

@@ -72,7 +72,7 @@ std::uint32_t crc32_of(std::uint32_t crc, const unsigned char* bytes, std::size_
   return crc;
 }
 
-// Gives a file another's name, and ends the other.
+// Renames a file, in place of one that has the name.
 bool replace_file(const char* from, const char* to) {
 #if defined(_WIN32)
   return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING) != 0;

@@ -329,3 +329,30 @@ def test_a_stream_is_written_incrementally() -> None:
     file = io.BytesIO()
     assert encode(MODEL, file=file) == b""
     assert file.getvalue() == encode(MODEL)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_what_follows_a_data_unit_does_not_change_it(threads: int) -> None:
+    weights = np.ones((64, 64), np.float32)
+    weights[0, 0] = np.nan
+    stream = encode({"h": np.ones((32, 32), np.float16), "w": weights})
+    units = [
+        stream[span.byte_offset : span.byte_offset + span.size_bytes] for span in iter_unit_spans(stream)
+    ]
+    description, _, patch, coded = units[2:]
+    late_patch = decode(b"".join([*units[:4], coded, patch]), threads=threads)
+    assert (late_patch["h"].dtype, late_patch["w"][0, 0]) == (np.float16, 0)
+    late_description = decode(b"".join([*units[:2], *units[3:], description]), threads=threads)
+    assert late_description["h"].dtype == np.float32
+    assert np.isnan(late_description["w"][0, 0])
+
+
+def test_memory_follows_what_a_stream_can_hold_and_not_what_it_claims() -> None:
+    head = struct.pack("<4sBBBBHQQ", b"NNRC", int(CarriedKind.TENSOR), 1, 0, 0, 1, 0, 137_000_000_000)
+    unit = TopologyUnit(
+        storage_format=TopologyStorageFormat.NNR_TPL_UNREC, topology_data=head + b"w" + bytes(200_000)
+    )
+    state = SyntaxState()
+    start = build_unit(StartUnit(1), state)
+    with pytest.raises(MalformedBitstream, match="a piece is missing"):
+        decode(start + build_unit(unit, state.after(StartUnit(1))))

@@ -98,3 +98,17 @@ def test_a_signal_ends_a_tensor_early(threads: int) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_the_exception_of_a_report_is_raised_once_and_whole() -> None:
+    rng = np.random.default_rng(0)
+    tensors = {f"layer{i}": matrix(400_000) for i in range(2)}
+    # Vectors of wide range are tried in several codings, whose tasks outlive the first failure.
+    tensors |= {f"flat{i}": np.exp(1.5 * rng.normal(size=200_000)).astype(np.float32) for i in range(3)}
+
+    def report(*values: Any) -> None:
+        raise Interrupted(values)
+
+    with pytest.raises(Interrupted) as caught:
+        nnr_codec.encode(tensors, effort="fast", threads=3, progress=report)
+    assert caught.value.args

@@ -22,7 +22,7 @@ from nnr_codec.codec.stream.deadline import Deadline
 from nnr_codec.codec.stream.input import StreamSource, opened
 from nnr_codec.codec.stream.source_description import SourceDescription
 from nnr_codec.codec.stream.stream_reader import StreamReader, checked_shapes
-from nnr_codec.codec.stream.topology_reader import in_source_order
+from nnr_codec.codec.stream.topology_reader import SourceOfUnits, in_source_order
 from nnr_codec.codec.stream.unit_index import UnitIndex
 from nnr_codec.entropy import Workers
 from nnr_codec.model import Limits
@@ -208,17 +208,17 @@ class Decoder:
                 # The pieces of the item lie behind this offset; the next call releases them.
                 reader.passed(content.bit_offset // 8)
                 continue
-            topologies = reader.topologies
-            if plain and not decoded.errors and content.has_plain_formats and topologies.is_plain:
-                yield from _plain(content, decoded, wanted)
-                reader.passed(content[len(content) - 1].byte_offset)
+            batch, source = content
+            if plain and not decoded.errors and batch.has_plain_formats and source.is_plain:
+                yield from _plain(batch, decoded, wanted)
+                reader.passed(batch[len(batch) - 1].byte_offset)
                 del decoded
                 continue
-            for unit, tensors in in_units(content, decoded):
+            for unit, tensors in in_units(batch, decoded):
                 if self._limits.max_seconds is not None:
                     reader.check_time(unit)
                 parts = weight_parts(unit) if recomposer is not None else ()
-                by_name = source_tensors(unit, tensors, topologies, dequantize, parts)
+                by_name = source_tensors(unit, tensors, source, dequantize, parts)
                 if recomposer is not None:
                     by_name = recomposer.recompose(unit, by_name)
                 for name in list(by_name):
@@ -234,7 +234,7 @@ class Decoder:
     def _decoded(
         self, reader: StreamReader, wanted: set[str] | None, dequantize: bool
     ) -> Iterator[tuple[Any, DecodedBatch | None]]:
-        """Yield batches with their tensors, and carried items with None."""
+        """Yield batches with what is said of them and their tensors, and carried items with None."""
         jobs = _jobs(reader, wanted)
         # Read up to the first data unit: the parameter sets before it tell whether the stream is an update.
         first = next(jobs, None)
@@ -292,10 +292,11 @@ _NOTHING = _Nothing()
 
 def _jobs(
     reader: StreamReader, wanted: set[str] | None
-) -> Iterator[tuple[UnitBatch | CarriedItem, int, UnitBatch | None]]:
+) -> Iterator[tuple[tuple[UnitBatch, SourceOfUnits] | CarriedItem, int, UnitBatch | None]]:
+    """Yield batches with what the units before them say of their tensors, and carried items; their sizes; the batches."""
     for step in reader:
         if isinstance(step, UnitBatch):
-            yield step, step.n_elements, step
+            yield (step, reader.topologies.source_of(step)), step.n_elements, step
         elif step.item is not None and (wanted is None or step.item.name in wanted):
             yield step.item, -(-step.item.n_bytes // 4), None
         del step

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nnr_codec._native import CarriedItem, DataUnit, apply_patch, convert_elements
 from nnr_codec.codec.decode.quantized_tensor import QuantizedTensor
 from nnr_codec.codec.element_storage import STORAGE, numpy_type, widen
-from nnr_codec.codec.stream.topology_reader import TopologyReader, fault_in
+from nnr_codec.codec.stream.topology_reader import SourceOfUnits, fault_in
 from nnr_codec.codec.stream.type_rules import TypeRules
 from nnr_codec.errors import MalformedBitstream
 from nnr_codec.model import DecompressedDataFormat
@@ -23,7 +23,7 @@ from nnr_codec.model.data_types import DATA_TYPES, OUTPUT_FORMATS
 def source_tensors(
     unit: DataUnit,
     tensors: list[NDArray[Any] | QuantizedTensor],
-    topologies: TopologyReader,
+    source: SourceOfUnits,
     dequantize: bool,
     as_coded: Collection[str] = (),
 ) -> dict[str, Any]:
@@ -34,8 +34,8 @@ def source_tensors(
     unit : DataUnit
     tensors : list of array or QuantizedTensor
         In the order of names.
-    topologies : TopologyReader
-        What the topology units before say about types and values.
+    source : SourceOfUnits
+        What the topology units before say about types and values. The patches of the unit are removed.
     dequantize : bool
         False returns `QuantizedTensor` for quantised tensors, except for patched ones.
     as_coded : collection of str
@@ -48,7 +48,7 @@ def source_tensors(
 
     Clause: format 3, 4
     """
-    dtypes, patches = topologies.description.dtypes, topologies.patches
+    dtypes, patches = source.types, source.patches
     by_name: dict[str, Any] = dict(zip(unit.names, tensors, strict=True))
     if not dequantize and not patches:
         return by_name

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from nnr_codec import _native
@@ -16,6 +17,19 @@ from nnr_codec.model import Limits, TopologyStorageFormat
 
 #: A complete carried item. Its ``content`` is writable memory that the item owns; it is empty if nobody wants it.
 CarriedItem = _native.CarriedItem
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOfUnits:
+    """What the topology units before data units say of their tensors: data types, and patches by name."""
+
+    types: TypeRules
+    patches: dict[str, CarriedItem]
+
+    @property
+    def is_plain(self) -> bool:
+        """True if nothing is said: the tensors are what is coded."""
+        return not self.patches and self.types.is_trivial()
 
 
 class TopologyReader:
@@ -94,10 +108,10 @@ class TopologyReader:
         self._take(step)
         return None
 
-    @property
-    def is_plain(self) -> bool:
-        """True if nothing is said about types and values of tensors: they are what is coded."""
-        return not self.patches and self.description.dtypes.is_trivial()
+    def source_of(self, batch: _native.UnitBatch) -> SourceOfUnits:
+        """Return what is said of the units that follow, and hand over their patches."""
+        claimed = self.patches.keys() & set(batch.names) if self.patches else ()
+        return SourceOfUnits(self.description.dtypes, {name: self.patches.pop(name) for name in claimed})
 
     @property
     def open_tensor(self) -> str | None:

@@ -90,6 +90,14 @@ class TypeRules(Mapping[str, str]):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and bool(self._noted.get(name) or self._rules.tag(name))
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TypeRules):
+            return NotImplemented
+        return self.to_json() == other.to_json() and self._noted == other._noted
+
+    def __repr__(self) -> str:
+        return f"TypeRules({self.to_json()})"
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._noted)
 
