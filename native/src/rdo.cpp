@@ -2,6 +2,7 @@
 #include "nnr/rdo.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cmath>
 #include <cstddef>
@@ -56,9 +57,11 @@ void quantize(const OrderedTensor& tensor, double step, const TensorCoding& codi
 
 void quantize_shared(const OrderedTensor& tensor, double step, const TensorCoding& coding, const RdoSettings& settings,
                      std::int32_t* values) {
-  float largest = 0;
-  for (std::uint64_t n = 0; n < coding.size(); ++n) largest = std::max(largest, std::abs(tensor.weights[n]));
-  const SharedSearch search(tensor, step, coding, settings, largest);
+  // Bits of positive floats are in the order of their values, and compilers turn a maximum of integers into vector instructions.
+  std::uint32_t largest = 0;
+  for (std::uint64_t n = 0; n < coding.size(); ++n)
+    largest = std::max(largest, std::bit_cast<std::uint32_t>(tensor.weights[n]) & 0x7FFFFFFFU);
+  const SharedSearch search(tensor, step, coding, settings, std::bit_cast<float>(largest));
   const std::size_t blocks = search.blocks();
   std::vector<std::optional<SharedSearch::Start>> starts(blocks);
   for_each_piece(settings.queue, blocks, 1, [&](std::size_t block) { starts[block].emplace(search.start_of(block)); });

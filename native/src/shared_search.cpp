@@ -21,6 +21,8 @@ constexpr std::uint64_t kShortest = 32;
 constexpr double kZeroBiasPerBit = 2.0 / 16.0;
 // Intervals grow with the number of weights before them, because fresh contexts change fast.
 constexpr std::uint64_t kGrowth = 16;
+// Last weights of an interval to which contexts adapt if enough of them are not zero: estimates forget most of what came before.
+constexpr std::uint64_t kAdapted = 256;
 }  // namespace
 
 bool can_share_contexts(const TensorCoding& coding, bool history_enabled) {
@@ -101,16 +103,23 @@ class SharedSearch::Walk {
   }
 
  private:
-  // Adapts the contexts to the weights from `from` on, along the cheapest path, and computes new rates.
+  // Adapts the contexts to the weights from `from` on, along the cheapest path, and computes new rates. Where nonzero values are
+  // frequent, the last weights suffice.
   void adapt(std::uint64_t from) {
+    const bool skips = is_dense_ && end_ - from > kAdapted;
+    if (skips) from = end_ - kAdapted - 1;
     path_.resize(end_ - from);
     trace_back(cheapest(), from, [&](std::uint64_t n, std::int32_t value, std::size_t state) {
       path_[n - from] = {value, static_cast<int>(state)};
     });
-    for (const auto& [value, state] : path_) {
-      neighbourhood_.state = state;
-      rates_.adapt(neighbourhood_, value);
+    if (skips) neighbourhood_.previous = path_[0].value;
+    std::size_t nonzero = 0;
+    for (std::size_t i = skips ? 1 : 0; i < path_.size(); ++i) {
+      neighbourhood_.state = path_[i].state;
+      rates_.adapt(neighbourhood_, path_[i].value);
+      nonzero += path_[i].value != 0 ? 1 : 0;
     }
+    is_dense_ = nonzero >= path_.size() / 4;
     refresh();
   }
 
@@ -150,6 +159,7 @@ class SharedSearch::Walk {
   CandidateCosts candidates_;
   std::vector<SharedDecision> decisions_;
   std::vector<PathValue> path_;
+  bool is_dense_ = false;  // at least a quarter of the last values were not zero
 };
 
 SharedSearch::Start SharedSearch::start_of(std::size_t block) const {

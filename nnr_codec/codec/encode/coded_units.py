@@ -74,13 +74,17 @@ def code_form(job: TensorJob, header: DataUnitHeader, form: ExactForm) -> Encode
 
 
 def code_uniform(
-    job: TensorJob, header: DataUnitHeader, levels: NDArray[np.int32], qp_value: int
+    job: TensorJob,
+    header: DataUnitHeader,
+    levels: NDArray[np.int32],
+    qp_value: int,
+    unary_lengths: tuple[int, ...] = _UNARY_LENGTHS,
 ) -> EncodedTensor:
     """Code levels of scalar quantisation with the unary length that costs least."""
     length = job.config.unary_length
     if length is None:
-        costs = rate.unary_length_costs(levels[:_SAMPLE], _UNARY_LENGTHS)
-        length = _UNARY_LENGTHS[costs.index(min(costs))]
+        costs = rate.unary_length_costs(levels[:_SAMPLE], unary_lengths)
+        length = unary_lengths[costs.index(min(costs))]
     return code_levels(job, replace(header, cabac_unary_length=length), levels, qp_value)
 
 

@@ -31,6 +31,8 @@ class Effort:
         Weights over which all paths of a pass share the same rates; 0 if each path adapts its own contexts.
     search_sample : int
         Levels of a tensor that decide the initialisations in its stream; 0 for all.
+    fine : float
+        Relative error up to which vectors are quantised uniformly: a search saves less than 0.5 % of such fine levels.
     tolerance : float
         Relative deviation from the target error that is accepted. The default is less than one QP at density 6, which is 1.1 %.
     slopes : tuple of float
@@ -46,12 +48,13 @@ class Effort:
     beam: float = 4.0
     interval: int = 0
     search_sample: int = 0
+    fine: float = 0.0
     tolerance: float = 0.009
     slopes: tuple[float, ...] = (1.0,)
 
 
 EFFORTS = {
-    "fast": Effort(0, 3, search_sample=1 << 17),
+    "fast": Effort(0, 3, search_sample=1 << 15),
     "medium": Effort(
         1,
         3,
@@ -59,7 +62,8 @@ EFFORTS = {
         sample_share=0.125,
         beam=2.25,
         interval=512,
-        search_sample=1 << 17,
+        search_sample=1 << 15,
+        fine=2.0**-8,
         tolerance=0.03,
     ),
     "slow": Effort(2, 9, small=4096),

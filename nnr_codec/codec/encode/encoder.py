@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -216,18 +217,15 @@ class Encoder:
             # Release the tensor: the pipeline bounds the number of tensors in memory.
             del array, value
 
-    @property
+    @cached_property
     def _quantization(self) -> Quantization:
-        return Quantization(self.config.density, self._quantization_parameter())
-
-    def _quantization_parameter(self) -> int:
         # qp_value covers 32 octaves either side of the base. Exact coding of small values needs steps down to 2**-48.
         config, half = self.config, 1 << (5 + self.config.density)
         explicit = [qp for qp in (config.qp, config.qp_1d) if qp is not None]
         for base in (-_OCTAVES_BELOW_ONE * (1 << config.density), 0):
             if all(-half <= qp - base < half for qp in (*explicit, *(qp for _, qp in config.qp_by_name))):
-                return base
-        return explicit[0] if explicit else 0
+                return Quantization(config.density, base)
+        return Quantization(config.density, explicit[0] if explicit else 0)
 
     def _job(
         self,

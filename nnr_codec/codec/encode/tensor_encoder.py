@@ -48,7 +48,9 @@ def encode_without_levels(job: TensorJob, workers: Workers | None = None) -> Enc
     """
     begun = begin_tensor(job, workers, keep_levels=job.config.incremental)
     encoded = begun.result() if isinstance(begun, TensorEncodeTask) else begun
-    return encoded if job.config.incremental else replace(encoded, levels=None)
+    if job.config.incremental or encoded.levels is None:
+        return encoded
+    return replace(encoded, levels=None)
 
 
 def begin_tensor(

@@ -29,6 +29,7 @@ from nnr_codec.codec.encode.quantize.steps import (
     QuantizationTarget,
     finer_qp,
     largest_magnitude,
+    root_mean_square,
     usual_qp,
     weighted,
 )
@@ -135,10 +136,12 @@ def searched_within(
     workers: Workers | None = None,
 ) -> EncodedTensor:
     """Search levels at the error aimed at, and at finer ones until every element or row is within its bound."""
-    if weights.size < _SEARCHED_FROM and not is_weighted(job):
-        return _uniform_within(job, header, weights, bounds)
     error = bounds.error
-    if isinstance(bounds, ElementBounds):
+    is_vector = isinstance(bounds, ElementBounds)
+    is_fine = is_vector and error <= job.config.preset.fine * root_mean_square(weights)
+    if (weights.size < _SEARCHED_FROM or is_fine) and not is_weighted(job):
+        return _uniform_within(job, header, weights, bounds)
+    if is_vector:
         # The step would have to be finer than the error asks for: the uniform quantiser then costs no more.
         attempts = 1 if bounds.largest_error >= 2 * error else 0
     else:
@@ -192,7 +195,8 @@ def _uniform_within(
     if qp_value is None:
         return raw_unit(header, weights)
     uniform = replace(float_header(job, header), dq_flag=False)
-    return code_uniform(job, uniform, quantize_uniform(weights, step_size(qp, density)), qp_value)
+    levels = quantize_uniform(weights, step_size(qp, density))
+    return code_uniform(job, uniform, levels, qp_value, job.config.preset.unary_lengths)
 
 
 def _values(levels: NDArray[np.int32], qp: int, density: int) -> NDArray[np.float32]:

@@ -157,14 +157,15 @@ class RdoSearch:
             if number > 0 or levels is None:
                 levels = self._whole(header, state)
             tried = {state.qp}
+            step = self._decoded_step(self._weights, levels, state.qp)
             while len(tried) <= _MAX_CORRECTIONS:
-                qp = self._better_qp(self._weights, levels, state.qp)
+                qp = self._better_qp(self._weights, levels, state.qp, step)
                 if qp in tried:  # the target is met, or no QP is closer
                     break
                 tried.add(qp)
                 state.qp = qp
                 levels = self._whole(header, state)
-            step = self._decoded_step(self._weights, levels, step_size(state.qp, self._density))
+                step = self._decoded_step(self._weights, levels, qp)
             qp = nearest_qp(step, self._density)
             yield Quantised(replace(header, cabac_unary_length=state.unary_length), levels, qp), state
             if number < self._effort.passes - 1:
@@ -184,7 +185,8 @@ class RdoSearch:
             return state, None
         for number in range(_MAX_SETTLING_ROUNDS):
             levels = self._quantize_sample(header, state)
-            qp = self._better_qp(self._sample, levels, state.qp)
+            decoded_step = self._decoded_step(self._sample, levels, state.qp)
+            qp = self._better_qp(self._sample, levels, state.qp, decoded_step)
             # The initialisations depend little on the last few percent of the step.
             if number == 0:
                 self._learn_contexts(header, levels, state, sampled=True)
@@ -268,28 +270,30 @@ class RdoSearch:
             workers=self._workers,
         )
 
-    def _better_qp(self, weights: NDArray[np.float32], levels: NDArray[np.int32], qp: int) -> int:
+    def _better_qp(
+        self, weights: NDArray[np.float32], levels: NDArray[np.int32], qp: int, decoded_step: float
+    ) -> int:
         """Return the QP that meets the target error by extrapolation from this one; the same QP if it meets the target."""
         if self._target.error is None:
             return qp
-        step = step_size(qp, self._density)
         importance = self._sample_importance if weights is self._sample else self._importance
-        error = _error(weights, levels, self._decoded_step(weights, levels, step), importance)
+        error = _error(weights, levels, decoded_step, importance)
         ratio = self._target.error / max(error, sys.float_info.min)
         if abs(math.log(ratio)) <= self._effort.tolerance:
             return qp
         # A few weights may lie on levels by chance; their error then says little about the step.
         most = 4.0 if weights.size > _FEW else 1.0
-        better = step * min(max(ratio, 0.25), most)
+        better = step_size(qp, self._density) * min(max(ratio, 0.25), most)
         # Errors below the precision of float32 are out of reach, and levels have 32 bits.
         return nearest_qp(max(better, largest_magnitude(self._weights) * _FINEST_STEP), self._density)
 
-    def _decoded_step(self, weights: NDArray[np.float32], levels: NDArray[np.int32], step: float) -> float:
-        """Return the step to decode levels with that were searched with `step`.
+    def _decoded_step(self, weights: NDArray[np.float32], levels: NDArray[np.int32], qp: int) -> float:
+        """Return the step to decode levels with that were searched with the step of a QP.
 
         The least squared error shrinks weights, by 3 % at 2.5 bits. Independent errors of weights average out in a layer's
         outputs; shrunken weights shrink them, in every layer again. The step grows to reverse it.
         """
+        step = step_size(qp, self._density)
         return step / _gain(weights, levels, step) if self._restores_gain else step
 
     def _priced(self, result: Quantised, state: _State) -> tuple[float, Quantised]:

@@ -130,7 +130,7 @@ def root_mean_square(weights: NDArray[np.float32]) -> float:
 
 def largest_magnitude(weights: NDArray[np.float32]) -> float:
     """Return the largest absolute value without a copy; 0 for an empty array."""
-    return max(float(np.max(weights, initial=0.0)), -float(np.min(weights, initial=0.0)))
+    return max(float(weights.max()), -float(weights.min())) if weights.size else 0.0
 
 
 def _mse(dependent: bool) -> float:
