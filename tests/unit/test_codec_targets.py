@@ -36,7 +36,7 @@ def test_targets_are_met(target: dict[str, float], allocation: str) -> None:
     )
     ((name, asked),) = target.items()
     # At 1 bit a weight, one QP of either tensor changes the size by 2 to 3 %.
-    assert report.reached == pytest.approx(asked, rel=0.015 if target == {"bits": 1} else 0.01)
+    assert report.reached == pytest.approx(asked, rel=0.02 if target == {"bits": 1} else 0.01)
     assert (report.target, report.asked, report.size_bytes) == (name, asked, len(stream))
     assert report.bits_per_weight == pytest.approx(8 * len(stream) / sum(t.size for t in tensors.values()))
     assert set(seen) == {"estimating", "encoding"}

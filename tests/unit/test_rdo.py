@@ -227,7 +227,8 @@ def test_best_finds_fewer_bits(relative_error: float, gain: float) -> None:
 
 
 def test_sign_contexts_that_stay_just_above_even_save_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    w = np.random.default_rng(1).laplace(0, 1, (300, 400)).astype(np.float32)
-    steady = bits_at_equal_error(w, "medium", 0.07)
+    # A single tensor may gain or lose as much by chance.
+    tensors = [np.random.default_rng(seed).laplace(0, 1, (300, 400)).astype(np.float32) for seed in (1, 2, 3)]
+    steady = sum(bits_at_equal_error(w, "slow", 0.07) for w in tensors)
     monkeypatch.setattr("nnr_codec.codec.encode.quantize.rdo_search._SLOW_STARTS", ())
-    assert steady < bits_at_equal_error(w, "medium", 0.07) - 0.0005
+    assert steady < sum(bits_at_equal_error(w, "slow", 0.07) for w in tensors) - 3 * 0.0002

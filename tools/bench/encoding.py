@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Benchmark of whole encoding calls on one core: against NNCodec and against an earlier build.
 
-    python -m tools.bench.encoding [--repeat N] [--peer-repeat N] [--cache FOLDER] [--before PYTHON] [--efforts EFFORT...] [MODEL...]
+    python -m tools.bench.encoding [--repeat N] [--cache FOLDER] [--before PYTHON] [--efforts EFFORT...] [MODEL...]
 
-Figures are processor time, in which the codecs alternate; a table shows medians of ratios. ``--before`` is the interpreter of an
-environment with an earlier build of this package. With ``--efforts`` each effort is compared with the same effort of
-the earlier build, at equal errors, and with nothing else.
+Figures are processor time, in which the codecs alternate; the table has medians of ratios. ``--before`` is the interpreter
+of an environment with an earlier build of this package. With ``--efforts`` each effort is compared with the same effort of the
+earlier build, at equal errors, and with nothing else.
 """
 
 from __future__ import annotations
@@ -70,8 +70,10 @@ class Samples:
 
 
 HEAD = (
-    "| model | M weights | bits: `fast` | default | NNCodec / `fast` | NNCodec / default | `fast` / `fast` before | default / `fast` before "
-    "| relative error | bits: `fast` before | default | default / `fast` before |\n|" + "---|" * 12
+    "| model | M weights | bits: `fast` | default | NNCodec / `fast` | NNCodec / default | `fast` / `fast` before "
+    "| default / `fast` before | relative error | bits: `fast` before | default | default / `fast` before |\n|"
+    + "---|"
+    * 12
 )
 
 

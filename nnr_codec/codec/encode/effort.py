@@ -54,7 +54,7 @@ class Effort:
 
 
 EFFORTS = {
-    "fast": Effort(0, 3, search_sample=1 << 15),
+    "fast": Effort(0, 3, search_sample=1 << 13),
     "medium": Effort(
         1,
         3,
@@ -62,7 +62,7 @@ EFFORTS = {
         sample_share=0.125,
         beam=2.25,
         interval=512,
-        search_sample=1 << 15,
+        search_sample=1 << 16,
         fine=2.0**-8,
         tolerance=0.03,
     ),

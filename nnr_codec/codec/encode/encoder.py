@@ -46,6 +46,7 @@ from nnr_codec.transform import Block
 
 # Base of the stream's quantisation parameters, in octaves below a step of 1.
 _OCTAVES_BELOW_ONE = 16
+_NEW_HEADER = DataUnitHeader()
 
 
 class Encoder:
@@ -241,7 +242,7 @@ class Encoder:
             # A decoder that skips the patch returns zeros without notice, so peer_compatible excludes patches.
             can_patch = self.config.describe_source and not self.config.peer_compatible
             return TensorJob(
-                name, array, self.config, quantization, DataUnitHeader(), None, None, *weighting, can_patch
+                name, array, self.config, quantization, _NEW_HEADER, None, None, *weighting, can_patch
             )
         start = pending.start(name, array.shape)
         return TensorJob(

@@ -115,7 +115,7 @@ def begin_reals(
             qp_for_step(step_size(_QP_1D_WITH_EXPLICIT_QP, 2), job.quantization.qp_density)
         )
     role = role_of(job.name, job.array.shape, weights)
-    bounds = _bounds(job, weights, role)
+    bounds = _bounds(job, weights, largest, role)
     exact = _exact(job, header, weights, role, explicit, bounds)
     if exact is not None:
         return exact
@@ -146,10 +146,10 @@ def _patched(job: TensorJob, header: DataUnitHeader, weights: NDArray[np.float32
     return replace(coded, patch=patch)
 
 
-def _bounds(job: TensorJob, weights: NDArray[np.float32], role: TensorRole) -> Bounds:
+def _bounds(job: TensorJob, weights: NDArray[np.float32], largest: float, role: TensorRole) -> Bounds:
     config = job.config
     if is_vector(job.array.shape):
-        error = target_error(root_mean_square(weights), True, config, job.quantization.qp_density)
+        error = target_error(root_mean_square(weights, largest), True, config, job.quantization.qp_density)
         return element_bounds(weights, role, config.relative_error_1d, error)
     relative = config.relative_error
     if role is TensorRole.TABLE:

@@ -115,9 +115,10 @@ def qp_for_bit_depth(weights: NDArray[np.float32], bit_depth: int, dependent: bo
     return qp if step_size(qp, qp_density) * usable >= largest else qp + 1
 
 
-def root_mean_square(weights: NDArray[np.float32]) -> float:
-    """Return the root mean square, without overflow or underflow."""
-    largest = largest_magnitude(weights)
+def root_mean_square(weights: NDArray[np.float32], largest: float | None = None) -> float:
+    """Return the root mean square, without overflow or underflow. `largest` is the largest magnitude, if known."""
+    if largest is None:
+        largest = largest_magnitude(weights)
     if largest == 0:
         return 0.0
     total = 0.0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import enum
 import math
 import re
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,8 +109,9 @@ def _is_grid(weights: NDArray[np.float32], shape: tuple[int, ...]) -> bool:
 
 
 def _is_strictly_sorted(values: NDArray[np.floating]) -> bool:
-    # The first few elements settle nearly every vector.
-    if not _is_monotonic(values[:_SHORTEST_TABLE]):
+    # The first few elements settle nearly every vector, and lists are faster than arrays of a few elements.
+    pairs = list(pairwise(values[:_SHORTEST_TABLE].tolist()))
+    if not (all(a < b for a, b in pairs) or all(a > b for a, b in pairs)):
         return False
     return _is_monotonic(values)
 
