@@ -89,7 +89,7 @@ struct Golden {
 constexpr Golden kGoldens[] = {
     {Quantizer::kNearest, 0.05, 0, 0xF05E2F3F28E8BAB2U},       {Quantizer::kTrellis, 0.001, 0, 0x21D3930924FEECEU},
     {Quantizer::kTrellis, 0.05, 2, 0x18BF560BB508BDB2U},       {Quantizer::kCarriedContexts, 0.05, 0, 0x3786E889FDFBD9EFU},
-    {Quantizer::kCarriedContexts, 0.5, 2, 0x12CEE937A93A4E2U}, {Quantizer::kSharedContexts, 0.05, 0, 0xC9FB36910AE182EFU},
+    {Quantizer::kCarriedContexts, 0.5, 2, 0x12CEE937A93A4E2U}, {Quantizer::kSharedContexts, 0.05, 0, 0x77629A1097BDE455U},
     {Quantizer::kFeedback, 0.05, 0, 0x5B210AE79374326AU},
 };
 

@@ -28,6 +28,8 @@ from tools.bench.builds import Build, saved
 from tools.bench.models import Model, packaged, resnet56, smollm2, synthetic
 
 DEFAULT = "medium"
+# Layers of "smollm2-part", because NNCodec takes minutes for the whole model.
+_LAYERS = (0, 10, 20, 29)
 
 
 def models(cache: Path, names: list[str]) -> Iterator[Model]:
@@ -38,8 +40,10 @@ def models(cache: Path, names: list[str]) -> Iterator[Model]:
     if small is not None and (not wanted or small.name in wanted):
         yield small
     yield from packaged(cache, names)
-    if not wanted or "smollm2" in wanted:
+    if "smollm2" in wanted:
         yield smollm2(cache)
+    if not wanted or "smollm2-part" in wanted:
+        yield smollm2(cache, _LAYERS)
 
 
 def error_options(model: Model, path: Path, build: Build) -> dict[str, Any]:

