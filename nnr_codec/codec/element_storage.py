@@ -46,6 +46,8 @@ NUMPY_OF_OPAQUE: dict[str, np.dtype[Any]] = {
 }
 
 _TAG_OF_NUMPY = {(dtype.kind, dtype.itemsize): tag for tag, dtype in STORAGE.items() if tag not in WIDENED}
+# Elements converted at once.
+_PIECE = 1 << 16
 
 
 def bits_per_element(tag: str) -> int | None:
@@ -201,7 +203,17 @@ def _to_integer(values: Array, dtype: np.dtype[Any], name: str) -> Array:
 
 
 def _to_bfloat16(values: Array) -> Array:
-    bits = np.ascontiguousarray(values).view(np.uint32).reshape(values.shape)
+    flat = np.ascontiguousarray(values).reshape(-1)
+    codes: Array = np.empty(flat.size, STORAGE["BF16"])
+    # In pieces, because the intermediate results of a whole tensor take several times its memory.
+    for start in range(0, flat.size, _PIECE):
+        part = slice(start, start + _PIECE)
+        codes[part] = _bfloat16_codes(flat[part])
+    return codes.reshape(values.shape)
+
+
+def _bfloat16_codes(values: Array) -> Array:
+    bits = values.view(np.uint32)
     upper = bits >> np.uint32(16)
     # Adding half, less one when the kept part is even, rounds to nearest even; a carry moves the exponent on.
     rounded = (bits + (np.uint32(0x7FFF) + (upper & np.uint32(1)))) >> np.uint32(16)
@@ -209,8 +221,7 @@ def _to_bfloat16(values: Array) -> Array:
     rounded = np.where(((rounded & 0x7FFF) == 0x7F80) & np.isfinite(values), largest, rounded)
     # A NaN keeps its upper bits; one whose payload lay in the lower bits alone would become an infinity.
     quiet = np.where((upper & np.uint32(0x7F)) == 0, upper | np.uint32(0x40), upper)
-    codes: Array = np.where(np.isnan(values), quiet, rounded).astype(STORAGE["BF16"])
-    return codes
+    return np.where(np.isnan(values), quiet, rounded)
 
 
 @functools.cache

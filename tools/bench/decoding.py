@@ -12,6 +12,7 @@ code alone parses the header of each stream's median data unit.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import subprocess
 import tempfile
@@ -27,45 +28,9 @@ from nnr_codec.codec.stream.stream_reader import StreamReader
 from nnr_codec.model import Limits
 from tools import libnnr
 from tools.bench import second_core
+from tools.bench.builds import Build
 from tools.bench.models import MODEL_QP, Model, packaged, resnet56
 from tools.bench.speed import seconds
-
-#: Times the decoding of each stream named on standard input, once, and prints the seconds.
-_DECODER = """
-import sys, time, nnr_codec
-for path in sys.stdin:
-    stream = open(path.strip(), "rb").read()
-    start = time.process_time()
-    nnr_codec.decode(stream, threads=1)
-    print(time.process_time() - start, flush=True)
-"""
-
-
-class Before:
-    """Process that decodes with an earlier build, beside this one."""
-
-    def __init__(self, python: Path) -> None:
-        # An empty folder, because a package in the working folder precedes the installed one.
-        self._folder = tempfile.TemporaryDirectory()
-        self._process = subprocess.Popen(
-            [python, "-c", _DECODER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=self._folder.name,
-        )
-
-    def seconds(self, path: Path) -> float:
-        """Processor time of decoding the stream at `path`."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(path, file=self._process.stdin, flush=True)
-        return float(self._process.stdout.readline())
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
-        self._folder.cleanup()
 
 
 def models(cache: Path) -> Iterator[Model]:
@@ -93,7 +58,7 @@ def header_seconds(stream: bytes) -> float:
     return seconds(n_units) / n_read
 
 
-def row(peer: Peer, before: Before | None, model: Model, path: Path, repeat: int) -> str:
+def row(peer: Peer, before: Build | None, model: Model, path: Path, repeat: int) -> str:
     """Measure one model, written to `path`, and render its row."""
     compared = model.name == "resnet56"
     if compared:
@@ -106,14 +71,14 @@ def row(peer: Peer, before: Before | None, model: Model, path: Path, repeat: int
     headers: list[float] = []
     earlier: list[float] = []
     if before is not None:
-        before.seconds(path)
+        before.decode(path)
     nnr_codec.decode(stream)
     for _ in range(repeat):
         ours.append(seconds(lambda: nnr_codec.decode(stream, threads=1)))
         if compared:
             ratios.append(peer.time_decode(stream, repeat=1).api_cpu_seconds[0] / ours[-1])
         if before is not None:
-            earlier.append(before.seconds(path) / ours[-1])
+            earlier.append(before.decode(path) / ours[-1])
         headers.append(header_seconds(stream))
     processes, threads = second_core.gains(
         lambda: nnr_codec.decode(stream, threads=1), lambda: nnr_codec.decode(stream, threads=2), repeat
@@ -139,17 +104,17 @@ def main(arguments: list[str] | None = None) -> int:
         "| model | ms | x NNCodec | x before | headers, us a unit | 2 threads gain | 2 processes gain | of it |\n|"
         + "---|" * 8
     )
-    before = None if options.before is None else Before(options.before)
     header_bench = libnnr.build("libnnr-bench", quiet=True) / "header_bench"
-    with Peer(timeout_seconds=900) as peer, tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        peer = stack.enter_context(Peer(timeout_seconds=900))
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        before = None if options.before is None else stack.enter_context(Build(options.before))
         paths = []
         for model in models(options.cache):
             paths.append(Path(folder) / f"{model.name.replace(' ', '-')}.nnr")
             print(row(peer, before, model, paths[-1], options.repeat), flush=True)
         print("\nHeaders in native code alone:", flush=True)
         subprocess.run([header_bench, *(path.name for path in paths)], cwd=folder, check=True)
-    if before is not None:
-        before.close()
     return 0
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Benchmark of large models: peak memory and throughput of the commands, access to one tensor, and start-up.
 
-    python -m tools.bench.scale [--gigabytes 4] [--threads 2] [--effort fast] [--units 100000]
+    python -m tools.bench.scale [--weights 1e9] [--threads 2] [--effort fast] [--units 100000] [--dense] [--dtype BF16]
+                                [--before PYTHON]
 
 Every measurement runs in its own process, whose peak resident memory the system reports. Start-up is the minimum
 processor time of many runs, because other load only adds time. The last line of every part states the target.
@@ -67,11 +68,17 @@ print(json.dumps([process.returncode, time.perf_counter() - started, cpu, usage.
 """
 
 
-def measured(arguments: list[str], *, env: dict[str, str] | None = None) -> Run:
-    """Run this Python with arguments and measure the process."""
-    command = [sys.executable, "-S", "-c", _LAUNCHER, *arguments]
+def measured(
+    arguments: list[str],
+    *,
+    env: dict[str, str] | None = None,
+    python: str | Path = sys.executable,
+    folder: Path | None = None,
+) -> Run:
+    """Run a Python, by default this one, with arguments in a folder and measure the process."""
+    command = [python, "-S", "-c", _LAUNCHER, *arguments]
     code, seconds, cpu, peak = json.loads(
-        subprocess.run(command, env=env, capture_output=True, check=True).stdout
+        subprocess.run(command, env=env, cwd=folder, capture_output=True, check=True).stdout
     )
     if code != 0:
         raise SystemExit(f"exit code {code}: {arguments}")
@@ -89,46 +96,54 @@ def shapes(n_weights: int) -> dict[str, tuple[int, ...]]:
     return listed
 
 
-def tensors(model: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, np.ndarray]]:
-    """Generate heavy-tailed weights, 60 % of them pruned."""
+def tensors(model: dict[str, tuple[int, ...]], dense: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """Generate heavy-tailed weights, 60 % of them pruned unless they are dense."""
     rng = np.random.default_rng(7)
     for name, shape in model.items():
         weights = rng.standard_normal(shape, np.float32)
         weights *= np.float32(0.02) * np.abs(weights)
-        if len(shape) > 1:
+        if len(shape) > 1 and not dense:
             weights *= rng.random(shape, np.float32) > 0.6
         yield name, weights
         del weights
 
 
-def large_model(folder: Path, gigabytes: float, threads: int, effort: str) -> None:
+def large_model(folder: Path, options: argparse.Namespace) -> None:
     """Measure encoding and decoding of a model that is larger than the memory target."""
-    model = shapes(int(gigabytes * 1e9 / 4))
+    model = shapes(int(options.weights))
     n_weights = sum(int(np.prod(shape)) for shape in model.values())
-    original, stream, restored = (
-        folder / "model.safetensors",
-        folder / "model.nnr",
-        folder / "back.safetensors",
-    )
+    original, restored = folder / "model.safetensors", folder / "back.safetensors"
     largest = max(map(np.prod, model.values()))
-    save_model(original, tensors(model), shapes=model, dtypes=dict.fromkeys(model, "F32"), overwrite=True)
+    generated = tensors(model, options.dense)
+    save_model(original, generated, shapes=model, dtypes=dict.fromkeys(model, options.dtype), overwrite=True)
     print(
         f"\n## {original.stat().st_size / 1e9:.1f} GB, {len(model)} tensors, {n_weights / 1e6:.0f} M weights,"
     )
-    print(f"   the largest of {largest * 4 / 1e6:.0f} MB; {threads} threads, effort {effort}\n")
-    common = ["--threads", str(threads), "--quiet", "--force"]
-    encoding = ["-m", "nnr_codec.cli", "encode", str(original), str(stream), "--effort", effort, *common]
-    runs = {
-        "nnr encode": measured(encoding),
-        "nnr decode": measured(["-m", "nnr_codec.cli", "decode", str(stream), str(restored), *common]),
-        "nnr info": measured(["-m", "nnr_codec.cli", "info", str(stream)]),
-    }
-    print("| command | peak memory | seconds | M weights a second | of one core |")
-    print("|---|---|---|---|---|")
-    for name, run in runs.items():
-        rate = "" if name == "nnr info" else f"{n_weights / run.seconds / 1e6:.1f}"
-        core = "" if name == "nnr info" else f"{n_weights / run.cpu_seconds / 1e6:.1f}"
-        print(f"| `{name}` | {run.peak_mb:.0f} MB | {run.seconds:.1f} | {rate} | {core} |")
+    print(f"   the largest of {largest / 1e6:.1f} M; {options.threads} threads, effort {options.effort}\n")
+    print("| command | peak memory | wall s | core s | M weights a second | of one core |")
+    print("|---|---|---|---|---|---|")
+    builds: dict[str, str | Path] = {"": sys.executable}
+    if options.before is not None:
+        builds = {", before": options.before} | builds
+    common = ["--threads", str(options.threads), "--quiet", "--force"]
+    for suffix, python in builds.items():
+        stream = folder / f"model{len(suffix)}.nnr"
+        commands = {
+            "encode": [str(original), str(stream), "--effort", options.effort, *common],
+            "decode": [str(stream), str(restored), *common],
+            "info": [str(stream)],
+        }
+        for name, arguments in commands.items():
+            # An empty folder, because a package in the working folder precedes the installed one.
+            with tempfile.TemporaryDirectory() as empty:
+                command = ["-m", "nnr_codec.cli", name, *arguments]
+                run = measured(command, python=python, folder=Path(empty))
+            rates = f"{n_weights / run.seconds / 1e6:.1f} | {n_weights / run.cpu_seconds / 1e6:.1f}"
+            print(
+                f"| `nnr {name}`{suffix} | {run.peak_mb:.0f} MB | {run.seconds:.1f} | {run.cpu_seconds:.1f} "
+                f"| {'|' if name == 'info' else rates} |",
+                flush=True,
+            )
     size = stream.stat().st_size
     print(f"\n{size / 1e6:.0f} MB of stream, {size * 8 / n_weights:.2f} bits per weight.", end=" ")
     print(f"Relative error {relative_error(original, restored):.2%}.")
@@ -205,17 +220,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--gigabytes", type=float, default=4.0)
+    parser.add_argument("--weights", type=float, default=1e9)
+    parser.add_argument("--dtype", default="F32", help="type of the file's weights, such as BF16")
+    parser.add_argument("--dense", action="store_true", help="prune no weights")
+    parser.add_argument("--before", type=Path, help="interpreter of an environment with an earlier build")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--effort", default="fast", help="effort of the encoder")
-    parser.add_argument("--units", type=int, default=100_000)
+    parser.add_argument("--units", type=int, default=100_000, help="units of one stream; 0 skips it")
     parser.add_argument(
         "--folder", type=Path, help="folder of the files; default: the temporary folder of the system"
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        one_of_many(Path(folder), arguments.units)
-        large_model(Path(folder), arguments.gigabytes, arguments.threads, arguments.effort)
+        if arguments.units:
+            one_of_many(Path(folder), arguments.units)
+        large_model(Path(folder), arguments)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 """Benchmark of the second core: the same work in one and in two processes, and block rows of one tensor in two threads.
 
     python -m tools.bench.second_core [--repeat N]   (tools/dev.py bench runs it too)
+    python -m tools.bench.second_core --encode [--repeat N] [--cache FOLDER]
 
 Processes share neither the interpreter lock nor written memory, so the gain of two processes bounds that of two threads.
 The gain is below 2 where the cores share caches, memory or their host.
@@ -11,17 +12,20 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import math
 import multiprocessing
+import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import nnr_codec
-from tools.bench.models import Model, resnet56, synthetic
+from tools.bench.models import Model, packaged, resnet56, synthetic
 
 Work = Callable[[], object]
 LEAST_SECONDS = 0.3
@@ -31,6 +35,11 @@ _LONGEST_SECONDS = 120.0
 def decoding(stream: bytes) -> Work:
     """Create the work of decoding a stream."""
     return lambda: nnr_codec.decode(stream)
+
+
+def encoding(model: Model, threads: int) -> Work:
+    """Create the work of encoding a model with the default options."""
+    return lambda: nnr_codec.encode(model.tensors, threads=threads)
 
 
 def copying(n_bytes: int) -> Work:
@@ -82,6 +91,19 @@ def _wall_seconds(work: Work, calls: int) -> float:
     return time.perf_counter() - start
 
 
+def encoding_rows(repeat: int, cache: Path) -> Iterator[str]:
+    """Measure encoding at the default effort: the rows of a table of both gains."""
+    large = np.random.default_rng(0).laplace(0, 1.15, (2048, 2048)).astype(np.float32)
+    small = resnet56()
+    models = [Model("one tensor of 4.2 M weights", {"weight": large}, 0), *([] if small is None else [small])]
+    yield "| encode | 2 threads gain | 2 processes gain | of it |\n|---|---|---|---|"
+    for model in itertools.chain(models, packaged(cache)):
+        processes, threads = gains(encoding(model, 1), encoding(model, 2), repeat)
+        yield f"| {model.name} | {threads:.2f} | {processes:.2f} | {threads / processes:.0%} |"
+    one, five, fifteen = os.getloadavg()
+    yield f"\nLoad averages at the end, these measurements included: {one:.1f}, {five:.1f}, {fifteen:.1f}."
+
+
 def rows(repeat: int) -> list[tuple[str, float]]:
     """Measure the gain of several kinds of work."""
 
@@ -127,8 +149,14 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeat", type=int, default=5)
-    repeat = parser.parse_args(arguments).repeat
-    print(table(repeat), entry_points(repeat), sep="\n\n")
+    parser.add_argument("--encode", action="store_true", help="measure encoding at the default effort only")
+    parser.add_argument("--cache", type=Path, default=Path("build/bench-models"))
+    options = parser.parse_args(arguments)
+    if options.encode:
+        for line in encoding_rows(options.repeat, options.cache):
+            print(line, flush=True)
+    else:
+        print(table(options.repeat), entry_points(options.repeat), sep="\n\n")
     return 0
 
 
