@@ -221,7 +221,8 @@ def _bfloat16_codes(values: Array) -> Array:
     rounded = np.where(((rounded & 0x7FFF) == 0x7F80) & np.isfinite(values), largest, rounded)
     # A NaN keeps its upper bits; one whose payload lay in the lower bits alone would become an infinity.
     quiet = np.where((upper & np.uint32(0x7F)) == 0, upper | np.uint32(0x40), upper)
-    return np.where(np.isnan(values), quiet, rounded)
+    codes: Array = np.where(np.isnan(values), quiet, rounded)
+    return codes
 
 
 @functools.cache
