@@ -11,7 +11,7 @@ The functions import torch when they are called. Keys of results are names in th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -185,6 +185,7 @@ def layer_curvatures(
     seed: int = 0,
     largest_width: int = 8192,
     uses: Mapping[str, NDArray[np.floating]] | None = None,
+    names: Collection[str] | None = None,
 ) -> dict[str, Curvature | NDArray[np.float32]]:
     """Return the curvature X'X of Linear and convolution layers, and the curvature of the rows of Embeddings.
 
@@ -209,6 +210,8 @@ def layer_curvatures(
         Number of uses of each row of an Embedding, by the name of its weight. Count them on many more inputs than the batches:
         counting needs no model, and few batches use a small part of a vocabulary. Rows with similar counts share the squared
         gradients of the batches.
+    names : collection of str, optional
+        Names of the weights to measure; by default all.
 
     Returns
     -------
@@ -220,6 +223,8 @@ def layer_curvatures(
     collectors = {}
     for name, module in model.named_modules():
         key = f"{name}.weight" if name else "weight"
+        if names is not None and key not in names:
+            continue
         collector = _collector_for(module, largest_width, None if uses is None else uses.get(key))
         if collector is not None:
             collectors[key] = collector, module

@@ -14,8 +14,9 @@ from nnr_codec.codec.encode.importance import Importance
 from nnr_codec.quant import Curvature
 from nnr_codec.transform import ScaleMove, channel_scales
 
-#: Damping of curvatures from given inputs, and from made ones, whose correlations are not those of real inputs.
-GIVEN_DAMPING, MADE_DAMPING = 0.1, 0.3
+#: Damping of curvatures. On four small networks 0.1 took 1 to 7 % more bytes than 0.03 with inputs, and 0.3 up to 24 % more with
+#: made ones; 0.01 and 0.03 differ little.
+DAMPING = 0.02
 #: Second moments of the inputs of a weight: a matrix, or an array that broadcasts to the weight.
 Moments: TypeAlias = Curvature | NDArray[np.float32]
 

@@ -130,6 +130,16 @@ def test_inputs_without_effect_do_not_shape_a_curvature() -> None:
     np.testing.assert_allclose(np.diagonal(computed.matrix), np.ones(4), rtol=0.2)
 
 
+def test_only_named_weights_are_measured() -> None:
+    model, x = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.Linear(4, 3)), torch.randn(20, 6)
+    everything = torch_importance.layer_curvatures(model, [x])
+    computed = torch_importance.layer_curvatures(model, [x], names=["1.weight"])
+    assert list(everything) == ["0.weight", "1.weight"] and list(computed) == ["1.weight"]
+    one, other = everything["1.weight"], computed["1.weight"]
+    assert isinstance(one, Curvature) and isinstance(other, Curvature)
+    np.testing.assert_array_equal(other.matrix, one.matrix)
+
+
 def test_rows_of_an_embedding_count_by_use() -> None:
     model = torch.nn.Sequential(torch.nn.Embedding(6, 3))
     ids = torch.tensor([[0, 0, 0, 1, 1, 2]])

@@ -18,7 +18,8 @@ from tools.research.reproduce.silero import VoiceDetector, network_name
 from tools.research.reproduce.speech import calibration_clips, evaluation_clips
 
 _N_CLIPS = 8
-_N_CALIBRATION_CLIPS, _N_CALIBRATION_WORDS = 16, 120
+_N_CALIBRATION_CLIPS, _N_CALIBRATION_WORDS = 16, 480
+_CALIBRATION_TEXTS = ("MPL-2.0", "Apache-2.0", "GFDL-1.3", "MPL-1.1")
 _N_WORDS = 150
 _LONGEST = 20
 _END_OF_WORD, _FIRST_LETTER = 2, 3
@@ -51,7 +52,7 @@ def voice(cache: Path) -> Subject:
         detector = VoiceDetector()
         detector.load(tensors)
         model = RunnableModule(
-            _Voice(detector), batches, list(tensors), lambda name: f"network.{network_name(name)}", made=made
+            _Voice(detector), batches, list(tensors), lambda name: f"network.{network_name(name)}"
         )
         return Calibration(model, tensors)
 
@@ -88,14 +89,15 @@ def g2p(cache: Path) -> Subject:
             letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
             words = ["".join(generator.choice(letters, 4 + i % 8)) for i in range(_N_CALIBRATION_WORDS)]
         else:
-            others = sorted(set(licence_words("MPL-2.0")) - set(licence_words()))
+            texts = (word for name in _CALIBRATION_TEXTS for word in licence_words(name))
+            others = sorted(set(texts) - set(licence_words()))
             words = list(generator.choice(others, _N_CALIBRATION_WORDS, replace=False))
         network = _PhonemeNetwork(words)
         batches = [
             (torch.tensor(word), sequence)
             for word, sequence in zip(network.words, network.predict(tensors), strict=True)
         ]
-        model = RunnableModule(_Phonemes(tensors), batches, list(tensors), _phonemes_name, made=made)
+        model = RunnableModule(_Phonemes(tensors), batches, list(tensors), _phonemes_name)
         return Calibration(model, tensors)
 
     return Subject(
