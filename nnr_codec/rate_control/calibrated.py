@@ -14,9 +14,11 @@ from nnr_codec.codec.encode.importance import Importance
 from nnr_codec.quant import Curvature
 from nnr_codec.transform import ScaleMove, channel_scales
 
-#: Damping of curvatures. On four small networks 0.1 took 1 to 7 % more bytes than 0.03 with inputs, and 0.3 up to 24 % more with
-#: made ones; 0.01 and 0.03 differ little.
+#: Damping of curvatures. On three small networks 0.1 took 1 to 13 % more bytes than 0.03 with inputs, and 0.3 5 to 27 % more with
+#: made signals; 0.01 and 0.03 differ little.
 DAMPING = 0.02
+#: Damping for made integers: they are uniform, without the correlations of real ones. On bytes 0.02 took 2 to 5 % more.
+UNIFORM_DAMPING = 0.3
 #: Second moments of the inputs of a weight: a matrix, or an array that broadcasts to the weight.
 Moments: TypeAlias = Curvature | NDArray[np.float32]
 

@@ -134,9 +134,11 @@ def test_only_named_weights_are_measured() -> None:
     model, x = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.Linear(4, 3)), torch.randn(20, 6)
     everything = torch_importance.layer_curvatures(model, [x])
     computed = torch_importance.layer_curvatures(model, [x], names=["1.weight"])
-    assert list(everything) == ["0.weight", "1.weight"] and list(computed) == ["1.weight"]
+    assert list(everything) == ["0.weight", "1.weight"]
+    assert list(computed) == ["1.weight"]
     one, other = everything["1.weight"], computed["1.weight"]
-    assert isinstance(one, Curvature) and isinstance(other, Curvature)
+    assert isinstance(one, Curvature)
+    assert isinstance(other, Curvature)
     np.testing.assert_array_equal(other.matrix, one.matrix)
 
 
