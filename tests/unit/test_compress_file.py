@@ -14,7 +14,7 @@ from nnr_codec.frameworks.onnx.calibration.graph import Graph, GraphInput, with_
 from nnr_codec.frameworks.onnx.calibration.model import RunnableOnnx
 from nnr_codec.frameworks.onnx.calibration.sample_inputs import made_inputs
 from nnr_codec.quant import Curvature
-from nnr_codec.rate_control.calibrated import DAMPING, UNIFORM_DAMPING
+from nnr_codec.rate_control.calibrated import GIVEN_DAMPING, UNIFORM_DAMPING
 from nnr_codec.rate_control.divergence import Divergence
 
 onnx = pytest.importorskip("onnx")
@@ -199,7 +199,7 @@ def test_correlations_of_made_integers_count_less(tmp_path: Path) -> None:
         )
     assert isinstance(given, Curvature)
     assert isinstance(made, Curvature)
-    assert (given.damping, made.damping) == (DAMPING, UNIFORM_DAMPING)
+    assert (given.damping, made.damping) == (GIVEN_DAMPING, UNIFORM_DAMPING)
 
 
 def test_half_of_made_signals_are_tones() -> None:

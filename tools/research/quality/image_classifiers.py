@@ -63,7 +63,7 @@ def _trained(name: str, network: nn.Module, cache: Path, epochs: int) -> Subject
             batches = list(_pixels(images.train_images[chosen]).split(_CALIBRATION_BATCH))
         probabilities(tensors)
         module = nn.Sequential(copy.deepcopy(network), nn.Softmax(-1))
-        model = RunnableModule(module, batches, list(tensors), "0.{}".format)
+        model = RunnableModule(module, batches, list(tensors), "0.{}".format, made=made)
         return Calibration(model, tensors)
 
     return Subject(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nnr_codec.frameworks.onnx.calibration.graph import GraphInput
 from nnr_codec.frameworks.onnx.calibration.sample_inputs import made_inputs
 from nnr_codec.frameworks.torch_importance import layer_curvatures
-from nnr_codec.rate_control.calibrated import DAMPING, Moments
+from nnr_codec.rate_control.calibrated import GIVEN_DAMPING, MADE_DAMPING, Moments
 from nnr_codec.rate_control.divergence import Divergence
 from nnr_codec.transform import ScaleMove
 
@@ -42,6 +42,8 @@ class RunnableModule:
         Names of the tensors.
     distributions : bool
         The outputs are distributions over their last dimension.
+    made : bool
+        The batches are made, not real.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class RunnableModule:
         name_of: Callable[[str], str] = str,
         *,
         distributions: bool = True,
+        made: bool = False,
     ) -> None:
         self._module, self._names = module.eval(), {name: name_of(name) for name in names}
         self._distributions = distributions
+        self._damping = MADE_DAMPING if made else GIVEN_DAMPING
         n_held_out = max(len(batches) // _HELD_OUT, 1)
         self._for_moments, self._for_divergence = batches[:-n_held_out], batches[-n_held_out:]
         self._state = {name: value.clone() for name, value in module.state_dict().items()}
@@ -78,7 +82,7 @@ class RunnableModule:
             self._module,
             self._for_moments,
             lambda _, batch: self._amplitudes(batch),
-            damping=DAMPING,
+            damping=self._damping,
         )
         for name, in_module in self._names.items():
             if in_module in curvatures:

@@ -50,7 +50,7 @@ def _calibration(tensors: Tensors, made: bool, seed: int) -> Calibration:
     else:
         frames = _tones(seed)[torch.randperm(_N_FRAMES, generator=torch.Generator().manual_seed(seed))]
         batches = list(frames.split(_CALIBRATION_BATCH))
-    model = RunnableModule(_Crepe(tensors), batches, list(tensors), distributions=False)
+    model = RunnableModule(_Crepe(tensors), batches, list(tensors), distributions=False, made=made)
     return Calibration(model, tensors)
 
 

@@ -52,7 +52,7 @@ def voice(cache: Path) -> Subject:
         detector = VoiceDetector()
         detector.load(tensors)
         model = RunnableModule(
-            _Voice(detector), batches, list(tensors), lambda name: f"network.{network_name(name)}"
+            _Voice(detector), batches, list(tensors), lambda name: f"network.{network_name(name)}", made=made
         )
         return Calibration(model, tensors)
 
@@ -97,7 +97,7 @@ def g2p(cache: Path) -> Subject:
             (torch.tensor(word), sequence)
             for word, sequence in zip(network.words, network.predict(tensors), strict=True)
         ]
-        model = RunnableModule(_Phonemes(tensors), batches, list(tensors), _phonemes_name)
+        model = RunnableModule(_Phonemes(tensors), batches, list(tensors), _phonemes_name, made=made)
         return Calibration(model, tensors)
 
     return Subject(
