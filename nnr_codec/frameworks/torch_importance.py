@@ -182,6 +182,7 @@ def layer_curvatures(
     *,
     by_output: bool = True,
     damping: float = 0.01,
+    row_damping: float | None = None,
     seed: int = 0,
     largest_width: int = 8192,
     uses: Mapping[str, NDArray[np.floating]] | None = None,
@@ -202,6 +203,8 @@ def layer_curvatures(
         and needs one backward pass per batch.
     damping : float
         As in `Curvature`.
+    row_damping : float, optional
+        Value added to the weight of each output, relative to their mean; by default `damping`.
     seed : int
         Seed of the random combinations of outputs.
     largest_width : int
@@ -225,7 +228,12 @@ def layer_curvatures(
         key = f"{name}.weight" if name else "weight"
         if names is not None and key not in names:
             continue
-        collector = _collector_for(module, largest_width, None if uses is None else uses.get(key))
+        collector = _collector_for(
+            module,
+            largest_width,
+            None if uses is None else uses.get(key),
+            damping if row_damping is None else row_damping,
+        )
         if collector is not None:
             collectors[key] = collector, module
     generator = torch.Generator().manual_seed(seed)
@@ -266,8 +274,10 @@ def _with_gradient(module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
 class _LayerCollector:
     """Collector of input products and squared output gradients of a layer."""
 
-    def __init__(self, rows_of: Callable[[Any, Any], Any], outputs_of: Callable[[Any], Any]) -> None:
-        self._rows_of, self._outputs_of = rows_of, outputs_of
+    def __init__(
+        self, rows_of: Callable[[Any, Any], Any], outputs_of: Callable[[Any], Any], row_damping: float
+    ) -> None:
+        self._rows_of, self._outputs_of, self._row_damping = rows_of, outputs_of, row_damping
         self._products: Any = None
         self._squares: Any = None
         self._weight = 0.0
@@ -302,14 +312,14 @@ class _LayerCollector:
         if rows is not None and rows.max() > 0:
             # Outputs without a gradient in these samples still get a weight: a row that loses everything costs more than its
             # gradient says.
-            rows = rows + damping * rows.mean()
+            rows = rows + self._row_damping * rows.mean()
         else:
             rows = None
         return Curvature(matrix, rows, damping)
 
 
 def _collector_for(
-    module: Any, largest_width: int, uses: NDArray[np.floating] | None
+    module: Any, largest_width: int, uses: NDArray[np.floating] | None, row_damping: float
 ) -> _LayerCollector | EmbeddingCollector | None:
     import torch
 
@@ -317,14 +327,14 @@ def _collector_for(
         if module.in_features > largest_width:
             return None
         return _LayerCollector(
-            lambda m, x: x.reshape(-1, m.in_features), lambda g: g.reshape(-1, g.shape[-1])
+            lambda m, x: x.reshape(-1, m.in_features), lambda g: g.reshape(-1, g.shape[-1]), row_damping
         )
     if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d)):
         width = module.weight[0].numel()
         # The groups of a grouped convolution have different inputs, which one matrix does not describe.
         if width > largest_width or module.groups > 1:
             return None
-        return _LayerCollector(_patches, lambda g: g.movedim(1, -1).reshape(-1, g.shape[1]))
+        return _LayerCollector(_patches, lambda g: g.movedim(1, -1).reshape(-1, g.shape[1]), row_damping)
     if isinstance(module, torch.nn.Embedding):
         return EmbeddingCollector(module.num_embeddings, uses)
     return None
