@@ -193,13 +193,13 @@ def test_made_inputs_have_declared_types_and_shapes(tmp_path: Path) -> None:
 
 def test_correlations_of_made_integers_count_less(tmp_path: Path) -> None:
     with open_model(recogniser(tmp_path / "m.onnx")) as model:
-        given, made = (
+        from_samples, from_made = (
             dict(RunnableOnnx(model, inputs).moments())["head.weight"]
             for inputs in (samples(tmp_path / "x.npz"), None)
         )
-    assert isinstance(given, Curvature)
-    assert isinstance(made, Curvature)
-    assert (given.damping, made.damping) == (GIVEN_DAMPING, UNIFORM_DAMPING)
+    assert isinstance(from_samples, Curvature)
+    assert isinstance(from_made, Curvature)
+    assert (from_samples.damping, from_made.damping) == (GIVEN_DAMPING, UNIFORM_DAMPING)
 
 
 def test_half_of_made_signals_are_tones() -> None:
