@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from nnr_codec.errors import NotEncodable
 from nnr_codec.frameworks.model_file import ModelFile
 from nnr_codec.frameworks.torch_importance import layer_curvatures
-from nnr_codec.rate_control.calibrated import GIVEN_DAMPING, MADE_DAMPING, Moments
+from nnr_codec.rate_control.calibrated import (
+    GIVEN_DAMPING,
+    GIVEN_ROW_DAMPING,
+    MADE_DAMPING,
+    MADE_ROW_DAMPING,
+    Moments,
+)
 from nnr_codec.rate_control.divergence import Divergence
 from nnr_codec.transform import ScaleMove, transformer_moves
 
@@ -69,6 +75,7 @@ class RunnableTransformer:
         self._parameters = dict(self._model.named_parameters(remove_duplicate=False))
         self._names = {name: self._parameter_name(name) for name in model.names()}
         self._damping = MADE_DAMPING if inputs is None else GIVEN_DAMPING
+        self._row_damping = MADE_ROW_DAMPING if inputs is None else GIVEN_ROW_DAMPING
         self._is_causal = any("CausalLM" in name or "LMHead" in name for name in architectures)
         windows = self._windows(folder, inputs, seed)
         # Windows for the divergence come last, so that the text of both differs.
@@ -95,11 +102,14 @@ class RunnableTransformer:
 
     def moments(self) -> Iterator[tuple[str, Moments]]:
         """Measure curvatures of the outputs by the inputs and gradients of the layers."""
+        coded = {id(self._parameters[name]) for name in self._names.values() if name is not None}
         curvatures = layer_curvatures(
             self._model,
             self._for_moments,
             lambda _, batch: self._amplitudes(batch),
             damping=self._damping,
+            row_damping=self._row_damping,
+            names=[name for name, parameter in self._parameters.items() if id(parameter) in coded],
         )
         by_parameter = {self._parameters[name]: value for name, value in curvatures.items()}
         for name in self._weights.names():

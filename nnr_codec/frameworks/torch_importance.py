@@ -11,7 +11,7 @@ The functions import torch when they are called. Keys of results are names in th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -182,9 +182,11 @@ def layer_curvatures(
     *,
     by_output: bool = True,
     damping: float = 0.01,
+    row_damping: float | None = None,
     seed: int = 0,
     largest_width: int = 8192,
     uses: Mapping[str, NDArray[np.floating]] | None = None,
+    names: Collection[str] | None = None,
 ) -> dict[str, Curvature | NDArray[np.float32]]:
     """Return the curvature X'X of Linear and convolution layers, and the curvature of the rows of Embeddings.
 
@@ -201,6 +203,8 @@ def layer_curvatures(
         and needs one backward pass per batch.
     damping : float
         As in `Curvature`.
+    row_damping : float, optional
+        Value added to the weight of each output, relative to their mean; by default `damping`.
     seed : int
         Seed of the random combinations of outputs.
     largest_width : int
@@ -209,6 +213,8 @@ def layer_curvatures(
         Number of uses of each row of an Embedding, by the name of its weight. Count them on many more inputs than the batches:
         counting needs no model, and few batches use a small part of a vocabulary. Rows with similar counts share the squared
         gradients of the batches.
+    names : collection of str, optional
+        Names of the weights to measure; by default all.
 
     Returns
     -------
@@ -220,7 +226,14 @@ def layer_curvatures(
     collectors = {}
     for name, module in model.named_modules():
         key = f"{name}.weight" if name else "weight"
-        collector = _collector_for(module, largest_width, None if uses is None else uses.get(key))
+        if names is not None and key not in names:
+            continue
+        collector = _collector_for(
+            module,
+            largest_width,
+            None if uses is None else uses.get(key),
+            damping if row_damping is None else row_damping,
+        )
         if collector is not None:
             collectors[key] = collector, module
     generator = torch.Generator().manual_seed(seed)
@@ -261,8 +274,10 @@ def _with_gradient(module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
 class _LayerCollector:
     """Collector of input products and squared output gradients of a layer."""
 
-    def __init__(self, rows_of: Callable[[Any, Any], Any], outputs_of: Callable[[Any], Any]) -> None:
-        self._rows_of, self._outputs_of = rows_of, outputs_of
+    def __init__(
+        self, rows_of: Callable[[Any, Any], Any], outputs_of: Callable[[Any], Any], row_damping: float
+    ) -> None:
+        self._rows_of, self._outputs_of, self._row_damping = rows_of, outputs_of, row_damping
         self._products: Any = None
         self._squares: Any = None
         self._weight = 0.0
@@ -297,14 +312,14 @@ class _LayerCollector:
         if rows is not None and rows.max() > 0:
             # Outputs without a gradient in these samples still get a weight: a row that loses everything costs more than its
             # gradient says.
-            rows = rows + damping * rows.mean()
+            rows = rows + self._row_damping * rows.mean()
         else:
             rows = None
         return Curvature(matrix, rows, damping)
 
 
 def _collector_for(
-    module: Any, largest_width: int, uses: NDArray[np.floating] | None
+    module: Any, largest_width: int, uses: NDArray[np.floating] | None, row_damping: float
 ) -> _LayerCollector | EmbeddingCollector | None:
     import torch
 
@@ -312,14 +327,14 @@ def _collector_for(
         if module.in_features > largest_width:
             return None
         return _LayerCollector(
-            lambda m, x: x.reshape(-1, m.in_features), lambda g: g.reshape(-1, g.shape[-1])
+            lambda m, x: x.reshape(-1, m.in_features), lambda g: g.reshape(-1, g.shape[-1]), row_damping
         )
     if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d)):
         width = module.weight[0].numel()
         # The groups of a grouped convolution have different inputs, which one matrix does not describe.
         if width > largest_width or module.groups > 1:
             return None
-        return _LayerCollector(_patches, lambda g: g.movedim(1, -1).reshape(-1, g.shape[1]))
+        return _LayerCollector(_patches, lambda g: g.movedim(1, -1).reshape(-1, g.shape[1]), row_damping)
     if isinstance(module, torch.nn.Embedding):
         return EmbeddingCollector(module.num_embeddings, uses)
     return None

@@ -14,6 +14,7 @@ from nnr_codec.frameworks.onnx.calibration.graph import Graph, GraphInput, with_
 from nnr_codec.frameworks.onnx.calibration.model import RunnableOnnx
 from nnr_codec.frameworks.onnx.calibration.sample_inputs import made_inputs
 from nnr_codec.quant import Curvature
+from nnr_codec.rate_control.calibrated import GIVEN_DAMPING, UNIFORM_DAMPING
 from nnr_codec.rate_control.divergence import Divergence
 
 onnx = pytest.importorskip("onnx")
@@ -188,6 +189,17 @@ def test_made_inputs_have_declared_types_and_shapes(tmp_path: Path) -> None:
     assert all(batch["tokens"].dtype == np.int64 and batch["tokens"].shape[1:] == (40,) for batch in batches)
     for batch, again in zip(batches, made_inputs(graph.inputs, 10), strict=True):
         np.testing.assert_array_equal(batch["tokens"], again["tokens"])
+
+
+def test_correlations_of_made_integers_count_less(tmp_path: Path) -> None:
+    with open_model(recogniser(tmp_path / "m.onnx")) as model:
+        from_samples, from_made = (
+            dict(RunnableOnnx(model, inputs).moments())["head.weight"]
+            for inputs in (samples(tmp_path / "x.npz"), None)
+        )
+    assert isinstance(from_samples, Curvature)
+    assert isinstance(from_made, Curvature)
+    assert (from_samples.damping, from_made.damping) == (GIVEN_DAMPING, UNIFORM_DAMPING)
 
 
 def test_half_of_made_signals_are_tones() -> None:

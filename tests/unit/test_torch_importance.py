@@ -130,6 +130,36 @@ def test_inputs_without_effect_do_not_shape_a_curvature() -> None:
     np.testing.assert_allclose(np.diagonal(computed.matrix), np.ones(4), rtol=0.2)
 
 
+def test_rows_are_damped_apart_from_columns() -> None:
+    model, x = linear(), torch.randn(50, 6)
+    plain, damped = (
+        torch_importance.layer_curvatures(
+            model, [x], lambda m, x: m(x) * torch.tensor([1.0, 1, 0, 0]), **options
+        )["0.weight"]
+        for options in ({"damping": 1e-6}, {"damping": 1e-6, "row_damping": 0.5})
+    )
+    assert isinstance(plain, Curvature)
+    assert isinstance(damped, Curvature)
+    assert plain.row_weights is not None
+    assert damped.row_weights is not None
+    np.testing.assert_allclose(
+        damped.row_weights, plain.row_weights + 0.5 * plain.row_weights.mean(), rtol=1e-4
+    )
+    assert damped.damping == plain.damping
+
+
+def test_only_named_weights_are_measured() -> None:
+    model, x = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.Linear(4, 3)), torch.randn(20, 6)
+    everything = torch_importance.layer_curvatures(model, [x])
+    computed = torch_importance.layer_curvatures(model, [x], names=["1.weight"])
+    assert list(everything) == ["0.weight", "1.weight"]
+    assert list(computed) == ["1.weight"]
+    one, other = everything["1.weight"], computed["1.weight"]
+    assert isinstance(one, Curvature)
+    assert isinstance(other, Curvature)
+    np.testing.assert_array_equal(other.matrix, one.matrix)
+
+
 def test_rows_of_an_embedding_count_by_use() -> None:
     model = torch.nn.Sequential(torch.nn.Embedding(6, 3))
     ids = torch.tensor([[0, 0, 0, 1, 1, 2]])

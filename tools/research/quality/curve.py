@@ -13,8 +13,6 @@ import numpy as np
 from tools.research.quality.codecs import Codec
 from tools.research.quality.subject import Subject
 
-# Fewest points on each side of the divergence asked for; else one octave, because the divergence of one quantisation is noisy.
-_FEWEST_NEIGHBOURS = 3
 _LOWEST, _HIGHEST = -8.0, 8.0
 _FLOOR = 1e-12
 
@@ -56,7 +54,8 @@ class Curve:
             The codec does not reach the divergence with any step of the ladder.
         """
         step = self._last_below(divergence)
-        reach = max(self._per_octave, _FEWEST_NEIGHBOURS)
+        # One octave, because the divergence of one quantisation is noisy.
+        reach = max(self._per_octave, self._subject.neighbours)
         near = [self.measure(k) for k in range(step + 1 - reach, step + 1 + reach)]
         x = np.log([max(point.divergence, _FLOOR) for point in near]) - math.log(divergence)
         y = np.log([point.size_bytes for point in near])

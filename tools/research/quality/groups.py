@@ -67,6 +67,9 @@ def main() -> None:
         print(
             f"| {quantizer.name} | {bits:.3f} | {divergence:.4g} | {ours:.3f} | {change:+.1f} % |", flush=True
         )
+    if not options.output_error:
+        sizes = ", ".join(f"{curve.size_at(point):.0f} at {point:g}" for point in subject.points)
+        print(f"\nBytes of ours: {sizes}")
 
 
 def _by_output_error(subject: Subject, calibration: Calibration) -> tuple[Subject, Calibration]:

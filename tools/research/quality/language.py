@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from gguf import GGUFReader, dequantize
+from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 from torch.nn import functional
@@ -60,18 +61,25 @@ def smollm2(cache: Path, windows_a_text: int = 1, layers: tuple[int, ...] = ()) 
         folder = cache / "smollm2-hugging-face"
         if not folder.exists():
             write_folder(folder, tensors, tokenizer)
-        model_file = open_model(folder / "model.safetensors")
+        named = {
+            hugging_face_name(name): np.ascontiguousarray(in_halves(name, array))
+            for name, array in coded.items()
+        }
+        # The file names the weights whose inputs are measured.
+        coded_file = folder / f"coded-{len(coded)}.safetensors"
+        save_file(named, coded_file)
         text = folder / "calibration.txt"
         text.write_text(_calibration_text(seed))
-        model = RunnableTransformer(model_file, str(folder), None if made else text, seed=seed)
-        named = {hugging_face_name(name): in_halves(name, array) for name, array in coded.items()}
+        model = RunnableTransformer(open_model(coded_file), str(folder), None if made else text, seed=seed)
         return Calibration(
             model,
             named,
             lambda decoded: {name: in_pairs(name, decoded[hugging_face_name(name)]) for name in coded},
         )
 
-    return Subject("smollm2", "mean KL", coded, divergence, points, per_octave=2, calibration=calibration)
+    return Subject(
+        "smollm2", "mean KL", coded, divergence, points, per_octave=1, neighbours=2, calibration=calibration
+    )
 
 
 def _calibration_text(seed: int) -> str:

@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from nnr_codec.frameworks.onnx.calibration.graph import GraphInput
 from nnr_codec.frameworks.onnx.calibration.sample_inputs import made_inputs
 from nnr_codec.frameworks.torch_importance import layer_curvatures
-from nnr_codec.rate_control.calibrated import GIVEN_DAMPING, MADE_DAMPING, Moments
+from nnr_codec.rate_control.calibrated import (
+    GIVEN_DAMPING,
+    GIVEN_ROW_DAMPING,
+    MADE_DAMPING,
+    MADE_ROW_DAMPING,
+    Moments,
+)
 from nnr_codec.rate_control.divergence import Divergence
 from nnr_codec.transform import ScaleMove
 
@@ -59,6 +65,7 @@ class RunnableModule:
         self._module, self._names = module.eval(), {name: name_of(name) for name in names}
         self._distributions = distributions
         self._damping = MADE_DAMPING if made else GIVEN_DAMPING
+        self._row_damping = MADE_ROW_DAMPING if made else GIVEN_ROW_DAMPING
         n_held_out = max(len(batches) // _HELD_OUT, 1)
         self._for_moments, self._for_divergence = batches[:-n_held_out], batches[-n_held_out:]
         self._state = {name: value.clone() for name, value in module.state_dict().items()}
@@ -83,6 +90,7 @@ class RunnableModule:
             self._for_moments,
             lambda _, batch: self._amplitudes(batch),
             damping=self._damping,
+            row_damping=self._row_damping,
         )
         for name, in_module in self._names.items():
             if in_module in curvatures:

@@ -18,7 +18,8 @@ from tools.research.reproduce.silero import VoiceDetector, network_name
 from tools.research.reproduce.speech import calibration_clips, evaluation_clips
 
 _N_CLIPS = 8
-_N_CALIBRATION_CLIPS, _N_CALIBRATION_WORDS = 16, 120
+_N_CALIBRATION_CLIPS, _N_CALIBRATION_WORDS = 16, 480
+_CALIBRATION_TEXTS = ("MPL-2.0", "Apache-2.0", "GFDL-1.3", "MPL-1.1")
 _N_WORDS = 150
 _LONGEST = 20
 _END_OF_WORD, _FIRST_LETTER = 2, 3
@@ -88,7 +89,8 @@ def g2p(cache: Path) -> Subject:
             letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
             words = ["".join(generator.choice(letters, 4 + i % 8)) for i in range(_N_CALIBRATION_WORDS)]
         else:
-            others = sorted(set(licence_words("MPL-2.0")) - set(licence_words()))
+            texts = (word for name in _CALIBRATION_TEXTS for word in licence_words(name))
+            others = sorted(set(texts) - set(licence_words()))
             words = list(generator.choice(others, _N_CALIBRATION_WORDS, replace=False))
         network = _PhonemeNetwork(words)
         batches = [

@@ -50,5 +50,6 @@ def sentences(cache: Path) -> Subject:
         return Calibration(model, tensors)
 
     return Subject(
-        "sentences", "1 - mean cosine", tensors, divergence, (5e-4, 3e-3, 1.2e-2), per_octave=2, calibration=calibration
+        "sentences", "1 - mean cosine", tensors, divergence, (5e-4, 3e-3, 1.2e-2), per_octave=1, neighbours=2,
+        calibration=calibration,
     )  # fmt: skip

@@ -51,6 +51,8 @@ class Subject:
         Divergences at which sizes are compared: barely measurable, small, harmful. They were fixed before any tuning.
     per_octave : int
         Points of a sweep per doubling of the step size. Small models take more, because their divergence is noisy.
+    neighbours : int
+        Fewest points on each side of a divergence at which a size is interpolated.
     calibration : callable of (bool, int), optional
         Returns a calibration with made inputs (True) or with real ones, none of which the divergence sees, by a seed.
     """
@@ -61,6 +63,7 @@ class Subject:
     divergence: Callable[[Tensors], float]
     points: tuple[float, float, float]
     per_octave: int = 4
+    neighbours: int = 3
     calibration: Callable[[bool, int], Calibration] | None = None
 
     @property

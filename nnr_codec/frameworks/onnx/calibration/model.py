@@ -16,7 +16,7 @@ from nnr_codec.frameworks.onnx.calibration.moments import MomentCollector
 from nnr_codec.frameworks.onnx.calibration.sample_inputs import SEED, Batch, made_inputs, read_inputs
 from nnr_codec.frameworks.onnx.calibration.weight_uses import weight_uses
 from nnr_codec.frameworks.onnx.session import session_from_tensors
-from nnr_codec.rate_control.calibrated import GIVEN_DAMPING, MADE_DAMPING, Moments
+from nnr_codec.rate_control.calibrated import GIVEN_DAMPING, MADE_DAMPING, UNIFORM_DAMPING, Moments
 from nnr_codec.rate_control.divergence import Divergence
 from nnr_codec.transform import ScaleMove
 
@@ -48,9 +48,11 @@ class RunnableOnnx:
         self._model = model
         self._topology = model.topology() or b""
         self._graph = Graph.of(self._topology)
-        self._damping = MADE_DAMPING if inputs is None else GIVEN_DAMPING
+        self._damping = GIVEN_DAMPING
         if inputs is None:
             batches = made_inputs(self._graph.inputs, _MADE_SAMPLES, self._rows_looked_up(), seed)
+            is_uniform = any(value.ndim and value.dtype.kind in "iu" for value in batches[0].values())
+            self._damping = UNIFORM_DAMPING if is_uniform else MADE_DAMPING
         else:
             batches = read_inputs(inputs, self._graph.inputs, _BATCH)
         if not batches:
