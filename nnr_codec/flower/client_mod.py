@@ -37,7 +37,11 @@ Mod = Callable[[Message, Context, App], Message]
 
 
 def compression_mod(
-    config: EncoderConfig | None = None, *, change_error: float = CHANGE_ERROR, limits: Limits | None = None
+    config: EncoderConfig | None = None,
+    *,
+    change_error: float = CHANGE_ERROR,
+    rank: int | None = None,
+    limits: Limits | None = None,
 ) -> Mod:
     """Return a mod that exchanges compressed models with a server that uses `CompressedGrid`.
 
@@ -51,6 +55,8 @@ def compression_mod(
         By default effort ``fast``.
     change_error : float
         Error of an update as a fraction of its root mean square. Error feedback adds it to the next update.
+    rank : int, optional
+        Rank of differences of matrices, as in `encode_update`.
     limits : Limits, optional
         Bounds on the cost of a stream.
 
@@ -74,7 +80,8 @@ def compression_mod(
             context.state[_MODEL] = message.content[key] = record_of(models[key])
         reply = call_next(message, context)
         if models and not reply.has_error():
-            _compress(reply, next(iter(models.values())), context, config, change_error)
+            encoder = FeedbackEncoder(config, change_error=change_error, rank=rank)
+            _compress(reply, next(iter(models.values())), context, encoder)
         return reply
 
     return mod
@@ -105,15 +112,12 @@ def _base_of(stream: bytes, limits: Limits | None) -> bytes | None:
     return None if description is None else description.base
 
 
-def _compress(
-    reply: Message, model: Arrays, context: Context, config: EncoderConfig, change_error: float
-) -> None:
+def _compress(reply: Message, model: Arrays, context: Context, encoder: FeedbackEncoder) -> None:
     """Replace the records that hold a new state of the model by updates of it."""
     for key, record in list(reply.content.array_records.items()):
         arrays = arrays_of(record)
         if not _is_state_of(arrays, model):
             continue
-        encoder = FeedbackEncoder(config, change_error=change_error)
         encoder.residuals = _stored(context, _RESIDUALS) or {}
         stream, _ = encoder.encode(arrays, model)
         context.state[_RESIDUALS] = record_of(encoder.residuals)

@@ -24,6 +24,10 @@ class ModelChain:
         For updates.
     change_error : float
         Error of an update as a fraction of its root mean square.
+    rank : int or None
+        Rank of differences of matrices.
+    first_config : EncoderConfig
+        For the first model.
 
     Attributes
     ----------
@@ -35,14 +39,17 @@ class ModelChain:
         Its number, from 0; -1 before the first model.
     """
 
-    def __init__(self, config: EncoderConfig, change_error: float) -> None:
-        self._config, self._change_error = config, change_error
+    def __init__(
+        self, config: EncoderConfig, change_error: float, rank: int | None, first_config: EncoderConfig
+    ) -> None:
+        self._config, self._change_error, self._rank = config, change_error, rank
+        self._first_config = first_config
         self.model: Arrays = {}
         self.digest = b""
         self.version = -1
         self._wanted: Arrays = {}
         self._streams: list[tuple[str, bytes]] = []
-        self._encoder = FeedbackEncoder(config, change_error=change_error)
+        self._encoder = self._new_encoder()
 
     def set_model(self, arrays: Arrays) -> None:
         """Make a version of the strategy's model, unless the last one was made of it.
@@ -55,14 +62,11 @@ class ModelChain:
         if self.version >= 0 and _are_equal(arrays, self._wanted):
             return
         if self.version < 0 or not _are_alike(arrays, self.model):
-            stream = encode(arrays, effort=self._config.effort)
+            # Updates do not send what this stream leaves out: the clients' replies begin at the decoded model.
+            stream = encode(arrays, self._first_config)
             self._streams = [(MODEL, stream)]
-            decoded = Decoder().decode(stream)
-            self._encoder = FeedbackEncoder(self._config, change_error=self._change_error)
-            self._encoder.residuals = {
-                name: array - decoded[name] for name, array in arrays.items() if array.dtype == np.float32
-            }
-            self.model = decoded
+            self._encoder = self._new_encoder()
+            self.model = Decoder().decode(stream)
         else:
             if sum(len(stream) for _, stream in self._streams) > sum(a.nbytes for a in arrays.values()):
                 self._streams = [(MODEL, encode(self.model, keep=("*",)))]
@@ -87,6 +91,9 @@ class ModelChain:
             stream, _ = FeedbackEncoder(self._config).encode(self.model, self.model)
             return [(UPDATE, stream)]
         return self._streams[version + 1 - first :]
+
+    def _new_encoder(self) -> FeedbackEncoder:
+        return FeedbackEncoder(self._config, change_error=self._change_error, rank=self._rank)
 
 
 def _are_alike(arrays: Arrays, model: Arrays) -> bool:

@@ -65,9 +65,14 @@ class CompressedGrid(Grid):
     ----------
     grid : flwr.serverapp.Grid
     config : EncoderConfig, optional
-        For updates; by default effort ``fast``. The first model has the default accuracy.
+        For updates; by default effort ``fast``.
     change_error : float
         Error of an update as a fraction of its root mean square. Error feedback adds it to the next update.
+    rank : int, optional
+        Rank of differences of matrices, as in `encode_update`. Four times the clients' is usual, because a mean of updates has a
+        higher rank.
+    first_config : EncoderConfig, optional
+        For the first model. A model of random weights bears a far larger error than the default.
 
     Attributes
     ----------
@@ -76,10 +81,17 @@ class CompressedGrid(Grid):
     """
 
     def __init__(
-        self, grid: Grid, config: EncoderConfig | None = None, *, change_error: float = CHANGE_ERROR
+        self,
+        grid: Grid,
+        config: EncoderConfig | None = None,
+        *,
+        change_error: float = CHANGE_ERROR,
+        rank: int | None = None,
+        first_config: EncoderConfig | None = None,
     ) -> None:
         self._grid = grid
-        self._chain = ModelChain(config or EncoderConfig(effort="fast"), change_error)
+        fast = EncoderConfig(effort="fast")
+        self._chain = ModelChain(config or fast, change_error, rank, first_config or fast)
         self._confirmed: dict[int, int] = {}  # version of the model that each node has
         self.traffic: list[RoundTraffic] = []
 
@@ -182,9 +194,9 @@ class CompressedGrid(Grid):
 
     @property
     def _limits(self) -> Limits:
-        """Bounds for the updates of clients: no more elements than the model has."""
+        """Bounds for the updates of clients: no tensor larger than the model's, and room for the factors of products."""
         sizes = [array.size for array in self._chain.model.values()]
-        return Limits(max_total_elements=sum(sizes), max_tensor_elements=max(sizes, default=0))
+        return Limits(max_total_elements=2 * sum(sizes), max_tensor_elements=max(sizes, default=0))
 
     def _report(
         self, messages: list[Message], sent: list[tuple[int, int]], received: list[int], n_failures: int

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnr_codec.codec.element_storage import STORAGE, narrow, widen
+from nnr_codec.transform import Block
+from nnr_codec.updates.low_rank import SUFFIXES, low_rank_block, worthwhile_rank
 from nnr_codec.updates.typed_tensors import Array, TypedTensors
 
 # The steps of all differences lie within the 64 octaves that quantisation parameters reach from one base.
@@ -59,31 +61,42 @@ def compare(model: TypedTensors, base: TypedTensors) -> Comparison:
     return result
 
 
-class Differences(Mapping[str, Array]):
-    """Lazy mapping of the tensors of an update: differences as float32, and whole tensors.
+class Differences(Mapping[str, "Array | Block"]):
+    """Lazy mapping of the tensors of an update: differences as float32 or as products, and whole tensors.
 
     Parameters
     ----------
     model, base : TypedTensors
     comparison : Comparison
+    rank : int or None
+        Rank of the products; None for none.
     """
 
-    def __init__(self, model: TypedTensors, base: TypedTensors, comparison: Comparison) -> None:
+    def __init__(
+        self, model: TypedTensors, base: TypedTensors, comparison: Comparison, rank: int | None = None
+    ) -> None:
         self._model, self._base = model, base
         self._scales = comparison.scales
+        self._ranks = {} if rank is None else self._worthwhile_ranks(rank)
         sent = {*comparison.scales, *comparison.whole}
         self._names = [name for name in model if name in sent]
 
-    def __getitem__(self, name: str) -> Array:
-        if name in self._scales:
-            return difference(self._model[name], self._base[name])
-        return self._model[name]
+    def __getitem__(self, name: str) -> Array | Block:
+        if name not in self._scales:
+            return self._model[name]
+        change = difference(self._model[name], self._base[name])
+        return low_rank_block(change, self._ranks[name]) if name in self._ranks else change
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
     def __len__(self) -> int:
         return len(self._names)
+
+    @property
+    def products(self) -> frozenset[str]:
+        """Names of the differences sent as products."""
+        return frozenset(self._ranks)
 
     def dtype_of(self, name: str) -> str:
         """Return the data type that the stream describes."""
@@ -92,6 +105,14 @@ class Differences(Mapping[str, Array]):
     def shape_of(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor."""
         return self._model.shape_of(name)
+
+    def _worthwhile_ranks(self, rank: int) -> dict[str, int]:
+        ranks = {}
+        for name in self._scales:
+            factors = [name + suffix for suffix in SUFFIXES]
+            if not any(factor in self._model or factor in self._base for factor in factors):
+                ranks[name] = worthwhile_rank(self._model.shape_of(name), rank)
+        return {name: value for name, value in ranks.items() if value}
 
 
 def difference(new: Array, before: Array) -> Array:

@@ -16,7 +16,9 @@ from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoder import encode
 from nnr_codec.codec.encode.progress import Progress
 from nnr_codec.errors import QualityWarning
+from nnr_codec.transform import Block
 from nnr_codec.updates.differences import Comparison, Differences, compare
+from nnr_codec.updates.low_rank import factor_error
 from nnr_codec.updates.typed_tensors import TypedTensors, as_typed, model_digest
 from nnr_codec.updates.update_description import UpdateDescription
 
@@ -37,6 +39,7 @@ def encode_update(
     file: BinaryIO | None = None,
     base_digest: bytes | None = None,
     change_error: float = CHANGE_ERROR,
+    rank: int | None = None,
     kind: str = "",
     metadata: Mapping[str, str] | None = None,
     topology: bytes | None = None,
@@ -62,6 +65,9 @@ def encode_update(
     change_error : float
         Error of each difference as a fraction of its root mean square, or of that of the typical difference if that is smaller; a
         quarter of it for vectors.
+    rank : int, optional
+        Send the differences of matrices as products of this rank, where that has far fewer elements. The products leave out more
+        than `change_error` says; `FeedbackEncoder` adds it to the next update.
     kind, metadata, topology, attachments
         As in `nnr_codec.encode`.
     threads : int, optional
@@ -79,12 +85,15 @@ def encode_update(
     """
     model, base = as_typed(model), as_typed(base)
     comparison = compare(model, base)
-    sent = Differences(model, base, comparison)
+    if rank is not None and rank < 1:
+        raise ValueError(f"a rank is positive, unlike {rank}")
+    sent = Differences(model, base, comparison, rank)
     description = UpdateDescription(
         base_digest or model_digest(base),
         frozenset(comparison.whole),
         frozenset(comparison.removed),
         () if _is_usual_order(model, base) else tuple(model),
+        sent.products,
     )
     config = replace(
         config or EncoderConfig(),
@@ -113,7 +122,10 @@ def _steps(comparison: Comparison, sent: Differences, change_error: float) -> li
     typical = _typical_scale(comparison, sent)
     for name, scale in comparison.scales.items():
         extents = [extent for extent in sent.shape_of(name) if extent > 1]
-        error = min(scale, typical) * change_error * (1.0 if len(extents) > 1 else _SHARE_OF_VECTORS)
+        if name in sent.products and isinstance(block := sent[name], Block):
+            error = factor_error(block)
+        else:
+            error = min(scale, typical) * change_error * (1.0 if len(extents) > 1 else _SHARE_OF_VECTORS)
         qp = math.floor(math.log2(error / _ERROR_OF_STEP) * (1 << _DENSITY))
         steps.append((glob.escape(name), qp))
     return steps

@@ -24,6 +24,8 @@ class FeedbackEncoder:
     config : EncoderConfig, optional
     change_error : float
         Error of each difference as a fraction of its root mean square. From about 0.7 on, most elements are sent as zero.
+    rank : int, optional
+        Rank of differences of matrices, as in `encode_update`.
 
     Attributes
     ----------
@@ -31,8 +33,14 @@ class FeedbackEncoder:
         What the updates so far left out.
     """
 
-    def __init__(self, config: EncoderConfig | None = None, *, change_error: float = CHANGE_ERROR) -> None:
-        self._config, self._change_error = config, change_error
+    def __init__(
+        self,
+        config: EncoderConfig | None = None,
+        *,
+        change_error: float = CHANGE_ERROR,
+        rank: int | None = None,
+    ) -> None:
+        self._config, self._change_error, self._rank = config, change_error, rank
         self.residuals: dict[str, Array] = {}
 
     def encode(self, model: Mapping[str, Array], base: Mapping[str, Array]) -> tuple[bytes, dict[str, Array]]:
@@ -57,7 +65,13 @@ class FeedbackEncoder:
         wanted = {name: self._with_residual(name, array) for name, array in model.items()}
         digest = model_digest(ArrayTensors(base))
         stream = encode_update(
-            wanted, base, self._config, base_digest=digest, change_error=self._change_error, threads=1
+            wanted,
+            base,
+            self._config,
+            base_digest=digest,
+            change_error=self._change_error,
+            rank=self._rank,
+            threads=1,
         )
         decoded = apply_update(stream, base, base_digest=digest)
         self.residuals = {

@@ -31,17 +31,20 @@ class UpdateDescription:
         Tensors of the base that the new model does not have.
     order : tuple of str
         Names of the new model in its order; empty if it is that of the base, followed by the new tensors.
+    products : frozenset of str
+        Differences that the stream has as factors, under their names with the suffixes ``_G`` and ``_H``.
     """
 
     base: bytes
     whole: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
     order: tuple[str, ...] = ()
+    products: frozenset[str] = frozenset()
 
     def to_metadata(self) -> dict[str, str]:
         """Return the metadata entry."""
         content: dict[str, object] = {"base": self.base.hex()}
-        for key, names in (("whole", self.whole), ("removed", self.removed)):
+        for key, names in (("whole", self.whole), ("removed", self.removed), ("products", self.products)):
             if names:
                 content[key] = sorted(names)
         if self.order:
@@ -62,7 +65,7 @@ class UpdateDescription:
             return None
         try:
             content = json.loads(text)
-            names = {key: content.get(key, []) for key in ("whole", "removed", "order")}
+            names = {key: content.get(key, []) for key in ("whole", "removed", "order", "products")}
             base = bytes.fromhex(content["base"])
             is_valid = len(base) == _DIGEST_BYTES and all(
                 isinstance(listed, list) and all(isinstance(name, str) for name in listed)
@@ -72,4 +75,10 @@ class UpdateDescription:
             is_valid = False
         if not is_valid:
             raise MalformedBitstream("the description of the update is damaged", path=f"metadata[{KEY}]")
-        return cls(base, frozenset(names["whole"]), frozenset(names["removed"]), tuple(names["order"]))
+        return cls(
+            base,
+            frozenset(names["whole"]),
+            frozenset(names["removed"]),
+            tuple(names["order"]),
+            frozenset(names["products"]),
+        )

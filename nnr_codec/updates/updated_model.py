@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from nnr_codec.errors import MalformedBitstream
 from nnr_codec.updates.differences import updated
+from nnr_codec.updates.low_rank import SUFFIXES, product
 from nnr_codec.updates.typed_tensors import Array, TypedTensors, model_digest
 from nnr_codec.updates.update_description import KEY, UpdateDescription
 
@@ -46,15 +48,19 @@ class UpdatedModel(Mapping[str, Array]):
                 f"the update is for another base: for the one of digest {description.base.hex()[:16]}..., and this is "
                 f"{actual.hex()[:16]}..."
             )
-        self._base, self._update, self._whole = base, update, description.whole
+        self._base, self._update = base, update
+        self._whole, self._products = description.whole, description.products
         self._names = _names(description, base, update)
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._names:
             raise KeyError(name)
-        if name not in self._update:
+        if name in self._products:
+            change = product(*(self._update[name + suffix] for suffix in SUFFIXES))
+        elif name in self._update:
+            change = self._update[name]
+        else:
             return self._base[name]
-        change = self._update[name]
         if name in self._whole:
             return change
         return updated(
@@ -81,7 +87,8 @@ class UpdatedModel(Mapping[str, Array]):
 
 def _names(description: UpdateDescription, base: TypedTensors, update: TypedTensors) -> dict[str, None]:
     kept = [name for name in base if name not in description.removed]
-    names = dict.fromkeys([*kept, *(name for name in update if name not in base)])
+    factors = {name + suffix: name for name in description.products for suffix in SUFFIXES}
+    names = dict.fromkeys([*kept, *(name for name in update if name not in base and name not in factors)])
     if description.order:
         if len(description.order) != len(names) or set(description.order) != set(names):
             raise _refused("the order of the update names other tensors than base and stream have")
@@ -89,14 +96,25 @@ def _names(description: UpdateDescription, base: TypedTensors, update: TypedTens
     for name in description.whole:
         if name not in update:
             raise _refused(f"the tensor {name[:64]!r} of the update is missing")
+    for name in description.products:
+        _check_product(name, base, update)
     for name in update:
-        if name in description.whole:
+        if name in description.whole or name in factors:
             continue
         if name not in base or name in description.removed:
             raise _refused(f"the difference {name[:64]!r} is to a tensor that the base does not have")
         if update.shape_of(name) != base.shape_of(name):
             raise _refused(f"the difference {name[:64]!r} has another shape than the base")
     return names
+
+
+def _check_product(name: str, base: TypedTensors, update: TypedTensors) -> None:
+    g, h = (update.shape_of(name + suffix) if name + suffix in update else () for suffix in SUFFIXES)
+    shape = base.shape_of(name) if name in base and name not in update else ()
+    if len(g) != 2 or len(h) != 2 or len(shape) < 2 or g[1] != h[0]:
+        raise _refused(f"the difference {name[:64]!r} has no two factors")
+    if (g[0], h[1]) != (shape[0], math.prod(shape[1:])):
+        raise _refused(f"the difference {name[:64]!r} has another shape than the base")
 
 
 def _refused(reason: str) -> MalformedBitstream:

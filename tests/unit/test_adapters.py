@@ -168,7 +168,7 @@ class TestOtherTensors:
 
 def test_an_adapter_of_peft(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="needs torch")
-    peft = pytest.importorskip("peft", reason="needs peft, which is not installed")
+    peft = pytest.importorskip("peft", reason="needs peft")
     torch.manual_seed(0)
 
     def base() -> Any:

@@ -14,6 +14,7 @@ from flwr.serverapp.strategy import FedAvg
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
+from nnr_codec import EncoderConfig
 from nnr_codec.flower import CompressedGrid, compression_mod
 from nnr_codec.flower.records import UPDATE, arrays_of, record_of, record_of_streams
 from nnr_codec.updates import encode_update
@@ -121,6 +122,23 @@ def test_fedavg_reaches_the_model_of_uncompressed_training(nodes: Nodes) -> None
     assert sum(t.sent_bytes + t.received_bytes for t in later) < 0.1 * sum(
         t.sent_array_bytes + t.received_array_bytes for t in later
     )
+
+
+def test_products_reach_the_model_with_fewer_bytes(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    for node, target in TARGETS.items():
+        monkeypatch.setitem(TARGETS, node, target[:, :2] @ target[:2])
+    grid = CompressedGrid(nodes, change_error=CHANGE_ERROR)
+    federated(grid, 10)
+    nodes.mod = compression_mod(change_error=CHANGE_ERROR, rank=4)
+    nodes.contexts = {node: Context(1, node, {}, RecordDict(), {}) for node in TARGETS}
+    of_rank = CompressedGrid(
+        nodes, change_error=CHANGE_ERROR, rank=4, first_config=EncoderConfig(relative_error=0.1)
+    )
+
+    # The mean of the targets has twice the rank of an update.
+    assert distance(federated(of_rank, 50)) < 0.3
+    assert sum(entry.n_failures for entry in of_rank.traffic) == 0
+    assert of_rank.traffic[5].received_bytes < 0.7 * grid.traffic[5].received_bytes
 
 
 def test_the_mod_passes_ordinary_messages(nodes: Nodes) -> None:

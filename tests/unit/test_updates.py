@@ -13,7 +13,9 @@ from safetensors.numpy import load_file, save_file
 
 import nnr_codec
 from nnr_codec.cli import main
-from nnr_codec.updates import apply_update, encode_update
+from nnr_codec.errors import MalformedBitstream
+from nnr_codec.updates import FeedbackEncoder, apply_update, encode_update
+from nnr_codec.updates.low_rank import low_rank_block, product
 from nnr_codec.updates.typed_tensors import ArrayTensors, model_digest
 from nnr_codec.updates.update_description import KEY, UpdateDescription
 
@@ -131,6 +133,103 @@ def test_errors_do_not_accumulate_along_a_chain(tmp_path: Path, base: str) -> No
 
     decoded = load_file(tmp_path / "out.safetensors")["dense.weight"]
     assert np.sqrt(np.mean(np.square(decoded - current["dense.weight"]))) < 0.005
+
+
+class TestProducts:
+    """Differences of matrices as products of a low rank."""
+
+    @staticmethod
+    def after(base: Arrays, rank: int, noise: float = 0.0) -> Arrays:
+        """Return the base after a change of its dense matrix of a rank, and noise."""
+        random = np.random.default_rng(2)
+        rows, width = base["dense.weight"].shape
+        change = random.standard_normal((rows, rank)) @ random.standard_normal((rank, width))
+        change += noise * random.standard_normal((rows, width))
+        return {**base, "dense.weight": base["dense.weight"] + (0.01 * change).astype(np.float32)}
+
+    def test_a_change_of_low_rank_costs_less_at_a_smaller_error(self) -> None:
+        base = {"dense.weight": np.zeros((256, 192), np.float32)}
+        after = self.after(base, 4)
+        streams = encode_update(after, base, rank=4), encode_update(after, base, change_error=0.4)
+
+        errors = [
+            relative_error(apply_update(stream, base)["dense.weight"], *after.values(), *base.values())
+            for stream in streams
+        ]
+
+        assert errors[0] < errors[1]
+        assert len(streams[0]) < 0.3 * len(streams[1])
+
+    def test_feedback_reaches_a_change_of_full_rank(self) -> None:
+        base = model()
+        after = self.after(base, 2, noise=0.3)
+        encoder, received = FeedbackEncoder(rank=4), base
+        errors = []
+        for _ in range(12):
+            # The sender stays at its model, so that each update sends what is left.
+            received = encoder.encode(received if errors else after, received)[1]
+            errors.append(
+                relative_error(received["dense.weight"], after["dense.weight"], base["dense.weight"])
+            )
+
+        assert errors[0] > 0.3
+        assert errors[-1] < 0.5 * errors[0]
+
+    def test_the_best_product_of_the_rank(self) -> None:
+        matrix = np.random.default_rng(3).standard_normal((80, 60)).astype(np.float32)
+        s = np.linalg.svd(matrix, compute_uv=False)
+
+        block = low_rank_block(matrix, 8)
+
+        assert block.factors is not None
+        error = np.linalg.norm(matrix - product(*block.factors))
+        assert error < 1.03 * np.linalg.norm(s[8:])
+        assert np.linalg.norm(block.factors[0]) == pytest.approx(np.linalg.norm(block.factors[1]), rel=1e-3)
+
+    def test_files(self, tmp_path: Path, base: str) -> None:
+        after = self.after(model(), 4)
+        stream = encode_update(after, model(), rank=4)
+        (tmp_path / "u.nnr").write_bytes(stream)
+
+        nnr_codec.decode_file(tmp_path / "u.nnr", tmp_path / "out.safetensors", base=[base])
+
+        wanted = apply_update(stream, model())
+        restored = load_file(tmp_path / "out.safetensors")
+        assert restored.keys() == wanted.keys()
+        assert all(np.array_equal(restored[name], wanted[name]) for name in wanted)
+
+    def test_small_tensors_and_taken_names_are_sent_as_differences(self) -> None:
+        base = {**model(), "dense.weight_G": np.zeros(3, np.float32)}
+        after = self.after(base, 4)
+        by_rank = [apply_update(encode_update(after, base, rank=rank), base) for rank in (4, 30)]
+
+        for decoded in by_rank:
+            error = relative_error(decoded["dense.weight"], after["dense.weight"], base["dense.weight"])
+            assert error < 0.35
+
+    def test_a_rank_is_positive(self) -> None:
+        with pytest.raises(ValueError, match="a rank is positive"):
+            encode_update(model(), model(), rank=0)
+
+    @pytest.mark.parametrize(
+        ("products", "tensors"),
+        [
+            (["dense.weight"], {"dense.weight_G": (64, 3)}),
+            (["dense.weight"], {"dense.weight_G": (64, 3), "dense.weight_H": (4, 48)}),
+            (["dense.weight"], {"dense.weight_G": (48, 3), "dense.weight_H": (3, 64)}),
+            (["other"], {"other_G": (64, 3), "other_H": (3, 48)}),
+            (["dense.bias"], {"dense.bias_G": (64, 3), "dense.bias_H": (3, 1)}),
+        ],
+        ids=["no H", "other rank", "other shape", "not in the base", "vector"],
+    )
+    def test_products_that_do_not_fit(self, products: list[str], tensors: dict[str, tuple[int, ...]]) -> None:
+        digest = model_digest(ArrayTensors(model()))
+        description = UpdateDescription(digest, products=frozenset(products))
+        arrays = {name: np.ones(shape, np.float32) for name, shape in tensors.items()}
+        stream = nnr_codec.encode(arrays, metadata=description.to_metadata())
+
+        with pytest.raises(MalformedBitstream, match="the difference"):
+            apply_update(stream, model())
 
 
 class TestRefusals:

@@ -60,7 +60,8 @@ def main() -> None:
     parser.add_argument("--resume", type=int, default=5, help="checkpoint from which training resumes")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--errors", type=float, nargs="+", default=[0.2, 0.4, 0.6], help="change_error")
+    parser.add_argument("--errors", type=float, nargs="+", default=[0.2, 0.22, 0.4], help="change_error")
+    parser.add_argument("--first", type=float, default=0.05, help="relative_error of the first checkpoint")
     parser.add_argument("--effort", default="medium")
     parser.add_argument("--cache", type=Path, default=Path(".cache/datasets"))
     options = parser.parse_args()
@@ -73,8 +74,12 @@ def main() -> None:
         f"{len(checkpoints)} checkpoints of {size} bytes; optimizer state {2 * size} bytes, coded {state_bytes}"
     )
     _print_losses("uncompressed", [checkpoint.loss for checkpoint in checkpoints])
+    start = Checkpoint(checkpoints[options.resume - 1].weights, state, math.nan)
+    _print_losses(
+        "  resumed, coded state only", [c.loss for c in train(images, options, start, options.resume)]
+    )
     for error in options.errors:
-        sizes, decoded = chain([checkpoint.weights for checkpoint in checkpoints], error, options.effort)
+        sizes, decoded = chain([checkpoint.weights for checkpoint in checkpoints], error, options)
         print(
             f"change_error {error}: {sum(sizes)} bytes, 1/{size * len(sizes) / sum(sizes):.1f}, streams {sizes}"
         )
@@ -107,9 +112,11 @@ def train(
     return checkpoints
 
 
-def chain(models: list[Arrays], change_error: float, effort: str) -> tuple[list[int], list[Arrays]]:
+def chain(
+    models: list[Arrays], change_error: float, options: argparse.Namespace
+) -> tuple[list[int], list[Arrays]]:
     """Encode models as a stream and updates of it; return the sizes of the streams and the decoded models."""
-    stream = encode(models[0], effort=effort)
+    stream = encode(models[0], effort=options.effort, relative_error=options.first)
     sizes, decoded = [len(stream)], [Decoder().decode(stream)]
     for model in models[1:]:
         update = encode_update(model, decoded[-1], change_error=change_error)

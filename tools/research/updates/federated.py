@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Federated averaging on Fashion-MNIST with compressed updates in both directions, as plain loops.
 
-``python -m tools.research.updates.federated --seeds 0 1 2 --up 0.9 --down 0.9`` prints a JSON object for each run.
+``python -m tools.research.updates.federated --up 0.7 --down 0.7 --rank-up 8 --rank-down 16`` prints a JSON object for each run.
 ``--codec float32`` is the uncompressed run, and ``--codec nncodec`` the same training with NNCodec's coding of the updates.
 """
 
@@ -71,6 +71,9 @@ def main() -> None:
     parser.add_argument("--codec", choices=["nnr", "float32", "nncodec"], default="nnr")
     parser.add_argument("--up", type=float, default=0.9, help="change_error of the clients")
     parser.add_argument("--down", type=float, default=0.9, help="change_error of the server")
+    parser.add_argument("--rank-up", type=int, help="rank of the clients' differences of matrices")
+    parser.add_argument("--rank-down", type=int, help="the same of the server")
+    parser.add_argument("--first", type=float, default=0.2, help="relative_error of the first model")
     parser.add_argument("--effort", default="fast")
     parser.add_argument("--cache", type=Path, default=Path(".cache/datasets"))
     options = parser.parse_args()
@@ -78,12 +81,13 @@ def main() -> None:
     images = load_images(options.cache)
     with Peer() if options.codec == "nncodec" else _Nothing() as peer:
 
-        def codec(change_error: float) -> UpdateCodec:
+        def codec(change_error: float, rank: int | None) -> UpdateCodec:
             if isinstance(peer, Peer):
                 return PeerFeedback(peer, change_error=change_error)
             if options.codec == "float32":
                 return Uncompressed()
-            return FeedbackEncoder(EncoderConfig(effort=options.effort), change_error=change_error)
+            config = EncoderConfig(effort=options.effort)
+            return FeedbackEncoder(config, change_error=change_error, rank=rank)
 
         for seed in options.seeds:
             started = time.perf_counter()
@@ -94,19 +98,21 @@ def main() -> None:
 
 
 def run(
-    seed: int, options: argparse.Namespace, images: Images, codec: Callable[[float], UpdateCodec]
+    seed: int, options: argparse.Namespace, images: Images, codec: Callable[[float, int | None], UpdateCodec]
 ) -> dict[str, object]:
     """Train and return sizes in bytes and accuracies in percent, as means of the last rounds and after each round."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     net = network()
     parts = split_by_label(images.train[1], options.clients, options.concentration, random)
-    uplinks, downlink = [codec(options.up) for _ in parts], codec(options.down)
+    uplinks = [codec(options.up, options.rank_up) for _ in parts]
+    downlink = codec(options.down, options.rank_down)
     model = arrays_of(net)
     size = _size(model)
-    held, first_bytes = _first_model(model, downlink, size)
+    held, first_bytes = (model, size) if options.codec == "float32" else _first_model(model, options.first)
+    model = held
     up_bytes, down_bytes = 0, options.clients * first_bytes
-    validation, accuracies = [], []
+    validation, accuracies, losses = [], [], []
     for round_number in range(options.rounds):
         if round_number:
             stream, held = downlink.encode(model, held)
@@ -126,7 +132,9 @@ def run(
         model = {name: (array / n_examples).astype(np.float32) for name, array in total.items()}
         load_arrays(net, model)
         validation.append(evaluate(net, images.validation)[0])
-        accuracies.append(evaluate(net, images.test)[0])
+        accuracy, loss = evaluate(net, images.test)
+        accuracies.append(accuracy)
+        losses.append(loss)
     exchanged = options.clients * options.rounds * size
     return {
         "up_percent": round(100 * up_bytes / exchanged, 4),
@@ -137,18 +145,15 @@ def run(
         "accuracy": accuracies[-1],
         "validation_accuracy": round(float(np.mean(validation[-_LAST_ROUNDS:])), 3),
         "mean_accuracy": round(float(np.mean(accuracies[-_LAST_ROUNDS:])), 3),
+        "mean_loss": round(float(np.mean(losses[-_LAST_ROUNDS:])), 4),
         "accuracies": accuracies,
     }
 
 
-def _first_model(model: Arrays, downlink: UpdateCodec, size: int) -> tuple[Arrays, int]:
-    """Return the first model as the clients have it, and its size; the server's first update adds what is left out."""
-    if isinstance(downlink, Uncompressed):
-        return model, size
-    stream = encode(model)
-    decoded = Decoder().decode(stream)
-    downlink.residuals = {name: array - decoded[name] for name, array in model.items()}
-    return decoded, len(stream)
+def _first_model(model: Arrays, error: float) -> tuple[Arrays, int]:
+    """Return the first model as server and clients have it, and its size."""
+    stream = encode(model, relative_error=error)
+    return Decoder().decode(stream), len(stream)
 
 
 class _Nothing:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import zstandard
 
 from nnr_codec import Decoder, encode
 from nnr_codec.updates import apply_update, encode_update
+from tools.research.updates.codings import lossless_difference, packed_halves
 from tools.research.updates.fashion import (
     Arrays,
     arrays_of,
@@ -26,7 +26,6 @@ from tools.research.updates.fashion import (
     train_epoch,
 )
 
-_LEVEL = 19
 _SIDE = 28
 
 
@@ -65,30 +64,14 @@ def main() -> None:
     print("| coding | bytes | accuracy, % | loss |\n|---|---|---|---|")
     row("base", 0, base)
     row("float32", sum(array.nbytes for array in tuned.values()), tuned)
-    halves = {name: array.astype(np.float16) for name, array in tuned.items()}
-    row(
-        "float16, zstd -19",
-        _packed(halves),
-        {name: array.astype(np.float32) for name, array in halves.items()},
-    )
-    row("lossless difference, zstd -19", _lossless_difference(tuned, base), tuned)
+    row("float16, zstd -19", *packed_halves(tuned))
+    row("lossless difference, zstd -19", lossless_difference(tuned, base), tuned)
     for error in options.change_errors:
         update = encode_update(tuned, base, change_error=error)
         row(f"update, change_error={error:g}", len(update), apply_update(update, base))
     for error in options.relative_errors:
         stream = encode(tuned, relative_error=error)
         row(f"alone, relative_error={error:g}", len(stream), Decoder().decode(stream))
-
-
-def _lossless_difference(tuned: Arrays, base: Arrays) -> int:
-    """Return the size of the exclusive or with the base, in planes of bytes."""
-    differences = {name: tuned[name].view(np.uint32) ^ base[name].view(np.uint32) for name in tuned}
-    planes = {name: array.reshape(-1).view(np.uint8).reshape(-1, 4).T for name, array in differences.items()}
-    return _packed({name: np.ascontiguousarray(array) for name, array in planes.items()})
-
-
-def _packed(arrays: Arrays) -> int:
-    return len(zstandard.compress(b"".join(array.tobytes() for array in arrays.values()), _LEVEL))
 
 
 def _mirrored(pixels: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
+from nnr_codec import EncoderConfig
 from nnr_codec.flower import CompressedGrid, compression_mod
 from tools.research.updates.fashion import (
     Arrays,
@@ -42,6 +43,10 @@ def main() -> None:
     )
     parser.add_argument("--rate", type=float, default=0.02)
     parser.add_argument("--uncompressed", action="store_true")
+    parser.add_argument("--change-error", type=float, default=0.4)
+    parser.add_argument("--rank-up", type=int, default=12)
+    parser.add_argument("--rank-down", type=int, default=24)
+    parser.add_argument("--first", type=float, default=0.2, help="relative_error of the first model")
     parser.add_argument("--cache", type=Path, default=Path(".cache/datasets"))
     options = parser.parse_args()
     logging.getLogger("nnr_codec.flower").setLevel(logging.INFO)
@@ -55,7 +60,8 @@ def main() -> None:
 
 
 def _client(options: argparse.Namespace) -> ClientApp:
-    app = ClientApp(mods=[] if options.uncompressed else [compression_mod()])
+    mod = compression_mod(change_error=options.change_error, rank=options.rank_up)
+    app = ClientApp(mods=[] if options.uncompressed else [mod])
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
@@ -94,7 +100,11 @@ def _server(options: argparse.Namespace) -> ServerApp:
             print(f"round {round_number}: accuracy {accuracy:.2f} %, loss {loss:.4f}", flush=True)
             return MetricRecord({"accuracy": accuracy})
 
-        used = grid if options.uncompressed else CompressedGrid(grid)
+        first = EncoderConfig(effort="fast", relative_error=options.first)
+        compressed = CompressedGrid(
+            grid, change_error=options.change_error, rank=options.rank_down, first_config=first
+        )
+        used = grid if options.uncompressed else compressed
         FedAvg(fraction_evaluate=0.0, min_available_nodes=options.clients).start(
             used,
             ArrayRecord(net.state_dict()),
