@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from nnr_codec import Encoder, EncoderConfig, NnrError, QuantizedTensor, decode, encode
 from nnr_codec.codec.encode.tensor_encoder import encode_tensor
 from nnr_codec.codec.encode.tensor_job import TensorJob
-from nnr_codec.model import Quantization
 
 SHAPES = (
     st.lists(st.integers(1, 24), min_size=1, max_size=4)
@@ -86,8 +85,7 @@ def test_decoding_gives_the_encoders_levels(array: np.ndarray[Any, Any], config:
     if decoded_levels.qp is None:
         assert np.array_equal(decoded_levels.levels, array)
         return
-    quantization = Quantization(config.density, Encoder(config)._quantization_parameter())
-    job = TensorJob("w", array, config, quantization)
+    job = TensorJob("w", array, config, Encoder(config)._quantization)
     levels = encode_tensor(job).levels
     assert levels is not None
     assert np.array_equal(decoded_levels.levels.reshape(-1), levels)

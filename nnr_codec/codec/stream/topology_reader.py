@@ -21,7 +21,7 @@ CarriedItem = _native.CarriedItem
 
 @dataclass(frozen=True, slots=True)
 class SourceOfUnits:
-    """What the topology units before data units say of their tensors: data types, and patches by name."""
+    """Data types of the tensors of data units, and patches by name, as the topology units before them say."""
 
     types: TypeRules
     patches: dict[str, CarriedItem]
