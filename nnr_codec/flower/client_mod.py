@@ -118,9 +118,10 @@ def _compress(reply: Message, model: Arrays, context: Context, encoder: Feedback
         arrays = arrays_of(record)
         if not _is_state_of(arrays, model):
             continue
-        encoder.residuals = _stored(context, _RESIDUALS) or {}
+        residuals = f"{_RESIDUALS}.{key}"
+        encoder.residuals = _stored(context, residuals) or {}
         stream, _ = encoder.encode(arrays, model)
-        context.state[_RESIDUALS] = record_of(encoder.residuals)
+        context.state[residuals] = record_of(encoder.residuals)
         reply.content[key] = record_of_streams([(UPDATE, stream)])
 
 

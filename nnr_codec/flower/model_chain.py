@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from nnr_codec.codec.decode.decoder import Decoder
@@ -10,6 +12,7 @@ from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.codec.encode.encoder import encode
 from nnr_codec.flower.records import MODEL, UPDATE, Arrays
 from nnr_codec.updates import ArrayTensors, FeedbackEncoder, model_digest
+from nnr_codec.updates.typed_tensors import Array
 
 
 class ModelChain:
@@ -26,8 +29,8 @@ class ModelChain:
         Error of an update as a fraction of its root mean square.
     rank : int or None
         Rank of differences of matrices.
-    first_config : EncoderConfig
-        For the first model.
+    first_config : EncoderConfig or None
+        For the first model, whose error is then never sent. By default the one for updates.
 
     Attributes
     ----------
@@ -40,7 +43,7 @@ class ModelChain:
     """
 
     def __init__(
-        self, config: EncoderConfig, change_error: float, rank: int | None, first_config: EncoderConfig
+        self, config: EncoderConfig, change_error: float, rank: int | None, first_config: EncoderConfig | None
     ) -> None:
         self._config, self._change_error, self._rank = config, change_error, rank
         self._first_config = first_config
@@ -49,7 +52,6 @@ class ModelChain:
         self.version = -1
         self._wanted: Arrays = {}
         self._streams: list[tuple[str, bytes]] = []
-        self._encoder = self._new_encoder()
 
     def set_model(self, arrays: Arrays) -> None:
         """Make a version of the strategy's model, unless the last one was made of it.
@@ -59,18 +61,20 @@ class ModelChain:
         NotEncodable
             A tensor the format cannot hold.
         """
+        arrays = _in_types_of(self.model, arrays)
         if self.version >= 0 and _are_equal(arrays, self._wanted):
             return
         if self.version < 0 or not _are_alike(arrays, self.model):
-            # Updates do not send what this stream leaves out: the clients' replies begin at the decoded model.
-            stream = encode(arrays, self._first_config)
+            is_first = self.version < 0 and self._first_config is not None
+            stream = encode(arrays, self._first_config if is_first else self._config)
             self._streams = [(MODEL, stream)]
-            self._encoder = self._new_encoder()
             self.model = Decoder().decode(stream)
         else:
             if sum(len(stream) for _, stream in self._streams) > sum(a.nbytes for a in arrays.values()):
                 self._streams = [(MODEL, encode(self.model, keep=("*",)))]
-            stream, self.model = self._encoder.encode(arrays, self.model)
+            # What earlier updates left out is part of this difference.
+            encoder = FeedbackEncoder(self._config, change_error=self._change_error, rank=self._rank)
+            stream, self.model = encoder.encode(arrays, self.model)
             self._streams.append((UPDATE, stream))
         self._wanted = arrays
         self.digest = model_digest(ArrayTensors(self.model))
@@ -92,8 +96,34 @@ class ModelChain:
             return [(UPDATE, stream)]
         return self._streams[version + 1 - first :]
 
-    def _new_encoder(self) -> FeedbackEncoder:
-        return FeedbackEncoder(self._config, change_error=self._change_error, rank=self._rank)
+    def as_strategys(self, arrays: Arrays) -> Arrays:
+        """Return a client's model as if training had begun at the strategy's model instead of the decoded one.
+
+        A strategy that takes differences to its own model as gradients would take errors of quantisation for them.
+        """
+        if self.version == 0 and self._first_config is not None:
+            return arrays
+        return {name: _moved(array, self.model[name], self._wanted[name]) for name, array in arrays.items()}
+
+
+def _moved(array: Array, begun: Array, wanted: Array) -> Array:
+    if array.dtype.kind != "f":
+        return array
+    return np.asarray(wanted + (array - begun)).astype(array.dtype, copy=False)
+
+
+def _in_types_of(model: Arrays, arrays: Arrays) -> Arrays:
+    """Return arrays in the types of a model, where they have its names and shapes: means of integers are floats."""
+    if arrays.keys() != model.keys() or any(arrays[name].shape != model[name].shape for name in arrays):
+        return arrays
+    return {name: _as_type(array, model[name].dtype) for name, array in arrays.items()}
+
+
+def _as_type(array: Array, dtype: np.dtype[Any]) -> Array:
+    if array.dtype == dtype:
+        return array
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.asarray(np.rint(array) if dtype.kind in "iu" and array.dtype.kind == "f" else array, dtype)
 
 
 def _are_alike(arrays: Arrays, model: Arrays) -> bool:

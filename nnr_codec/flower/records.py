@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from flwr.app import Array, ArrayRecord
 from numpy.typing import NDArray
 
@@ -30,7 +31,7 @@ def arrays_of(record: ArrayRecord) -> Arrays:
 
 def record_of(arrays: Mapping[str, NDArray[Any]]) -> ArrayRecord:
     """Return a record of ordinary arrays."""
-    return ArrayRecord({name: Array(array) for name, array in arrays.items()})
+    return ArrayRecord({name: Array(np.asarray(array)) for name, array in arrays.items()})
 
 
 def record_of_streams(streams: Sequence[tuple[str, bytes]]) -> ArrayRecord:

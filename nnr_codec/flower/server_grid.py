@@ -69,10 +69,11 @@ class CompressedGrid(Grid):
     change_error : float
         Error of an update as a fraction of its root mean square. Error feedback adds it to the next update.
     rank : int, optional
-        Rank of differences of matrices, as in `encode_update`. Four times the clients' is usual, because a mean of updates has a
+        Rank of differences of matrices, as in `encode_update`. Twice the clients' is usual, because a mean of updates has a
         higher rank.
     first_config : EncoderConfig, optional
-        For the first model. A model of random weights bears a far larger error than the default.
+        For the first model. A model of random weights bears a far larger error than the default. The error of the first model is
+        then never sent: strategies that average models, such as FedAvg, go on from the decoded one.
 
     Attributes
     ----------
@@ -91,7 +92,7 @@ class CompressedGrid(Grid):
     ) -> None:
         self._grid = grid
         fast = EncoderConfig(effort="fast")
-        self._chain = ModelChain(config or fast, change_error, rank, first_config or fast)
+        self._chain = ModelChain(config or fast, change_error, rank, first_config)
         self._confirmed: dict[int, int] = {}  # version of the model that each node has
         self.traffic: list[RoundTraffic] = []
 
@@ -178,6 +179,8 @@ class CompressedGrid(Grid):
         for key, record in list(reply.content.array_records.items()):
             streams = streams_of(record)
             if streams is None:
+                n_bytes += size_bytes(record)
+                n_array_bytes += size_bytes(record)
                 continue
             if len(streams) != 1 or streams[0][0] != UPDATE:
                 raise MalformedBitstream("a reply holds one update")
@@ -187,7 +190,7 @@ class CompressedGrid(Grid):
                 ),
                 self._chain.model,
             )
-            reply.content[key] = plain = record_of(arrays)
+            reply.content[key] = plain = record_of(self._chain.as_strategys(arrays))
             n_bytes += size_bytes(record)
             n_array_bytes += size_bytes(plain)
         return n_bytes, n_array_bytes

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnr_codec.codec.element_storage import STORAGE, narrow, widen
+from nnr_codec.codec.encode.config import EncoderConfig
 from nnr_codec.transform import Block
 from nnr_codec.updates.low_rank import SUFFIXES, low_rank_block, worthwhile_rank
 from nnr_codec.updates.typed_tensors import Array, TypedTensors
@@ -70,14 +71,21 @@ class Differences(Mapping[str, "Array | Block"]):
     comparison : Comparison
     rank : int or None
         Rank of the products; None for none.
+    config : EncoderConfig, optional
+        Tensors that it keeps as they are, or exact, are no products.
     """
 
     def __init__(
-        self, model: TypedTensors, base: TypedTensors, comparison: Comparison, rank: int | None = None
+        self,
+        model: TypedTensors,
+        base: TypedTensors,
+        comparison: Comparison,
+        rank: int | None = None,
+        config: EncoderConfig | None = None,
     ) -> None:
         self._model, self._base = model, base
         self._scales = comparison.scales
-        self._ranks = {} if rank is None else self._worthwhile_ranks(rank)
+        self._ranks = {} if rank is None else self._worthwhile_ranks(rank, config or EncoderConfig())
         sent = {*comparison.scales, *comparison.whole}
         self._names = [name for name in model if name in sent]
 
@@ -106,9 +114,11 @@ class Differences(Mapping[str, "Array | Block"]):
         """Return the shape of a tensor."""
         return self._model.shape_of(name)
 
-    def _worthwhile_ranks(self, rank: int) -> dict[str, int]:
+    def _worthwhile_ranks(self, rank: int, config: EncoderConfig) -> dict[str, int]:
         ranks = {}
         for name in self._scales:
+            if config.is_kept(name) or config.is_exact(name):
+                continue
             factors = [name + suffix for suffix in SUFFIXES]
             if not any(factor in self._model or factor in self._base for factor in factors):
                 ranks[name] = worthwhile_rank(self._model.shape_of(name), rank)

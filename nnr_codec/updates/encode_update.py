@@ -87,7 +87,8 @@ def encode_update(
     comparison = compare(model, base)
     if rank is not None and rank < 1:
         raise ValueError(f"a rank is positive, unlike {rank}")
-    sent = Differences(model, base, comparison, rank)
+    config = config or EncoderConfig()
+    sent = Differences(model, base, comparison, rank, config)
     description = UpdateDescription(
         base_digest or model_digest(base),
         frozenset(comparison.whole),
@@ -96,7 +97,7 @@ def encode_update(
         sent.products,
     )
     config = replace(
-        config or EncoderConfig(),
+        config,
         qp_density=_DENSITY,
         qp_by_name=tuple(_steps(comparison, sent, change_error)),
     )

@@ -75,10 +75,17 @@ class FeedbackEncoder:
         )
         decoded = apply_update(stream, base, base_digest=digest)
         self.residuals = {
-            name: array - decoded[name] for name, array in wanted.items() if array.dtype == np.float32
+            name: _finite(array, decoded[name]) for name, array in wanted.items() if array.dtype == np.float32
         }
         return stream, decoded
 
     def _with_residual(self, name: str, array: Array) -> Array:
         residual = self.residuals.get(name)
-        return array if residual is None or residual.shape != array.shape else array + residual
+        return array if residual is None or residual.shape != array.shape else np.asarray(array + residual)
+
+
+def _finite(wanted: Array, decoded: Array) -> Array:
+    """Return what an update left out, and zero where that is no finite number."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        residual = np.asarray(wanted - decoded)
+    return np.where(np.isfinite(residual), residual, np.float32(0))

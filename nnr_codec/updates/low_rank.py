@@ -36,11 +36,16 @@ def worthwhile_rank(shape: tuple[int, ...], rank: int) -> int:
     rank : int
         Upper bound; at least half of it is used.
     """
+    usable = min(rank, largest_rank(shape))
+    return usable if 2 * usable >= rank else 0
+
+
+def largest_rank(shape: tuple[int, ...]) -> int:
+    """Return the largest rank of a tensor's product, whose factors have a quarter of the tensor's elements."""
     if len(shape) < 2:
         return 0
     rows, width = shape[0], math.prod(shape[1:])
-    usable = min(rank, int(_LARGEST_SHARE * rows * width / max(rows + width, 1)))
-    return usable if 2 * usable >= rank else 0
+    return int(_LARGEST_SHARE * rows * width / max(rows + width, 1))
 
 
 def low_rank_block(difference: NDArray[np.float32], rank: int) -> Block:

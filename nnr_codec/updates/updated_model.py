@@ -9,7 +9,7 @@ from typing import Protocol
 
 from nnr_codec.errors import MalformedBitstream
 from nnr_codec.updates.differences import updated
-from nnr_codec.updates.low_rank import SUFFIXES, product
+from nnr_codec.updates.low_rank import SUFFIXES, largest_rank, product
 from nnr_codec.updates.typed_tensors import Array, TypedTensors, model_digest
 from nnr_codec.updates.update_description import KEY, UpdateDescription
 
@@ -109,12 +109,17 @@ def _names(description: UpdateDescription, base: TypedTensors, update: TypedTens
 
 
 def _check_product(name: str, base: TypedTensors, update: TypedTensors) -> None:
-    g, h = (update.shape_of(name + suffix) if name + suffix in update else () for suffix in SUFFIXES)
+    factors = [name + suffix for suffix in SUFFIXES]
+    if any(factor in base for factor in factors):
+        raise _refused(f"a factor of the difference {name[:64]!r} has the name of a tensor of the base")
+    g, h = (update.shape_of(factor) if factor in update else () for factor in factors)
     shape = base.shape_of(name) if name in base and name not in update else ()
     if len(g) != 2 or len(h) != 2 or len(shape) < 2 or g[1] != h[0]:
         raise _refused(f"the difference {name[:64]!r} has no two factors")
     if (g[0], h[1]) != (shape[0], math.prod(shape[1:])):
         raise _refused(f"the difference {name[:64]!r} has another shape than the base")
+    if g[1] > largest_rank(shape):
+        raise _refused(f"the factors of the difference {name[:64]!r} are larger than an update's may be")
 
 
 def _refused(reason: str) -> MalformedBitstream:

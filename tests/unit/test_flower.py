@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
-from flwr.serverapp.strategy import FedAvg
+from flwr.serverapp.strategy import FedAdam, FedAvg, FedAvgM
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
@@ -200,3 +200,72 @@ def test_no_pickle_and_no_file_is_used(nodes: Nodes, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("pickle.loads", lambda *args: pytest.fail("a pickle is read"))
 
     federated(CompressedGrid(nodes, change_error=CHANGE_ERROR), 2)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options"), [(FedAvg, {}), (FedAvgM, {"server_momentum": 0.9}), (FedAdam, {"eta": 0.1})]
+)
+def test_no_strategy_takes_errors_of_quantisation_for_training(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch, strategy: Any, options: dict[str, float]
+) -> None:
+    def idle(message: Message, context: Context) -> Message:
+        del context
+        (record,) = message.content.array_records.values()
+        content = {"arrays": record_of(arrays_of(record)), "metrics": MetricRecord({"num-examples": 1})}
+        return Message(RecordDict(content), reply_to=message)
+
+    monkeypatch.setitem(globals(), "train", idle)
+    first = TARGETS[1]
+    start = strategy(
+        fraction_train=1.0, fraction_evaluate=0.0, min_available_nodes=1, min_train_nodes=1, **options
+    ).start
+    last = arrays_of(start(CompressedGrid(nodes), ArrayRecord({"w": Array(first)}), num_rounds=5).arrays)["w"]
+    assert np.allclose(last, first, rtol=0, atol=1e-5)
+
+
+def test_counters_and_scalars_travel_in_their_types(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(message: Message, context: Context) -> Message:
+        (record,) = message.content.array_records.values()
+        arrays = arrays_of(record)
+        assert (arrays["batches"].dtype, arrays["scale"].dtype) == (np.int64, np.float32)
+        arrays["w"] = arrays["w"] + (TARGETS[context.node_id] - arrays["w"]) / 10
+        arrays = {
+            **arrays,
+            "batches": arrays["batches"] + 3,
+            "scale": np.asarray(arrays["scale"] + np.float32(0.1)),
+        }
+        content = {"arrays": record_of(arrays), "metrics": MetricRecord({"num-examples": 1})}
+        return Message(RecordDict(content), reply_to=message)
+
+    monkeypatch.setitem(globals(), "train", count)
+    grid = CompressedGrid(nodes, change_error=CHANGE_ERROR, first_config=EncoderConfig(relative_error=0.5))
+    arrays = {"w": np.zeros((40, 30), np.float32), "batches": np.array([0]), "scale": np.array(1, np.float32)}
+    strategy = FedAvg(fraction_train=1.0, fraction_evaluate=0.0, min_available_nodes=1, min_train_nodes=1)
+    last = arrays_of(strategy.start(grid, record_of(arrays), num_rounds=30).arrays)
+    assert last["batches"] == 90
+    assert last["scale"] == pytest.approx(4, abs=0.05)
+    assert distance(last) < 0.15
+    assert sum(entry.n_failures for entry in grid.traffic) == 0
+    assert max(entry.sent_bytes for entry in grid.traffic[1:]) < grid.traffic[1].sent_array_bytes / 4
+
+
+def test_records_of_the_same_names_have_residuals_of_their_own(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reply_twice(message: Message, context: Context) -> Message:
+        reply = train(message, context)
+        other = {name: array + 5 for name, array in arrays_of(reply.content.array_records["arrays"]).items()}
+        reply.content["other"] = record_of(other)
+        return reply
+
+    mod, models = nodes.mod, []
+    for app in (train, reply_twice):
+        nodes.contexts[1].state.clear()
+        nodes.mod = lambda message, context, _, app=app: mod(message, context, app)
+        grid = CompressedGrid(nodes, change_error=CHANGE_ERROR)
+        model = {"w": np.zeros((40, 30), np.float32)}
+        for _ in range(4):
+            (reply,) = grid.send_and_receive([Message(RecordDict({"arrays": record_of(model)}), 1, "train")])
+            model = arrays_of(reply.content.array_records["arrays"])
+        models.append(model["w"])
+    assert np.array_equal(*models)

@@ -319,3 +319,38 @@ def test_the_commands(tmp_path: Path, base: str) -> None:
     assert main(["decode", update, out, "--base", base]) == 0
     assert relative_error(load_file(out)["half"], load_file(new)["half"], model()["half"]) < 0.2
     assert main(["encode", new, update, "--change-error", "0.1"]) == 2
+
+
+def test_kept_tensors_are_no_products() -> None:
+    before = {"w": np.zeros((64, 64), np.float32)}
+    after = {"w": np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)}
+    stream = encode_update(after, before, nnr_codec.EncoderConfig(keep=("w",)), rank=4)
+    assert np.array_equal(apply_update(stream, before)["w"], after["w"])
+
+
+def test_a_model_that_was_not_finite_once_leaves_no_trace() -> None:
+    encoder = FeedbackEncoder(change_error=0.2)
+    base = {"w": np.ones((20, 30), np.float32)}
+    spoilt = {"w": base["w"].copy()}
+    spoilt["w"][3, 4] = np.nan
+    encoder.encode(spoilt, base)
+    _, decoded = encoder.encode({"w": base["w"] * 2}, base)
+    assert np.allclose(decoded["w"], 2, atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("names", "shapes", "reason"),
+    [
+        (["x"], {"x": (64, 48), "x_G": (3,)}, "has the name of a tensor"),
+        (["x"], {"x": (64, 48)}, "larger than an update's may be"),
+    ],
+)
+def test_products_that_cost_more_than_they_save_are_refused(
+    names: list[str], shapes: dict[str, tuple[int, ...]], reason: str
+) -> None:
+    base = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    description = UpdateDescription(model_digest(ArrayTensors(base)), products=frozenset(names))
+    factors = {"x_G": np.zeros((64, 40), np.float32), "x_H": np.zeros((40, 48), np.float32)}
+    stream = nnr_codec.encode(factors, metadata=description.to_metadata())
+    with pytest.raises(MalformedBitstream, match=reason):
+        apply_update(stream, base)

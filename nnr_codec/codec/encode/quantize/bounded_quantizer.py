@@ -49,6 +49,8 @@ from nnr_codec.quant import (
 # Attempts with finer steps, each with a target error smaller by _FINER, before the fallback to uniform quantisation.
 _MOST_ATTEMPTS = 4
 _FINER = 0.7
+# Longer vectors are searched whatever their error.
+_LONG_VECTOR = 4096
 # A search saves a byte or two of a smaller tensor, and is most of the time that ten thousand of them take.
 _SEARCHED_FROM = 64
 
@@ -138,7 +140,8 @@ def searched_within(
     """Search levels at the error aimed at, and at finer ones until every element or row is within its bound."""
     error = bounds.error
     is_vector = isinstance(bounds, ElementBounds)
-    is_fine = is_vector and error <= job.config.preset.fine * root_mean_square(weights)
+    is_short = is_vector and weights.size < _LONG_VECTOR
+    is_fine = is_short and error <= job.config.preset.fine * root_mean_square(weights)
     if (weights.size < _SEARCHED_FROM or is_fine) and not is_weighted(job):
         return _uniform_within(job, header, weights, bounds)
     if is_vector:

@@ -77,6 +77,8 @@ def made_inputs(
         Numbers of rows that integer inputs look up, by name of the input.
     seed : int
     """
+    if not inputs:
+        return [{}]
     generator = np.random.default_rng(seed)
     batches, n_made = list[Batch](), 0
     while n_made < n_samples:
