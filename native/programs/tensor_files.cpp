@@ -367,7 +367,7 @@ bool TensorFile::write(const char* path) const {
   auto* const beside = static_cast<char*>(std::malloc(length + 6));
   bool done = beside != nullptr;
   if (done) {
-    std::memcpy(beside, destination, length);
+    std::memcpy(beside, destination, length + 1);
     std::memcpy(beside + length, ".part", 6);
     std::FILE* const file = std::fopen(beside, "wb");
     done = file != nullptr;
