@@ -57,7 +57,7 @@ class CertifiedResult:
     verdict: str = json_field("Verdict.", choices=tuple(Verdict))
     at: str = json_field("Layer, signal or field of the verdict.", default="")
     beyond: bool = json_field("True if the vector is beyond the level.", default=False)
-    layers: dict[str, str] = json_field("Score of each layer that the vector states.", default=None)
+    layers: dict[str, str] | None = json_field("Score of each layer that the vector states.", default=None)
     seconds: float = json_field("Wall-clock seconds.", default=0.0)
     cpu_seconds: float = json_field("CPU seconds.", default=0.0)
     peak_memory_bytes: int = json_field("Peak resident memory in bytes.", default=0)

@@ -61,7 +61,7 @@ class Result:
     at: str = json_field("Layer, signal or field of the verdict.", default="")
     detail: str = json_field("One-line reason.", default="")
     known: str = json_field("Entry of the baseline.", default="")
-    layers: dict[str, str] = json_field("Score of each layer that the vector states.", default=None)
+    layers: dict[str, str] | None = json_field("Score of each layer that the vector states.", default=None)
     divergence: Divergence | None = json_field("First divergence.", default=None)
     seconds: float = json_field("Wall-clock time in seconds.", default=0.0)
     cpu_seconds: float = json_field("CPU time in seconds.", default=0.0)

@@ -57,7 +57,8 @@ class Selection:
 
     def matches(self, vector: Vector) -> bool:
         """True if the vector matches every criterion but the shard."""
-        if self.max_size and SIZE_CLASSES.index(vector.size_class) > [*SIZE_CLASSES].index(self.max_size):  # type: ignore[arg-type]  # a size class
+        sizes: list[str] = [*SIZE_CLASSES]
+        if self.max_size and sizes.index(vector.size_class) > sizes.index(self.max_size):
             return False
         return (
             (not self.ids or any(fnmatchcase(vector.id, glob) for glob in self.ids))

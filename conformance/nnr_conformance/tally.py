@@ -38,7 +38,7 @@ class Tally:
     def share(self) -> str:
         """Passed and run vectors as ``3/4``; a dash if none was run."""
         run = self.passed + self.failed
-        return f"{self.passed}/{run}" if run else "–"  # noqa: RUF001 - an en dash
+        return f"{self.passed}/{run}" if run else "\N{EN DASH}"
 
     @property
     def state(self) -> str:

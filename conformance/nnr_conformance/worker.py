@@ -110,7 +110,7 @@ def run_vector(
         verdict=judgement.verdict.value,
         at=judgement.at,
         detail=judgement.detail,
-        layers=judgement.layers or None,  # type: ignore[arg-type]  # one of the three scores of Judgement
+        layers=judgement.layers or None,
         divergence=judgement.divergence,
         seconds=round(seen.seconds, 4) if seen else 0.0,
         cpu_seconds=round(seen.cpu_seconds, 4) if seen else 0.0,

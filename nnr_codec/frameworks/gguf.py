@@ -128,19 +128,20 @@ class GgufFile(ModelFile):
         return self._dequantized(octets, stored, name)
 
     def _dequantized(self, octets: Array, stored: TensorDescription, name: str) -> Array:
+        unknown = NotEncodable(
+            f"the package gguf cannot dequantise {stored.dtype}", path=f"{self.path}: {name}"
+        )
         number = NUMBER_OF_TAG.get(stored.dtype)
+        if number is None:
+            raise unknown
         try:
-            if number is None:
-                raise NotImplementedError(stored.dtype)
             # gguf works by rows; whole rows keep it fast.
             row_bytes = octets.size // max(math.prod(stored.shape[:-1]), 1)
             blocks = octets.reshape(-1, row_bytes or BLOCK_TYPES[number].block_bytes)
             kind = self._gguf.constants.GGMLQuantizationType(number)
             values = self._gguf.quants.dequantize(blocks, kind)
-        except (NotImplementedError, ValueError):
-            raise NotEncodable(
-                f"the package gguf cannot dequantise {stored.dtype}", path=f"{self.path}: {name}"
-            ) from None
+        except (NotImplementedError, ValueError):  # gguf's signals of a type that it cannot dequantise
+            raise unknown from None
         return np.asarray(values, np.float32).reshape(stored.shape)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,7 +25,7 @@ CLAIMS = {"name": "spec.model", "version": "1"}
 class _WatchedTensorData(TensorData):
     """Record the start bit of every level and the arithmetic decoder's state after the tensor."""
 
-    finished: list[dict[str, Any]] = []  # noqa: RUF012 - one decoder in one thread
+    finished: ClassVar[list[dict[str, Any]]] = []  # one decoder in one thread
 
     def decode(self) -> list[int]:
         self.starts = np.zeros(self.coding.rows * self.coding.width, np.uint32)

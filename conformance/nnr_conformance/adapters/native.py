@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -131,9 +132,9 @@ def _parse_joined(joiner: PartJoiner, state: SyntaxState, trace: Trace) -> AnyUn
     return unit
 
 
-def _build(unit: object, state: SyntaxState, stream: bytes, byte_offset: int, size_bytes: int) -> bytes:
+def _build(unit: Any, state: SyntaxState, stream: bytes, byte_offset: int, size_bytes: int) -> bytes:
     try:
-        return build_unit(unit, state)  # type: ignore[arg-type]  # a unit of any type
+        return build_unit(unit, state)
     except errors.NotEncodable:
         # Partial units and the like can be parsed but not built; copy their bytes.
         return stream[byte_offset : byte_offset + size_bytes]

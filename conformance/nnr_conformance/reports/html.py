@@ -90,7 +90,7 @@ def _matrix(logs: Sequence[Log]) -> str:
 
 def _cell(feature: str, count: Tally | None, log: Log) -> str:
     if count is None:
-        return '<td class="none">–'  # noqa: RUF001 - an en dash
+        return '<td class="none">\N{EN DASH}'
     words = escape(f"{feature} {log.run.claims.name.lower()}")
     return f'<td class="{count.state}" data-find="{words}">{count.share}'
 

@@ -8,18 +8,15 @@ trains without this codec. It needs `flwr` with its simulation extra.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import torch
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
-from flwr.simulation import run_simulation
 
-from nnr_codec import EncoderConfig
-from nnr_codec.flower import CompressedGrid, compression_mod
 from tools.research.updates.fashion import load_arrays
+from tools.research.updates.flower_simulation import add_options, compressed_grid, new_client, simulate
 from tools.research.updates.language import LanguageModel, load_texts, split, train, validation_loss
 
 
@@ -30,26 +27,14 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20, help="of a client in a round")
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--uncompressed", action="store_true")
-    parser.add_argument("--change-error", type=float, default=0.9)
-    parser.add_argument("--rank-up", type=int)
-    parser.add_argument("--rank-down", type=int)
-    parser.add_argument("--first", type=float, default=0.1, help="relative_error of the first model")
-    parser.add_argument("--cache", type=Path, default=Path(".cache/datasets"))
+    add_options(parser, change_error=0.9, ranks=(None, None), first=0.1)
     options = parser.parse_args()
     options.cache = options.cache.resolve()
-    run_simulation(
-        server_app=_server(options),
-        client_app=_client(options),
-        num_supernodes=options.clients,
-        backend_config={"client_resources": {"num_cpus": 2, "num_gpus": 0.0}},
-    )
+    simulate(_server(options), _client(options), options.clients)
 
 
 def _client(options: argparse.Namespace) -> ClientApp:
-    mod = compression_mod(change_error=options.change_error, rank=options.rank_up)
-    app = ClientApp(mods=[] if options.uncompressed else [mod])
+    app = new_client(options)
 
     @app.train()
     def train_client(message: Message, context: Context) -> Message:
@@ -79,10 +64,7 @@ def _server(options: argparse.Namespace) -> ServerApp:
         torch.manual_seed(options.seed)
         texts, net = load_texts(options.cache, options.clients), LanguageModel()
         size = sum(tensor.nbytes for tensor in net.state_dict().values())
-        first = EncoderConfig(effort="fast", relative_error=options.first)
-        compressed = CompressedGrid(
-            grid, change_error=options.change_error, rank=options.rank_down, first_config=first
-        )
+        compressed = compressed_grid(grid, options)
 
         def evaluated(round_number: int, arrays: ArrayRecord) -> MetricRecord:
             _load(net, arrays)

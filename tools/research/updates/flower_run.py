@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,10 +16,8 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, 
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
-from flwr.simulation import run_simulation
 
-from nnr_codec import EncoderConfig
-from nnr_codec.flower import CompressedGrid, compression_mod
+from nnr_codec.flower import CompressedGrid
 from tools.research.updates.fashion import (
     Arrays,
     evaluate,
@@ -30,6 +27,7 @@ from tools.research.updates.fashion import (
     split_by_label,
     train_epoch,
 )
+from tools.research.updates.flower_simulation import add_options, compressed_grid, new_client, simulate
 
 
 def main() -> None:
@@ -37,31 +35,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--clients", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--share", type=float, default=0.3, help="share of its examples a client uses in a round"
     )
     parser.add_argument("--rate", type=float, default=0.02)
-    parser.add_argument("--uncompressed", action="store_true")
-    parser.add_argument("--change-error", type=float, default=0.4)
-    parser.add_argument("--rank-up", type=int, default=12)
-    parser.add_argument("--rank-down", type=int, default=24)
-    parser.add_argument("--first", type=float, default=0.2, help="relative_error of the first model")
-    parser.add_argument("--cache", type=Path, default=Path(".cache/datasets"))
+    add_options(parser, change_error=0.4, ranks=(12, 24), first=0.2)
     options = parser.parse_args()
     logging.getLogger("nnr_codec.flower").setLevel(logging.INFO)
     options.cache = options.cache.resolve()
-    run_simulation(
-        server_app=_server(options),
-        client_app=_client(options),
-        num_supernodes=options.clients,
-        backend_config={"client_resources": {"num_cpus": 2, "num_gpus": 0.0}},
-    )
+    simulate(_server(options), _client(options), options.clients)
 
 
 def _client(options: argparse.Namespace) -> ClientApp:
-    mod = compression_mod(change_error=options.change_error, rank=options.rank_up)
-    app = ClientApp(mods=[] if options.uncompressed else [mod])
+    app = new_client(options)
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
@@ -100,10 +86,7 @@ def _server(options: argparse.Namespace) -> ServerApp:
             print(f"round {round_number}: accuracy {accuracy:.2f} %, loss {loss:.4f}", flush=True)
             return MetricRecord({"accuracy": accuracy})
 
-        first = EncoderConfig(effort="fast", relative_error=options.first)
-        compressed = CompressedGrid(
-            grid, change_error=options.change_error, rank=options.rank_down, first_config=first
-        )
+        compressed = compressed_grid(grid, options)
         used = grid if options.uncompressed else compressed
         FedAvg(fraction_evaluate=0.0, min_available_nodes=options.clients).start(
             used,

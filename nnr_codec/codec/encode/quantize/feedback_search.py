@@ -131,7 +131,7 @@ def _factored(curvature: Curvature) -> Curvature:
         The curvature is not positive semidefinite.
     """
     try:
-        curvature.factor  # noqa: B018 - computed here for its error; the property caches it
+        _ = curvature.factor
     except ValueError as error:
         raise NotEncodable(str(error)) from None
     return curvature

@@ -44,7 +44,8 @@ def patches(x: NDArray[np.float32], node: Node, kernel: tuple[int, ...]) -> NDAr
     windows = sliding_window_view(x, reach, axes)
     by_stride = tuple(slice(None, None, stride) for stride in strides)
     by_dilation = tuple(slice(None, None, dilation) for dilation in dilations)
-    windows = windows[(slice(None), slice(None)) + by_stride + by_dilation]  # noqa: RUF005 - mypy for Python 3.10
+    batch_and_channels = (slice(None),) * 2
+    windows = windows[batch_and_channels + by_stride + by_dilation]
     moved = windows.transpose(0, *axes, 1, *(axis + n_axes for axis in axes))
     extents = moved.shape[1 : 1 + n_axes]
     n_positions = int(np.prod(extents))
